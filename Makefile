@@ -1,0 +1,62 @@
+# Two commands do everything: `make course` and `make test`. Each sets up what it needs.
+PYTHON ?= python3
+# Where torch comes from, if not from pip's default: TORCH="--index-url …" (see the README).
+TORCH ?=
+BIN := .venv/bin
+SAMPLE := _build/sample-class
+
+# Tests of tiny tensors run side by side: threads inside each would only get in the way.
+test test-all test-book: export OMP_NUM_THREADS = 1
+
+.PHONY: course test test-all test-book book build lint clean
+
+course: .venv/installed wall
+	@echo "== Exercises and solutions"
+	@$(BIN)/course build
+	@echo "== Book (the first build runs every page; later ones only what has changed)"
+	@$(BIN)/course book
+	@echo "== A sample class, graded"
+	@$(BIN)/course sample-class $(SAMPLE)/submitted
+	@$(BIN)/course grade --submitted $(SAMPLE)/submitted --out $(SAMPLE)/grades
+	@echo
+	@echo "The book:      _build/_build/html/index.html"
+	@echo "The notebooks: exercises/ (solved: solutions/); a folder of your own: $(BIN)/course start ../my-transformer"
+	@echo "The grades:    $(SAMPLE)/grades/grades_long.csv, feedback in $(SAMPLE)/grades/feedback/"
+
+# What CI runs on every change: everything once, on a small class and a few pages.
+test: .venv/installed wall browser lint
+	$(BIN)/pytest -n 2 -m "not slow"
+
+# The rest: every page in the browser, the whole sample class, kills and restarts.
+test-all: .venv/installed wall browser
+	$(BIN)/pytest -n 2 -m slow
+
+test-book: .venv/installed browser
+	$(BIN)/pytest tests/test_book.py
+
+build: .venv/installed
+	$(BIN)/course build
+
+book: .venv/installed
+	$(BIN)/course book
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.venv/installed: pyproject.toml constraints.txt
+	@echo "== Installing into .venv (a few minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt $(TORCH) torch
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+# System programs: the wall around submissions, and the browser that tests the book.
+.PHONY: wall browser
+wall:
+	@sh .ci/need bwrap bubblewrap
+browser:
+	@sh .ci/need chromium chromium
+
+clean:
+	rm -rf _build .pytest_cache .ruff_cache

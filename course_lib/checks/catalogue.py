@@ -1,0 +1,36 @@
+"""Every component that can be checked, in lesson order, found by name."""
+
+import difflib
+import importlib
+
+from course_lib.bugs import MODULES
+
+from .cases import ComponentCheck
+
+
+class UnknownComponent(LookupError):
+    """No component has this name; the text suggests the nearest."""
+
+
+def all_checks() -> list[ComponentCheck]:
+    """The checks of all components, in the order in which the lessons teach them."""
+    found = []
+    for name in MODULES:
+        module = importlib.import_module(f".{name}", __package__)
+        found += [v for v in vars(module).values() if isinstance(v, ComponentCheck)]
+    return found
+
+
+def find(name: str) -> ComponentCheck:
+    """The check of the component called `name`.
+
+    Raises:
+        UnknownComponent: there is none.
+    """
+    checks = {check.name: check for check in all_checks()}
+    if name in checks:
+        return checks[name]
+    lowered = {known.lower(): known for known in checks}
+    near = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.5)
+    advice = f"Did you mean {lowered[near[0]]}?" if near else "Known: " + ", ".join(checks) + "."
+    raise UnknownComponent(f"no component is called {name!r}. {advice}")

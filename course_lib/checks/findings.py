@@ -1,0 +1,57 @@
+"""What is wrong, and how it is said: one place, expected before got, how many, a hint."""
+
+import textwrap
+from dataclasses import dataclass, field
+
+import numpy as np
+
+FIRST_LINE = 67  # nbgrader cuts longer lines of a traceback
+OTHER_LINES = 83
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One broken rule. `what` refines the property's rule ("wrong value at [0, 3]")."""
+
+    what: str
+    expected: str = ""
+    got: str = ""
+    details: tuple[str, ...] = field(default=())
+
+
+def render(component: str, rule: str, finding: Finding, shown: str, names: list[str], hint: str):
+    """The text a learner reads when `rule` does not hold of `component`."""
+    headline = f"{shown or component}: {finding.what}"
+    lines = []
+    if shown and len(headline) > FIRST_LINE:
+        headline = f"{component}: {finding.what}"
+        lines.append(f"call: {shown}")
+    if rule != finding.what:
+        lines.insert(0, f"rule: {rule}")
+    if finding.expected:
+        lines.append(f"expected: {finding.expected}")
+    if finding.got:
+        lines.append(f"got:      {finding.got}")
+    lines += finding.details
+    if names:
+        lines.append("agrees with: " + "; or: ".join(names))
+    if hint:
+        lines.append(f"hint: {hint}")
+    first, *overflow = textwrap.wrap(headline, FIRST_LINE)
+    return "\n".join([first, *["  " + more for more in overflow], *_body(lines)])
+
+
+def _body(lines: list[str]) -> list[str]:
+    body = []
+    for line in lines:
+        body += textwrap.wrap(line, OTHER_LINES, initial_indent="  ", subsequent_indent="    ") or [
+            ""
+        ]
+    return body
+
+
+def number(value) -> str:
+    """A value as a learner would type it: short, and never losing nan, inf or a bool."""
+    if np.asarray(value).dtype.kind == "b":
+        return str(bool(value))
+    return f"{float(value):.6g}"

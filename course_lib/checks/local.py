@@ -1,0 +1,78 @@
+"""The check in one process: in a notebook, on a page of the book, under pytest."""
+
+import time
+from collections.abc import Callable
+
+from .catalogue import find
+from .observe.answer import AnswerRefused
+from .observe.probes import observe
+from .verdict import Verdict, run
+
+DEFAULT_SEED = 0
+
+
+class CheckFailed(AssertionError):
+    """A component does not do what it must. Its text, and all that a notebook shows, is why."""
+
+    def _render_traceback_(self) -> list[str]:
+        return str(self).splitlines()
+
+
+def check(component, *, seed: int | None = None, device: str = "cpu") -> None:
+    """Say that `component` is right, or raise `CheckFailed` with what is wrong.
+
+    Args:
+        component: the function or class; its `__name__` says which component it is.
+        seed: repeats the inputs of another run, such as one that the grader's feedback names.
+        device: where to run it, such as "cuda".
+
+    Raises:
+        CheckFailed: a property does not hold.
+        UnknownComponent: no check is known for that name.
+    """
+    name = getattr(component, "__name__", str(component))
+    verdict = run(find(name), observe_here(component), seed=_seed(seed), device=device)
+    if not verdict.passed:
+        raise CheckFailed(failure_text(verdict, seed))
+    print(success_text(verdict))
+
+
+def _seed(seed: int | None) -> int:
+    return DEFAULT_SEED if seed is None else seed
+
+
+def success_text(verdict: Verdict) -> str:
+    """The line that a passing check prints."""
+    return (
+        f"{verdict.component} is right: {verdict.n_properties} properties hold "
+        f"in {verdict.n_calls} calls."
+    )
+
+
+def failure_text(verdict: Verdict, seed: int | None) -> str:
+    """What a failing check says: the message, and how to repeat it with another run's inputs."""
+    if seed is None:
+        return verdict.message
+    return f"{verdict.message}\n  (inputs of seed={seed})"
+
+
+def observe_here(component: object | Callable[[], object], *, load: bool = False):
+    """An observer for `run` that calls the component in this process.
+
+    Args:
+        component: the component, or, with `load`, a function without arguments that returns it
+            and may raise `AnswerRefused`.
+    """
+
+    def observe_calls(calls: list[dict]) -> dict:
+        started = time.perf_counter()
+        reply = {"status": "done", "message": "", "observations": []}
+        try:
+            subject = component() if load else component
+        except AnswerRefused as refusal:
+            reply |= {"status": "refused", "message": str(refusal)}
+        else:
+            reply["observations"] = [observe(subject, call) for call in calls]
+        return reply | {"seconds": time.perf_counter() - started}
+
+    return observe_calls

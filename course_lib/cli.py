@@ -1,0 +1,259 @@
+"""`course …`: parsing and printing only. Everything heavy is imported by the command that needs it.
+
+Exit status: 0 done, 1 a check or a grading run found failures, 2 wrong usage or bad input.
+"""
+
+import json
+from pathlib import Path
+
+import click
+
+from course_lib import __version__
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="course")
+def main():
+    """Build a transformer: read it, write it, have it graded."""
+
+
+def fail(error) -> click.ClickException:
+    """An error as one line on stderr, and exit status 2."""
+    failure = click.ClickException(str(error))
+    failure.exit_code = 2
+    return failure
+
+
+# --- for learners ---
+
+
+@main.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+def start(directory):
+    """Make DIRECTORY: the notebooks, and a package of your own."""
+    from course_lib.workspace.folder import WorkspaceError
+    from course_lib.workspace.start import start as make
+
+    try:
+        made = make(directory)
+    except WorkspaceError as error:
+        raise fail(error) from None
+    click.echo(f"{made} is ready. Go on with:\n  cd {made}\n  jupyter lab")
+
+
+@main.command()
+@click.argument("components", nargs=-1)
+@click.option("--seed", type=int, help="Repeat the inputs of another run.")
+@click.option("--device", default="cpu", show_default=True, help="Where to run, such as cuda.")
+@click.option("--directory", "-C", type=FOLDER, default=Path("."), help="Your folder.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def check(components, seed, device, directory, as_json):
+    """Check COMPONENTS of your package, or all that you have written."""
+    from course_lib.workspace.folder import WorkspaceError
+    from course_lib.workspace.terminal import NothingToCheck, check_package
+
+    try:
+        results = list(check_package(directory, components, seed=seed, device=device))
+    except NothingToCheck as nothing:
+        click.echo(json.dumps([]) if as_json else str(nothing))
+        return
+    except (LookupError, WorkspaceError) as error:
+        raise fail(error.args[0]) from None
+    if as_json:
+        click.echo(json.dumps([result.as_dict() for result in results], indent=1))
+    else:
+        for result in results:
+            click.secho(result.text, fg="green" if result.passed else "red")
+    if not all(result.passed for result in results):
+        raise SystemExit(1)
+
+
+@main.command()
+@click.option("--directory", "-C", type=FOLDER, default=Path("."), help="Your folder.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def status(directory, as_json):
+    """How much of the model in your folder is yours."""
+    from dataclasses import asdict
+
+    from course_lib.workspace.folder import WorkspaceError, require_workspace
+    from course_lib.workspace.status import status as rows_of
+
+    try:
+        rows = rows_of(require_workspace(directory))
+    except WorkspaceError as error:
+        raise fail(error) from None
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in rows], indent=1))
+        return
+    lesson = None
+    for row in rows:
+        if row.lesson != lesson:
+            lesson = row.lesson
+            click.secho(lesson, bold=True)
+        mark = {"yours": "✓", "borrowed": "·", "broken": "!"}[row.state]
+        click.echo(f"  {mark} {row.component:<22} {row.state}")
+    yours = sum(row.state == "yours" for row in rows)
+    click.echo(f"{yours} of {len(rows)} components are yours; the others are borrowed from ours.")
+
+
+@main.command()
+@click.argument("component")
+@click.argument("number", type=click.IntRange(min=1), default=1)
+def hint(component, number):
+    """Hint NUMBER for COMPONENT: 1 is a nudge, the last is nearly the answer."""
+    from course_lib.checks import UnknownComponent, find
+    from course_lib.lessons.exercises import find_exercise
+
+    try:
+        find(component)
+    except UnknownComponent as error:
+        raise fail(error.args[0]) from None
+    hints = find_exercise(component).hints
+    if number > len(hints):
+        raise fail(f"{component} has {len(hints)} hints, got {number}.")
+    click.echo(hints[number - 1])
+    if number < len(hints):
+        click.secho(f"More: course hint {component} {number + 1}", dim=True)
+
+
+# --- for instructors and authors ---
+
+
+@main.command()
+@click.argument("component", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def bugs(component, as_json):
+    """The zoo: which property of its check catches each bug, and which bugs are named."""
+    from dataclasses import asdict
+
+    from course_lib.checks import UnknownComponent, find
+    from course_lib.checks.matrix import matrix
+
+    try:
+        rows = list(matrix(component and find(component).name))
+    except UnknownComponent as error:
+        raise fail(error.args[0]) from None
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in rows], indent=1))
+    else:
+        heading = None
+        for row in rows:
+            if row.component != heading:
+                heading = row.component
+                click.secho(f"{row.lesson} · {row.component}", bold=True)
+            mark = "named " if row.is_named else "caught" if row.caught_by else "MISSED"
+            click.echo(f"  {mark}  {row.title}")
+            for rule in row.caught_by:
+                click.secho(f"            {rule}", dim=True)
+        named = sum(row.is_named for row in rows)
+        caught = sum(bool(row.caught_by) for row in rows)
+        click.echo(f"{len(rows)} bugs, {caught} caught, {named} named.")
+    if not all(row.caught_by for row in rows):
+        raise SystemExit(1)
+
+
+@main.command()
+@click.option("--root", type=FOLDER, default=Path("."), help="The checkout.")
+def build(root):
+    """Build exercises/ and solutions/ from the lessons' text."""
+    from course_lib.lessons.build import build as build_notebooks
+    from course_lib.lessons.text import LessonError
+
+    _must_be_checkout(root)
+    try:
+        changed = build_notebooks(root, say=click.echo)
+    except LessonError as error:
+        raise fail(error) from None
+    click.echo(f"{len(changed)} files changed." if changed else "Nothing has changed.")
+
+
+@main.command()
+@click.option("--root", type=FOLDER, default=Path("."), help="The checkout.")
+def book(root):
+    """Build the book, warnings as errors."""
+    from course_lib.lessons.site import BookFailed, build_book
+
+    _must_be_checkout(root)
+    try:
+        page = build_book(root.resolve())
+    except BookFailed as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"The book: {page}")
+
+
+@main.command()
+@click.argument("lesson")
+@click.option("--root", type=FOLDER, default=Path("."), help="The checkout.")
+def release(lesson, root):
+    """Register LESSON in the gradebook and freeze it, for a class that begins now."""
+    from course_lib.grading import GradingError
+    from course_lib.grading.releases import release as freeze
+
+    try:
+        frozen = freeze(lesson, root.resolve())
+    except GradingError as error:
+        raise fail(error) from None
+    click.echo(f"{lesson} is released as {frozen.hash}. Hand out exercises/{lesson}/.")
+
+
+@main.command()
+@click.option("--submitted", type=FOLDER, required=True, help="DIR/<student>/<lesson>/….ipynb")
+@click.option("--out", type=FOLDER, required=True, help="Where the grades go.")
+@click.option("--lesson", help="Only this lesson.")
+@click.option("--student", help="Only this student.")
+@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option(
+    "--sandbox", type=click.Choice(["bubblewrap", "none"]), default="bubblewrap", show_default=True,
+    help="none runs submissions without a wall: only on a machine you can throw away.",
+)  # fmt: skip
+@click.option("--again", is_flag=True, help="Judge also what has not changed.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def grade(submitted, out, lesson, student, workers, sandbox, again, as_json):
+    """Grade a class: scores, feedback and diagnoses."""
+    from dataclasses import asdict
+
+    from course_lib.grading import GradingError
+    from course_lib.grading.run import grade_class
+    from course_lib.grading.table import print_table, progress_bar
+
+    try:
+        with progress_bar(hidden=as_json) as progress:
+            report = grade_class(
+                submitted, out, lesson=lesson, student=student, workers=workers, sandbox=sandbox,
+                again=again, progress=progress,
+            )  # fmt: skip
+    except GradingError as error:
+        raise fail(error) from None
+    except KeyboardInterrupt:
+        raise fail("interrupted; the same command goes on where it stopped.") from None
+    if as_json:
+        click.echo(json.dumps(asdict(report), indent=1))
+    else:
+        print_table(out / "grades_long.csv")
+        click.echo(
+            f"{report.students} students, {report.judged} submissions judged now, "
+            f"in {report.seconds:.1f} s."
+        )
+        click.echo(f"Grades:   {out / 'grades_long.csv'}")
+        click.echo(f"Feedback: {out / 'feedback'}")
+    if report.problems:
+        for problem in report.problems:
+            click.secho(problem, fg="red", err=True)
+        raise SystemExit(1)
+
+
+@main.command("sample-class")
+@click.argument("folder", type=FOLDER)
+def sample_class(folder):
+    """Make a class in FOLDER: right, blank, wrong, dishonest and broken submissions."""
+    from course_lib.grading.sample_class import make_sample_class
+
+    students = make_sample_class(folder)
+    click.echo(f"{len(students)} students handed in to {folder}")
+
+
+def _must_be_checkout(root: Path) -> None:
+    if not (root / "book").is_dir():
+        raise fail(f"{root.resolve()} holds no book/: run this at the root of a checkout.")

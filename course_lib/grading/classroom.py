@@ -1,0 +1,64 @@
+"""A class on disk: who is in it, which lessons it handed in, and where its grades may go."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..lessons.exercises import lesson_names
+from . import GradingError
+from .records import read_json, write_json
+from .releases import known_lesson
+
+_NO_STUDENTS = ("__MACOSX",)  # what zip files leave behind
+
+
+def students_of(submitted: Path) -> dict[str, Path]:
+    """The students' folders, by the name that goes into the record."""
+    if not submitted.is_dir():
+        raise GradingError(f"there is no folder {submitted}")
+    folders = {}
+    for folder in sorted(submitted.iterdir()):
+        if folder.name.startswith(".") or folder.name in _NO_STUDENTS or not folder.is_dir():
+            continue
+        # A name in another encoding cannot be written to a table as it is.
+        name = os.fsencode(folder.name).decode("utf-8", "backslashreplace")
+        if name in folders:
+            raise GradingError(f"two folders of {submitted} are both recorded as {name!r}")
+        folders[name] = folder
+    if not folders:
+        raise GradingError(
+            f"{submitted} holds no student's folder; "
+            "expected submissions at STUDENT/LESSON/LESSON.ipynb"
+        )
+    return folders
+
+
+def lessons_of(submitted: Path, folders: Iterable[Path], lesson: str | None) -> list[str]:
+    """The lesson to grade, or all that somebody has handed in."""
+    if lesson is not None:
+        return [known_lesson(lesson)]
+    folders = list(folders)
+    found = [name for name in lesson_names() if any((each / name).exists() for each in folders)]
+    if not found:
+        raise GradingError(
+            f"no student in {submitted} has a folder named after a lesson "
+            f"({', '.join(lesson_names())})"
+        )
+    return found
+
+
+def open_folder(out: Path, submitted: Path) -> dict:
+    """Make sure that `out` is a place for a grading run; what an earlier one left in run.json."""
+    if out == submitted or submitted in out.parents:
+        raise GradingError(f"{out} lies inside {submitted}: write the grades somewhere else")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()) and not (out / "run.json").exists():
+            raise GradingError(
+                f"{out} holds other things: name a new or empty folder, or that of an earlier run"
+            )
+        before = read_json(out / "run.json")
+        write_json(out / "run.json", before)
+    except OSError as error:
+        raise GradingError(f"cannot write to {out}: {error.strerror}") from None
+    return before

@@ -1,0 +1,120 @@
+"""What the class was given: frozen releases, and the one a submission is graded against.
+
+`releases/<lesson>/<hash>/` under the course root holds the notebook as it was handed out, and
+`release.json`. A lesson that changes later leaves it alone, so a running class is not disturbed.
+"""
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from ..lessons.exercises import lesson_names, notebook_path
+from . import GradingError
+from .gradebook import register
+from .judging import checks_version
+from .records import read_json, write_atomically, write_json
+
+
+@dataclass(frozen=True)
+class Release:
+    """A lesson's notebook as a class receives it."""
+
+    lesson: str
+    hash: str
+    notebook: Mapping
+    number: int = 0  # which release of the lesson this is; 0 when it is not frozen
+    checks: str = ""  # the version of the checks when it was frozen
+
+
+def release(lesson: str, root: Path) -> Release:
+    """Freeze a lesson as it stands, and register it in the course's own gradebook.
+
+    After this `nbgrader autograde LESSON` works at `root`. Releasing an unchanged lesson again
+    changes nothing.
+    """
+    newest = current(lesson, root)
+    before = frozen(lesson, root)
+    known = next((old for old in before if old.hash == newest.hash), None)
+    if known is None:
+        number = 1 + max((old.number for old in before), default=0)
+        known = Release(lesson, newest.hash, newest.notebook, number, checks_version())
+        folder = _folder(root, lesson) / known.hash
+        text = _notebook_file(lesson, root).read_text(encoding="utf-8")
+        write_atomically(folder / f"{lesson}.ipynb", text)
+        # Written last: a folder without it is no release.
+        write_json(
+            folder / "release.json",
+            {"lesson": lesson, "hash": known.hash, "number": number, "checks": known.checks},
+        )
+    register(f"sqlite:///{root.resolve() / 'gradebook.db'}", lesson, [known.notebook])
+    return known
+
+
+def choose(lesson: str, wanted: str, root: Path) -> tuple[Release, str]:
+    """The release to grade against, and a note when it is not the one that was asked for."""
+    known = frozen(lesson, root) or [current(lesson, root)]
+    for old in known:
+        if old.hash == wanted:
+            return old, ""
+    newest = known[-1]
+    asked = f"release {wanted[:16]!r}" if wanted else "no release"
+    return newest, f"the file names {asked}; graded as {newest.hash}, the newest one"
+
+
+def frozen(lesson: str, root: Path) -> list[Release]:
+    """The frozen releases of a lesson, oldest first."""
+    found = []
+    for path in _folder(root, lesson).glob("*/release.json"):
+        record = read_json(path)
+        if record.get("hash") == path.parent.name:
+            notebook = _read(path.parent / f"{lesson}.ipynb")
+            found.append(
+                Release(lesson, record["hash"], notebook, record["number"], record["checks"])
+            )
+    return sorted(found, key=lambda old: old.number)
+
+
+def current(lesson: str, root: Path) -> Release:
+    """The lesson as it stands in `exercises/`."""
+    notebook = _read(_notebook_file(lesson, root))
+    return Release(lesson, notebook["metadata"]["course"]["release"], notebook)
+
+
+def known_lesson(lesson: str) -> str:
+    """`lesson`, if there is one of that name.
+
+    Raises:
+        GradingError: there is none; the text suggests the nearest.
+    """
+    known = lesson_names()
+    if lesson in known:
+        return lesson
+    near = difflib.get_close_matches(lesson, known, n=1, cutoff=0.4)
+    advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
+    raise GradingError(f"no lesson is called {lesson!r}. {advice}")
+
+
+def _notebook_file(lesson: str, root: Path) -> Path:
+    known_lesson(lesson)
+    here = root / "exercises" / lesson / f"{lesson}.ipynb"
+    return here if here.is_file() else Path(notebook_path(lesson))
+
+
+def _folder(root: Path, lesson: str) -> Path:
+    return root / "releases" / lesson
+
+
+def _read(path: Path) -> dict:
+    return _read_once(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _read_once(path: Path, changed: int) -> dict:
+    """A notebook of ours, read again only when the file has changed; nobody writes into it."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        cell["source"] = "".join(cell["source"])
+    return notebook

@@ -1,0 +1,150 @@
+"""A class that hands in everything a class hands in: right, blank, wrong, dishonest, broken.
+
+The notebooks are made from the built exercises, the bugs of the zoo and the model's own source,
+so that the sample grows with the course.
+"""
+
+import ast
+import inspect
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+
+from ..bugs import Bug, bugs_of
+from ..lessons.exercises import lesson_names, read_exercises, read_notebook
+from ..lessons.source import rename_definition, to_learner
+from .judging import our_source
+
+Answers = dict[str, str]  # component -> the source of its solution cell
+
+RIGHT = "ada-right"
+BLANK = "ben-blank"
+WITH_BUGS = ("cleo-bugs", "dan-bugs", "eva-bugs", "finn-bugs", "gus-bugs", "hana-bugs")
+PATCHES_THE_KERNEL = "cheat-patched-kernel"
+SKIPS_THE_CHECKS = "cheat-skipped-checks"
+NOT_A_NOTEBOOK = "zoe-not-a-notebook"
+
+
+def make_sample_class(folder: Path) -> list[str]:
+    """Write `folder/<student>/<lesson>/<lesson>.ipynb` for a class; returns the students' names.
+
+    Files that are there are written over: the folder must be the sample's own.
+    """
+    makers = _students()
+    for student, make in makers.items():
+        for lesson in lesson_names():
+            target = folder / student / lesson / f"{lesson}.ipynb"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write_if_changed(target, make(lesson))
+    return list(makers)
+
+
+def right_answers(lesson: str) -> Answers:
+    """Our own source for every component of a lesson."""
+    return {
+        exercise.component: our_source(exercise)
+        for exercise in read_exercises(read_notebook(lesson))
+    }
+
+
+def bug_answer(bug: Bug) -> str:
+    """A bug as somebody would hand it in: under the component's name, in one cell."""
+    source = rename_definition(inspect.getsource(bug.implementation), bug.name, bug.component)
+    imports = _imports_used(bug, source)
+    return to_learner("\n".join([*imports, "", "", source] if imports else [source]))
+
+
+def _imports_used(bug: Bug, source: str) -> list[str]:
+    """The import lines of the bug's module that it needs; its own lesson's parts are given."""
+    used = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    module = inspect.getmodule(bug.implementation)
+    own = "course_lib.transformer." + module.__name__.rsplit(".", 1)[-1]
+    lines = []
+    for node in ast.parse(inspect.getsource(module)).body:
+        if not isinstance(node, (ast.Import, ast.ImportFrom)):
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.level or node.module == own):
+            continue
+        node.names = [n for n in node.names if (n.asname or n.name).split(".")[0] in used]
+        if node.names:
+            lines.append(ast.unparse(node))
+    return lines
+
+
+def filled_in(lesson: str, answers: Answers) -> dict:
+    """The lesson's released notebook with these answers; other cells stay as released."""
+    notebook = deepcopy(read_notebook(lesson))
+    for cell in notebook["cells"]:
+        course = cell["metadata"].get("course", {})
+        if course.get("role") == "answer" and course["component"] in answers:
+            cell["source"] = answers[course["component"]]
+    return notebook
+
+
+def _students() -> dict[str, Callable[[str], str]]:
+    """Each student's name, and what they hand in for a lesson: the text of the file."""
+    students = {
+        RIGHT: lambda lesson: _text(filled_in(lesson, right_answers(lesson))),
+        BLANK: lambda lesson: _text(filled_in(lesson, {})),
+    }
+    for number, name in enumerate(WITH_BUGS):
+        students[name] = lambda lesson, n=number: _text(_with_bugs(lesson, n))
+    students[PATCHES_THE_KERNEL] = lambda lesson: _text(_patched_kernel(lesson))
+    students[SKIPS_THE_CHECKS] = lambda lesson: _text(_skipped_checks(lesson))
+    students[NOT_A_NOTEBOOK] = lambda lesson: (
+        f"Dear teacher, here is {lesson}. It is a text file.\n"
+    )
+    return students
+
+
+def _with_bugs(lesson: str, number: int) -> dict:
+    """Right but for every second component, which holds one of its bugs."""
+    answers = right_answers(lesson)
+    for component, bug in bugs_handed_in(lesson, number).items():
+        answers[component] = bug_answer(bug)
+    return filled_in(lesson, answers)
+
+
+def bugs_handed_in(lesson: str, number: int) -> dict[str, Bug]:
+    """Which component holds which bug in the notebook of the class's student of that number."""
+    chosen = {}
+    for position, component in enumerate(right_answers(lesson)):
+        bugs = bugs_of(component)
+        if bugs and (position + number) % 2 == 0:
+            chosen[component] = bugs[(number // 2 + position) % len(bugs)]
+    return chosen
+
+
+def _patched_kernel(lesson: str) -> dict:
+    """Makes the kernel report success for every later cell: stock nbgrader gives full marks."""
+    notebook = filled_in(lesson, {})
+    patch = (
+        "import ipykernel.ipkernel as kernel\n"
+        "run = kernel.IPythonKernel.do_execute\n"
+        "async def do_execute(self, code, *args, **kwargs):\n"
+        "    return await run(self, 'pass' if 'check(' in code else code, *args, **kwargs)\n"
+        "kernel.IPythonKernel.do_execute = do_execute\n"
+    )
+    for cell in notebook["cells"]:
+        if cell["metadata"].get("course", {}).get("role") == "answer":
+            cell["source"] = patch
+    return notebook
+
+
+def _skipped_checks(lesson: str) -> dict:
+    """Tags the check cells so that nothing runs them: stock nbgrader gives full marks."""
+    notebook = filled_in(lesson, {})
+    for cell in notebook["cells"]:
+        if cell["metadata"].get("course", {}).get("role") in ("answer", "check"):
+            cell["metadata"]["tags"] = ["skip-execution"]
+    return notebook
+
+
+def _text(notebook: dict) -> str:
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,248 @@
+"""Where submissions run: a warm process behind a wall, and the grader's side of that wall.
+
+    with Sandbox() as sandbox:
+        reply = sandbox.observe(job)
+
+The wall is bubblewrap, one for each `Sandbox`: no network, no checkout, no gradebook, nothing to
+write on. Behind it `course_lib/checks/observe/serve.py` forks for every job into namespaces of its
+own. This side believes nothing that comes back: it reads with a deadline, up to a size, plain data.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from course_lib.checks.observe import wire
+
+from .received import Limits, Received, WorkerLost, plain, reply_of
+from .wall import own_places, plain_command, walled_command
+
+START_SECONDS = 120.0
+GRACE_SECONDS = 15.0  # after its own deadline a worker has this long to clean up and to say so
+
+
+class SandboxMissing(RuntimeError):
+    """This machine cannot put up the wall; the text says what to install or to allow."""
+
+
+class Sandbox:
+    """Runs submissions one after the other; use one for each worker of the grader.
+
+    Linux ends the worker with the thread that made the sandbox; a later job then gets a new one.
+
+    Args:
+        mode: "bubblewrap" or, without any wall, "none".
+        limits: what one job may take; a job's own `limits` are replaced by these.
+        hide: files and folders that must not be seen inside even where they lie within the Python
+            installation, which is otherwise there to read.
+
+    Raises:
+        SandboxMissing: bubblewrap is not installed, or the system refuses what it needs.
+    """
+
+    def __init__(
+        self,
+        mode: str = "bubblewrap",
+        *,
+        limits: Limits | None = None,
+        hide: Iterable[Path] = (),
+    ):
+        if mode not in ("bubblewrap", "none"):
+            raise ValueError(f'mode must be "bubblewrap" or "none", got {mode!r}.')
+        if mode == "bubblewrap" and shutil.which("bwrap") is None:
+            raise SandboxMissing(_NOT_INSTALLED)
+        self.how = mode
+        self.limits = limits or Limits()
+        self._hide = [*hide, *own_places()]
+        self._worker = None
+        self._start()
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker and all that runs in it."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def observe(self, job: dict) -> dict:
+        """What the submission in `job` did: `{status, message, observations, seconds}`.
+
+        Never raises for what a submission does. A worker that is lost is replaced, and the job
+        tried once more: it may have been somebody else who ended it.
+
+        Raises:
+            SandboxMissing: the wall cannot be put up any more. Nothing has been run.
+        """
+        told = dataclasses.asdict(self.limits)
+        try:
+            packed = wire.pack({**job, "limits": told})
+        except wire.TooLarge as error:
+            return reply_of("refused", f"the answer is too long to be run: {error}")
+        for _ in range(2):
+            if self._worker is None:
+                raise RuntimeError("this sandbox is closed")
+            with contextlib.suppress(WorkerLost):
+                return self._worker.run(packed, len(job["calls"]), self.limits)
+            self._start()
+        return reply_of("died", "the sandbox itself was ended while it ran this answer")
+
+    def _start(self) -> None:
+        """A new worker that has shown, on a trivial job, that its walls stand."""
+        if self._worker is not None:
+            self._worker.close()
+        self._worker = _Worker(self.how, self._hide)
+        try:
+            self._worker.wait_until_ready()
+            reply = self._worker.run(wire.pack(_TRIVIAL_JOB), 0, Limits())
+            problem = "" if reply["status"] == "done" else reply["message"]
+        except WorkerLost as lost:
+            problem = str(lost) or self._worker.complaint() or "no reason was given"
+        except BaseException:
+            self.close()
+            raise
+        if problem:
+            self.close()
+            raise SandboxMissing(_REFUSED.format(problem=problem, how=self.how))
+
+
+class _Worker:
+    """One warm process, and the socket to it."""
+
+    def __init__(self, how: str, hide: Iterable[Path]):
+        self._control, inner = socket.socketpair()
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
+        self._folder = tempfile.TemporaryDirectory(prefix="course-", ignore_cleanup_errors=True)
+        start = {"bubblewrap": walled_command, "none": plain_command}[how]
+        command, environment = start(inner.fileno(), hide, Path(self._folder.name))
+        with inner:
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._complaints,
+                pass_fds=[inner.fileno()],
+                start_new_session=True,  # an interrupt from the terminal is for the grader alone
+            )
+
+    def close(self) -> None:
+        """Kill the worker; within walls all that runs in it goes with it."""
+        self._control.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._complaints.close()
+        self._folder.cleanup()
+
+    def wait_until_ready(self) -> None:
+        self._listen(time.monotonic() + START_SECONDS)
+
+    def complaint(self) -> str:
+        """The last line the worker left on its standard error."""
+        self._process.kill()
+        self._process.wait()
+        self._complaints.seek(0)
+        text = self._complaints.read(2**16).decode(errors="replace").strip()
+        return text.splitlines()[-1] if text else ""
+
+    def run(self, packed_job: bytes, n_calls: int, limits: Limits) -> dict:
+        """Have one job done.
+
+        Raises:
+            WorkerLost: the worker has ended, cannot put up the walls, or makes no sense.
+        """
+        deadline = time.monotonic() + limits.wall_seconds + GRACE_SECONDS
+        reader, writer = os.pipe()
+        try:
+            with tempfile.TemporaryFile() as file:
+                file.write(packed_job)
+                file.flush()
+                line = json.dumps({"limits": dataclasses.asdict(limits)}).encode() + b"\n"
+                try:
+                    socket.send_fds(self._control, [line], [file.fileno(), writer])
+                except OSError as error:
+                    raise WorkerLost from error
+                finally:
+                    os.close(writer)
+            received = Received(n_calls, limits)
+            received.read(reader, deadline)
+        finally:
+            os.close(reader)
+        if received.problem:
+            self._tell_to_stop()
+        ended = self._listen(deadline)
+        if ended.get("ending") == "not started":
+            raise WorkerLost(plain(str(ended.get("message"))))
+        return received.reply(ended)
+
+    def _tell_to_stop(self) -> None:
+        with contextlib.suppress(OSError):
+            self._control.sendall(b"stop\n")
+
+    def _listen(self, deadline: float) -> dict:
+        """The worker's next line."""
+        ready, line = select.poll(), b""
+        ready.register(self._control, select.POLLIN)
+        while not line.endswith(b"\n") and len(line) < 2**16:
+            left = deadline - time.monotonic()
+            if left <= 0 or not ready.poll(1000 * left):
+                raise WorkerLost("it did not answer in time")
+            try:
+                chunk = self._control.recv(4096)
+            except ConnectionError:
+                chunk = b""
+            if not chunk:
+                raise WorkerLost
+            line += chunk
+        try:
+            said = json.loads(line)
+        except (ValueError, RecursionError):
+            said = None
+        if not isinstance(said, dict):
+            raise WorkerLost("it does not answer as it should")
+        return said
+
+
+_TRIVIAL_JOB = {
+    "component": "answer",
+    "modules": {},
+    "setup": [
+        "import os, torch",
+        # What is imported later must be readable too, for whom a submission runs as.
+        "for module in (os, torch): open(module.__file__).close()",
+        # Half precision asks for the processor's description first.
+        "torch.ones(2, 2, dtype=torch.float16) @ torch.ones(2, 2, dtype=torch.float16)",
+    ],
+    "earlier": [],
+    "answer": "answer = torch.ones(1).add",
+    "calls": [],
+}
+_NOT_INSTALLED = """\
+bubblewrap (the program `bwrap`) is not installed: submissions run behind it.
+  Debian, Ubuntu   sudo apt install bubblewrap
+  Fedora, RHEL     sudo dnf install bubblewrap
+  Arch             sudo pacman -S bubblewrap
+To grade without a wall, which lets submissions read and change what you can: --sandbox none"""
+_REFUSED = """\
+the sandbox ({how}) does not start on this machine: {problem}
+bubblewrap needs user namespaces. Where they are forbidden, one of these allows them:
+  sudo sysctl kernel.unprivileged_userns_clone=1               (older Debian)
+  sudo sysctl user.max_user_namespaces=15000                   (RHEL)
+  sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0   (Ubuntu 24.04 and later)
+  docker run --privileged …                                    (in a container)
+To grade without a wall, which lets submissions read and change what you can: --sandbox none"""

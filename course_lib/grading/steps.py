@@ -1,0 +1,134 @@
+"""The three steps of `nbgrader autograde` that this course replaces: reading, sanitising, running.
+
+`nbgrader_config.py` names them. Scores, comments, late penalties and feedback stay nbgrader's.
+"""
+
+import atexit
+from functools import cache
+from pathlib import Path
+
+import nbformat
+from nbconvert.exporters import NotebookExporter
+from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Unicode, default
+
+from . import GradingError
+from .judging import fresh_seed, judge
+from .records import read_json
+from .releases import choose
+from .sandbox import Sandbox, SandboxMissing
+from .submission import read_submission, rebuild
+
+
+class SubmissionExporter(NotebookExporter):
+    """Reading: a submitted file becomes the released notebook, whatever the file holds.
+
+    What was read of the file waits in `resources` for `RebuildFromRelease`. A file that could
+    not be read comes with its reason, earns zero and stops nobody else.
+    """
+
+    course_root = Unicode(help="The folder with releases/; by default the course's own.").tag(
+        config=True
+    )
+
+    @default("course_root")
+    def _course_root_default(self):
+        return self.parent.coursedir.root
+
+    @default("optimistic_validation")
+    def _optimistic_validation_default(self):
+        return True  # once, after all steps: the notebook is ours
+
+    def from_filename(self, filename, resources=None, **kw):
+        """Read a submission for the sanitising steps, or our own file for the later ones."""
+        if not any(isinstance(step, RebuildFromRelease) for step in self._preprocessors):
+            return super().from_filename(filename, resources, **kw)
+        submission = read_submission(Path(filename))
+        lesson = resources["nbgrader"]["assignment"]
+        release, note = choose(lesson, submission.release, Path(self.course_root))
+        if submission.reason:
+            self.log.warning("%s could not be read: %s", filename, submission.reason)
+            note = ""
+        resources["submission"] = submission
+        resources["release_note"] = note
+        return self.from_notebook_node(nbformat.from_dict(release.notebook), resources, **kw)
+
+
+class RebuildFromRelease(NbGraderPreprocessor):
+    """Sanitising: the answers, by grade_id, go into the released notebook; nothing else does."""
+
+    def preprocess(self, nb, resources):
+        """The released notebook with the submission's answers in it."""
+        rebuilt = rebuild(nb, resources["submission"], resources["release_note"])
+        return nbformat.from_dict(rebuilt), resources
+
+
+class JudgeInSandbox(NbGraderPreprocessor):
+    """Running: the answers are observed in the sandbox and judged outside it."""
+
+    sandbox = Unicode(
+        "bubblewrap", help='The wall: "bubblewrap", or "none" to grade without one.'
+    ).tag(config=True)
+
+    results = Unicode("", help="A folder of results to record instead of judging again.").tag(
+        config=True
+    )
+
+    def preprocess(self, nb, resources):
+        """The notebook with message and score in each check cell's output."""
+        result = self._recorded(nb, resources) if self.results else self._judged(nb)
+        write_outputs(nb, result)
+        return nb, resources
+
+    def _judged(self, nb) -> dict:
+        wall = _open_sandbox(self.sandbox)
+        seed = _seed_of_this_run()
+        components = judge(nb, wall.observe, seed=seed, sandbox=wall.how)
+        return {"components": components, "seed": seed}
+
+    def _recorded(self, nb, resources) -> dict:
+        about = resources["nbgrader"]
+        path = Path(self.results, about["student"], about["assignment"] + ".json")
+        result = read_json(path)
+        if result.get("content") != nb.metadata["course"]["grading"]["content"]:
+            raise GradingError("the submission changed while it was graded: grade it again")
+        return result
+
+
+def write_outputs(nb, result: dict) -> None:
+    """Put each component's message and score where nbgrader looks for them."""
+    results = {one["component"]: one for one in result["components"]}
+    for cell in nb.cells:
+        course = cell.metadata.get("course", {})
+        if course.get("role") != "check":
+            continue
+        one = results[course["component"]]
+        cell.execution_count = None
+        cell.outputs = [
+            nbformat.v4.new_output("stream", name="stdout", text=one["message"] + "\n"),
+            # nbgrader takes a number as the score, and everything else as full marks.
+            nbformat.v4.new_output("execute_result", data={"text/plain": repr(one["points"])}),
+        ]
+    nb.metadata["course"]["grading"] |= {
+        "seed": result["seed"],
+        "components": {
+            name: {key: one[key] for key in ("points", "diagnosis", "sandbox", "seconds")}
+            for name, one in results.items()
+        },
+    }
+
+
+@cache
+def _open_sandbox(mode: str) -> Sandbox:
+    """One sandbox for all that this process grades, closed when it ends."""
+    try:
+        sandbox = Sandbox(mode)
+    except SandboxMissing as missing:
+        raise GradingError(f"{missing} (nbgrader: --JudgeInSandbox.sandbox=none)") from None
+    atexit.register(sandbox.close)
+    return sandbox
+
+
+@cache
+def _seed_of_this_run() -> int:
+    return fresh_seed()

@@ -1,0 +1,151 @@
+"""What counts of a submitted notebook: the text of its solution cells, and nothing else.
+
+The file was written by someone who wants points. It is read as bounded JSON, never as a notebook;
+its cells' metadata, its check cells, its outputs and its other cells are not looked at.
+"""
+
+import copy
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MAX_FILE_BYTES = 20 * 2**20
+MAX_ANSWER_CHARACTERS = 100_000
+MAX_CELLS = 10_000
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A submitted file, as far as it could be read."""
+
+    sources: dict[str, list[str]] = field(default_factory=dict)  # code cells, by grade_id
+    release: str = ""  # the release the file says it began as
+    reason: str = ""  # why nothing could be read; empty when the file is a notebook
+
+
+class _Unreadable(Exception):
+    pass
+
+
+def read_submission(path: Path) -> Submission:
+    """The code cells of the notebook at `path` that carry a grade_id. Never raises."""
+    try:
+        notebook = _as_notebook(_as_json(_bytes_of(path)))
+    except _Unreadable as reason:
+        return Submission(reason=str(reason))
+    metadata = notebook.get("metadata")
+    course = metadata.get("course") if isinstance(metadata, dict) else None
+    release = course.get("release") if isinstance(course, dict) else None
+    sources: dict[str, list[str]] = {}
+    for cell in notebook["cells"][:MAX_CELLS]:
+        grade_id, source = _solution(cell)
+        if grade_id is not None:
+            sources.setdefault(grade_id, []).append(source)
+    return Submission(sources, release if isinstance(release, str) else "")
+
+
+def rebuild(pristine: Mapping, submission: Submission, note: str = "") -> dict:
+    """The released notebook with the submission's answers in its solution cells.
+
+    `metadata["course"]["grading"]` says what there was to say: why the file could not be read,
+    a note about the release, and for each component a problem (it earns zero) or a note.
+    """
+    notebook = copy.deepcopy(pristine)
+    problems, notes = {}, {}
+    for cell in notebook["cells"]:
+        course = cell["metadata"].get("course", {})
+        if course.get("role") != "answer":
+            continue
+        component = course["component"]
+        found = submission.sources.get(cell["metadata"]["nbgrader"]["grade_id"], [])
+        if submission.reason:
+            problems[component] = f"the notebook could not be read: {submission.reason}"
+        elif not found:
+            problems[component] = f"the cell {component} is missing"
+        elif len(found[0]) > MAX_ANSWER_CHARACTERS:
+            problems[component] = (
+                f"the cell {component} holds {len(found[0])} characters, "
+                f"more than the {MAX_ANSWER_CHARACTERS} that are read"
+            )
+        else:
+            if len(found) > 1:
+                notes[component] = (
+                    f"the cell {component} is there {len(found)} times; the first one counts"
+                )
+            if found[0].strip() == cell["source"].strip():
+                problems[component] = "not answered yet"
+            cell["source"] = found[0]
+    grading = {"reason": submission.reason, "note": note, "problems": problems, "notes": notes}
+    grading["content"] = _content_hash(notebook, grading)
+    notebook["metadata"]["course"]["grading"] = grading
+    return notebook
+
+
+def _content_hash(notebook: Mapping, grading: Mapping) -> str:
+    """One hash of all that the score depends on: the released notebook and the answers in it."""
+    release = notebook["metadata"]["course"]["release"]
+    counted = [release, grading, [cell["source"] for cell in notebook["cells"]]]
+    return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
+
+
+def _bytes_of(path: Path) -> bytes:
+    """The bytes of a regular file; links, folders, pipes and devices are not opened."""
+    flags = os.O_RDONLY
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"):
+        flags |= getattr(os, name, 0)  # not every system has each
+    try:
+        if path.is_symlink() or path.parent.is_symlink():
+            raise _Unreadable("it is a link, not a file")
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise _Unreadable("it is not a file")
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise _Unreadable("it is not a file")
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise _Unreadable(f"it cannot be opened ({error.strerror})") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise _Unreadable(f"it is larger than {MAX_FILE_BYTES // 2**20} MB")
+    return content
+
+
+def _as_json(content: bytes) -> object:
+    if not content.strip():
+        raise _Unreadable("the file is empty")
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise _Unreadable("it is not text in UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise _Unreadable(f"it is not JSON ({error.msg} at line {error.lineno})") from None
+    except (RecursionError, MemoryError, ValueError):
+        raise _Unreadable("it is nested too deeply, or holds a number too long to read") from None
+
+
+def _as_notebook(tree: object) -> dict:
+    if not isinstance(tree, dict) or "nbformat" not in tree:
+        raise _Unreadable("it is not a notebook")
+    if tree["nbformat"] != 4:
+        raise _Unreadable("it is not in notebook format 4; save it again in JupyterLab")
+    if not isinstance(tree.get("cells"), list):
+        raise _Unreadable("it has no list of cells")
+    return tree
+
+
+def _solution(cell: object) -> tuple[str | None, str]:
+    """The grade_id and the source of a code cell; `(None, "")` for anything else."""
+    if not isinstance(cell, dict) or cell.get("cell_type") != "code":
+        return None, ""
+    metadata, source = cell.get("metadata"), cell.get("source")
+    nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
+    if isinstance(source, list) and all(isinstance(line, str) for line in source):
+        source = "".join(source)
+    if not isinstance(grade_id, str) or not isinstance(source, str):
+        return None, ""
+    # Half a character (a lone surrogate) can be written in JSON and in no file.
+    return grade_id, source.encode("utf-8", "replace").decode("utf-8")

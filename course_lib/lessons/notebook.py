@@ -1,0 +1,156 @@
+"""A lesson's cells as nbgrader's source notebook: the solution, ready for the release steps."""
+
+import hashlib
+import json
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from .prose import to_markdown
+from .source import component_source, given_source, to_learner, with_solution_markers
+from .text import Cell, LessonError
+
+OPENING = """\
+# Run this cell first. It stays as it is.
+import sys
+
+try:
+    from course_lib.workspace.notebook import open_lesson
+except ModuleNotFoundError as missing:
+    package = "torch" if missing.name == "torch" else "build-a-transformer[learn]"
+    raise ModuleNotFoundError(
+        f"{{missing.name}} is not installed in this notebook's kernel, {{sys.executable}}. "
+        f'Install it there with:  "{{sys.executable}}" -m pip install "{{package}}"'
+    ) from None
+
+check = open_lesson("{lesson}")"""
+
+DEFAULTS = {"minutes": 10, "difficulty": 2, "importance": 3, "sentence": "", "hints": []}
+
+
+def source_notebook(lesson: str, cells: list[Cell], lessons: list[str]):
+    """The notebook of `lesson` with its solutions, between nbgrader's markers.
+
+    Args:
+        cells: the lesson's text.
+        lessons: names of all lessons, for links between them.
+    """
+    builder = _Builder(lesson, lessons)
+    for cell in cells:
+        builder.add(cell)
+    builder.finish()
+    notebook = new_notebook(cells=builder.cells)
+    notebook.nbformat_minor = 5
+    notebook.metadata = nbformat.from_dict(
+        {
+            "course": {"lesson": lesson, "release": _digest(builder.cells)},
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    return notebook
+
+
+class _Builder:
+    """Adds one cell after the other; knows which exercise still waits for its check."""
+
+    def __init__(self, lesson: str, lessons: list[str]):
+        self.lesson, self.lessons = lesson, lessons
+        self.cells, self.modules, self.unchecked = [], [], None
+        self.counts = {}
+
+    def add(self, cell: Cell) -> None:
+        if cell.kind == "markdown":
+            text = to_markdown(cell.source, self.lessons)
+            if text:
+                self._append(new_markdown_cell(text), self._id("text"))
+        elif "setup" in cell.tags:
+            opening = OPENING.format(lesson=self.lesson)
+            self._locked(opening, "opening", {"role": "opening"})
+        elif cell.component:
+            self._exercise(cell)
+        elif "points" in cell.options:
+            self._check(cell)
+        elif "demo" in cell.tags:
+            code = new_code_cell(to_learner(cell.source))
+            self._append(code, self._id("demo"), {"course": {"role": "demo"}})
+        else:
+            raise LessonError(
+                "every code cell must be a setup, an exercise, its check or tagged demo, "
+                f"got {cell.source.splitlines()[:1]} in {self.lesson}."
+            )
+
+    def finish(self) -> None:
+        if self.unchecked:
+            raise LessonError(f"the exercise {self.unchecked} has no check cell after it.")
+
+    def _exercise(self, cell: Cell) -> None:
+        self.finish()
+        module, name = cell.component
+        about = DEFAULTS | {key: cell.options[key] for key in DEFAULTS if key in cell.options}
+        if module not in self.modules:
+            self.modules.append(module)
+            self._locked(
+                given_source(module), f"setup-{module}", {"role": "setup", "module": module}
+            )
+        self._append(new_markdown_cell(_exercise_text(name, about)), f"exercise-{name}")
+        given = tuple(cell.options.get("given", ()))
+        source = to_learner(component_source(module, name))
+        answer = new_code_cell(with_solution_markers(source, about["sentence"], given))
+        course = {"role": "answer", "component": name, "module": module, **about}
+        self._append(answer, name, _nbgrader(name, solution=True) | {"course": course})
+        self.unchecked = name
+
+    def _check(self, cell: Cell) -> None:
+        if cell.source.strip() != f"check({self.unchecked})":
+            raise LessonError(
+                f"the check after the exercise {self.unchecked} must be "
+                f"check({self.unchecked}), got {cell.source.strip()!r}."
+            )
+        metadata = _nbgrader(f"check-{self.unchecked}", grade=True, locked=True)
+        metadata["nbgrader"]["points"] = cell.options["points"]
+        metadata["course"] = {"role": "check", "component": self.unchecked}
+        self._append(new_code_cell(cell.source), f"check-{self.unchecked}", metadata)
+        self.unchecked = None
+
+    def _locked(self, source: str, name: str, course: dict) -> None:
+        metadata = _nbgrader(name, locked=True) | {"course": course}
+        self._append(new_code_cell(source), name, metadata)
+
+    def _append(self, cell, name: str, metadata: dict | None = None) -> None:
+        cell["id"] = name.replace("_", "-")
+        cell["metadata"] = nbformat.from_dict(metadata or {})
+        self.cells.append(cell)
+
+    def _id(self, kind: str) -> str:
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        return f"{kind}-{self.counts[kind]:02d}"
+
+
+def _exercise_text(name: str, about: dict) -> str:
+    dots = {n: "●" * n + "○" * (5 - n) for n in range(6)}
+    lines = [
+        f"**Exercise: `{name}`** · about {about['minutes']} minutes · "
+        f"difficulty {dots[about['difficulty']]} · importance {dots[about['importance']]}",
+    ]
+    for number, hint in enumerate(about["hints"], start=1):
+        lines += ["", f"<details><summary>Hint {number}</summary>", "", hint, "", "</details>"]
+    return "\n".join(lines)
+
+
+def _nbgrader(name: str, *, grade=False, solution=False, locked=False) -> dict:
+    return {
+        "nbgrader": {
+            "grade": grade,
+            "grade_id": name,
+            "locked": locked,
+            "schema_version": 3,
+            "solution": solution,
+            "task": False,
+        }
+    }
+
+
+def _digest(cells: list) -> str:
+    text = json.dumps([dict(cell) for cell in cells], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

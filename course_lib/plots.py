@@ -1,0 +1,334 @@
+"""Every figure of the course. The only module that imports matplotlib.
+
+Each function returns a `Picture`: the last line of a cell shows it. Colours are safe for the
+colour-blind, the page behind is always white, and the letters are large enough for a phone.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+INK = "#222222"
+FORBIDDEN = "#e6e6e6"
+ALLOWED = "#0072b2"
+QUERIES = "queries: who reads"
+KEYS = "keys: who is read"
+# Okabe and Ito's palette, darkest first; the line styles tell the curves apart without colour.
+CURVES = [
+    ("#0072b2", "-"),
+    ("#d55e00", "--"),
+    ("#009e73", "-."),
+    ("#cc79a7", ":"),
+    ("#222222", (0, (5, 1, 1, 1, 1, 1))),
+]
+HEADS = ["#bcdff5", "#f7d9a8", "#c4e8d1", "#f0d3e2"]  # pale, so that numbers on them can be read
+STYLE = {
+    "font.size": 14,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "lines.linewidth": 2.5,
+}
+
+
+class Picture(Figure):
+    """A figure that a notebook shows without pyplot and its hidden list of open figures."""
+
+    def _repr_png_(self) -> bytes:
+        png = io.BytesIO()
+        self.savefig(
+            png, format="png", dpi=150, facecolor="white", bbox_inches="tight", pad_inches=0.2
+        )
+        return png.getvalue()
+
+
+def sentence_arcs(sentences: Sequence[tuple[Sequence[str], int, Mapping[int, float]]]) -> Picture:
+    """Sentences, one below the other, with arcs from one word to the words it reads.
+
+    Args:
+        sentences: `(words, reader, weights)` each; `weights` maps the position of a word that
+            is read to its weight, which sets the width of the arc.
+    """
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(7.2, 2 * len(sentences)), layout="constrained")
+        rows = picture.subplots(len(sentences), squeeze=False)[:, 0]
+        for axes, (words, reader, weights) in zip(rows, sentences, strict=True):
+            widths = np.array([len(word) + 1.6 for word in words])
+            centres = np.cumsum(widths) - widths / 2
+            for position, word in enumerate(words):
+                marked = position == reader or position in weights
+                colour = ALLOWED if position == reader else INK
+                weight = "bold" if marked else "normal"
+                axes.text(
+                    centres[position], 0, word, ha="center", va="top", color=colour, weight=weight
+                )
+            for position, weight in weights.items():
+                _arc(axes, centres[reader], centres[position], widths.sum(), weight)
+            axes.set(xlim=(0, widths.sum()), ylim=(-0.35, 1.05))
+            axes.axis("off")
+    return picture
+
+
+def attention_map(
+    weights, queries: Sequence[str], keys: Sequence[str] | None = None, *, title: str = ""
+) -> Picture:
+    """One table of weights as a heat map: queries in rows, keys in columns."""
+    return attention_maps({title: weights}, queries, keys)
+
+
+def attention_maps(
+    tables: Mapping[str, object],
+    queries: Sequence[str],
+    keys: Sequence[str] | None = None,
+    *,
+    top: float | None = 1.0,
+    key_axis: str = KEYS,
+    query_axis: str = QUERIES,
+) -> Picture:
+    """Heat maps side by side, a title each. Small tables show their numbers too.
+
+    Args:
+        top: the value that gets the darkest colour; None takes the largest of all tables.
+    """
+    keys = queries if keys is None else keys
+    arrays = {title: _as_array(table) for title, table in tables.items()}
+    if top is None:
+        top = max(array.max() for array in arrays.values())
+    with matplotlib.rc_context(STYLE):
+        picture, panels = _panels(len(arrays), len(queries), len(keys))
+        for axes, (title, array) in zip(panels, arrays.items(), strict=True):
+            axes.imshow(array, cmap="Blues", vmin=0, vmax=top)
+            if len(keys) <= 6:
+                _write_numbers(axes, array, top)
+            _name_axes(axes, title, queries, keys, key_axis, query_axis)
+    return picture
+
+
+def mask_pictures(
+    masks: Mapping[str, object], queries: Sequence[str], keys: Sequence[str] | None = None
+) -> Picture:
+    """Masks side by side: a blue cell with a dot may be read, a grey empty one may not."""
+    keys = queries if keys is None else keys
+    with matplotlib.rc_context(STYLE):
+        picture, panels = _panels(len(masks), len(queries), len(keys))
+        colours = matplotlib.colors.ListedColormap([FORBIDDEN, ALLOWED])
+        for axes, (title, mask) in zip(panels, masks.items(), strict=True):
+            mask = _as_array(mask).astype(bool)
+            axes.imshow(mask, cmap=colours, vmin=0, vmax=1)
+            rows, columns = np.nonzero(mask)
+            axes.plot(columns, rows, "o", color="white", markersize=7)
+            _name_axes(axes, title, queries, keys, KEYS, QUERIES)
+    return picture
+
+
+def dealt_tables(
+    tables: Mapping[str, tuple[object, object]], rows: Sequence[str], columns: str
+) -> Picture:
+    """Tables of whole numbers side by side, each cell in the colour of the head that has it.
+
+    Args:
+        tables: `(numbers, heads)` by title, two tables of one shape.
+        columns: what the horizontal axis counts.
+    """
+    arrays = {title: tuple(map(_as_array, pair)) for title, pair in tables.items()}
+    widths = [numbers.shape[1] for numbers, _ in arrays.values()]
+    with matplotlib.rc_context(STYLE):
+        size = (0.62 * sum(widths) + 0.9 * len(widths), 0.62 * len(rows) + 1.3)
+        picture = Picture(figsize=size, layout="constrained")
+        panels = picture.subplots(1, len(arrays), squeeze=False, width_ratios=widths)[0]
+        tints = matplotlib.colors.ListedColormap(HEADS)
+        for axes, (title, (numbers, heads)) in zip(panels, arrays.items(), strict=True):
+            axes.imshow(heads, cmap=tints, vmin=0, vmax=len(HEADS) - 1)
+            for (row, column), value in np.ndenumerate(numbers):
+                axes.text(column, row, f"{value:.0f}", ha="center", va="center")
+            across = [str(place) for place in range(numbers.shape[1])]
+            _name_axes(axes, title, rows, across, columns, "positions")
+    return picture
+
+
+def curves(
+    series: Mapping[str, object],
+    *,
+    x=None,
+    xlabel: str,
+    ylabel: str,
+    floor: tuple[str, float] | None = None,
+    smooth: int = 1,
+    log_x: bool = False,
+    log_y: bool = False,
+    bottom: float | None = None,
+) -> Picture:
+    """Named curves over one axis.
+
+    Args:
+        x: where the points lie; counts from 0 when None.
+        floor: a name and a height for a thin horizontal line to compare with.
+        smooth: each point is the mean of this many values up to it.
+        log_x, log_y: whether the axis is logarithmic.
+        bottom: where the vertical axis begins.
+    """
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(7, 4.4), layout="constrained")
+        axes = picture.subplots()
+        for (name, values), (colour, style) in zip(series.items(), CURVES, strict=False):
+            values = _running_mean(_as_array(values), smooth)
+            axes.plot(
+                np.arange(len(values)) if x is None else x,
+                values,
+                color=colour,
+                linestyle=style,
+                marker="o" if len(values) <= 12 else None,
+                label=name,
+            )
+        if floor is not None:
+            axes.axhline(floor[1], color=INK, linewidth=1, zorder=0, label=floor[0])
+        axes.set(xlabel=xlabel, ylabel=ylabel)
+        if log_x:
+            axes.set_xscale("log")
+        if log_y:
+            axes.set_yscale("log")
+        if log_x and x is not None:
+            axes.set_xticks(x, [f"{place:g}" for place in x])
+            axes.set_xticks([], minor=True)
+        if bottom is not None:
+            axes.set_ylim(bottom=bottom)
+        picture.legend(loc="outside upper left", ncols=2, frameon=False)
+    return picture
+
+
+def _as_array(values) -> np.ndarray:
+    """A NumPy array of a list, an array or a tensor, gradients and devices left behind."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    return np.asarray(values)
+
+
+def _panels(n_panels: int, n_rows: int, n_columns: int):
+    cell = 0.62 if n_columns <= 6 else 0.45
+    width = max(3.2, cell * n_columns + 1.1)
+    height = max(2.2, cell * n_rows + 1.3)
+    columns = n_panels if n_panels * width <= 9 else 2
+    rows = -(-n_panels // columns)
+    picture = Picture(figsize=(columns * width, rows * height), layout="constrained")
+    picture.get_layout_engine().set(wspace=0.08, hspace=0.08)
+    panels = list(picture.subplots(rows, columns, squeeze=False).flat)
+    for unused in panels[n_panels:]:
+        unused.axis("off")
+    return picture, panels[:n_panels]
+
+
+def _name_axes(axes, title, queries, keys, key_axis, query_axis):
+    axes.set_xticks(range(len(keys)), keys)
+    if max(map(len, keys)) > 5 and len(keys) > 4:
+        axes.tick_params(axis="x", rotation=90)
+    axes.set_yticks(range(len(queries)), queries)
+    axes.set_xticks(np.arange(len(keys) - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(len(queries) - 1) + 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=2)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel(key_axis)
+    if axes.get_subplotspec().is_first_col():
+        axes.set_ylabel(query_axis)
+    if title:
+        axes.set_title(title, fontsize=14, pad=10)
+
+
+def _write_numbers(axes, array, top):
+    for (row, column), value in np.ndenumerate(array):
+        text = "0" if value == 0 else f"{value:.2f}"
+        colour = "white" if value > 0.55 * top else INK
+        axes.text(column, row, text, ha="center", va="center", color=colour)
+
+
+def _arc(axes, start, end, width, weight):
+    angle = np.linspace(0, np.pi, 60)
+    across = (start + end) / 2 + (start - end) / 2 * np.cos(angle)
+    height = 0.25 + 1.1 * abs(start - end) / width
+    axes.plot(
+        across, 0.05 + height * np.sin(angle), color=ALLOWED, linewidth=1 + 8 * weight, alpha=0.8
+    )
+
+
+def _running_mean(values, window):
+    if window == 1:
+        return values
+    total = np.cumsum(np.insert(values.astype(float), 0, 0.0))
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - window, 0)
+    return (total[ends] - total[starts]) / (ends - starts)
+
+
+def token_boxes(rows: Mapping[str, Sequence[tuple[str, int]]], *, width: int = 60) -> Picture:
+    """Texts cut into tokens: a box for each piece, its id below. A space shows as `␣`.
+
+    Args:
+        rows: a title and the `(piece, id)` of its tokens.
+        width: characters a line; longer rows go on in the next line.
+    """
+    lines = [(title, line) for title, tokens in rows.items() for line in _lines(tokens, width)]
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(9, 0.35 + 0.85 * len(lines)), layout="constrained")
+        axes = picture.subplots()
+        shown, longest = set(), 0.0
+        for row, (title, line) in enumerate(lines):
+            if title not in shown:
+                axes.text(-0.8, -row, title, ha="right", va="center", fontsize=12)
+                shown.add(title)
+            left = 0.0
+            for number, (piece, token_id) in enumerate(line):
+                size = _box_width(piece, token_id)
+                colour = ("#cfe3f1", "#f6dcc8")[number % 2]
+                box = matplotlib.patches.Rectangle((left, -row - 0.28), size, 0.6, color=colour)
+                axes.add_patch(box)
+                centre = left + size / 2
+                piece = piece.replace(" ", "␣")
+                axes.text(centre, -row + 0.1, piece, ha="center", va="center", family="monospace")
+                axes.text(centre, -row - 0.15, token_id, ha="center", va="center", fontsize=9)
+                left += size + 0.15
+            longest = max(longest, left)
+        axes.set(xlim=(-0.5, longest), ylim=(-len(lines) + 0.4, 0.5))
+        axes.axis("off")
+    return picture
+
+
+def labelled_points(groups: Mapping[str, Mapping[str, Sequence[float]]], *, title: str = ""):
+    """Names written where their points lie, a colour for each group."""
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(6, 5), layout="constrained")
+        axes = picture.subplots()
+        for (group, points), (colour, _) in zip(groups.items(), CURVES, strict=False):
+            axes.plot([], [], "s", color=colour, label=group)
+            for name, (x, y) in points.items():
+                weight = "bold" if colour == CURVES[1][0] else "normal"
+                axes.text(x, y, name, color=colour, ha="center", va="center", weight=weight)
+                axes.plot(x, y, alpha=0)
+        axes.margins(0.08)
+        axes.axhline(0, color=FORBIDDEN, linewidth=1, zorder=0)
+        axes.axvline(0, color=FORBIDDEN, linewidth=1, zorder=0)
+        axes.set_title(title, fontsize=14)
+        picture.legend(loc="outside upper left", ncols=2, frameon=False)
+    return picture
+
+
+def _box_width(piece: str, token_id: int) -> float:
+    return max(len(piece) + 0.5, 0.75 * len(str(token_id)) + 0.3)
+
+
+def _lines(tokens, width: float) -> list[list]:
+    lines, used = [[]], 0.0
+    for piece, token_id in tokens:
+        size = _box_width(piece, token_id) + 0.15
+        if used + size > width and lines[-1]:
+            lines.append([])
+            used = 0.0
+        lines[-1].append((piece, token_id))
+        used += size
+    return lines

@@ -1,0 +1,120 @@
+"""Make a learner's folder: the notebooks, and the package that they will write."""
+
+import contextlib
+import secrets
+import shutil
+from pathlib import Path
+
+from course_lib import __version__
+from course_lib.lessons.exercises import (
+    exercises_folder,
+    lesson_names,
+    notebook_path,
+    read_exercises,
+    read_notebook,
+)
+
+from .borrow import PACKAGE, borrowing_text, our_modules
+from .folder import MARKER, WorkspaceError, find_workspace, marker_text
+
+README = f"""\
+# Your transformer
+
+- the notebooks, one a lesson: work through them in order
+- `{PACKAGE}/`: your transformer, complete from the first minute because the course lends you its
+  parts; what you write in a notebook and `check` finds right is put there in their place
+- `{PACKAGE}/.history/`: earlier versions of what you wrote
+- `{MARKER}`: marks this folder as yours; keep it
+
+## What to do next
+
+    jupyter lab {{first}}
+
+Run the first cell, read, write what the stubs ask for, and run the `check` below each. All of it
+is yours to keep and to change: nothing here is ever overwritten but a part that you improve, and
+its earlier versions are kept.
+
+How far you are: `course status`. All parts at once, from a terminal: `course check`.
+"""
+
+
+def start(directory: str | Path) -> Path:
+    """Make a workspace in `directory`, which is new or empty; its path comes back.
+
+    It is complete or not there at all.
+
+    Raises:
+        WorkspaceError: something is there already, or it cannot be written.
+    """
+    directory = Path(directory).expanduser()
+    try:
+        directory = directory.resolve()
+        _refuse_what_is_there(directory)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        draft = directory.with_name(f".{directory.name}.unfinished-{secrets.token_hex(4)}")
+        try:
+            _fill(draft)
+            _move(draft, directory)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        raise WorkspaceError(
+            f"{error.filename or directory} cannot be written: {error.strerror or error}"
+        ) from None
+    return directory
+
+
+def _refuse_what_is_there(directory: Path) -> None:
+    if directory.is_dir():
+        there = sorted(path.name for path in directory.iterdir())
+        if not there:
+            return
+        if find_workspace(directory) == directory:
+            raise WorkspaceError(
+                f"{directory} is a workspace already, and stays as it is. "
+                "Go on working in it, or name another folder."
+            )
+        shown = ", ".join(there[:3]) + (f" and {len(there) - 3} more" if len(there) > 3 else "")
+        raise WorkspaceError(
+            f"the folder must be new or empty, got {directory}, which holds {shown}. "
+            "Name another folder."
+        )
+    if directory.exists():
+        raise WorkspaceError(f"the folder must be new or empty, got {directory}, which is a file.")
+
+
+def _fill(folder: Path) -> None:
+    lessons = lesson_names()
+    if not lessons:
+        raise WorkspaceError(
+            f"no notebooks lie in {exercises_folder()}: in a checkout, run `course build` first; "
+            "otherwise install build-a-transformer again."
+        )
+    package = folder / PACKAGE
+    package.mkdir(parents=True)
+    written = {e.module for name in lessons for e in read_exercises(read_notebook(name))}
+    for name in ("__init__", *our_modules()):
+        text = borrowing_text(name, is_for_writing=name in written)
+        (package / f"{name}.py").write_text(text, encoding="utf-8", newline="\n")
+    for name in lessons:
+        shutil.copyfile(notebook_path(name), folder / f"{name}.ipynb")
+    readme = README.format(first=f"{lessons[0]}.ipynb")
+    (folder / "README.md").write_text(readme, encoding="utf-8", newline="\n")
+    marker = marker_text(f"build-a-transformer {__version__}")
+    (folder / MARKER).write_text(marker, encoding="utf-8", newline="\n")
+
+
+def _move(draft: Path, directory: Path) -> None:
+    """Let the finished draft appear as `directory`."""
+    if not directory.is_dir():
+        draft.rename(directory)
+        return
+    if directory != Path.cwd():
+        with contextlib.suppress(OSError):  # a mount point can be neither removed nor replaced
+            directory.rmdir()
+            draft.rename(directory)
+            return
+    # A shell stands in the folder, so the folder stays; the marker, which makes it a workspace,
+    # comes last.
+    for path in sorted(draft.iterdir(), key=lambda path: path.name == MARKER):
+        path.rename(directory / path.name)

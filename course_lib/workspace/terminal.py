@@ -1,0 +1,63 @@
+"""The checks on a learner's package, for the terminal: `course check`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from course_lib.checks import find, observe_here, run
+from course_lib.checks.local import DEFAULT_SEED, success_text
+
+from .folder import require_workspace
+from .package import package_component
+from .status import status
+
+
+class NothingToCheck(Exception):
+    """Nothing of the package is the learner's own yet."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One checked component: `text` is what the learner reads."""
+
+    component: str
+    passed: bool
+    is_yours: bool
+    text: str
+    diagnosis: str
+    seed: int
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+def check_package(
+    directory: Path, components: Sequence[str], *, seed: int | None = None, device: str = "cpu"
+) -> Iterator[Result]:
+    """Check these components of the workspace around `directory`, or all that are the learner's.
+
+    Raises:
+        WorkspaceError: there is no workspace, or a module of it cannot be imported.
+        UnknownComponent: the course has no component of that name; suggests the nearest.
+        NothingToCheck: no names were given, and nothing is the learner's yet.
+    """
+    for name in components:
+        find(name)
+    workspace = require_workspace(directory)
+    names = components or [row.component for row in status(workspace) if row.state != "borrowed"]
+    if not names:
+        raise NothingToCheck(
+            "Nothing is yours yet: solve an exercise in a notebook, or write a component into "
+            "my_transformer/ yourself. `course check NAME` checks a borrowed one too."
+        )
+    return (_check(workspace, name, seed, device) for name in names)
+
+
+def _check(workspace: Path, name: str, seed: int | None, device: str) -> Result:
+    part = package_component(workspace, name)
+    used = DEFAULT_SEED if seed is None else seed
+    verdict = run(find(name), observe_here(part.component), seed=used, device=device)
+    text = verdict.message or success_text(verdict)
+    if verdict.passed and not part.is_theirs:
+        text += " It is borrowed: ours, not yours."
+    return Result(name, verdict.passed, part.is_theirs, text, verdict.diagnosis, used)

@@ -1,0 +1,191 @@
+"""The design that DESIGN and CONTRIBUTING promise, kept by reading the imports."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from course_lib.transformer import MODULES
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "course_lib"
+
+# Whom each house may import from, besides itself. Arrows go one way.
+MAY_IMPORT = {
+    "transformer": set(),
+    "bugs": {"transformer"},
+    "variants": {"transformer"},
+    "checks": {"bugs"},
+    "plots.py": set(),
+    "lessons": set(),
+    "workspace": {"lessons", "checks"},
+    "grading": {"lessons", "checks", "bugs"},
+    "cli.py": {"lessons", "checks", "workspace", "grading"},
+}
+LESSON_ORDER = ["shapes", *MODULES]
+OUTSIDE_OF = {  # what a house may use besides Python itself
+    "transformer": {"torch", "numpy", "jaxtyping"},
+    "checks/observe": {"torch", "numpy"},
+}
+
+
+def modules():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def house_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0]
+
+
+def imports(path: Path) -> list[str]:
+    """Full names of all that a module imports, at its top or inside a function."""
+    package = ["course_lib", *path.relative_to(PACKAGE).parent.parts]
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*base, *([node.module] if node.module else [])])
+            names += [f"{base}.{alias.name}" for alias in node.names]
+    return names
+
+
+def houses_imported(path: Path) -> set[str]:
+    found = set()
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "course_lib" and len(parts) > 1:
+            found.add(parts[1] if (PACKAGE / parts[1]).is_dir() else f"{parts[1]}.py")
+    return {"__init__.py" if house == "__version__.py" else house for house in found}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_arrows_between_houses_go_one_way(path):
+    house = house_of(path)
+    if house == "__init__.py":
+        assert not houses_imported(path)
+    else:
+        assert houses_imported(path) - {house, "__init__.py"} <= MAY_IMPORT[house]
+
+
+@pytest.mark.parametrize("house", OUTSIDE_OF)
+def test_the_model_and_the_observer_need_torch_and_numpy_alone(house):
+    for path in sorted((PACKAGE / house).rglob("*.py")):
+        outside = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)
+        assert outside - {"course_lib"} <= OUTSIDE_OF[house], path
+
+
+def test_the_model_and_the_observer_import_relatively_and_nothing_above_them():
+    for house in ("transformer", "checks/observe"):
+        own = "course_lib." + house.replace("/", ".")
+        for path in sorted((PACKAGE / house).rglob("*.py")):
+            ours = [name for name in imports(path) if name.startswith("course_lib")]
+            assert all(name.startswith(own) for name in ours), path
+            assert "course_lib" not in path.read_text(encoding="utf-8").replace("`course_lib", "")
+
+
+def test_a_lesson_imports_earlier_lessons_only():
+    for path in sorted((PACKAGE / "transformer").glob("*.py")):
+        if path.stem == "__init__":
+            continue
+        used = {name.split(".")[2] for name in imports(path) if name.startswith("course_lib.")}
+        earlier = LESSON_ORDER[: LESSON_ORDER.index(path.stem)]
+        assert used <= set(earlier), path
+
+
+def test_expected_values_never_come_from_the_model():
+    for path in sorted((PACKAGE / "checks").rglob("*.py")):
+        assert "transformer" not in houses_imported(path), path
+
+
+def test_only_plots_imports_matplotlib():
+    users = [path for path in modules() if any(n.startswith("matplotlib") for n in imports(path))]
+    assert users == [PACKAGE / "plots.py"]
+
+
+def test_lessons_never_import_torch():
+    for path in sorted((PACKAGE / "lessons").glob("*.py")):
+        assert not [n for n in imports(path) if n.split(".")[0] in ("torch", "course_lib.checks")]
+
+
+def test_every_component_of_a_lesson_module_is_checked_in_the_order_it_stands():
+    from course_lib.checks import all_checks
+    from course_lib.lessons.source import component_names
+
+    for module in MODULES:
+        checked = [check.name for check in all_checks() if check.module == module]
+        assert checked == component_names(module)
+
+
+RUN_ALONE = """
+import sys
+
+class Only:
+    def find_spec(self, name, path=None, target=None):
+        top = name.split(".")[0]
+        if top in BLOCKED:
+            raise ModuleNotFoundError(f"blocked: {name}", name=top)
+
+sys.meta_path.insert(0, Only())
+import torch
+from course_lib.transformer.attention import SelfAttention
+from course_lib.transformer.masking import CausalSelfAttention, future_influence
+head = CausalSelfAttention(3, 5)
+assert future_influence(head, torch.randn(4, 3)).triu(1).max() == 0
+assert "jaxtyping" not in sys.modules
+"""
+
+
+def test_the_model_runs_where_only_numpy_and_torch_are_installed():
+    import importlib.metadata
+
+    needed = {"torch", "numpy", "course_lib", "typing_extensions", "filelock", "fsspec", "jinja2",
+              "markupsafe", "mpmath", "networkx", "sympy", "setuptools", "pkg_resources",
+              "torchgen", "functorch", "isympy", "_distutils_hack"}  # fmt: skip
+    installed = set(importlib.metadata.packages_distributions())
+    script = f"BLOCKED = {sorted(installed - needed)!r}\n{RUN_ALONE}"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_declared_shapes_hold_when_jaxtyping_checks_them():
+    script = (
+        "from jaxtyping import install_import_hook\n"
+        "with install_import_hook('course_lib.transformer', 'beartype.beartype'):\n"
+        "    from importlib import import_module\n"
+        "    from course_lib.transformer import MODULES\n"
+        "    modules = {m: import_module(f'course_lib.transformer.{m}') for m in MODULES}\n"
+        "from course_lib.checks import all_checks, observe_here, run\n"
+        "for check in all_checks():\n"
+        "    component = getattr(modules[check.module], check.name)\n"
+        "    verdict = run(check, observe_here(component), seed=1)\n"
+        "    assert verdict.passed, verdict.message\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_answers_without_importing_anything_heavy():
+    script = (
+        "import sys\nfrom click.testing import CliRunner\nfrom course_lib.cli import main\n"
+        "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
+        "heavy = {'torch', 'numpy', 'nbformat', 'nbgrader', 'rich', 'jupytext', 'yaml'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_examples_in_docstrings_are_true():
+    import doctest
+    import importlib
+
+    for path in modules():
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        if house_of(path) in ("transformer", "checks", "lessons"):
+            assert doctest.testmod(importlib.import_module(name)).failed == 0, name

@@ -1,0 +1,117 @@
+"""The three gates: stubs fail, right answers pass, every bug is caught, and named if known."""
+
+import importlib
+
+import pytest
+from bugs_written_differently import all_second_forms
+from wrong_answers import all_wrong_answers
+
+from course_lib.bugs import all_bugs, bugs_of
+from course_lib.checks import all_checks, find, observe_here, run
+from course_lib.variants import all_variants, variants_of
+
+under_seeds = pytest.mark.parametrize(
+    "seeds",
+    [
+        pytest.param(range(2), id="two"),
+        pytest.param(range(2, 20), id="more", marks=pytest.mark.slow),
+    ],
+)
+CHECKS = all_checks()
+BUGS = {bug.name: bug for bug in all_bugs()}
+
+
+def named(case):
+    return case.implementation.__name__
+
+
+def verdict_on(component, implementation, seed=0):
+    return run(find(component), observe_here(implementation), seed=seed)
+
+
+def ours(check):
+    return getattr(importlib.import_module(f"course_lib.transformer.{check.module}"), check.name)
+
+
+@under_seeds
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_our_component_passes_under_every_seed(check, seeds):
+    for seed in seeds:
+        verdict = verdict_on(check.name, ours(check), seed)
+        assert verdict.passed, verdict.message
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_a_check_has_core_and_edge_properties_and_hints(check):
+    assert {prop.group for prop in check.properties} == {"core", "edge"}
+    assert all(prop.hint for prop in check.properties)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_a_component_that_is_not_written_fails_and_says_so(check):
+    def stub(*args, **kwargs):
+        raise NotImplementedError
+
+    verdict = verdict_on(check.name, stub)
+    assert not verdict.core_passed
+    assert "not written yet" in verdict.message
+
+
+@under_seeds
+@pytest.mark.parametrize("variant", all_variants(), ids=lambda variant: variant.name)
+def test_a_right_variant_passes_under_every_seed(variant, seeds):
+    for seed in seeds:
+        verdict = verdict_on(variant.component, variant.implementation, seed)
+        assert verdict.passed, verdict.message
+
+
+@under_seeds
+@pytest.mark.parametrize("bug", all_bugs(), ids=lambda bug: bug.name)
+def test_a_bug_is_caught_and_named_under_every_seed(bug, seeds):
+    for seed in seeds:
+        verdict = verdict_on(bug.component, bug.implementation, seed)
+        assert not verdict.passed, f"not caught with seed {seed}"
+        assert verdict.diagnosis == bug.title, f"seed {seed}: {verdict.message}"
+        assert bug.title in " ".join(verdict.message.split())
+
+
+@under_seeds
+@pytest.mark.parametrize("form", all_second_forms(), ids=named)
+def test_a_bug_written_differently_is_caught_and_never_misnamed(form, seeds):
+    bug = BUGS[form.bug]
+    for seed in seeds:
+        verdict = verdict_on(bug.component, form.implementation, seed)
+        assert not verdict.passed
+        assert verdict.diagnosis == bug.title or "agrees with" not in verdict.message
+
+
+def test_most_bugs_written_differently_get_the_right_name():
+    right = [
+        verdict_on(BUGS[form.bug].component, form.implementation).diagnosis == BUGS[form.bug].title
+        for form in all_second_forms()
+    ]
+    assert sum(right) / len(right) >= 0.85, f"{sum(right)} of {len(right)}"
+
+
+@under_seeds
+@pytest.mark.parametrize("answer", all_wrong_answers(), ids=named)
+def test_a_wrong_answer_that_nobody_listed_fails_without_a_name(answer, seeds):
+    for seed in seeds:
+        verdict = verdict_on(answer.component, answer.implementation, seed)
+        assert not verdict.passed, f"not caught with seed {seed}"
+        assert "agrees with" not in verdict.message, verdict.message
+
+
+def test_the_zoo_is_large_enough_and_has_something_of_every_component():
+    assert len(all_bugs()) >= 24
+    assert len(all_variants()) >= 12
+    for check in CHECKS:
+        assert len(bugs_of(check.name)) >= 2, check.name
+        assert len(variants_of(check.name)) >= 2, check.name
+
+
+@pytest.mark.parametrize("bug", all_bugs(), ids=lambda bug: bug.name)
+def test_messages_keep_to_the_widths_that_nbgrader_shows(bug):
+    first, *others = verdict_on(bug.component, bug.implementation).message.splitlines()
+    assert len(first) <= 67
+    assert all(len(line) <= 83 for line in others)
