@@ -1,7 +1,7 @@
 """The components' source, read as text: what the notebooks and pages show is what runs.
 
 Nothing here imports the model. A module is split into what a learner writes (its public
-functions and classes) and what is given (imports, constants, private helpers).
+functions and classes) and what is given (imports, constants, dataclasses, private helpers).
 """
 
 import ast
@@ -25,8 +25,15 @@ def component_source(module: str, name: str) -> str:
 
 
 def component_names(module: str) -> list[str]:
-    """The public functions and classes of a module, in the order in which they stand."""
-    return [name for name in _definitions(module) if not name.startswith("_")]
+    """The public functions and classes of a module, in the order in which they stand.
+
+    A dataclass only holds values: it is no component, and learners are given it.
+    """
+    return [
+        name
+        for name, node in _definitions(module).items()
+        if not name.startswith("_") and not _is_dataclass(node)
+    ]
 
 
 def given_source(module: str) -> str:
@@ -95,6 +102,10 @@ def _definitions(module: str) -> dict[str, ast.stmt]:
     tree = _tree(module_source(module))
     kinds = (ast.FunctionDef, ast.ClassDef)
     return {node.name: node for node in tree.body if isinstance(node, kinds)}
+
+
+def _is_dataclass(node: ast.stmt) -> bool:
+    return any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
 
 
 def _tree(source: str) -> ast.Module:

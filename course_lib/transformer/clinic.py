@@ -1,0 +1,1 @@
+"""Lesson 10: tests that catch what others got wrong."""

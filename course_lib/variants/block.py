@@ -1,0 +1,1 @@
+"""Right ways to write lesson 6 that differ from ours."""

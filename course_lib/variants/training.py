@@ -1,0 +1,1 @@
+"""Right ways to write lesson 8 that differ from ours."""

@@ -1,0 +1,1 @@
+"""The bugs of lesson 10 in other words."""

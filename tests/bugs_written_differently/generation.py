@@ -1,0 +1,1 @@
+"""The bugs of lesson 9 in other words."""

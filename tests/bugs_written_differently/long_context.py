@@ -1,0 +1,1 @@
+"""The bugs of lesson 11 in other words."""

@@ -1,0 +1,1 @@
+"""The bugs of lesson 6 in other words."""

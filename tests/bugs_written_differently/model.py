@@ -1,0 +1,1 @@
+"""The bugs of lesson 7 in other words."""

@@ -1,0 +1,1 @@
+"""The bugs of lesson 8 in other words."""

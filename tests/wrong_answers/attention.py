@@ -1,0 +1,119 @@
+"""Wrong answers to lesson 2 that no bug of the zoo behaves like."""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from course_lib.transformer.attention import attention, softmax
+
+from . import wrong_answer
+
+# --- softmax ---------------------------------------------------------------------------------
+
+
+@wrong_answer("softmax")
+def divides_the_scores_by_their_sum(x, axis=-1):
+    return x / x.sum(axis=axis, keepdims=True)
+
+
+@wrong_answer("softmax")
+def takes_powers_of_two(x, axis=-1):
+    powers = np.exp2(x - x.max(axis=axis, keepdims=True))
+    return powers / powers.sum(axis=axis, keepdims=True)
+
+
+@wrong_answer("softmax")
+def adds_a_thousandth_to_the_sum(x, axis=-1):
+    exponentials = np.exp(x - x.max(axis=axis, keepdims=True))
+    return exponentials / (exponentials.sum(axis=axis, keepdims=True) + 1e-3)
+
+
+# --- attention_numpy -------------------------------------------------------------------------
+
+
+@wrong_answer("attention_numpy")
+def scales_by_the_width_of_the_values(q, k, v):
+    weights = softmax(q @ k.T / math.sqrt(v.shape[-1]))
+    return weights @ v, weights
+
+
+@wrong_answer("attention_numpy")
+def forgets_softmax(q, k, v):
+    weights = q @ k.T / math.sqrt(q.shape[-1])
+    return weights @ v, weights
+
+
+@wrong_answer("attention_numpy")
+def rounds_the_weights(q, k, v):
+    weights = softmax(q @ k.T / math.sqrt(q.shape[-1])).round(2)
+    return weights @ v, weights
+
+
+# --- attention -------------------------------------------------------------------------------
+
+
+@wrong_answer("attention")
+def takes_sigmoids(q, k, v):
+    weights = torch.sigmoid(q @ k.mT / math.sqrt(q.shape[-1]))
+    return weights @ v, weights
+
+
+@wrong_answer("attention")
+def picks_the_best_key(q, k, v):
+    best = (q @ k.mT).argmax(dim=-1)
+    weights = F.one_hot(best, k.shape[-2]).to(q.dtype)
+    return weights @ v, weights
+
+
+@wrong_answer("attention")
+def compares_directions(q, k, v):
+    weights = (F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).mT).softmax(dim=-1)
+    return weights @ v, weights
+
+
+@wrong_answer("attention")
+def scales_by_the_number_of_keys(q, k, v):
+    weights = (q @ k.mT / math.sqrt(k.shape[-2])).softmax(dim=-1)
+    return weights @ v, weights
+
+
+# --- SelfAttention ---------------------------------------------------------------------------
+
+
+@wrong_answer("SelfAttention")
+class ReadsValuesFromTheQueryLayer(nn.Module):
+    def __init__(self, d_model, d_head):
+        super().__init__()
+        self.query = nn.Linear(d_model, d_head, bias=False)
+        self.key = nn.Linear(d_model, d_head, bias=False)
+        self.value = nn.Linear(d_model, d_head, bias=False)
+
+    def forward(self, x):
+        return attention(self.query(x), self.key(x), self.query(x))[0]
+
+
+@wrong_answer("SelfAttention")
+class NeverUsesTheKeyLayer(nn.Module):
+    def __init__(self, d_model, d_head):
+        super().__init__()
+        self.query = nn.Linear(d_model, d_head, bias=False)
+        self.key = nn.Linear(d_model, d_head, bias=False)
+        self.value = nn.Linear(d_model, d_head, bias=False)
+
+    def forward(self, x):
+        return attention(self.query(x), self.query(x), self.value(x))[0]
+
+
+@wrong_answer("SelfAttention")
+class CutsNegativeValues(nn.Module):
+    def __init__(self, d_model, d_head):
+        super().__init__()
+        self.query = nn.Linear(d_model, d_head, bias=False)
+        self.key = nn.Linear(d_model, d_head, bias=False)
+        self.value = nn.Linear(d_model, d_head, bias=False)
+
+    def forward(self, x):
+        return attention(self.query(x), self.key(x), self.value(x).relu())[0]

@@ -1,0 +1,164 @@
+"""Wrong answers to lesson 3 that no bug of the zoo behaves like."""
+
+import math
+
+import torch
+
+from course_lib.transformer.attention import SelfAttention, attention
+from course_lib.transformer.masking import causal_mask, masked_attention, masked_softmax
+
+from . import wrong_answer
+
+# --- causal_mask -----------------------------------------------------------------------------
+
+
+@wrong_answer("causal_mask")
+def sees_two_keys_only(n_queries, n_keys=None, *, device=None):
+    n_keys = n_queries if n_keys is None else n_keys
+    if n_keys < n_queries:
+        raise ValueError(f"n_keys={n_keys} is smaller than n_queries={n_queries}")
+    mask = torch.ones(n_queries, n_keys, dtype=torch.bool, device=device)
+    return mask.tril(n_keys - n_queries).triu(n_keys - n_queries - 1)
+
+
+@wrong_answer("causal_mask")
+def forgets_the_first_key(n_queries, n_keys=None, *, device=None):
+    n_keys = n_queries if n_keys is None else n_keys
+    if n_keys < n_queries:
+        raise ValueError(f"n_keys={n_keys} is smaller than n_queries={n_queries}")
+    mask = torch.ones(n_queries, n_keys, dtype=torch.bool, device=device).tril(n_keys - n_queries)
+    mask[:, 0] = False
+    return mask
+
+
+@wrong_answer("causal_mask")
+def asserts_enough_keys(n_queries, n_keys=None, *, device=None):
+    n_keys = n_queries if n_keys is None else n_keys
+    assert n_keys >= n_queries, f"n_keys={n_keys} is smaller than n_queries={n_queries}"
+    mask = torch.ones(n_queries, n_keys, dtype=torch.bool, device=device)
+    return mask.tril(n_keys - n_queries)
+
+
+# --- padding_mask ----------------------------------------------------------------------------
+
+
+@wrong_answer("padding_mask")
+def uses_the_shortest_length(lengths, n_keys):
+    if ((lengths < 0) | (lengths > n_keys)).any():
+        raise ValueError(f"lengths={lengths} must lie in 0..n_keys={n_keys}")
+    real = torch.arange(n_keys, device=lengths.device) < lengths.min()
+    return real.repeat(len(lengths), 1, 1)
+
+
+@wrong_answer("padding_mask")
+def adds_an_axis_for_heads(lengths, n_keys):
+    if ((lengths < 0) | (lengths > n_keys)).any():
+        raise ValueError(f"lengths={lengths} must lie in 0..n_keys={n_keys}")
+    return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None, None]
+
+
+@wrong_answer("padding_mask")
+def masks_queries_and_keys(lengths, n_keys):
+    if ((lengths < 0) | (lengths > n_keys)).any():
+        raise ValueError(f"lengths={lengths} must lie in 0..n_keys={n_keys}")
+    real = torch.arange(n_keys, device=lengths.device) < lengths[:, None]
+    return real[:, :, None] & real[:, None, :]
+
+
+# --- masked_softmax --------------------------------------------------------------------------
+
+
+@wrong_answer("masked_softmax")
+def shows_all_keys_to_an_empty_row(scores, mask):
+    mask = mask | ~mask.any(dim=-1, keepdim=True)
+    return scores.masked_fill(~mask, -math.inf).softmax(dim=-1)
+
+
+@wrong_answer("masked_softmax")
+def always_shows_the_first_key(scores, mask):
+    mask = mask.expand(scores.shape).clone()
+    mask[..., 0] = True
+    return scores.masked_fill(~mask, -math.inf).softmax(dim=-1)
+
+
+@wrong_answer("masked_softmax")
+def subtracts_ten_from_hidden_scores(scores, mask):
+    return torch.where(mask, scores, scores - 10).softmax(dim=-1)
+
+
+# --- masked_attention ------------------------------------------------------------------------
+
+
+@wrong_answer("masked_attention")
+def hides_what_any_text_hides(q, k, v, mask=None):
+    if mask is None:
+        return attention(q, k, v)
+    while mask.dim() > 2:
+        mask = mask.all(dim=0)
+    weights = masked_softmax(q @ k.mT / math.sqrt(q.shape[-1]), mask)
+    return weights @ v, weights
+
+
+@wrong_answer("masked_attention")
+def doubles_the_output(q, k, v, mask=None):
+    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    weights = scores.softmax(dim=-1) if mask is None else masked_softmax(scores, mask)
+    return 2 * weights @ v, weights
+
+
+@wrong_answer("masked_attention")
+def turns_half_of_the_mask_around(q, k, v, mask=None):
+    if mask is None:
+        return attention(q, k, v)
+    mask = mask.expand(*q.shape[:-1], k.shape[-2]).clone()
+    mask[..., ::2, :] = ~mask[..., ::2, :]
+    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    weights = masked_softmax(scores, mask)
+    return weights @ v, weights
+
+
+# --- CausalSelfAttention ---------------------------------------------------------------------
+
+
+@wrong_answer("CausalSelfAttention")
+class SeesTwoPositionsOnly(SelfAttention):
+    def forward(self, x):
+        mask = causal_mask(x.shape[-2], device=x.device).triu(-1)
+        return masked_attention(self.query(x), self.key(x), self.value(x), mask)[0]
+
+
+@wrong_answer("CausalSelfAttention")
+class AveragesThePast(SelfAttention):
+    def forward(self, x):
+        n_positions = x.shape[-2]
+        counts = torch.arange(1, n_positions + 1, dtype=x.dtype, device=x.device)
+        return self.value(x).cumsum(dim=-2) / counts[:, None]
+
+
+@wrong_answer("CausalSelfAttention")
+class HidesTheFutureInEvaluationOnly(SelfAttention):
+    def forward(self, x):
+        mask = None if self.training else causal_mask(x.shape[-2], device=x.device)
+        return masked_attention(self.query(x), self.key(x), self.value(x), mask)[0]
+
+
+# --- future_influence ------------------------------------------------------------------------
+
+
+@wrong_answer("future_influence")
+def sums_absolute_entries(fn, x):
+    jacobian = torch.autograd.functional.jacobian(fn, x.detach())
+    return jacobian.reshape(len(x), -1, len(x), x.shape[1]).abs().sum(dim=(1, 3))
+
+
+@wrong_answer("future_influence")
+def averages_over_the_channels(fn, x):
+    jacobian = torch.autograd.functional.jacobian(fn, x.detach())
+    return jacobian.reshape(len(x), -1, len(x), x.shape[1]).square().mean(dim=(1, 3)).sqrt()
+
+
+@wrong_answer("future_influence")
+def takes_shares_of_each_row(fn, x):
+    jacobian = torch.autograd.functional.jacobian(fn, x.detach())
+    norms = jacobian.reshape(len(x), -1, len(x), x.shape[1]).square().sum(dim=(1, 3)).sqrt()
+    return norms / norms.sum(dim=1, keepdim=True)

@@ -1,0 +1,144 @@
+"""Wrong answers to lesson 5 that no bug of the zoo behaves like."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from course_lib.transformer.norm import LayerNorm, layer_norm
+
+from . import wrong_answer
+
+# --- layer_norm ------------------------------------------------------------------------------
+
+
+@wrong_answer("layer_norm")
+def divides_by_the_length(x, weight, bias, eps=1e-5):
+    centred = x - x.mean(dim=-1, keepdim=True)
+    normed = F.normalize(centred, dim=-1, eps=eps) * weight
+    return normed if bias is None else normed + bias
+
+
+@wrong_answer("layer_norm")
+def divides_by_the_mean_distance(x, weight, bias, eps=1e-5):
+    centred = x - x.mean(dim=-1, keepdim=True)
+    normed = centred / (centred.abs().mean(dim=-1, keepdim=True) + eps) * weight
+    return normed if bias is None else normed + bias
+
+
+@wrong_answer("layer_norm")
+def clamps_the_variance(x, weight, bias, eps=1e-5):
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    variance, mean = torch.var_mean(wide, dim=-1, correction=0, keepdim=True)
+    normed = (wide - mean) / variance.clamp(min=eps).sqrt() * weight
+    return (normed if bias is None else normed + bias).to(x.dtype)
+
+
+@wrong_answer("layer_norm")
+def squares_where_a_root_belongs(x, weight, bias, eps=1e-5):
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    variance, mean = torch.var_mean(wide, dim=-1, correction=0, keepdim=True)
+    normed = (wide - mean) / (variance + eps) ** 2 * weight
+    return (normed if bias is None else normed + bias).to(x.dtype)
+
+
+@wrong_answer("layer_norm")
+def adds_one_to_the_weight(x, weight, bias, eps=1e-5):
+    return layer_norm(x, 1 + weight, bias, eps)
+
+
+@wrong_answer("layer_norm")
+def rounds_the_mean_of_half_precision(x, weight, bias, eps=1e-5):
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    mean = x.mean(dim=-1, keepdim=True)
+    variance = wide.var(dim=-1, keepdim=True, unbiased=False)
+    normed = ((wide - mean) / torch.sqrt(variance + eps)).to(x.dtype) * weight
+    return normed if bias is None else normed + bias
+
+
+@wrong_answer("layer_norm")
+def subtracts_the_median(x, weight, bias, eps=1e-5):
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    variance = wide.var(dim=-1, keepdim=True, unbiased=False)
+    normed = (wide - wide.median(dim=-1, keepdim=True).values) / torch.sqrt(variance + eps)
+    return (normed * weight if bias is None else normed * weight + bias).to(x.dtype)
+
+
+# --- LayerNorm -------------------------------------------------------------------------------
+
+
+@wrong_answer("LayerNorm")
+class HasOneWeightForAllChannels(LayerNorm):
+    def __init__(self, d_model, *, bias=True, eps=1e-5):
+        super().__init__(d_model, bias=bias, eps=eps)
+        self.weight = nn.Parameter(torch.ones(1))
+
+
+@wrong_answer("LayerNorm")
+class SquaresItsWeight(LayerNorm):
+    def forward(self, x):
+        return layer_norm(x, self.weight.square(), self.bias, self.eps)
+
+
+@wrong_answer("LayerNorm")
+class AddsWhatCameIn(LayerNorm):
+    def forward(self, x):
+        return x + layer_norm(x, self.weight, self.bias, self.eps)
+
+
+@wrong_answer("LayerNorm")
+class RemembersTheLastMean(LayerNorm):
+    mean = 0.0
+
+    def forward(self, x):
+        out = layer_norm(x, self.weight, self.bias, self.eps) + 0.1 * self.mean
+        self.mean = float(x.detach().mean())
+        return out
+
+
+# --- pre_norm --------------------------------------------------------------------------------
+
+
+@wrong_answer("pre_norm")
+def scales_the_sum_by_the_root_of_one_half(x, norm, sublayer):
+    return (x + sublayer(norm(x))) / math.sqrt(2)
+
+
+@wrong_answer("pre_norm")
+def subtracts_the_sublayer(x, norm, sublayer):
+    return x - sublayer(norm(x))
+
+
+@wrong_answer("pre_norm")
+def cuts_the_sublayer_off(x, norm, sublayer):
+    return x + sublayer(norm(x)).detach()
+
+
+@wrong_answer("pre_norm")
+def calls_the_sublayer_for_its_shape(x, norm, sublayer):
+    assert sublayer(norm(x)).shape == x.shape
+    return x + sublayer(norm(x))
+
+
+# --- post_norm -------------------------------------------------------------------------------
+
+
+@wrong_answer("post_norm")
+def adds_x_to_the_normalised_sum(x, norm, sublayer):
+    return x + norm(x + sublayer(x))
+
+
+@wrong_answer("post_norm")
+def normalises_the_difference(x, norm, sublayer):
+    return norm(x - sublayer(x))
+
+
+@wrong_answer("post_norm")
+def cuts_x_off(x, norm, sublayer):
+    return norm(x.detach() + sublayer(x))
+
+
+@wrong_answer("post_norm")
+def normalises_twice(x, norm, sublayer):
+    return norm(norm(x + sublayer(x)))

@@ -1,0 +1,98 @@
+"""Wrong answers to lesson 0 that no bug of the zoo behaves like."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from . import wrong_answer
+
+# --- pairwise_dots ---------------------------------------------------------------------------
+
+
+@wrong_answer("pairwise_dots")
+def subtracts_the_means_first(x, y):
+    return (x - x.mean(axis=1, keepdims=True)) @ y.T
+
+
+@wrong_answer("pairwise_dots")
+def computes_in_float32(x, y):
+    return (x.astype(np.float32) @ y.T.astype(np.float32)).astype(np.float64)
+
+
+@wrong_answer("pairwise_dots")
+def cuts_negative_dots(x, y):
+    return np.maximum(x @ y.T, 0.0)
+
+
+@wrong_answer("pairwise_dots")
+def returns_lists(x, y):
+    return (x @ y.T).tolist()
+
+
+# --- weighted_average ------------------------------------------------------------------------
+
+
+@wrong_answer("weighted_average")
+def divides_by_the_largest_weight(weights, values):
+    if (weights.sum(axis=1) == 0).any():
+        row = np.flatnonzero(weights.sum(axis=1) == 0)[0]
+        raise ValueError(f"weights: row {row} sums to 0")
+    return weights / weights.max(axis=1, keepdims=True) @ values
+
+
+@wrong_answer("weighted_average")
+def asserts_that_there_are_weights(weights, values):
+    totals = weights.sum(axis=1, keepdims=True)
+    assert (totals != 0).all(), f"weights: row {np.flatnonzero(totals == 0)} sums to 0"
+    return weights / totals @ values
+
+
+@wrong_answer("weighted_average")
+def refuses_negative_weights(weights, values):
+    totals = weights.sum(axis=1, keepdims=True)
+    for row, total in enumerate(totals):
+        if total <= 0 or (weights[row] < 0).any():
+            raise ValueError(f"weights: row {row} has no positive sum")
+    return weights / totals @ values
+
+
+@wrong_answer("weighted_average")
+def counts_rows_from_one(weights, values):
+    totals = weights.sum(axis=1, keepdims=True)
+    for row, total in enumerate(totals, start=1):
+        if total == 0:
+            raise ValueError(f"weights: row {row} sums to zero")
+    return weights / totals @ values
+
+
+# --- Affine ----------------------------------------------------------------------------------
+
+
+@wrong_answer("Affine")
+class SubtractsTheBias(nn.Linear):
+    def forward(self, x):
+        return F.linear(x, self.weight) - self.bias
+
+
+@wrong_answer("Affine")
+class NormalisesItsInput(nn.Linear):
+    def forward(self, x):
+        return F.linear(F.normalize(x, dim=-1), self.weight, self.bias)
+
+
+@wrong_answer("Affine")
+class AddsTheBiasInTrainingOnly(nn.Linear):
+    def forward(self, x):
+        return F.linear(x, self.weight, self.bias if self.training else None)
+
+
+@wrong_answer("Affine")
+class MakesAColumnOfTheBias(nn.Module):
+    def __init__(self, d_in, d_out):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(d_out, d_in))
+        self.bias = nn.Parameter(torch.zeros(d_out, 1))
+
+    def forward(self, x):
+        return x @ self.weight.T + self.bias.squeeze(1)
