@@ -193,6 +193,25 @@ def generate(model, gpt2, package, as_json, **how):
         click.echo(json.dumps(texts, indent=1, ensure_ascii=False))
 
 
+@main.command()
+@click.argument("workloads", nargs=-1)
+@click.option("--out", type=FOLDER, help="Write bench.json, bench.md and bench.png here.")
+@click.option("--rounds", type=click.IntRange(min=2), default=15, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="Such as cpu or cuda.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def bench(workloads, out, rounds, device, as_json):
+    """Time our model beside Hugging Face's GPT-2: WORKLOADS by name, or all."""
+    from course_lib.models import ModelError
+    from course_lib.models.terminal import bench_here
+
+    try:
+        measured = bench_here(workloads, out, rounds, device, quiet=as_json)
+    except ModelError as error:
+        raise fail(error) from None
+    if as_json:
+        click.echo(json.dumps(measured, indent=1))
+
+
 def _package(name: str | None) -> str:
     """The package to run: the one named, else the learner's where we are in their folder."""
     from course_lib.workspace.borrow import PACKAGE

@@ -1,5 +1,6 @@
 """The model commands as one sees them: a progress line, a summary, text as it is written."""
 
+import difflib
 import os
 import sys
 from contextlib import contextmanager
@@ -173,3 +174,38 @@ def _read_gpt2(folder: Path, package: Package):
     from .gpt2 import read_gpt2
 
     return read_gpt2(folder, package)
+
+
+def bench_here(
+    names: tuple[str, ...], out: Path | None, rounds: int, device: str, *, quiet: bool
+) -> dict:
+    """Measure, tell each row as it comes, and write the report; the whole as plain data.
+
+    Raises:
+        ModelError: a workload is unknown, the peer is missing, or the two do not agree.
+    """
+    from .bench.report import measure, write_report
+    from .bench.workloads import workloads
+
+    place = hardware.choose_device(device)
+    every = {workload.name: workload for workload in workloads(place)}
+    for name in names:
+        if name not in every:
+            near = difflib.get_close_matches(name, every, n=1, cutoff=0.5)
+            advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(every)}."
+            raise ModelError(f"no workload is called {name!r}. {advice}")
+
+    def say(row) -> None:
+        low, high = row.quartiles
+        click.echo(
+            f"{row.name:<24} {row.ratio:5.2f} times as fast ({low:.2f} to {high:.2f}); "
+            f"{row.ours_tokens_per_second:,.0f} tokens/s, "
+            f"{row.share_of_limit:.0%} of what {row.limited_by} allow"
+        )
+
+    chosen = [every[name] for name in names or every]
+    measured = measure(chosen, place, rounds=rounds, say=(lambda row: None) if quiet else say)
+    for path in write_report(measured, out) if out else ():
+        if not quiet:
+            click.echo(path)
+    return measured
