@@ -332,3 +332,31 @@ def _lines(tokens, width: float) -> list[list]:
         lines[-1].append((piece, token_id))
         used += size
     return lines
+
+
+def losses(training: Sequence[float], steps: Sequence[int], held_back: Sequence[float]) -> Picture:
+    """The loss of each step, and the loss on held-back text after some of them."""
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(7, 4.4), layout="constrained")
+        axes = picture.subplots()
+        places = np.arange(1, len(training) + 1)
+        (colour, style), (other, _) = list(CURVES)[:2]
+        axes.plot(places, training, color=colour, linestyle=style, alpha=0.6, label="training")
+        axes.plot(steps, held_back, color=other, marker="o", label="held-back text")
+        axes.set(xlabel="step", ylabel="loss")
+        picture.legend(loc="outside upper left", ncols=2, frameon=False)
+    return picture
+
+
+def ratios(named: Mapping[str, float]) -> Picture:
+    """How many times as fast as a peer: a bar for each, and a line at 1, where both are equal."""
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(8, 0.5 * len(named) + 1.2), layout="constrained")
+        axes = picture.subplots()
+        places = np.arange(len(named))
+        axes.barh(places, list(named.values()), color=CURVES[0][0])
+        axes.set_yticks(places, list(named))
+        axes.invert_yaxis()
+        axes.axvline(1, color=INK, linewidth=1)
+        axes.set(xlabel="times as fast")
+    return picture
