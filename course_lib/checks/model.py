@@ -711,6 +711,22 @@ def _refuses(longest: int, n_tokens: int):
 
 
 @gpt.edge(
+    "its parts work one by one as well: a cache will call them so, from any position on",
+    hint="Embeddings takes (ids, offset), and Block is made of norm1, attention, norm2 and mlp",
+)
+def gpt_by_parts(draw: Draw):
+    for offset in (0, 3):
+        config = _config(draw, context_length=9)
+        ids, weights = _ids(draw, config, 2, 5), _weights(draw, config)
+        table = weights["embeddings.position.weight"]
+        moved = weights | {"embeddings.position.weight": np.roll(table, -offset, axis=0)}
+        judge = returns(oracles.logits(config, moved, ids), dtype="float64", names=["logits"])
+        case = _gpt_case(draw, config, ids, weights=weights, judge=judge)
+        note = f"{case.shown}, part by part from position {offset} on"
+        yield replace(case, call=case.call | {"by_parts": offset}, shown=note)
+
+
+@gpt.edge(
     "half-precision weights give half-precision logits, close to the exact ones",
     hint="make no tensor of a fixed dtype inside forward",
 )

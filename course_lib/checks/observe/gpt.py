@@ -5,6 +5,7 @@ that are given to a function are fixtures with the names of CONTRACTS, see `mode
 
     call         config                    the fields of a `GPTConfig`
                  weights, args, …          "gpt": as of a module; without weights as it is made
+                 by_parts                  "gpt": an offset, if its parts are called one by one
                  shared, without_memory    "n_parameters": pairs of tensors that are one; on meta?
                  tensors                   "load_gpt2": the state_dict, by name
     observation  attributes                what its parts are, and which tensors are one
@@ -12,9 +13,11 @@ that are given to a function are fixtures with the names of CONTRACTS, see `mode
 """
 
 import dataclasses
+import functools
 import inspect
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from . import probes  # which imports this module first, and is complete when a call is made
@@ -30,6 +33,8 @@ def observe_gpt(component, call, seen) -> None:
 
     def build():
         built.append(component(config))
+        if call.get("by_parts") is not None:
+            built[0].forward = functools.partial(_by_parts, built[0], call["by_parts"])
         return built[0]
 
     build.__name__ = component.__name__
@@ -42,6 +47,20 @@ def observe_gpt(component, call, seen) -> None:
     finally:
         if built and isinstance(built[0], nn.Module):
             _record_parts(built[0], seen)
+
+
+def _by_parts(model, offset: int, ids):
+    """The logits of tokens from position `offset` on, part by part, as a cache would call them."""
+    x = model.embeddings(ids, offset)
+    for block in model.blocks:
+        q, k, v = (
+            part.unflatten(-1, (model.config.n_heads, -1)).transpose(-3, -2)
+            for part in block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
+        )
+        found = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + block.attention.out(found.transpose(-3, -2).flatten(-2))
+        x = x + block.mlp(block.norm2(x))
+    return model.head(model.norm(x))
 
 
 def _observe_fresh(build, call, seen) -> None:
