@@ -28,6 +28,8 @@ _ALIKE = {
 # Chance differs from one writing to another, and only what it does on average can be compared.
 _ALIKE_ON_AVERAGE = 0.15
 
+_SPREAD_ALIKE = 0.1  # of fresh weights: the standard deviation, as a share of itself
+
 # What else an observation says must be the same to the letter.
 _SAME = (
     "homeless_outputs",
@@ -61,13 +63,14 @@ def names_of_bugs(
 def alike(one: Mapping, other: Mapping, call: Mapping) -> bool:
     """Did the same thing happen in both observations, up to rounding or, if asked for, chance?"""
     same_array = _same_on_average if call.get("random") else _same_array
+    same_weights = _same_spread if call.get("random") else _same_array
     try:
-        return _alike(Seen(one), Seen(other), _ALIKE[call["dtype"]], same_array)
+        return _alike(Seen(one), Seen(other), _ALIKE[call["dtype"]], same_array, same_weights)
     except Malformed:
         return False
 
 
-def _alike(one: Seen, other: Seen, tolerance: float, same_array) -> bool:
+def _alike(one: Seen, other: Seen, tolerance: float, same_array, same_weights) -> bool:
     if (one.error is None) != (other.error is None):
         return False
     if one.error and other.error:
@@ -80,12 +83,13 @@ def _alike(one: Seen, other: Seen, tolerance: float, same_array) -> bool:
         return False
     if one.flag("initial") is not None or other.flag("initial") is not None:
         a, b = one.initial, other.initial
-        if a.keys() != b.keys() or not all(_same_array(a[k], b[k], tolerance) for k in a):
+        if a.keys() != b.keys() or not all(same_weights(a[k], b[k], tolerance) for k in a):
             return False
     if not same_value(one.value, other.value) or len(one.steps) != len(other.steps):
         return False
     if not all(
-        _alike(a, b, tolerance, same_array) for a, b in zip(one.steps, other.steps, strict=True)
+        _alike(a, b, tolerance, same_array, same_weights)
+        for a, b in zip(one.steps, other.steps, strict=True)
     ):
         return False
     outputs = list(zip(one.outputs, other.outputs, strict=False))
@@ -143,3 +147,16 @@ def _averages(array: np.ndarray) -> list[float]:
     others = values[values != 0]
     share = float((values == 0).mean())
     return [share, float(others.mean()), float(others.std())] if others.size else [share, 0.0, 0.0]
+
+
+def _same_spread(one: np.ndarray | None, other: np.ndarray | None, tolerance: float) -> bool:
+    """The same numbers, or as many zeros and the same mean and spread, measured by the spread."""
+    if one is None or other is None or one.shape != other.shape:
+        return one is other
+    if _same_array(one, other, tolerance):
+        return True
+    (zeros, mean, spread), (*others, other_spread) = _averages(one), _averages(other)
+    difference = np.abs(np.subtract([zeros, mean], others)) / [1.0, max(spread, 1e-30)]
+    return bool((difference < _ALIKE_ON_AVERAGE).all()) and bool(
+        np.isclose(spread, other_spread, rtol=_SPREAD_ALIKE, atol=0.0)
+    )

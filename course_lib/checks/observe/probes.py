@@ -12,7 +12,8 @@ NumPy arrays as leaves, so that they can cross a process boundary as they are.
                  random                                      chance is part of what it does
     observation  error, outputs, structure, changed, gradients, mixed_devices, parameters, ...
 
-Components of plain Python, without arrays, have a probe of their own in `plain.py`.
+Components of plain Python, without arrays, have a probe of their own in `plain.py`, those of
+lesson 7 in `gpt.py`.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import fixtures
+from . import fixtures, gpt
 from .answer import describe_error
 from .devices import DeviceWatch
 from .plain import observe_plain
@@ -112,6 +113,7 @@ _PROBES = {
     "module": _observe_module,
     "influence": _observe_influence,
     "plain": observe_plain,
+    **gpt.PROBES,
 }
 
 
