@@ -17,11 +17,12 @@ MAY_IMPORT = {
     "transformer": set(),
     "bugs": {"transformer"},
     "variants": {"transformer"},
-    "checks": {"bugs"},
+    "corpus": set(),
+    "checks": {"bugs", "corpus"},
     "plots.py": set(),
     "lessons": set(),
     "workspace": {"lessons", "checks"},
-    "grading": {"lessons", "checks", "bugs"},
+    "grading": {"lessons", "checks", "bugs", "corpus"},
     "models": {"transformer", "corpus", "plots.py"},
     "cli.py": {"lessons", "checks", "workspace", "grading", "models"},
     "__main__.py": {"cli.py"},
@@ -189,5 +190,5 @@ def test_examples_in_docstrings_are_true():
 
     for path in modules():
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        if house_of(path) in ("transformer", "checks", "lessons"):
+        if house_of(path) in ("transformer", "corpus", "checks", "lessons"):
             assert doctest.testmod(importlib.import_module(name)).failed == 0, name
