@@ -12,7 +12,8 @@ NumPy arrays as leaves, so that they can cross a process boundary as they are.
                  random                                      chance is part of what it does
     observation  error, outputs, structure, changed, gradients, mixed_devices, parameters, ...
 
-Components of plain Python, without arrays, have a probe of their own in `plain.py`.
+Components of plain Python, without arrays, have a probe of their own in `plain.py`, and
+those of training theirs in `train.py`.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ from . import fixtures
 from .answer import describe_error
 from .devices import DeviceWatch
 from .plain import observe_plain
+from .train import PROBES as TRAINING_PROBES
 
 DTYPES = {
     "float64": torch.float64,
@@ -112,6 +114,7 @@ _PROBES = {
     "module": _observe_module,
     "influence": _observe_influence,
     "plain": observe_plain,
+    **TRAINING_PROBES,
 }
 
 
