@@ -12,9 +12,10 @@ and then what is left.
                  weight_decay                   of `decay_groups`
     observation  steps                          what came back and what is left, call by call
                  value, left                    facts as JSON; weights and optimizer state by name
-                 drawn, rows                    raw batches; how many rows went through at once
+                 drawn                          raw batches
 """
 
+import math
 import random
 import warnings
 from contextlib import nullcontext
@@ -181,19 +182,28 @@ def _one_step(component, model, optimizer, batch, call) -> list[dict]:
 
 
 def _left_after_step(model, optimizer, batch, kwargs) -> dict:
-    rows = max((call["rows"] for call in model.calls), default=0)
-    asked = -(-len(batch["inputs"]) // kwargs.get("n_chunks", 1))
     left = dict(model.named_parameters()) | state_of(model, optimizer)
     return _blank() | {
-        "rows": rows,
         "value": {
-            **_modes(model),
-            "autocast": sorted({call["autocast"] for call in model.calls}),
-            "rows": "as asked" if rows == asked else "more" if rows > asked else "fewer",
+            **_how_it_ran(model, batch, kwargs),
+            "in_training_after": _in_training(model),
             "lr": [float(group["lr"]) for group in optimizer.param_groups],
             "dtypes": sorted({_name(p.dtype) for p in model.parameters()}),
         },
         "left": {name: _array(tensor) for name, tensor in left.items()},
+    }
+
+
+def _how_it_ran(model, batch, kwargs) -> dict:
+    """What the model saw of its calls; nothing for a batch without targets, which needs none."""
+    if (batch["targets"] == -100).all():
+        return {}
+    rows = max((call["rows"] for call in model.calls), default=0)
+    asked = -(-len(batch["inputs"]) // kwargs.get("n_chunks", 1))
+    return {
+        "modes_during": sorted({call["training"] for call in model.calls}),
+        "autocast": sorted({call["autocast"] for call in model.calls}),
+        "rows": "as asked" if rows == asked else "more" if rows > asked else "fewer",
     }
 
 
@@ -211,6 +221,8 @@ def observe_evaluation(component, call, seen) -> None:
     try:
         with _watching(call, seen):
             back = _came_back(lambda: component(model, given, **call["kwargs"]))
+        if len(tokens) < 2 and back["error"] and back["error"]["type"] != "NotImplementedError":
+            back = _came_back(lambda: math.nan)  # no mean of nothing: which error says so is open
         seen["steps"] = [back, _left_after_evaluation(model, weights, tokens, given, call)]
     finally:
         torch.set_grad_enabled(True)
@@ -219,10 +231,10 @@ def observe_evaluation(component, call, seen) -> None:
 def _left_after_evaluation(model, weights, tokens, given, call) -> dict:
     rows = max((call["rows"] for call in model.calls), default=0)
     return _blank() | {
-        "rows": rows,
         "changed": [] if torch.equal(tokens, given) else [1],
         "value": {
-            **_modes(model),
+            "modes_during": sorted({call["training"] for call in model.calls}),
+            "in_training_after": _in_training(model),
             "gradients_during": sorted({call["gradients"] for call in model.calls}),
             "gradients_after": torch.is_grad_enabled(),
             "too_many_rows": rows > call["kwargs"].get("batch_size", 8),
@@ -315,6 +327,9 @@ def facts_of_batches(drawn: dict, call: dict) -> dict:
             for part, whole in zip(again, (inputs, targets), strict=True)
         ),
     }
+    if starts.size >= 10:
+        facts["all starts are 0"] = not starts.any()
+        facts["all starts are multiples"] = not (starts % call["context_length"]).any()
     if starts.size < 1000 or not facts["all starts are valid"]:
         return facts  # too few for what holds of many draws
     shares = np.bincount(starts.ravel(), minlength=n_starts) / starts.size * n_starts
@@ -437,11 +452,8 @@ def _number(value) -> dict:
     return {"kind": "other", "array": None, "dtype": type(value).__name__}
 
 
-def _modes(model) -> dict:
-    return {
-        "modes_during": sorted({call["training"] for call in model.calls}),
-        "in_training_after": sorted(name for name, m in model.named_modules() if m.training),
-    }
+def _in_training(model) -> list[str]:
+    return sorted(name for name, module in model.named_modules() if module.training)
 
 
 def _dtype(call) -> torch.dtype:
