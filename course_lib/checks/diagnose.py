@@ -85,6 +85,10 @@ def _alike(one: Seen, other: Seen, tolerance: float, same_array, same_weights) -
         a, b = one.initial, other.initial
         if a.keys() != b.keys() or not all(same_weights(a[k], b[k], tolerance) for k in a):
             return False
+    if one.flag("left") is not None or other.flag("left") is not None:
+        a, b = one.arrays("left"), other.arrays("left")
+        if a.keys() != b.keys() or not all(_same_array(a[k], b[k], tolerance) for k in a):
+            return False
     if not same_value(one.value, other.value) or len(one.steps) != len(other.steps):
         return False
     if not all(

@@ -88,6 +88,13 @@ class Seen:
     def kept_gradients(self) -> list[np.ndarray | None]:
         return [_numbers(array) for array in _list(self._raw.get("kept_gradients"))]
 
+    def arrays(self, name: str) -> dict[str, np.ndarray | None]:
+        """Arrays by name, in the field `name`: what a call left behind, say."""
+        found = self._raw.get(name)
+        if not isinstance(found, Mapping):
+            raise Malformed(name)
+        return {_text(key): _numbers(array) for key, array in found.items()}
+
     @property
     def value(self):
         """What a component of plain Python returned, as JSON."""

@@ -27,6 +27,7 @@ from . import fixtures, gpt
 from .answer import describe_error
 from .devices import DeviceWatch
 from .plain import observe_plain
+from .train import PROBES as TRAINING_PROBES
 
 DTYPES = {
     "float64": torch.float64,
@@ -114,6 +115,7 @@ _PROBES = {
     "influence": _observe_influence,
     "plain": observe_plain,
     **gpt.PROBES,
+    **TRAINING_PROBES,
 }
 
 
