@@ -268,19 +268,20 @@ class _Attending(Script):
     def _of(self, cache: int) -> str:
         return f" of text {cache}" if len(self.sizes) > 1 else ""
 
-    def _text(self, n_tokens: int, cache: int):
+    def draw_text(self, n_tokens: int, cache: int = 0) -> list[np.ndarray]:
+        """Queries, keys and values of new positions."""
         n_texts, n_heads, _, d_head = self.sizes[cache]
         shape = (n_texts, n_heads, n_tokens, d_head)
         return [self.draw.normal(*shape, dtype=self.dtype) for _ in range(3)]
 
     def fill(self, n_tokens: int, cache: int = 0) -> None:
         """Positions that are in the cache before the component is called."""
-        _, k, v = self._text(n_tokens, cache)
+        _, k, v = self.draw_text(n_tokens, cache)
         self.held[cache].append((k, v))
         self.add("fill", f"{n_tokens} old{self._of(cache)}", cache=cache, k=k, v=v)
 
     def attend(self, n_tokens=0, cache=0, *, qkv=None, judge=None, tolerance=None) -> None:
-        q, k, v = qkv or self._text(n_tokens, cache)
+        q, k, v = qkv or self.draw_text(n_tokens, cache)
         self.held[cache].append((k, v))
         keys, values = (np.concatenate(a, axis=2) for a in zip(*self.held[cache], strict=True))
         if judge is None:
@@ -293,7 +294,7 @@ class _Attending(Script):
         self.add("attend", shown, judge, cache=cache, q=q, k=k, v=v)
 
     def refuse(self, n_tokens: int) -> None:
-        q, k, v = self._text(n_tokens, 0)
+        q, k, v = self.draw_text(n_tokens, 0)
         lengths = [sum(k.shape[2] for k, _ in held) for held in self.held]
         judge = also(raises("ValueError"), _same_length(lengths))
         self.add("attend", f"{n_tokens} new", judge, cache=0, q=q, k=k, v=v)
@@ -421,12 +422,12 @@ def attends_in_turn(draw: Draw):
 def attends_beside_a_hostile_future(draw: Draw):
     n_heads, d_head = draw.sizes(2)
     script = _Attending(draw, (4, n_heads, 11, d_head))
-    script.fill(3)
-    q, k, v = (draw.normal(4, n_heads, 5, d_head) for _ in range(3))
-    q, k = 1e3 * q, 1e3 * k
-    tolerance = Tolerance(1e-7, 1e-6)  # scores of a million leave ten digits for the weights
-    script.attend(qkv=[q, k, v], tolerance=tolerance)
-    script.attend(qkv=[1e3 * a for a in script._text(3, 0)], tolerance=tolerance)
+    for n_tokens in (5, 3):
+        q, k, v = (1e3 * array for array in script.draw_text(n_tokens))
+        if n_tokens == 5:
+            k[0, :, 0] = -q[0, :, 0]  # the first position likes nothing less than itself
+        # Scores of a million leave ten digits for the weights.
+        script.attend(qkv=[q, k, v], tolerance=Tolerance(1e-7, 1e-6))
     yield script.case()
 
 

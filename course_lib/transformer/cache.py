@@ -86,8 +86,8 @@ def cached_logits(
 ) -> Float[Tensor, "B T V"]:
     """The logits of new tokens alone, which go on where the caches end.
 
-    They equal the last T rows of the model's logits over everything fed so far. Without dropout:
-    the model is in evaluation mode.
+    For a model in evaluation mode, they equal the last T rows of its logits over everything fed
+    so far.
 
     Args:
         caches: one for each block.
