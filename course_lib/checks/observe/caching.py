@@ -258,11 +258,11 @@ class Generation(Model):
     def prepare(self) -> None:
         super().prepare()
         self.inside, self.calls_left, self.n_texts = [], None, 0
-        for part in self.model.modules():
-            part.register_forward_pre_hook(self.note)
+        for part in self.model.modules():  # a function is not copied where the model is
+            part.register_forward_pre_hook(lambda part, args: self.note(part))
 
-    def note(self, part, args) -> None:
-        """Called before every part of the model, whenever it is used."""
+    def note(self, part: nn.Module) -> None:
+        """Write down in which mode a part of the model is, whenever it is used."""
         self.inside.append((part.training, torch.is_grad_enabled()))
         if self.calls_left is not None:
             self.calls_left -= 1
