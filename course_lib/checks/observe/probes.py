@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from . import fixtures, gpt
+from . import caching, fixtures
 from .answer import describe_error
 from .devices import DeviceWatch
 from .plain import observe_plain
@@ -116,6 +117,7 @@ _PROBES = {
     "plain": observe_plain,
     **gpt.PROBES,
     **TRAINING_PROBES,
+    "caching": caching.observe_script,
 }
 
 
