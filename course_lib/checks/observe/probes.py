@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from . import fixtures
 from .answer import describe_error
 from .devices import DeviceWatch
+from .memory import watching_memory
 from .plain import observe_plain
 
 DTYPES = {
@@ -112,6 +113,7 @@ _PROBES = {
     "module": _observe_module,
     "influence": _observe_influence,
     "plain": observe_plain,
+    "memory": watching_memory(_observe_function),
 }
 
 
