@@ -39,6 +39,7 @@ _SAME = (
     "parameters_still_train",
     "attributes",
     "calls",
+    "too_many",
 )
 
 
@@ -65,9 +66,14 @@ def alike(one: Mapping, other: Mapping, call: Mapping) -> bool:
     same_array = _same_on_average if call.get("random") else _same_array
     same_weights = _same_spread if call.get("random") else _same_array
     try:
-        return _alike(Seen(one), Seen(other), _ALIKE[call["dtype"]], same_array, same_weights)
+        return _alike(Seen(one), Seen(other), _tolerance(call), same_array, same_weights)
     except Malformed:
         return False
+
+
+def _tolerance(call: Mapping) -> float:
+    """How far two writings of one bug may differ: usually by rounding in the call's dtype."""
+    return call.get("alike", _ALIKE[call["dtype"]])
 
 
 def _alike(one: Seen, other: Seen, tolerance: float, same_array, same_weights) -> bool:

@@ -27,6 +27,7 @@ from . import fixtures, gpt
 from . import caching, fixtures
 from .answer import describe_error
 from .devices import DeviceWatch
+from .memory import watching_memory
 from .plain import observe_plain
 from .train import PROBES as TRAINING_PROBES
 
@@ -118,6 +119,7 @@ _PROBES = {
     **gpt.PROBES,
     **TRAINING_PROBES,
     "caching": caching.observe_script,
+    "memory": watching_memory(_observe_function),
 }
 
 
