@@ -37,6 +37,8 @@ _SAME = (
     "parameters_still_train",
     "attributes",
     "calls",
+    "inside",
+    "afterwards",
 )
 
 
@@ -62,7 +64,8 @@ def alike(one: Mapping, other: Mapping, call: Mapping) -> bool:
     """Did the same thing happen in both observations, up to rounding or, if asked for, chance?"""
     same_array = _same_on_average if call.get("random") else _same_array
     try:
-        return _alike(Seen(one), Seen(other), _ALIKE[call["dtype"]], same_array)
+        tolerance = call.get("alike", _ALIKE[call["dtype"]])
+        return _alike(Seen(one), Seen(other), tolerance, same_array)
     except Malformed:
         return False
 
