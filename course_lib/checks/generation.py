@@ -265,7 +265,7 @@ def top_p_large(draw: Draw):
     logits = _away_from(draw, (n_rows, n_tokens), 0.7)
     for shift in (1000.0, -1000.0):
         yield _top_p_case(logits + shift, 0.7)
-    yield _top_p_case(_away_from(draw, (3, n_tokens), 0.7) * 1e3, 0.7)
+    yield _top_p_case(_away_from(draw, (3, n_tokens), 0.7) * 30, 0.7)
 
 
 @keep_top_p.edge(
@@ -365,6 +365,12 @@ def _draws(kinds, *, dtype="float64", seed=None, judge=None, n_rows=N_ROWS, watc
 def _greedy(logits, *, judge=None, **options) -> Case:
     """Rows each in a class of its own, from which the options leave the likeliest token only."""
     return _draws(logits, n_rows=1, judge=judge or takes(logits.argmax(axis=-1)), **options)
+
+
+def _certain(draw: Draw, *, judge=None, **options) -> Case:
+    """Many rows of two kinds that leave nothing to chance, unless something is wrong."""
+    kinds = 3 * _distinct(draw, 2, draw.sizes(1)[0])
+    return _draws(kinds, judge=judge, n_rows=N_ROWS // 2, **options)
 
 
 def takes(expected) -> Judge:
@@ -551,10 +557,9 @@ def sample_greedy(draw: Draw):
 def sample_filters(draw: Draw):
     yield _draws(_kinds(draw, STEEP, FLAT), seed=_seed(draw), top_k=2)
     yield _draws(_kinds(draw, STEEP, FLAT), seed=_seed(draw), top_p=0.6)
-    n_rows, n_tokens = draw.sizes(2)
-    yield _greedy(draw.normal(n_rows, n_tokens), top_k=1)
-    yield _greedy(draw.normal(n_rows, n_tokens), top_p=1e-6)
-    yield _greedy(draw.normal(n_rows, n_tokens), top_k=3, top_p=1e-6, temperature=1.5)
+    yield _certain(draw, top_k=1)
+    yield _certain(draw, top_p=1e-6)
+    yield _certain(draw, top_k=3, top_p=1e-6, temperature=5.0)
     yield _draws(_kinds(draw, STEEP, FLAT), seed=_seed(draw), top_k=100, top_p=1.0)
 
 
@@ -602,11 +607,12 @@ def sample_impossible(draw: Draw):
     hint="in float16 all above 65504 is infinite: divide in float32",
 )
 def sample_tiny_temperature(draw: Draw):
-    n_rows, n_tokens = draw.sizes(2)
-    for dtype in ("float64", "float32", *HALF):
-        for temperature in (1e-3, 1e-8):
-            logits = 3 * _distinct(draw, n_rows, n_tokens)
-            yield _greedy(logits, temperature=temperature, dtype=dtype)
+    for dtype, temperature in (
+        ("float64", 1e-30),
+        ("float32", 1e-10),
+        *((dtype, temperature) for dtype in HALF for temperature in (1e-3, 1e-8)),
+    ):
+        yield _certain(draw, temperature=temperature, dtype=dtype)
 
 
 @sample.edge("logits in half precision are drawn from as well", hint="turn them into float32 first")
@@ -634,14 +640,12 @@ def sample_refuses(draw: Draw):
     hint="logits / temperature makes a new tensor, logits /= temperature writes into the old one",
 )
 def sample_leaves_logits(draw: Draw):
-    options = {"temperature": 0.5, "top_k": 3, "top_p": 0.9}
+    unchanged = arguments_unchanged(["logits"])
     for dtype in ("float64", "float32"):
-        logits = _distinct(draw, *draw.sizes(2))
-        unchanged = arguments_unchanged(["logits"])
-        yield _greedy(logits, dtype=dtype, judge=unchanged, **options)
-        yield _greedy(logits, dtype=dtype, judge=same_device, watch_devices=True, **options)
-        zero = options | {"temperature": 0.0}
-        yield _greedy(logits, dtype=dtype, judge=same_device, watch_devices=True, **zero)
+        options = {"temperature": 2.0, "top_k": 3, "top_p": 0.9, "dtype": dtype}
+        yield _certain(draw, judge=unchanged, **options)
+        yield _certain(draw, judge=same_device, watch_devices=True, **options)
+    yield _certain(draw, judge=same_device, watch_devices=True, temperature=0.0)
 
 
 # --- generate ---

@@ -79,7 +79,7 @@ def observe_draws(component, call, seen) -> None:
     probes._record_result(results[0], seen)
     probes._record_changes([logits], [before], seen)
     probes._record_devices(watch, results[0], call, seen)
-    _record_draws(results, [ids[:, None] for ids in results if _is_line(ids)], kinds, call, seen)
+    _record_draws(results, [ids for ids in results if _are_whole(ids, 1, 2)], kinds, call, seen)
 
 
 def observe_generate(component, call, seen) -> None:
@@ -117,7 +117,7 @@ def observe_generate(component, call, seen) -> None:
     probes._record_changes([ids], [before], seen)
     probes._record_devices(watch, results[0], call, seen)
     if call["n_rows"] > 1:
-        tails = [text[:, ids.shape[1] :] for text in results if _is_table(text)]
+        tails = [text[:, ids.shape[1] :] for text in results if _are_whole(text, 2)]
         _record_draws(results, tails, model.table[:1].expand(len(prompts), -1), call, seen)
 
 
@@ -157,19 +157,15 @@ def _record_draws(results, tails, kinds, call, seen) -> None:
 
 
 def _frequencies(ids: Tensor, n_kinds: int, vocab_size: int) -> np.ndarray | None:
-    """For each kind of row and each place, how often each token stands there: a share of 1."""
+    """For each token, kind of row and place: the share of these rows that have it there."""
     if ids.numel() == 0 or ids.min() < 0 or ids.max() >= vocab_size or len(ids) % n_kinds:
         return None
-    rows = ids.reshape(-1, n_kinds, ids.shape[1])
+    rows = ids.reshape(-1, n_kinds, *ids.shape[1:])
     return np.stack([(rows == token).double().mean(dim=0).numpy() for token in range(vocab_size)])
 
 
-def _is_line(value) -> bool:
-    return isinstance(value, Tensor) and value.dim() == 1 and not value.is_floating_point()
-
-
-def _is_table(value) -> bool:
-    return isinstance(value, Tensor) and value.dim() == 2 and not value.is_floating_point()
+def _are_whole(value, *n_axes: int) -> bool:
+    return isinstance(value, Tensor) and value.dim() in n_axes and not value.is_floating_point()
 
 
 probes._PROBES |= {"draws": observe_draws, "generate": observe_generate}
