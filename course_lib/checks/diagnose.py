@@ -40,6 +40,8 @@ _SAME = (
     "attributes",
     "calls",
     "too_many",
+    "inside",
+    "afterwards",
 )
 
 

@@ -243,3 +243,6 @@ def _record_gradients(result, args, parameters, call, seen) -> None:
         name: None if gradient is None else _array(gradient)
         for name, gradient in zip(names, found, strict=True)
     }
+
+
+from . import generation  # noqa: E402, F401 - it adds its probes to those above, and needs them
