@@ -47,7 +47,8 @@ def block_gradients(
     point = torch.from_numpy(x).requires_grad_()
     tensors = {name: torch.from_numpy(a).requires_grad_() for name, a in weights.items()}
     output = _block(point, tensors, n_heads, mask, approximate)
-    found = torch.autograd.grad(output, [point, *tensors.values()], torch.from_numpy(cotangent))
+    total = (output * torch.from_numpy(cotangent)).sum()
+    found = torch.autograd.grad(total, [point, *tensors.values()])
     names = ["argument 0", *tensors]
     return {name: gradient.numpy() for name, gradient in zip(names, found, strict=True)}
 

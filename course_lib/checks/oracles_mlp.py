@@ -14,8 +14,7 @@ def gelu_gradients(x, cotangent, approximate: str = "none") -> dict[str, np.ndar
     """The gradient of `x` ("argument 0")."""
     point = torch.from_numpy(x).requires_grad_()
     output = F.gelu(point, approximate=approximate)
-    output.backward(torch.from_numpy(cotangent))
-    return {"argument 0": point.grad.numpy()}
+    return _gradients(output, cotangent, {"argument 0": point})
 
 
 def mlp(x, weights: dict, approximate: str = "none") -> np.ndarray:
@@ -27,9 +26,8 @@ def mlp_gradients(x, weights, cotangent, approximate: str = "none") -> dict[str,
     """Gradients of `x` ("argument 0") and of every weight, by name."""
     point = torch.from_numpy(x).requires_grad_()
     parameters = {name: p.requires_grad_() for name, p in _tensors(weights).items()}
-    _mlp(point, parameters, approximate).backward(torch.from_numpy(cotangent))
-    found = {"argument 0": point.grad} | {name: p.grad for name, p in parameters.items()}
-    return {name: gradient.numpy() for name, gradient in found.items()}
+    output = _mlp(point, parameters, approximate)
+    return _gradients(output, cotangent, {"argument 0": point} | parameters)
 
 
 def _mlp(x, parameters, approximate):
@@ -40,3 +38,9 @@ def _mlp(x, parameters, approximate):
 
 def _tensors(weights: dict) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(array).clone() for name, array in weights.items()}
+
+
+def _gradients(output, cotangent, inputs: dict) -> dict[str, np.ndarray]:
+    total = (output * torch.from_numpy(cotangent)).sum()
+    found = torch.autograd.grad(total, list(inputs.values()))
+    return {name: gradient.numpy() for name, gradient in zip(inputs, found, strict=True)}
