@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from . import fixtures, gpt
 from . import caching, fixtures
+from . import clinic, fixtures
 from .answer import describe_error
 from .devices import DeviceWatch
 from .memory import watching_memory
@@ -120,6 +121,8 @@ _PROBES = {
     **TRAINING_PROBES,
     "caching": caching.observe_script,
     "memory": watching_memory(_observe_function),
+    "clinic": clinic.observe_clinic,
+    "consult": clinic.consult,
 }
 
 
