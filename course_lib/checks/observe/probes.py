@@ -23,9 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import fixtures, gpt
-from . import caching, fixtures
-from . import clinic, fixtures
+from . import caching, clinic, fixtures, gpt
 from .answer import describe_error
 from .devices import DeviceWatch
 from .memory import watching_memory
