@@ -143,6 +143,8 @@ def _is_made_of(config: ReferenceConfig):
         if "ModuleList" not in kinds:
             return Finding("wrong .blocks", expected="an nn.ModuleList", got=str(kinds[0])[:60])
         found = _attribute(seen, "config")
+        if not isinstance(found, dict):
+            raise Malformed("config")
         for name, value in asdict(config).items():
             if found.get(name) != value:
                 return Finding(
