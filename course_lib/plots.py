@@ -360,3 +360,53 @@ def ratios(named: Mapping[str, float]) -> Picture:
         axes.axvline(1, color=INK, linewidth=1)
         axes.set(xlabel="times as fast")
     return picture
+
+
+def tower(steps: Sequence[tuple[str, str, str]]) -> Picture:
+    """What a text goes through, from top to bottom: a box for each step, joined by arrows.
+
+    Args:
+        steps: `(name, shape, example)` each: the name goes into the box, the shape of what leaves
+            it beside the arrow below, and the example to its right.
+    """
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(8, 0.78 * len(steps)), layout="constrained")
+        axes = picture.subplots()
+        for row, (name, shape, example) in enumerate(steps):
+            box = matplotlib.patches.FancyBboxPatch(
+                (-1.5, -row - 0.22), 3.0, 0.44, boxstyle="round,pad=0.04", color=HEADS[row % 2]
+            )
+            axes.add_patch(box)
+            axes.text(0, -row, name, ha="center", va="center")
+            axes.text(-1.75, -row, shape, ha="right", va="center", family="monospace", fontsize=12)
+            axes.text(1.75, -row, example, ha="left", va="center", fontsize=12)
+            if row + 1 < len(steps):
+                axes.annotate(
+                    "",
+                    (0, -row - 0.75),
+                    (0, -row - 0.26),
+                    arrowprops={"arrowstyle": "->", "color": INK},
+                )
+        axes.set(xlim=(-3.6, 5.2), ylim=(-len(steps) + 0.5, 0.5))
+        axes.axis("off")
+    return picture
+
+
+def bars(values: Mapping[str, float], *, xlabel: str, show=lambda value: f"{value:g}") -> Picture:
+    """Named values as horizontal bars, the first on top, the number behind each.
+
+    Args:
+        show: how a number is written.
+    """
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(7, 0.5 * len(values) + 0.9), layout="constrained")
+        axes = picture.subplots()
+        heights = [float(value) for value in values.values()]
+        axes.barh(range(len(heights)), heights, color=CURVES[0][0], height=0.6)
+        for row, height in enumerate(heights):
+            axes.text(height + 0.01 * max(heights), row, show(height), va="center")
+        axes.set_yticks(range(len(heights)), list(values))
+        axes.invert_yaxis()
+        axes.tick_params(axis="y", length=0)
+        axes.set(xlabel=xlabel, xlim=(0, 1.2 * max(heights)))
+    return picture

@@ -1,6 +1,7 @@
 """What goes wrong in lesson 7: parts that are not joined, weights that start or load wrongly."""
 
 import math
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -741,6 +742,79 @@ class GPTThatReturnsProbabilities(nn.Module):
 
 @bug(
     "GPT",
+    title="a log-softmax at the end: log-probabilities come back instead of logits",
+    misconception="The loss needs log-probabilities. It makes them itself, from any logits; the "
+    "same loss hides that these are others.",
+    symptom="The same loss, and the same text when it is sampled; but not the logits of GPT-2.",
+)
+class GPTThatReturnsLogProbabilities(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(config.vocab_size, config.context_length, config.d_model)
+        self.blocks = nn.ModuleList(
+            Block(
+                config.d_model,
+                config.n_heads,
+                bias=config.bias,
+                dropout=config.dropout,
+                approximate=config.gelu_approximate,
+            )
+            for _ in range(config.n_layers)
+        )
+        self.norm = LayerNorm(config.d_model, bias=config.bias)
+        self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        if config.tie_weights:
+            self.head.weight = self.embeddings.token.weight
+        init_weights(self)
+
+    def forward(self, ids):
+        mask = causal_mask(ids.shape[1], device=ids.device)
+        x = self.embeddings(ids)
+        for block in self.blocks:
+            x = block(x, mask)
+        return F.log_softmax(self.head(self.norm(x)), dim=-1)
+
+
+@bug(
+    "GPT",
+    title="the logits are made float32, whatever the dtype of the model",
+    misconception="Losses are computed in float32, so logits should be. The loss sees to that "
+    "itself.",
+    symptom="A float64 model that is exact to seven digits, a bfloat16 one whose logits take twice"
+    " the memory.",
+)
+class GPTThatReturnsFloat32(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(config.vocab_size, config.context_length, config.d_model)
+        self.blocks = nn.ModuleList(
+            Block(
+                config.d_model,
+                config.n_heads,
+                bias=config.bias,
+                dropout=config.dropout,
+                approximate=config.gelu_approximate,
+            )
+            for _ in range(config.n_layers)
+        )
+        self.norm = LayerNorm(config.d_model, bias=config.bias)
+        self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        if config.tie_weights:
+            self.head.weight = self.embeddings.token.weight
+        init_weights(self)
+
+    def forward(self, ids):
+        mask = causal_mask(ids.shape[1], device=ids.device)
+        x = self.embeddings(ids)
+        for block in self.blocks:
+            x = block(x, mask)
+        return self.head(self.norm(x)).float()
+
+
+@bug(
+    "GPT",
     title="only the last position's logits come back",
     misconception="The next token follows from the last position alone. In training every position"
     " has a next token.",
@@ -1088,6 +1162,42 @@ class GPTThatTiesByACopy(nn.Module):
         init_weights(self)
         if config.tie_weights:
             self.head.weight = nn.Parameter(self.embeddings.token.weight.detach().clone())
+
+    def forward(self, ids):
+        mask = causal_mask(ids.shape[1], device=ids.device)
+        x = self.embeddings(ids)
+        for block in self.blocks:
+            x = block(x, mask)
+        return self.head(self.norm(x))
+
+
+@bug(
+    "GPT",
+    title="two parameters over one memory (.data = …), not one tensor with two names",
+    misconception="The same memory is the same tensor. There are two gradients, and an optimizer "
+    "makes two steps in one.",
+    symptom="Tied until the model is moved or converted; then the two go their own ways.",
+)
+class GPTThatTiesTheDataAlone(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(config.vocab_size, config.context_length, config.d_model)
+        self.blocks = nn.ModuleList(
+            Block(
+                config.d_model,
+                config.n_heads,
+                bias=config.bias,
+                dropout=config.dropout,
+                approximate=config.gelu_approximate,
+            )
+            for _ in range(config.n_layers)
+        )
+        self.norm = LayerNorm(config.d_model, bias=config.bias)
+        self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        if config.tie_weights:
+            self.head.weight.data = self.embeddings.token.weight.data
+        init_weights(self)
 
     def forward(self, ids):
         mask = causal_mask(ids.shape[1], device=ids.device)
@@ -1622,6 +1732,40 @@ def turns_only_where_it_must(state_dict, config):
         if tensor.shape != shape:
             raise ValueError(f"{name} must be {tuple(shape)}, got {tuple(tensor.shape)}")
         weights[our_name] = tensor
+    model.to(theirs["wte.weight"])
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+@bug(
+    "load_gpt2",
+    title="a matrix is reshaped to fit instead of turned",
+    misconception="(in, out) becomes (out, in) either way. A reshape keeps the numbers in their "
+    "order, and mixes rows with columns.",
+    symptom="No error, and nonsense.",
+)
+def reshapes_instead_of_turning(state_dict, config):
+    theirs = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in state_dict.items()
+        if not name.endswith((".attn.bias", ".attn.masked_bias"))
+    }
+    if config.tie_weights and "wte.weight" in theirs:
+        head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
+        if not torch.equal(head, theirs["wte.weight"]):
+            raise ValueError("lm_head.weight must equal wte.weight when tied")
+    model = GPT(config)
+    ours, names = model.state_dict(), _gpt2_names(config.n_layers)
+    wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
+    if theirs.keys() != wanted:
+        raise ValueError(f"missing {wanted - theirs.keys()}, surplus {theirs.keys() - wanted}")
+    weights = {}
+    for name, tensor in theirs.items():
+        our_name, is_transposed = names[name]
+        shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must be {tuple(shape)}, got {tuple(tensor.shape)}")
+        weights[our_name] = tensor.reshape(ours[our_name].shape)
     model.to(theirs["wte.weight"])
     model.load_state_dict(weights)
     return model.eval()
@@ -2228,6 +2372,40 @@ def goes_by_the_sorted_names(state_dict, config):
         if name.startswith("h."):
             _, number, rest = name.split(".", 2)
             name = f"h.{renamed[number]}.{rest}"
+        our_name, is_transposed = names[name]
+        shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must be {tuple(shape)}, got {tuple(tensor.shape)}")
+        weights[our_name] = tensor.T if is_transposed else tensor
+    model.to(theirs["wte.weight"])
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+@bug(
+    "load_gpt2",
+    title="the GELU becomes tanh, whatever the config says",
+    misconception="GPT-2 was trained with tanh. Files in its layout need not be, and the config is"
+    " the caller's.",
+    symptom="Logits that agree to two or three digits, and a .config that was not asked for.",
+)
+def knows_the_gelu_better(state_dict, config):
+    theirs = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in state_dict.items()
+        if not name.endswith((".attn.bias", ".attn.masked_bias"))
+    }
+    if config.tie_weights and "wte.weight" in theirs:
+        head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
+        if not torch.equal(head, theirs["wte.weight"]):
+            raise ValueError("lm_head.weight must equal wte.weight when tied")
+    model = GPT(replace(config, gelu_approximate="tanh"))
+    ours, names = model.state_dict(), _gpt2_names(config.n_layers)
+    wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
+    if theirs.keys() != wanted:
+        raise ValueError(f"missing {wanted - theirs.keys()}, surplus {theirs.keys() - wanted}")
+    weights = {}
+    for name, tensor in theirs.items():
         our_name, is_transposed = names[name]
         shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
         if tensor.shape != shape:

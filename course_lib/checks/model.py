@@ -143,6 +143,8 @@ def _is_made_of(config: ReferenceConfig):
         if "ModuleList" not in kinds:
             return Finding("wrong .blocks", expected="an nn.ModuleList", got=str(kinds[0])[:60])
         found = _attribute(seen, "config")
+        if not isinstance(found, dict):
+            raise Malformed("config")
         for name, value in asdict(config).items():
             if found.get(name) != value:
                 return Finding(
@@ -225,9 +227,15 @@ def _fresh(seen, config) -> dict:
     return found
 
 
+def _all_finite(seen):
+    """Judge: no tensor of a fresh state holds nan or infinity."""
+    for name, values in seen.initial.items():
+        if values is not None and not np.isfinite(values).all():
+            return Finding(f"{name[:60]} holds nan or infinity", expected="finite numbers")
+    return None
+
+
 def _spread_is(name: str, values, spread: float, shown: str):
-    if not np.isfinite(values).all():
-        return Finding(f"{name} holds nan or infinity", expected=f"a spread of {shown}")
     found = values.std()
     if abs(found / spread - 1) > FAR / math.sqrt(2 * values.size):
         return Finding(f"wrong standard deviation of {name}", expected=shown, got=f"{found:.3g}")
@@ -302,7 +310,7 @@ def _init_case(judge, *, dtype="float64", **changes) -> Case:
     config = _wide_config(**changes)
     call = {"probe": "init_weights", "dtype": dtype, "args": [], "kwargs": {}, "random": True}
     case = Case(call | {"config": asdict(config)}, f"init_weights(GPT({_shown(config)})), {dtype}")
-    return case.expect(also(no_error, _has_the_state(config), judge(config)))
+    return case.expect(also(no_error, _has_the_state(config), _all_finite, judge(config)))
 
 
 def _is_residual(name: str) -> bool:
@@ -437,7 +445,7 @@ def _fresh_case(config: ReferenceConfig, ids: np.ndarray, judge) -> Case:
         "config": asdict(config),
     }
     shown = f"GPT({_shown(config)})(ids {ids.shape[0]}×{ids.shape[1]}), as it was made"
-    return Case(call, shown).expect(also(_has_the_state(config), judge))
+    return Case(call, shown).expect(also(_has_the_state(config), _all_finite, judge))
 
 
 @gpt.core(
