@@ -368,6 +368,7 @@ def batch_independence(draw: Draw):
             neighbours_in_turn=(False, "each row starts one after the last", "any start"),
             neighbours_sorted=(False, "the rows come in the order of the text", "any order"),
             neighbours_related=(False, "a row's start depends on that before it", "any start"),
+            rows_related=(False, "a row's start depends on that of another", "any start"),
         )
 
     yield _many_batches(draw, judge)
