@@ -30,7 +30,6 @@ class Step:
 
     loss: float
     left: dict[str, np.ndarray]
-    norm: float  # of the gradient, before it is clipped
 
 
 def take_steps(model_spec, optimizer_spec, batches, *, dtype: str, training: bool) -> list[Step]:
@@ -43,7 +42,6 @@ def take_steps(model_spec, optimizer_spec, batches, *, dtype: str, training: boo
 def _step(model, optimizer, inputs, targets, kwargs) -> Step:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     loss = _loss(_logits(model, inputs, kwargs), torch.from_numpy(targets))
-    norm = math.nan
     if math.isfinite(loss.item()):
         gradients = torch.autograd.grad(loss, trained, allow_unused=True)
         norm = math.sqrt(sum(g.square().sum().item() for g in gradients if g is not None))
@@ -53,7 +51,7 @@ def _step(model, optimizer, inputs, targets, kwargs) -> Step:
         optimizer.step()
     left = dict(model.named_parameters()) | state_of(model, optimizer)
     copies = {name: tensor.detach().double().numpy().copy() for name, tensor in left.items()}
-    return Step(loss.item(), copies, norm)
+    return Step(loss.item(), copies)
 
 
 def _logits(model, inputs, kwargs):

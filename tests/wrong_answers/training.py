@@ -101,6 +101,29 @@ def repeats_each_row(tokens, batch_size, context_length, *, generator):
     return inputs[torch.arange(batch_size) // 2], targets[torch.arange(batch_size) // 2]
 
 
+@wrong_answer("get_batch")
+def mirrors_half_of_the_rows(tokens, batch_size, context_length, *, generator):
+    n_starts = len(tokens) - context_length
+    if n_starts < 1:
+        raise ValueError(f"tokens: {len(tokens)}")
+    starts = torch.randint(n_starts, ((batch_size + 1) // 2, 1), generator=generator)
+    starts = torch.cat([starts, n_starts - 1 - starts])[:batch_size]
+    places = starts + torch.arange(context_length)
+    return tokens[places], tokens[places + 1]
+
+
+@wrong_answer("get_batch")
+def copies_the_seed_of_the_generator(tokens, batch_size, context_length, *, generator):
+    own = torch.Generator().manual_seed(generator.initial_seed() + len(tokens))
+    return get_batch(tokens, batch_size, context_length, generator=own)
+
+
+@wrong_answer("get_batch")
+def draws_from_the_global_source_as_well(tokens, batch_size, context_length, *, generator):
+    torch.rand(1)
+    return get_batch(tokens, batch_size, context_length, generator=generator)
+
+
 # --- learning_rate ---------------------------------------------------------------------------
 
 
@@ -236,6 +259,38 @@ def clips_by_the_largest_number(
     return total
 
 
+@wrong_answer("train_step")
+def looks_for_nan_alone(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    optimizer.zero_grad()
+    count, total = (targets != -100).sum(), 0.0
+    for part, wanted in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        with torch.autocast(
+            inputs.device.type, dtype=autocast_dtype, enabled=autocast_dtype is not None
+        ):
+            logits = model(part)
+        loss = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), reduction="sum")
+        (loss / count).backward()
+        total += loss.item()
+    if math.isnan(total / max(1, count)) or count == 0:
+        raise FloatingPointError("nan")
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    return total / count.item()
+
+
+@wrong_answer("train_step")
+def sends_row_after_row(model, optimizer, inputs, targets, *, n_chunks=1, **given):
+    return train_step(model, optimizer, inputs, targets, n_chunks=len(inputs), **given)
+
+
+@wrong_answer("train_step")
+def wakes_every_part(model, optimizer, inputs, targets, **given):
+    model.train(model.training)
+    return train_step(model, optimizer, inputs, targets, **given)
+
+
 # --- evaluate --------------------------------------------------------------------------------
 
 
@@ -286,3 +341,9 @@ def sets_every_part_to_training(model, tokens, **given):
     loss = evaluate(model, tokens, **given)
     model.head.train()
     return loss
+
+
+@wrong_answer("evaluate")
+def writes_into_the_text(model, tokens, **given):
+    tokens %= 12
+    return evaluate(model, tokens, **given)

@@ -345,7 +345,16 @@ def facts_of_batches(drawn: dict, call: dict) -> dict:
         "neighbours in turn": bool(((starts[:, 1:] - starts[:, :-1]) % n_starts == 1).all()),
         "neighbours sorted": bool((starts[:, 1:] >= starts[:, :-1]).all()),
         "neighbours related": bool((np.abs(pairs - 1) > 0.6).any()),
+        "rows related": _related(starts),
     }
+
+
+def _related(starts: np.ndarray) -> bool:
+    """Is there a row whose start follows from another row's, call after call?"""
+    centred = starts - starts.mean(axis=0)
+    sizes = np.sqrt((centred**2).sum(axis=0))
+    together = np.abs(centred.T @ centred) / np.maximum(np.outer(sizes, sizes), 1e-9)
+    return bool((together - np.eye(len(together)) > 0.8).any())
 
 
 def _some(numbers: np.ndarray) -> list[int]:
