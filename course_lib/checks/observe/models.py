@@ -98,16 +98,12 @@ class ReferenceGPT(nn.Module):
         if config.tie_weights:
             self.head.weight = self.embeddings.token.weight
         generator = torch.Generator().manual_seed(seed)
+        scales = {id(part.weight) for part in self.modules() if isinstance(part, nn.LayerNorm)}
         with torch.no_grad():
             for parameter in self.parameters():
                 drawn = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
                 size = parameter.shape[-1] ** -0.5 if parameter.dim() > 1 else 0.3
-                is_scale = parameter.dim() == 1 and any(
-                    parameter is module.weight
-                    for module in self.modules()
-                    if isinstance(module, nn.LayerNorm)
-                )
-                parameter.copy_(drawn * size + (1.0 if is_scale else 0.0))
+                parameter.copy_(drawn * size + (1.0 if id(parameter) in scales else 0.0))
             self.embeddings.token.weight.mul_(config.d_model**0.5)
             self.embeddings.position.weight.mul_(config.d_model**0.5)
 

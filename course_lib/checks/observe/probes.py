@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import fixtures
+from . import caching, fixtures
 from .answer import describe_error
 from .devices import DeviceWatch
 from .plain import observe_plain
@@ -112,6 +112,7 @@ _PROBES = {
     "module": _observe_module,
     "influence": _observe_influence,
     "plain": observe_plain,
+    "caching": caching.observe_script,
 }
 
 
