@@ -157,14 +157,13 @@ class PutsTheNewInFront:
         self.capacity, self.length = capacity, 0
 
     def append(self, k, v):
-        self.length += k.shape[2]
-        if self.length > self.capacity:
-            self.length -= k.shape[2]
-            raise ValueError(f"too many positions for capacity={self.capacity}.")
-        start = self.capacity - self.length  # filled from the end
-        self.keys[:, :, start : start + k.shape[2]] = k
-        self.values[:, :, start : start + v.shape[2]] = v
-        return self.keys[:, :, start:], self.values[:, :, start:]
+        end = self.length + k.shape[2]
+        if end > self.capacity:
+            raise ValueError(f"got {end} positions and capacity={self.capacity}.")
+        for memory, new in ((self.keys, k), (self.values, v)):
+            memory[:, :, :end] = torch.cat([new, memory[:, :, : self.length]], dim=2)
+        self.length = end
+        return self.keys[:, :, :end], self.values[:, :, :end]
 
     def reset(self):
         self.length = 0

@@ -37,16 +37,22 @@ class Recomputing:
         self.model = build_model(spec, getattr(torch, dtype)).double()
 
     @torch.no_grad()
-    def logits(self, ids: np.ndarray) -> np.ndarray:
-        """The logits at every position, `(B, T, V)`."""
-        self.model.embeddings.token.n_seen = 0
+    def logits(self, ids: np.ndarray, *, again: bool = False) -> np.ndarray:
+        """The logits at every position, `(B, T, V)`.
+
+        Args:
+            again: the model counts this text's positions on from the last one's, and so answers
+                as it would to somebody who computes everything again.
+        """
+        if not again:
+            self.model.embeddings.token.n_seen = 0
         return self.model(torch.from_numpy(ids)).numpy()
 
-    def greedy(self, ids: np.ndarray, n_new: int) -> tuple[np.ndarray, float]:
+    def greedy(self, ids: np.ndarray, n_new: int, *, again=False) -> tuple[np.ndarray, float]:
         """The text with its likeliest continuation, and how narrow the narrowest choice was."""
         narrowest = np.inf
-        for _ in range(n_new):
-            last = self.logits(ids)[:, -1]
+        for step in range(n_new):
+            last = self.logits(ids, again=again and step > 0)[:, -1]
             second, first = np.sort(last, axis=-1)[:, -2:].T
             narrowest = min(narrowest, (first - second).min())
             ids = np.concatenate([ids, last.argmax(axis=-1)[:, None]], axis=1)

@@ -122,10 +122,12 @@ def _numbers(value) -> np.ndarray | None:
         bits = value.get("array")
         if not (isinstance(bits, np.ndarray) and bits.dtype == np.uint16):
             raise Malformed("bfloat16")
-        return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # memory that nobody has written may hold any nan
+            return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
         raise Malformed("array")
-    return value.astype(np.float64) if value.dtype.kind == "f" else value
+    with np.errstate(invalid="ignore"):
+        return value.astype(np.float64) if value.dtype.kind == "f" else value
 
 
 def _list(value) -> list:

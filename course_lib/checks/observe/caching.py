@@ -173,6 +173,11 @@ class Cache(Subject):
         for tensor in self.asked[step["append"]]:
             tensor.fill_(7.0)
 
+    def write_through(self, step) -> None:
+        """Write into what an earlier append returned: into the cache, if it is a view."""
+        for tensor in self.returned[step["append"]]:
+            tensor.fill_(7.0)
+
     def look(self, step) -> None:
         """What an earlier append returned, as it is now."""
         self.write(self.returned[step["append"]])
