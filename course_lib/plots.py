@@ -410,3 +410,55 @@ def bars(values: Mapping[str, float], *, xlabel: str, show=lambda value: f"{valu
         axes.tick_params(axis="y", length=0)
         axes.set(xlabel=xlabel, xlim=(0, 1.2 * max(heights)))
     return picture
+
+
+def bars(
+    panels: Mapping[str, Sequence[float]], names: Sequence[str], *, xlabel: str = "probability"
+) -> Picture:
+    """Lying bars side by side, one panel a title, the same names in all; a 0 has no bar."""
+    with matplotlib.rc_context(STYLE):
+        size = (1.2 + 2.5 * len(panels), 1.4 + 0.36 * len(names))
+        picture = Picture(figsize=size, layout="constrained")
+        rows = np.arange(len(names))
+        all_axes = picture.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
+        for axes, (title, lengths) in zip(all_axes, panels.items(), strict=True):
+            lengths = _as_array(lengths)
+            axes.barh(rows, lengths, color=ALLOWED)
+            for row, length in zip(rows, lengths, strict=True):
+                axes.text(length, row, " 0" if length == 0 else f" {length:.2f}", va="center")
+            axes.set_title(title, fontsize=14)
+            axes.set_xlim(0, 1.3 * max(np.max(_as_array(p)) for p in panels.values()))
+            axes.tick_params(length=0)
+            axes.spines["bottom"].set_visible(False)
+        all_axes[0].set_xticks([])  # the numbers stand beside the bars
+        all_axes[0].set_yticks(rows, names)
+        all_axes[0].invert_yaxis()
+        picture.supxlabel(xlabel, fontsize=14)
+    return picture
+
+
+def filling_cache(steps: Sequence[Sequence[str]], capacity: int) -> Picture:
+    """A cache step by step: what each step writes is blue, what stands there already is pale.
+
+    Args:
+        steps: the words whose keys and values each step writes.
+    """
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(0.95 * capacity + 1, 0.55 * len(steps) + 1.4))
+        axes = picture.subplots()
+        table = np.zeros((len(steps), capacity))
+        written = []
+        for row, words in enumerate(steps):
+            table[row, : len(written)] = 1
+            table[row, len(written) : len(written) + len(words)] = 2
+            written = [*written, *words]
+            for place, word in enumerate(written):
+                colour = "white" if table[row, place] == 2 else INK
+                axes.text(place, row, word, ha="center", va="center", color=colour)
+        colours = matplotlib.colors.ListedColormap([FORBIDDEN, HEADS[0], ALLOWED])
+        axes.imshow(table, cmap=colours, vmin=0, vmax=2, aspect="auto")
+        steps_named = [str(number) for number in range(len(steps))]
+        _name_axes(
+            axes, "", steps_named, [str(p) for p in range(capacity)], "place in the cache", "step"
+        )
+    return picture

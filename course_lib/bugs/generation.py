@@ -521,7 +521,7 @@ def returns_places_among_the_top_k(
     misconception="The best next token makes the best text.",
     symptom="The same text every time, and soon in circles.",
 )
-def is_always_greedy(logits, *, temperature=1.0, top_k=None, top_p=None, generator=None):
+def never_draws(logits, *, temperature=1.0, top_k=None, top_p=None, generator=None):
     if temperature < 0:
         raise ValueError(f"temperature must be at least 0, got temperature={temperature}.")
     return logits.argmax(dim=-1)
@@ -596,7 +596,9 @@ def takes_softmax_twice(logits, *, temperature=1.0, top_k=None, top_p=None, gene
     misconception="A seed set somewhere is enough. Any other draw in between shifts all that come.",
     symptom="The same seed gives another text in every run of the notebook.",
 )
-def ignores_the_generator(logits, *, temperature=1.0, top_k=None, top_p=None, generator=None):
+def draws_with_the_global_generator(
+    logits, *, temperature=1.0, top_k=None, top_p=None, generator=None
+):
     if temperature < 0:
         raise ValueError(f"temperature must be at least 0, got temperature={temperature}.")
     if temperature == 0:
@@ -871,7 +873,7 @@ def returns_the_cropped_text(model, ids, n_new, **sampling):
     misconception="The caller knows the prompt. The contract is the whole text.",
     symptom="The text begins in the middle of a sentence.",
 )
-def returns_the_new_tokens_alone(model, ids, n_new, **sampling):
+def returns_without_the_prompt(model, ids, n_new, **sampling):
     _check_prompt(ids, n_new)
     n_prompt = ids.shape[1]
     with _evaluating(model):
@@ -956,7 +958,7 @@ def restores_only_without_errors(model, ids, n_new, **sampling):
     misconception="eval() switches gradients off. It switches dropout off, and nothing else.",
     symptom="Memory grows with every call of the model.",
 )
-def records_gradients(model, ids, n_new, **sampling):
+def keeps_recording_gradients(model, ids, n_new, **sampling):
     _check_prompt(ids, n_new)
     was_training = model.training
     model.eval()

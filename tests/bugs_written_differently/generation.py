@@ -259,7 +259,7 @@ def forgets_the_indices(logits, *, temperature=1.0, top_k=None, top_p=None, gene
     return _by_gumbel(_filtered(scaled, None, top_p), generator)
 
 
-@same_bug_as("is_always_greedy")
+@same_bug_as("never_draws")
 def takes_the_first_of_the_sorted(
     logits, *, temperature=1.0, top_k=None, top_p=None, generator=None
 ):
@@ -287,7 +287,7 @@ def softmax_for_good_measure(logits, *, temperature=1.0, top_k=None, top_p=None,
     return torch.multinomial(probabilities.softmax(1), 1, generator=generator).view(-1)
 
 
-@same_bug_as("ignores_the_generator")
+@same_bug_as("draws_with_the_global_generator")
 def draws_with_torchs_own(logits, *, temperature=1.0, top_k=None, top_p=None, generator=None):
     _may_not_be_negative(temperature)
     if temperature == 0:
@@ -401,7 +401,7 @@ def forgets_the_beginning(model, ids, n_new, **sampling):
     return text[:, -min(text.size(1), model.config.context_length + 1) :]
 
 
-@same_bug_as("returns_the_new_tokens_alone")
+@same_bug_as("returns_without_the_prompt")
 def without_the_prompt(model, ids, n_new, **sampling):
     return _grow(model, ids, n_new, sampling)[:, ids.size(1) :]
 
@@ -438,7 +438,7 @@ def restores_at_the_bottom(model, ids, n_new, **sampling):
     return text
 
 
-@same_bug_as("records_gradients")
+@same_bug_as("keeps_recording_gradients")
 def with_gradients(model, ids, n_new, **sampling):
     return _grow(model, ids, n_new, sampling, gradients=True)
 
