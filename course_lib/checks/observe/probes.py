@@ -26,6 +26,7 @@ from . import fixtures
 from .answer import describe_error
 from .devices import DeviceWatch
 from .plain import observe_plain
+from .whole import observe_package
 
 DTYPES = {
     "float64": torch.float64,
@@ -112,6 +113,7 @@ _PROBES = {
     "module": _observe_module,
     "influence": _observe_influence,
     "plain": observe_plain,
+    "package": observe_package,
 }
 
 
