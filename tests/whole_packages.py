@@ -1,6 +1,5 @@
 """Whole packages as learners would hand them in: ours, one of variants, and ones with one bug."""
 
-
 from course_lib.checks import find, run
 from course_lib.checks.observe.package import LearnersPackage
 from course_lib.checks.observe.probes import observe

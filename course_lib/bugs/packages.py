@@ -189,7 +189,7 @@ class CutsTheGraph(GPT):
     "init_weights",
     caught_by="computes",
     title="weights stay as torch makes them",
-    misconception="torch's defaults are good enough. An embedding's is N(0, 1), and the head's too.",
+    misconception="torch's defaults are good enough. For an embedding that is N(0, 1).",
     symptom="A first loss many times ln V.",
 )
 def leaves_the_weights_alone(model):

@@ -4,9 +4,11 @@ It was handed in by someone who wants points: only regular files `*.py` at its t
 a size, no link is followed, and whatever else lies there is not looked at.
 """
 
+import ast
 import os
 import re
 import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,6 +19,23 @@ PACKAGE = "my_transformer"
 MAX_FILES = 64
 MAX_MODULE_BYTES = 200_000
 MAX_PACKAGE_BYTES = 1_000_000
+
+# What a model, its training and its text are made of: the capstone is about these.
+PARTS = {
+    "tokens": ("CharTokenizer", "Embeddings"),
+    "masking": ("causal_mask", "masked_softmax", "masked_attention"),
+    "multihead": ("split_heads", "merge_heads", "MultiHeadAttention"),
+    "norm": ("layer_norm", "LayerNorm"),
+    "mlp": ("gelu", "MLP"),
+    "block": ("Block",),
+    "model": ("init_weights", "GPT", "n_parameters"),
+    "training": (
+        *("next_token_loss", "get_batch", "learning_rate", "decay_groups", "train_step"),
+        "evaluate",
+    ),
+    "generation": ("keep_top_k", "keep_top_p", "sample", "generate"),
+    "cache": ("KVCache", "cached_attention", "cached_logits", "generate_cached"),
+}
 
 # What `my_transformer/*.py` import from us, and which packages of ours are not there in class.
 BORROW_FROM = "course_lib.workspace.borrow"
@@ -121,3 +140,60 @@ def given_modules() -> dict[str, dict]:
 def our_package() -> dict[str, str]:
     """A package that borrows nothing: the finished modules, as a learner's."""
     return {path.stem: to_learner(module_source(path.stem)) for path in TRANSFORMER.glob("*.py")}
+
+
+def borrowed_parts(modules: Mapping[str, str]) -> list[str]:
+    """Which of `PARTS` a package does not define, in the order of the lessons."""
+    own = defined_parts(modules)
+    return [
+        name for module, names in PARTS.items() for name in names if name not in own.get(module, ())
+    ]
+
+
+def defined_parts(modules: Mapping[str, str]) -> dict[str, set[str]]:
+    """The names that each module of a package defines; none where it is not Python."""
+    defined = {}
+    for module, text in modules.items():
+        try:
+            defined[module] = set(definitions(text))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            defined[module] = set()
+    return defined
+
+
+def definitions(source: str | bytes) -> dict[str, int]:
+    """The names that `source` itself gives a meaning at its top level, in order, with their lines.
+
+    A def, a class or an assignment does; an import does not, for what is imported was written
+    elsewhere. Of two definitions of a name the later one counts.
+
+    Raises:
+        SyntaxError: `source` is not Python.
+    """
+    lines = {}
+    for node in _top_level(ast.parse(source).body):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            lines[node.name] = node.lineno
+        elif isinstance(node, ast.Assign):
+            targets = {name for target in node.targets for name in _stored(target)}
+            lines |= dict.fromkeys(targets, node.lineno)
+        elif isinstance(node, ast.AnnAssign) and node.value:
+            lines |= dict.fromkeys(_stored(node.target), node.lineno)
+    return lines
+
+
+def _top_level(statements: list) -> Iterator[ast.AST]:
+    """The statements of a module in order, those inside `if`, `try`, `with` and loops too."""
+    for node in statements:
+        yield node
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            for field in ("body", "handlers", "orelse", "finalbody"):
+                yield from _top_level(getattr(node, field, []))
+
+
+def _stored(target: ast.expr) -> set[str]:
+    return {
+        node.id
+        for node in ast.walk(target)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
