@@ -1,25 +1,9 @@
-"""Whole packages as learners would hand them in: ours, one of variants, and ones with one bug."""
+"""Whole packages, observed in this process as the grader's sandbox observes them."""
 
-from course_lib.checks import find, run
+from course_lib.checks import run
 from course_lib.checks.observe.package import LearnersPackage
 from course_lib.checks.observe.probes import observe
-from course_lib.grading.sample_class import bug_answer
-from course_lib.lessons.package import as_job, our_package
-
-OURS = our_package()
-
-
-def with_parts(*parts) -> dict[str, str]:
-    """Our package with other parts put underneath, as a workspace does it.
-
-    Args:
-        parts: bugs or variants: whatever has a component and an implementation.
-    """
-    package = dict(OURS)
-    for part in parts:
-        module = find(part.component).module
-        package[module] += f"\n\n# %% {part.component}\n{bug_answer(part)}\n"
-    return package
+from course_lib.lessons.package import as_job
 
 
 def observer(package: dict[str, str], *, has_model: bool = True):
@@ -33,4 +17,5 @@ def observer(package: dict[str, str], *, has_model: bool = True):
 
 
 def verdict_on(check, package, *, seed=0, has_model=True):
+    """How a package does in one of the capstone's checks."""
     return run(check, observer(package, has_model=has_model), seed=seed)

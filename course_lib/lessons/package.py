@@ -137,6 +137,12 @@ def given_modules() -> dict[str, dict]:
     return given
 
 
+def module_of(component: str) -> str:
+    """The module of the course that `component` stands in."""
+    found = (m for m, given in given_modules().items() if component in given["components"])
+    return next(found)
+
+
 def our_package() -> dict[str, str]:
     """A package that borrows nothing: the finished modules, as a learner's."""
     return {path.stem: to_learner(module_source(path.stem)) for path in TRANSFORMER.glob("*.py")}

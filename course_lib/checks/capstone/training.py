@@ -22,7 +22,7 @@ STORIES = {"d_model": 32, "n_heads": 4, "n_layers": 2, "context_length": 32}
 STORIES_STEPS, STORIES_BATCH, STORIES_LOSS = 300, 16, 0.75
 N_TRAINING, N_OTHER, N_UNSEEN = 60_000, 42, 4_000  # 42: a window of 32, and one of 9
 COPY = {"vocab_size": 12, "d_model": 32, "n_heads": 4, "n_layers": 2, "context_length": 11}
-COPY_STEPS, COPY_BATCH, COPY_HALF, COPY_LOSS = 200, 32, 6, 0.3
+COPY_STEPS, COPY_BATCH, COPY_HALF, COPY_LOSS = 150, 32, 6, 1.0
 BEATEN = 0.05  # below ln V by more than this is knowledge, and no chance of these 1,280 targets
 
 AFTER_STEPS = Tolerance(relative=1e-5, absolute=1e-6)  # AdamW divides by gradients near 0
@@ -33,8 +33,8 @@ def _training(run: str, shown: str, judge: Judge, draw: Draw, **call) -> Case:
     return run_case(run, shown, also(no_error, judge), seed=any_seed(draw), **call)
 
 
-def _plan(n_steps: int) -> dict:
-    return {"max_lr": 1.5e-2, "min_lr": 1.5e-3, "warmup_steps": 20, "total_steps": n_steps}
+def _plan(max_lr: float, n_steps: int) -> dict:
+    return {"max_lr": max_lr, "min_lr": max_lr / 10, "warmup_steps": 20, "total_steps": n_steps}
 
 
 @trains.core(
@@ -120,7 +120,7 @@ def trains_on_stories(draw):
     yield _training(
         "text", f"{STORIES_STEPS} steps on {N_TRAINING:,} characters", judge, draw, config=config,
         tokens=tokens, other=other, n_steps=STORIES_STEPS, batch_size=STORIES_BATCH,
-        schedule=_plan(STORIES_STEPS),
+        schedule=_plan(1.5e-2, STORIES_STEPS),
     )  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def trains_to_copy(draw):
     hint="autocast_dtype goes to torch.autocast; each chunk's loss counts by its targets",
 )
 def trains_in_bfloat16(draw):
-    yield _copying(draw, COPY_STEPS, 1.0, autocast="bfloat16", n_chunks=2)
+    yield _copying(draw, COPY_STEPS, COPY_LOSS, autocast="bfloat16", n_chunks=2)
 
 
 def _copying(draw: Draw, n_steps: int, most: float, **options) -> Case:
@@ -180,7 +180,7 @@ def _copying(draw: Draw, n_steps: int, most: float, **options) -> Case:
     told = "".join(f", {name}={value}" for name, value in options.items())
     return _training(
         "batches", f"{n_steps} steps on rows to copy{told}", judge, draw, config=COPY,
-        batches=batches, ids=fresh, schedule=_plan(n_steps), **options,
+        batches=batches, ids=fresh, schedule=_plan(1e-2, n_steps), **options,
     )  # fmt: skip
 
 
