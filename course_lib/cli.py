@@ -92,10 +92,12 @@ def status(directory, as_json):
         if row.lesson != lesson:
             lesson = row.lesson
             click.secho(lesson, bold=True)
-        mark = {"yours": "✓", "borrowed": "·", "broken": "!"}[row.state]
+        marks = {"yours": "✓", "borrowed": "·", "broken": "!", "ready": "✓", "waiting": "·"}
+        mark = marks[row.state]
         click.echo(f"  {mark} {row.component:<22} {row.state}")
-    yours = sum(row.state == "yours" for row in rows)
-    click.echo(f"{yours} of {len(rows)} components are yours; the others are borrowed from ours.")
+    parts = [row for row in rows if row.state not in ("ready", "waiting")]
+    yours = sum(row.state == "yours" for row in parts)
+    click.echo(f"{yours} of {len(parts)} components are yours; the others are borrowed from ours.")
 
 
 @main.command()

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from nbgrader.api import Gradebook
 
-from course_lib.checks import find
+from course_lib.bugs.packages import all_package_bugs
 from course_lib.grading import releases
 from course_lib.grading.records import read_grades
 from course_lib.grading.run import grade_class
 from course_lib.grading.sample_class import (
     BLANK,
     NOT_A_NOTEBOOK,
+    PACKAGE_BUGS,
     PATCHES_THE_KERNEL,
     RIGHT,
     SKIPS_THE_CHECKS,
@@ -23,10 +24,18 @@ from course_lib.grading.sample_class import (
     bugs_handed_in,
     make_sample_class,
 )
-from course_lib.lessons.exercises import exercises_folder, lesson_names
+from course_lib.lessons.exercises import (
+    exercises_folder,
+    lesson_names,
+    read_exercises,
+    read_notebook,
+    read_package_checks,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = lesson_names()
+WITH_EXERCISES = [name for name in LESSONS if read_exercises(read_notebook(name))]
+WHOLE = [name for name in LESSONS if read_package_checks(read_notebook(name))]
 
 
 @pytest.fixture(scope="module")
@@ -65,18 +74,28 @@ def test_who_wrote_no_answer_gets_nothing_and_a_reason(grades, student):
 
 
 @pytest.mark.parametrize(("number", "student"), list(enumerate(WITH_BUGS)))
-@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize("lesson", WITH_EXERCISES)
 def test_bugs_are_named_and_everything_else_keeps_its_points(grades, lesson, number, student):
     bugs = bugs_handed_in(lesson, number)
     assert bugs
     for (name, component), row in grades.items():
-        if name != student or find(component).lesson != lesson:
+        if name != student or row["lesson"] != lesson:
             continue
         if component in bugs:
             assert row["diagnosis"] == bugs[component].title
             assert row["points"] < row["max_points"]
         else:
             assert row["points"] == row["max_points"], row
+
+
+@pytest.mark.parametrize("lesson", WHOLE)
+@pytest.mark.parametrize("student", PACKAGE_BUGS)
+def test_a_package_with_one_bug_loses_one_check(grades, lesson, student):
+    bug = next(bug for bug in all_package_bugs() if bug.name == PACKAGE_BUGS[student])
+    rows = [row for row in of(grades, student) if row["lesson"] == lesson]
+    failed = [row["component"] for row in rows if row["points"] < row["max_points"]]
+    assert failed == [bug.caught_by]
+    assert all(bool(row["diagnosis"]) == (row["component"] in failed) for row in rows)
 
 
 def nbgrader(course, *args):
@@ -89,7 +108,10 @@ def nbgrader(course, *args):
     )
 
 
-@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize(
+    "lesson",
+    [*WITH_EXERCISES, *(pytest.param(name, marks=pytest.mark.slow) for name in WHOLE)],
+)
 def test_nbgrader_autograde_gives_every_student_the_same_score(course, grades, lesson):
     releases.release(lesson, course)
     done = nbgrader(course, "autograde", lesson)

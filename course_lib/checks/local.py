@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable
 
+from .capstone import find_package_check
 from .catalogue import find
 from .observe.answer import AnswerRefused
+from .observe.package import ImportedPackage
 from .observe.probes import observe
 from .verdict import Verdict, run
 
@@ -18,20 +20,28 @@ class CheckFailed(AssertionError):
         return str(self).splitlines()
 
 
-def check(component, *, seed: int | None = None, device: str = "cpu") -> None:
+def check(
+    component, *, seed: int | None = None, device: str = "cpu", package: str | None = None
+) -> None:
     """Say that `component` is right, or raise `CheckFailed` with what is wrong.
 
     Args:
-        component: the function or class; its `__name__` says which component it is.
+        component: the function or class; its `__name__` says which component it is. With
+            `package`, the name of a check of the whole package.
         seed: repeats the inputs of another run, such as one that the grader's feedback names.
         device: where to run it, such as "cuda".
+        package: the package to check as a whole, by the name that imports it.
 
     Raises:
         CheckFailed: a property does not hold.
         UnknownComponent: no check is known for that name.
     """
-    name = getattr(component, "__name__", str(component))
-    verdict = run(find(name), observe_here(component), seed=_seed(seed), device=device)
+    if package is not None:
+        subject, its_check = ImportedPackage(package), find_package_check(component)
+    else:
+        name = getattr(component, "__name__", str(component))
+        subject, its_check = component, find(name)
+    verdict = run(its_check, observe_here(subject), seed=_seed(seed), device=device)
     if not verdict.passed:
         raise CheckFailed(failure_text(verdict, seed))
     print(success_text(verdict))

@@ -5,31 +5,26 @@ of them.
 """
 
 import hashlib
-import math
 import secrets
-import textwrap
-import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
-from ..checks import all_checks, find, run
-from ..checks.local import success_text
-from ..lessons.exercises import Exercise, read_exercises
+from ..checks import all_checks, find
+from ..lessons.exercises import Exercise, read_exercises, read_package_checks
 from ..lessons.source import component_source, module_source, to_learner
-
-MAX_MESSAGE = 8_000
-NOT_RUN = "not run"
+from .packages import judge_package
+from .results import judge_one, printable, zero
 
 
 @cache
 def checks_version() -> str:
-    """A short hash of the code a verdict depends on: checks, zoo, model and this module."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    """A short hash of the code a verdict depends on: checks, zoo, text, model and this house."""
+    digest = hashlib.sha256()
+    for name in ("judging.py", "packages.py", "results.py"):
+        digest.update((Path(__file__).parent / name).read_bytes())
     package = Path(__file__).parents[1]
-    for folder in (package / "checks", package / "bugs", package / "transformer"):
+    for folder in (package / name for name in ("checks", "bugs", "corpus", "transformer")):
         for path in sorted(folder.rglob("*.py")):
             digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:12]
@@ -53,6 +48,17 @@ def judge(
         sandbox: how it does so, for the record.
     """
     grading = notebook["metadata"]["course"]["grading"]
+    results = [
+        *_judge_answers(notebook, grading, observe, seed, sandbox),
+        *judge_package(read_package_checks(notebook), grading, observe, seed, sandbox),
+    ]
+    if results:
+        results[0]["message"] = _told(results[0]["message"], grading["note"])
+    return results
+
+
+def _judge_answers(notebook, grading, observe, seed: int, sandbox: str) -> list[dict]:
+    """The results of the components that the notebook's cells define."""
     exercises = read_exercises(notebook)
     answers = {
         cell["metadata"]["course"]["component"]: cell["source"]
@@ -73,75 +79,16 @@ def judge(
                 "answer": answers[name],
                 "limits": {},
             }
-            result = _judge_one(exercise, job, observe, seed) | {"sandbox": sandbox}
-        told = [result["message"], grading["notes"].get(name, "")]
-        if not results:
-            told.append(grading["note"])
-        result["message"] = printable("\n  note: ".join(text for text in told if text))
+            result = judge_one(exercise, find(name), job, observe, seed) | {"sandbox": sandbox}
+        result["message"] = _told(result["message"], grading["notes"].get(name, ""))
         results.append(result)
         passed = result["points"] == result["max_points"]
         earlier.append(answers[name] if passed else our_source(exercise))
     return results
 
 
-def _judge_one(exercise: Exercise, job: dict, observe, seed: int) -> dict:
-    name, started = exercise.component, time.perf_counter()
-    component_check = find(name)
-    observers_own = []
-
-    def observed(calls):
-        try:
-            return observe({**job, "calls": calls})
-        except Exception as error:
-            observers_own.append(error)
-            raise
-
-    try:
-        with np.errstate(all="ignore"):  # what came back may hold anything
-            verdict = run(component_check, observed, seed=seed)
-    except Exception:
-        if observers_own:  # no sandbox, or an interrupt: not the submission's doing
-            raise
-        # The judge stumbled over what no honest observation holds: nobody else may suffer for it.
-        result = zero(exercise, "what came back could not be judged")
-    else:
-        points = _between(verdict.points(exercise.points), exercise.points)
-        result = {
-            "component": name,
-            "points": points,
-            "max_points": float(exercise.points),
-            "diagnosis": printable(" ".join(verdict.diagnosis.split())),
-            "message": success_text(verdict)
-            if verdict.passed
-            else f"{verdict.message}\n  {points:g} of {exercise.points:g} points; "
-            f"to repeat it: check({name}, seed={seed})",
-        }
-    return result | {"seconds": round(time.perf_counter() - started, 3)}
-
-
-def zero(exercise: Exercise, problem: str) -> dict:
-    """The result of a component that was not run, and why."""
-    said = textwrap.fill(f"{exercise.component}: {problem}", 83, subsequent_indent="  ")
-    return {
-        "component": exercise.component,
-        "points": 0.0,
-        "max_points": float(exercise.points),
-        "diagnosis": problem,
-        "message": f"{said}\n  0 of {exercise.points:g} points",
-        "sandbox": NOT_RUN,
-        "seconds": 0.0,
-    }
-
-
-def _between(points: float, most: float) -> float:
-    """A score that nbgrader records as it is: it takes nan for full marks."""
-    return min(max(points, 0.0), float(most)) if math.isfinite(points) else 0.0
-
-
-def printable(text: str) -> str:
-    """`text` without what upsets a terminal, a web page or a table, and not too long."""
-    text = "".join(c if c == "\n" or c.isprintable() else " " for c in text)
-    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
+def _told(message: str, note: str) -> str:
+    return printable(f"{message}\n  note: {note}" if note else message)
 
 
 @cache

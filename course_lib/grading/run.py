@@ -16,13 +16,14 @@ from pathlib import Path
 
 import torch
 
-from ..lessons.exercises import lesson_names, read_exercises
+from ..lessons.exercises import lesson_names, read_exercises, read_package_checks
 from . import GradingError
 from .classroom import lessons_of, open_folder, students_of
 from .gradebook import ClassGradebook
-from .judging import checks_version, fresh_seed, judge, printable, zero
+from .judging import checks_version, fresh_seed, judge
 from .records import read_json, write_grades, write_json
 from .releases import Release, choose
+from .results import printable, zero
 from .sandbox import Sandbox, SandboxMissing
 from .submission import read_submission, rebuild
 
@@ -228,7 +229,8 @@ def _what_is_missing(path: Path) -> str:
 
 
 def _zeros(release: Release, problem: str) -> list[dict]:
-    return [zero(exercise, problem) for exercise in read_exercises(release.notebook)]
+    graded = [*read_exercises(release.notebook), *read_package_checks(release.notebook)]
+    return [zero(each, problem) for each in graded]
 
 
 def _rows(out: Path, students: Iterable[str]) -> Iterator[dict]:

@@ -12,7 +12,9 @@ from copy import deepcopy
 from pathlib import Path
 
 from ..bugs import Bug, bugs_of
-from ..lessons.exercises import lesson_names, read_exercises, read_notebook
+from ..bugs.packages import PackageBug, all_package_bugs
+from ..lessons.exercises import lesson_names, read_exercises, read_notebook, read_package_checks
+from ..lessons.package import PACKAGE, module_of, our_package
 from ..lessons.source import rename_definition, to_learner
 from .judging import our_source
 
@@ -24,6 +26,8 @@ WITH_BUGS = ("cleo-bugs", "dan-bugs", "eva-bugs", "finn-bugs", "gus-bugs", "hana
 PATCHES_THE_KERNEL = "cheat-patched-kernel"
 SKIPS_THE_CHECKS = "cheat-skipped-checks"
 NOT_A_NOTEBOOK = "zoe-not-a-notebook"
+# Whose package holds which bug; the others hand in none, for each is trained in earnest.
+PACKAGE_BUGS = {"cleo-bugs": "StacksOneBlock", "dan-bugs": "shifts_again"}
 
 
 def make_sample_class(folder: Path) -> list[str]:
@@ -37,6 +41,8 @@ def make_sample_class(folder: Path) -> list[str]:
             target = folder / student / lesson / f"{lesson}.ipynb"
             target.parent.mkdir(parents=True, exist_ok=True)
             _write_if_changed(target, make(lesson))
+            if read_package_checks(read_notebook(lesson)):
+                write_package(_package_of(student), target.parent / PACKAGE)
     return list(makers)
 
 
@@ -48,7 +54,34 @@ def right_answers(lesson: str) -> Answers:
     }
 
 
-def bug_answer(bug: Bug) -> str:
+def _package_of(student: str) -> dict[str, str]:
+    """The modules that a student hands in as a whole; none for most."""
+    bugs = {bug.name: bug for bug in all_package_bugs()}
+    if student in PACKAGE_BUGS:
+        return package_with(bugs[PACKAGE_BUGS[student]])
+    return our_package() if student == RIGHT else {}
+
+
+def package_with(*parts) -> dict[str, str]:
+    """Our package with other parts put underneath ours, as a workspace does it.
+
+    Args:
+        parts: bugs or variants: what has a `component` and an `implementation` called `name`.
+    """
+    package = our_package()
+    for part in parts:
+        package[module_of(part.component)] += f"\n\n# %% {part.component}\n{bug_answer(part)}\n"
+    return package
+
+
+def write_package(modules: dict[str, str], folder: Path) -> None:
+    """Write the modules of a package, if there are any."""
+    for name, text in modules.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_if_changed(folder / f"{name}.py", text)
+
+
+def bug_answer(bug: Bug | PackageBug) -> str:
     """A bug as somebody would hand it in: under the component's name, in one cell."""
     source = rename_definition(inspect.getsource(bug.implementation), bug.name, bug.component)
     imports = _imports_used(bug, source)

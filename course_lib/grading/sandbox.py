@@ -47,7 +47,8 @@ class Sandbox:
 
     Args:
         mode: "bubblewrap" or, without any wall, "none".
-        limits: what one job may take; a job's own `limits` are replaced by these.
+        limits: what one job may take. A job's own `limits` may ask for other `wall_seconds`; all
+            others are replaced by these.
         hide: files and folders that must not be seen inside even where they lie within the Python
             installation, which is otherwise there to read.
 
@@ -93,18 +94,19 @@ class Sandbox:
         Raises:
             SandboxMissing: the wall cannot be put up any more. Nothing has been run.
         """
-        told = dataclasses.asdict(self.limits)
+        seconds = job.get("limits", {}).get("wall_seconds", self.limits.wall_seconds)
+        limits = dataclasses.replace(self.limits, wall_seconds=seconds)
         patients = [call.get("patient") for call in job["calls"]]
         calls = [{key: call[key] for key in call if key != "patient"} for call in job["calls"]]
         try:
-            packed = wire.pack({**job, "calls": calls, "limits": told})
+            packed = wire.pack({**job, "calls": calls, "limits": dataclasses.asdict(limits)})
         except wire.TooLarge as error:
             return reply_of("refused", f"the answer is too long to be run: {error}")
         for _ in range(2):
             if self._worker is None:
                 raise RuntimeError("this sandbox is closed")
             with contextlib.suppress(WorkerLost), self._consulting(patients) as ask:
-                return self._worker.run(packed, len(calls), self.limits, ask)
+                return self._worker.run(packed, len(calls), limits, ask)
             self._start()
         return reply_of("died", "the sandbox itself was ended while it ran this answer")
 

@@ -1,5 +1,7 @@
 """What counts of a submitted notebook: the text of its solution cells, and nothing else.
 
+Where a lesson is about the learner's whole package, the package's modules count too.
+
 The file was written by someone who wants points. It is read as bounded JSON, never as a notebook;
 its cells' metadata, its check cells, its outputs and its other cells are not looked at.
 """
@@ -7,11 +9,12 @@ its cells' metadata, its check cells, its outputs and its other cells are not lo
 import copy
 import hashlib
 import json
-import os
-import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from ..lessons.exercises import read_package_checks
+from ..lessons.package import PACKAGE, PackageText, Unreadable, bytes_of, read_package
 
 MAX_FILE_BYTES = 20 * 2**20
 MAX_ANSWER_CHARACTERS = 100_000
@@ -25,18 +28,18 @@ class Submission:
     sources: dict[str, list[str]] = field(default_factory=dict)  # code cells, by grade_id
     release: str = ""  # the release the file says it began as
     reason: str = ""  # why nothing could be read; empty when the file is a notebook
-
-
-class _Unreadable(Exception):
-    pass
+    package: PackageText = field(
+        default_factory=PackageText
+    )  # what lies beside the notebook, for the capstone
 
 
 def read_submission(path: Path) -> Submission:
     """The code cells of the notebook at `path` that carry a grade_id. Never raises."""
+    package = read_package(path.parent / PACKAGE)
     try:
-        notebook = _as_notebook(_as_json(_bytes_of(path)))
-    except _Unreadable as reason:
-        return Submission(reason=str(reason))
+        notebook = _as_notebook(_as_json(bytes_of(path, MAX_FILE_BYTES)))
+    except Unreadable as reason:
+        return Submission(reason=str(reason), package=package)
     metadata = notebook.get("metadata")
     course = metadata.get("course") if isinstance(metadata, dict) else None
     release = course.get("release") if isinstance(course, dict) else None
@@ -45,7 +48,7 @@ def read_submission(path: Path) -> Submission:
         grade_id, source = _solution(cell)
         if grade_id is not None:
             sources.setdefault(grade_id, []).append(source)
-    return Submission(sources, release if isinstance(release, str) else "")
+    return Submission(sources, release if isinstance(release, str) else "", package=package)
 
 
 def rebuild(pristine: Mapping, submission: Submission, note: str = "") -> dict:
@@ -80,6 +83,8 @@ def rebuild(pristine: Mapping, submission: Submission, note: str = "") -> dict:
                 problems[component] = "not answered yet"
             cell["source"] = found[0]
     grading = {"reason": submission.reason, "note": note, "problems": problems, "notes": notes}
+    if read_package_checks(pristine):
+        grading["package"] = asdict(submission.package)
     grading["content"] = _content_hash(notebook, grading)
     notebook["metadata"]["course"]["grading"] = grading
     return notebook
@@ -92,47 +97,26 @@ def _content_hash(notebook: Mapping, grading: Mapping) -> str:
     return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
 
 
-def _bytes_of(path: Path) -> bytes:
-    """The bytes of a regular file; links, folders, pipes and devices are not opened."""
-    flags = os.O_RDONLY
-    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"):
-        flags |= getattr(os, name, 0)  # not every system has each
-    try:
-        if path.is_symlink() or path.parent.is_symlink():
-            raise _Unreadable("it is a link, not a file")
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise _Unreadable("it is not a file")
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise _Unreadable("it is not a file")
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise _Unreadable(f"it cannot be opened ({error.strerror})") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise _Unreadable(f"it is larger than {MAX_FILE_BYTES // 2**20} MB")
-    return content
-
-
 def _as_json(content: bytes) -> object:
     if not content.strip():
-        raise _Unreadable("the file is empty")
+        raise Unreadable("the file is empty")
     try:
         return json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        raise _Unreadable("it is not text in UTF-8") from None
+        raise Unreadable("it is not text in UTF-8") from None
     except json.JSONDecodeError as error:
-        raise _Unreadable(f"it is not JSON ({error.msg} at line {error.lineno})") from None
+        raise Unreadable(f"it is not JSON ({error.msg} at line {error.lineno})") from None
     except (RecursionError, MemoryError, ValueError):
-        raise _Unreadable("it is nested too deeply, or holds a number too long to read") from None
+        raise Unreadable("it is nested too deeply, or holds a number too long to read") from None
 
 
 def _as_notebook(tree: object) -> dict:
     if not isinstance(tree, dict) or "nbformat" not in tree:
-        raise _Unreadable("it is not a notebook")
+        raise Unreadable("it is not a notebook")
     if tree["nbformat"] != 4:
-        raise _Unreadable("it is not in notebook format 4; save it again in JupyterLab")
+        raise Unreadable("it is not in notebook format 4; save it again in JupyterLab")
     if not isinstance(tree.get("cells"), list):
-        raise _Unreadable("it has no list of cells")
+        raise Unreadable("it has no list of cells")
     return tree
 
 

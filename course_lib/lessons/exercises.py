@@ -24,6 +24,15 @@ class Exercise:
     importance: int
 
 
+@dataclass(frozen=True)
+class PackageCheck:
+    """One check of the learner's whole package, which is handed in beside the notebook."""
+
+    lesson: str
+    component: str
+    points: float
+
+
 def exercises_folder() -> Path:
     """Where the built exercises are: in the checkout, or inside an installed package."""
     inside = PACKAGE / "_exercises"
@@ -52,7 +61,7 @@ def read_exercises(notebook: dict) -> list[Exercise]:
     for cell in notebook["cells"]:
         course = cell["metadata"].get("course", {})
         if course.get("role") == "check":
-            points[course["component"]] = cell["metadata"]["nbgrader"]["points"]
+            points[course["component"]] = _points(cell)
     for cell in notebook["cells"]:
         course = cell["metadata"].get("course", {})
         source = "".join(cell["source"])
@@ -75,6 +84,21 @@ def read_exercises(notebook: dict) -> list[Exercise]:
                 )
             )
     return exercises
+
+
+def read_package_checks(notebook: dict) -> list[PackageCheck]:
+    """The checks of a released notebook that are about the whole package, in order."""
+    lesson = notebook["metadata"]["course"]["lesson"]
+    return [
+        PackageCheck(lesson, cell["metadata"]["course"]["component"], _points(cell))
+        for cell in notebook["cells"]
+        if cell["metadata"].get("course", {}).get("role") == "check"
+        and cell["metadata"]["course"].get("of") == "package"
+    ]
+
+
+def _points(cell: dict) -> float:
+    return cell["metadata"]["nbgrader"]["points"]
 
 
 def find_exercise(component: str) -> Exercise | None:

@@ -11,4 +11,5 @@ promote.py    write what passed into the package
 status.py     how much of it is theirs
 notebook.py   the `check` of a notebook
 terminal.py   the same checks, on the package
+whole.py      the capstone's checks, on the package as a whole
 """

@@ -23,6 +23,7 @@ from course_lib.lessons.exercises import (
     lesson_names,
     read_exercises,
     read_notebook,
+    read_package_checks,
 )
 
 from .borrow import PACKAGE
@@ -31,6 +32,7 @@ from .folder import WorkspaceError, find_workspace
 from .package import import_part, install_borrowed_package, use_package
 from .promote import promote
 from .reading import imported_modules
+from .whole import judge_whole
 
 
 def open_lesson(lesson: str) -> Callable:
@@ -51,14 +53,20 @@ def open_lesson(lesson: str) -> Callable:
     else:
         use_package(workspace)
 
-    def check(component, *, seed: int | None = None, device: str = "cpu") -> None:
+    def check(
+        component, *, seed: int | None = None, device: str = "cpu", package: str = PACKAGE
+    ) -> None:
         """Say that the cell which defines `component` is right, or raise what is wrong with it.
 
         Args:
-            component: the function or class itself.
+            component: the function or class itself; or the name of a check of the whole package.
             seed: repeats the inputs of another run, such as one that feedback names.
             device: where to run it, such as "cuda".
+            package: the whole package's name; there is one.
         """
+        if isinstance(component, str) and read_package_checks(read_notebook(lesson)):
+            _judge_package(workspace or Path.cwd(), component, seed, device)
+            return
         names = sys._getframe(1).f_globals
         try:
             exercise = _exercise(component, lesson, names)
@@ -91,6 +99,19 @@ def _exercise(component, lesson: str, names: dict) -> Exercise:
         )
     name = called[0] if called else component.__name__
     return here.get(name) or find_exercise(name) or _unknown(name)
+
+
+def _judge_package(folder: Path, name: str, seed: int | None, device: str) -> None:
+    """Print that the package in `folder` passes its check `name`, or raise `CheckFailed`."""
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            used = DEFAULT_SEED if seed is None else seed
+            verdict = judge_whole(folder / PACKAGE, name, seed=used, device=device)
+    except (UnknownComponent, WorkspaceError) as error:
+        raise CheckFailed(_not_checked(error)) from None
+    if not verdict.passed:
+        raise CheckFailed(verdict.text)
+    print(verdict.text)
 
 
 def _unknown(name: str):

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib.lessons import exercises
+from course_lib.lessons.package import borrowed_parts, read_package
 
+from .borrow import PACKAGE
 from .package import module_file
 from .reading import definitions
 
@@ -16,14 +18,16 @@ class Row:
     lesson: str
     component: str
     module: str
-    state: str  # "yours"; "borrowed"; "broken": its module is not Python, see `status`
+    # "yours"; "borrowed"; "broken": its module is not Python, see `status`.
+    # Of a check of the whole package: "ready", or "waiting" for parts that are borrowed.
+    state: str
 
 
 def status(workspace: Path) -> list[Row]:
     """Every component of the course in the order of the lessons, and whether it is theirs.
 
     Theirs is what their module defines at its top level, by a promotion or by hand. A module that
-    cannot be read as Python makes all its components "broken".
+    cannot be read as Python makes all its components "broken". The capstone's checks come last.
     """
     theirs = {}
     rows = []
@@ -33,7 +37,13 @@ def status(workspace: Path) -> list[Row]:
             if module not in theirs:
                 theirs[module] = _defined(module_file(workspace, module))
             rows.append(Row(lesson, exercise.component, module, _state(theirs[module], exercise)))
+        for check in exercises.read_package_checks(exercises.read_notebook(lesson)):
+            rows.append(Row(lesson, check.component, "", _readiness(workspace)))
     return rows
+
+
+def _readiness(workspace: Path) -> str:
+    return "waiting" if borrowed_parts(read_package(workspace / PACKAGE).modules) else "ready"
 
 
 def _defined(path: Path) -> set[str] | None:

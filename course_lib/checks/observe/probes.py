@@ -29,6 +29,7 @@ from .devices import DeviceWatch
 from .memory import watching_memory
 from .plain import observe_plain
 from .train import PROBES as TRAINING_PROBES
+from .whole import observe_package
 
 DTYPES = {
     "float64": torch.float64,
@@ -115,6 +116,7 @@ _PROBES = {
     "module": _observe_module,
     "influence": _observe_influence,
     "plain": observe_plain,
+    "package": observe_package,
     **gpt.PROBES,
     **TRAINING_PROBES,
     "caching": caching.observe_script,

@@ -28,6 +28,7 @@ import torch
 
 from . import clinic, jail, wire
 from .answer import AnswerRefused, load_answer, short
+from .package import load_package
 from .probes import observe
 
 START_SECONDS = 20.0
@@ -155,7 +156,7 @@ def answer(job: dict, reply: int) -> None:
     status, message = "done", ""
     try:
         torch.set_num_threads(1)
-        component = load_answer(job)
+        component = load_package(job) if "package" in job else load_answer(job)
         for call in job["calls"]:
             wire.write_frame(reply, wire.pack({"observation": observe(component, call)}))
     except AnswerRefused as refusal:

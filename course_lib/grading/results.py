@@ -1,0 +1,87 @@
+"""The result of one check of one submission: points, a diagnosis, and what the student reads."""
+
+import math
+import textwrap
+import time
+
+import numpy as np
+
+from ..checks import ComponentCheck, run
+from ..checks.local import success_text
+from ..lessons.exercises import Exercise, PackageCheck
+
+MAX_MESSAGE = 8_000
+NOT_RUN = "not run"
+
+
+def judge_one(
+    exercise: Exercise | PackageCheck, check: ComponentCheck, job: dict, observe, seed: int
+) -> dict:
+    """The result of one check of one submission.
+
+    Args:
+        observe: runs a job where it can do no harm.
+    """
+    name, started = exercise.component, time.perf_counter()
+    observers_own = []
+
+    def observed(calls):
+        try:
+            return observe({**job, "calls": calls})
+        except Exception as error:
+            observers_own.append(error)
+            raise
+
+    try:
+        with np.errstate(all="ignore"):  # what came back may hold anything
+            verdict = run(check, observed, seed=seed)
+    except Exception:
+        if observers_own:  # no sandbox, or an interrupt: not the submission's doing
+            raise
+        # The judge stumbled over what no honest observation holds: nobody else may suffer for it.
+        result = zero(exercise, "what came back could not be judged")
+    else:
+        points = _between(verdict.points(exercise.points), exercise.points)
+        result = {
+            "component": name,
+            "points": points,
+            "max_points": float(exercise.points),
+            "diagnosis": printable(" ".join(verdict.diagnosis.split())),
+            "message": success_text(verdict)
+            if verdict.passed
+            else f"{verdict.message}\n  {points:g} of {exercise.points:g} points; "
+            f"to repeat it: {_call(exercise, seed)}",
+        }
+    return result | {"seconds": round(time.perf_counter() - started, 3)}
+
+
+def zero(exercise: Exercise | PackageCheck, problem: str) -> dict:
+    """The result of a component that was not run, and why."""
+    said = textwrap.fill(f"{exercise.component}: {problem}", 83, subsequent_indent="  ")
+    return {
+        "component": exercise.component,
+        "points": 0.0,
+        "max_points": float(exercise.points),
+        "diagnosis": problem,
+        "message": f"{said}\n  0 of {exercise.points:g} points",
+        "sandbox": NOT_RUN,
+        "seconds": 0.0,
+    }
+
+
+def _between(points: float, most: float) -> float:
+    """A score that nbgrader records as it is: it takes nan for full marks."""
+    return min(max(points, 0.0), float(most)) if math.isfinite(points) else 0.0
+
+
+def printable(text: str) -> str:
+    """`text` without what upsets a terminal, a web page or a table, and not too long."""
+    text = "".join(c if c == "\n" or c.isprintable() else " " for c in text)
+    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
+
+
+def _call(exercise: Exercise | PackageCheck, seed: int) -> str:
+    """What a learner types to meet the same inputs."""
+    is_whole = isinstance(exercise, PackageCheck)
+    name = f'"{exercise.component}"' if is_whole else exercise.component
+    return f"check({name}, seed={seed})"
