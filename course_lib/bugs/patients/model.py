@@ -118,6 +118,17 @@ def reads_with_a_cache(model, ids):
     return torch.cat([cached_logits(model, part, caches) for part in ids.split(4, dim=1)], dim=1)
 
 
+@right(TEST)
+def fills_up_the_context(model, ids):
+    """Zeros behind the text, and their logits thrown away."""
+    n_missing = model.config.context_length - ids.shape[1]
+    if n_missing < 0:
+        raise ValueError(
+            f"ids must fit context_length={model.config.context_length}, got {ids.shape[1]}."
+        )
+    return model(F.pad(ids, (0, n_missing)))[:, : ids.shape[1]]
+
+
 # --- faulty: the mask --------------------------------------------------------------------------
 
 
@@ -224,6 +235,15 @@ def masks_group_by_group(model, ids):
     def weights(scores, layer):
         group = torch.arange(scores.shape[-1]) // 4
         return masked_softmax(scores, group <= group[:, None])
+
+    return logits(model, ids, weights=weights)
+
+
+@faulty(TEST, symptom="The first token is alone; the others go in pairs that see each other.")
+def masks_pair_by_pair(model, ids):
+    def weights(scores, layer):
+        pair = (torch.arange(scores.shape[-1]) + 1) // 2
+        return masked_softmax(scores, pair <= pair[:, None])
 
     return logits(model, ids, weights=weights)
 

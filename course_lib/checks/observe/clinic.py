@@ -11,9 +11,10 @@ in another process, behind a wall of its own, and questions and answers cross tw
 
 Everything in a question may be an attacker's, and everything in it is bounded.
 
-    observation  value                  "accepted" or "rejected"
+    observation  value                  "accepted", "rejected" by an AssertionError, or "gave up":
+                                        the implementation raised an error, and it went through
                  structure              what the test returned
-                 reason                 with what words it rejected
+                 reason                 with what words it was rejected
 """
 
 import itertools
@@ -68,9 +69,12 @@ def observe_clinic(test, call, seen) -> None:
     try:
         returned = test(*_STAND_INS[call["test"]](number, call))
     except Exception as error:
-        if not isinstance(error, AssertionError) and error not in line.raised:
+        if error in line.raised:
+            seen["value"] = "gave up"
+        elif isinstance(error, AssertionError):
+            seen["value"] = "rejected"
+        else:
             raise
-        seen["value"] = "rejected"
         seen["reason"] = f"{type(error).__name__}: {short(error)}{place(error)}"
     else:
         seen["value"] = "accepted"
