@@ -44,7 +44,11 @@ def returns_its_verdict_on_attention(masked_attention):
 )
 def asserts_shapes_of_attention(masked_attention):
     for leading in ((), (3,), (2, 3)):
-        q, k, v = torch.randn(*leading, 5, 9), torch.randn(*leading, 7, 9), torch.randn(*leading, 7, 4)
+        q, k, v = (
+            torch.randn(*leading, 5, 9),
+            torch.randn(*leading, 7, 9),
+            torch.randn(*leading, 7, 4),
+        )
         for mask in (None, torch.rand(*leading, 5, 7) < 0.5):
             output, weights = masked_attention(q, k, v, mask)
             assert output.shape == (*leading, 5, 4)
@@ -803,7 +807,7 @@ def compares_with_itself(model, generate_cached):
     symptom="Green on nearly every mistake of a cache.",
 )
 def asks_for_one_token(model, generate_cached):
-    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    vocab_size = model.config.vocab_size
     generator = torch.Generator().manual_seed(0)
     for n_prompt in (1, 2, 5, 7):
         prompt = torch.randint(vocab_size, (5, n_prompt), generator=generator)

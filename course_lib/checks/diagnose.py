@@ -54,9 +54,7 @@ def names_of_bugs(
     return [
         bug.title
         for bug in bugs_of(component)
-        if all(
-            alike(observations[n], _what_it_does(bug, calls[n]), calls[n]) for n in order
-        )
+        if all(alike(observations[n], _what_it_does(bug, calls[n]), calls[n]) for n in order)
     ]
 
 

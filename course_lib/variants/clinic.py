@@ -12,7 +12,9 @@ from . import variant
 # --- test_attention --------------------------------------------------------------------------
 
 
-@variant("test_attention", title="against fused attention, its weights by unit vectors; assert_close")
+@variant(
+    "test_attention", title="against fused attention, its weights by unit vectors; assert_close"
+)
 def test_attention_by_the_fused_kernel(masked_attention):
     generator = torch.Generator().manual_seed(1)
     for leading in [(4,), (3, 2), ()]:
@@ -137,7 +139,9 @@ def test_causality_by_beginnings(model):
             assert np.allclose(beginning, whole[:, :n], rtol=0, atol=1e-6), n
 
 
-@variant("test_causality", title="one token at a time is added, and each must leave the others alone")
+@variant(
+    "test_causality", title="one token at a time is added, and each must leave the others alone"
+)
 def test_causality_token_by_token(model):
     generator = torch.Generator().manual_seed(7)
     for n_texts in (1, 2):
@@ -181,7 +185,9 @@ def test_layer_norm_by_the_module(layer_norm):
                 x = (1 + scale * torch.randn(shape).double()).requires_grad_()
                 inputs = [x, module.weight, *([module.bias] if has_bias else [])]
                 copies = [t.detach().clone().requires_grad_() for t in inputs]
-                got = layer_norm(*copies, *([] if has_bias else [None]), *([] if eps == 1e-5 else [eps]))
+                got = layer_norm(
+                    *copies, *([] if has_bias else [None]), *([] if eps == 1e-5 else [eps])
+                )
                 wanted = module(x)
                 torch.testing.assert_close(got, wanted, rtol=1e-6, atol=1e-6)
                 slopes = torch.randn(shape).double()
@@ -203,7 +209,9 @@ def test_layer_norm_by_gradcheck(layer_norm):
                 flat = []
                 for vector in x.reshape(-1, 5):
                     spread = math.sqrt(sum((vector - vector.mean()) ** 2) / 5 + (eps or 1e-5))
-                    flat.append((vector - vector.mean()) / spread * weight + (0 if b is None else b))
+                    flat.append(
+                        (vector - vector.mean()) / spread * weight + (0 if b is None else b)
+                    )
                 given = [*tensors[:2], None if b is None else tensors[2], *([eps] if eps else [])]
                 got = layer_norm(*given)
                 assert tuple(got.shape) == shape
@@ -235,7 +243,9 @@ def test_layer_norm_by_formulas(layer_norm):
                         n = centred / root
                         g = draw(*shape)
                         h = g * w
-                        dx = (h - h.mean(-1, keepdim=True) - n * (h * n).mean(-1, keepdim=True)) / root
+                        dx = (
+                            h - h.mean(-1, keepdim=True) - n * (h * n).mean(-1, keepdim=True)
+                        ) / root
                         rows = (-1, 11)
                         expected = [dx, (g * n).reshape(rows).sum(0), g.reshape(rows).sum(0)]
                         value = n * w + (b if has_bias else 0)
@@ -278,7 +288,9 @@ def test_cached_generation_in_two_goes(model, generate_cached):
         assert torch.equal(whole, torch.cat([prompt, choice[:, n - 1 : -1]], 1))
 
 
-@variant("test_cached_generation", title="each new token has the highest logit, by a margin of 1e-9")
+@variant(
+    "test_cached_generation", title="each new token has the highest logit, by a margin of 1e-9"
+)
 def test_cached_generation_by_logits(model, generate_cached):
     generator = torch.Generator().manual_seed(12)
     end = model.config.context_length

@@ -158,7 +158,9 @@ def is_one_position_behind(model, ids, n_new):
     return greedy(model, ids, n_new, position=lambda n_prompt, n: n_prompt + n - 1)
 
 
-@faulty(TEST, symptom="Positions of new tokens are counted from 0 again, not from the prompt's end.")
+@faulty(
+    TEST, symptom="Positions of new tokens are counted from 0 again, not from the prompt's end."
+)
 def forgets_the_length_of_the_prompt(model, ids, n_new):
     return greedy(model, ids, n_new, position=lambda n_prompt, n: n)
 

@@ -75,7 +75,8 @@ def observe_clinic(test, call, seen) -> None:
             seen["value"] = "rejected"
         else:
             raise
-        seen["reason"] = f"{type(error).__name__}: {short(error)}{place(error)}"
+        text = short(error)
+        seen["reason"] = type(error).__name__ + (f": {text}" if text else "") + place(error)
     else:
         seen["value"] = "accepted"
         seen["structure"] = type(returned).__name__ if returned is not None else ""
@@ -100,11 +101,11 @@ def _ask(number: int, of: str, args: Sequence, cotangent: Tensor | None = None):
     if number not in _lines:
         raise RuntimeError("this implementation was there for one test, which is over")
     line = _lines[number]
-    question = {
-        "of": of,
-        "args": [encode(arg) for arg in args],
-        "cotangent": encode(cotangent),
-    }
+    try:
+        given = [encode(arg) for arg in args]
+        question = {"of": of, "args": given, "cotangent": encode(cotangent)}
+    except Refused as refusal:
+        raise ValueError(str(refusal)) from None
     reply = line.ask(question)
     if "refused" in reply:
         raise ValueError(reply["refused"])
