@@ -332,3 +332,36 @@ def _lines(tokens, width: float) -> list[list]:
         lines[-1].append((piece, token_id))
         used += size
     return lines
+
+
+def bars(shares: Mapping[str, float], *, xlabel: str) -> Picture:
+    """A bar from 0 to 100 % for each name, the first on top."""
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(7, 0.9 + 0.55 * len(shares)), layout="constrained")
+        axes = picture.subplots()
+        percents = [100 * share for share in shares.values()]
+        axes.barh(list(shares), percents, color=ALLOWED)
+        for row, percent in enumerate(percents):
+            axes.text(percent + 1, row, f"{percent:.0f} %", va="center")
+        axes.set(xlim=(0, 112), xlabel=xlabel)
+        axes.invert_yaxis()
+    return picture
+
+
+def on_a_log_axis(
+    groups: Mapping[str, Sequence[float]], *, xlabel: str, line: tuple[str, float]
+) -> Picture:
+    """Numbers as marks on one logarithmic axis, a row for each group, and a line between them."""
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(7, 1.6 + 0.6 * len(groups)), layout="constrained")
+        axes = picture.subplots()
+        for row, ((colour, _), marker) in enumerate(zip(CURVES, "o^sDx", strict=True)):
+            if row < len(groups):
+                values = list(groups.values())[row]
+                rows = np.full(len(values), row)
+                axes.scatter(values, rows, color=colour, marker=marker, s=70, alpha=0.7)
+        axes.axvline(line[1], color=INK, linewidth=1, label=line[0])
+        axes.set(xscale="log", xlabel=xlabel, ylim=(len(groups) - 0.5, -0.5))
+        axes.set_yticks(range(len(groups)), list(groups))
+        picture.legend(loc="outside upper right", frameon=False)
+    return picture
