@@ -348,20 +348,6 @@ def losses(training: Sequence[float], steps: Sequence[int], held_back: Sequence[
     return picture
 
 
-def ratios(named: Mapping[str, float]) -> Picture:
-    """How many times as fast as a peer: a bar for each, and a line at 1, where both are equal."""
-    with matplotlib.rc_context(STYLE):
-        picture = Picture(figsize=(8, 0.5 * len(named) + 1.2), layout="constrained")
-        axes = picture.subplots()
-        places = np.arange(len(named))
-        axes.barh(places, list(named.values()), color=CURVES[0][0])
-        axes.set_yticks(places, list(named))
-        axes.invert_yaxis()
-        axes.axvline(1, color=INK, linewidth=1)
-        axes.set(xlabel="times as fast")
-    return picture
-
-
 def tower(steps: Sequence[tuple[str, str, str]]) -> Picture:
     """What a text goes through, from top to bottom: a box for each step, joined by arrows.
 
@@ -412,7 +398,7 @@ def bars(values: Mapping[str, float], *, xlabel: str, show=lambda value: f"{valu
     return picture
 
 
-def bars(
+def bar_panels(
     panels: Mapping[str, Sequence[float]], names: Sequence[str], *, xlabel: str = "probability"
 ) -> Picture:
     """Lying bars side by side, one panel a title, the same names in all; a 0 has no bar."""
@@ -461,4 +447,37 @@ def filling_cache(steps: Sequence[Sequence[str]], capacity: int) -> Picture:
         _name_axes(
             axes, "", steps_named, [str(p) for p in range(capacity)], "place in the cache", "step"
         )
+    return picture
+
+
+def shares(named: Mapping[str, float], *, xlabel: str) -> Picture:
+    """A bar from 0 to 100 % for each name, the first on top."""
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(7, 0.9 + 0.55 * len(named)), layout="constrained")
+        axes = picture.subplots()
+        percents = [100 * share for share in named.values()]
+        axes.barh(list(named), percents, color=ALLOWED)
+        for row, percent in enumerate(percents):
+            axes.text(percent + 1, row, f"{percent:.0f} %", va="center")
+        axes.set(xlim=(0, 112), xlabel=xlabel)
+        axes.invert_yaxis()
+    return picture
+
+
+def on_a_log_axis(
+    groups: Mapping[str, Sequence[float]], *, xlabel: str, line: tuple[str, float]
+) -> Picture:
+    """Numbers as marks on one logarithmic axis, a row for each group, and a line between them."""
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(7, 1.6 + 0.6 * len(groups)), layout="constrained")
+        axes = picture.subplots()
+        for row, ((colour, _), marker) in enumerate(zip(CURVES, "o^sDx", strict=True)):
+            if row < len(groups):
+                values = list(groups.values())[row]
+                rows = np.full(len(values), row)
+                axes.scatter(values, rows, color=colour, marker=marker, s=70, alpha=0.7)
+        axes.axvline(line[1], color=INK, linewidth=1, label=line[0])
+        axes.set(xscale="log", xlabel=xlabel, ylim=(len(groups) - 0.5, -0.5))
+        axes.set_yticks(range(len(groups)), list(groups))
+        picture.legend(loc="outside upper right", frameon=False)
     return picture

@@ -94,7 +94,7 @@ def _rejected(patient: Patient):
 
 
 def _verdict(seen: Seen) -> str:
-    if seen.value not in ("accepted", "rejected"):
+    if seen.value not in ("accepted", "rejected", "gave up"):
         raise Malformed("verdict")
     return seen.value
 

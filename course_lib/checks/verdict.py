@@ -34,7 +34,7 @@ class Verdict:
         return self.core_passed and self.edge_passed
 
     def points(self, max_points: float) -> float:
-        """What the component earns, of `max_points`: how much is for its check's `scoring` to say."""
+        """What the component earns, of `max_points`: the share that its check's `scoring` gives."""
         return round(self.share * max_points, 4)
 
 

@@ -25,9 +25,7 @@ class Consultation:
             if not self._is_over:
                 asked = wire.pack({"which": which, "question": question})
                 wire.write_frame(self._questions, asked, deadline=self._deadline)
-                return wire.read_frame(
-                    self._replies, max_bytes=MAX_BYTES, deadline=self._deadline
-                )
+                return wire.read_frame(self._replies, max_bytes=MAX_BYTES, deadline=self._deadline)
         except (wire.WireError, OSError):
             self._is_over = True
         return _STOPPED

@@ -4,6 +4,7 @@ A test never meets them. It gets stand-ins (`checks/observe/clinic.py`), and wha
 by `symptom`, so that the name of a patient and its source stay unknown.
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -80,7 +81,7 @@ def admit(test: str, name: str, config: Mapping | None, seed: int) -> dict[str, 
         return {test.removeprefix("test_").replace("attention", "masked_attention"): implementation}
     from .model import fresh_model, logits
 
-    model = fresh_model(config, seed)
+    model = copy.copy(fresh_model(config, seed))  # who remembers it, remembers it for one test
     if test == "test_causality":
         return {"model": lambda ids: implementation(model, ids)}
 

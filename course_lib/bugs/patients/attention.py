@@ -1,4 +1,4 @@
-"""Implementations of `masked_attention` for `test_attention`: the zoo's, under masks, and others."""
+"""Implementations of `masked_attention` for `test_attention`: the zoo's, and others."""
 
 import math
 
@@ -71,7 +71,9 @@ def with_float32_inside_the_softmax(q, k, v, mask=None):
 # --- faulty ----------------------------------------------------------------------------------
 
 
-_SYMPTOMS = {bug.name: bug.symptom for module in (attention_zoo, masking) for bug in bugs_in(module)}
+_SYMPTOMS = {
+    bug.name: bug.symptom for module in (attention_zoo, masking) for bug in bugs_in(module)
+}
 
 
 def _from_the_zoo(known, implementation) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -157,7 +158,9 @@ def is_one_position_behind(model, ids, n_new):
     return greedy(model, ids, n_new, position=lambda n_prompt, n: n_prompt + n - 1)
 
 
-@faulty(TEST, symptom="Positions of new tokens are counted from 0 again, not from the prompt's end.")
+@faulty(
+    TEST, symptom="Positions of new tokens are counted from 0 again, not from the prompt's end."
+)
 def forgets_the_length_of_the_prompt(model, ids, n_new):
     return greedy(model, ids, n_new, position=lambda n_prompt, n: n)
 
@@ -258,20 +261,18 @@ def attends_to_empty_room(model, ids, n_new):
     return greedy(model, ids, n_new, memory=WithEmptyRoom)
 
 
-_left_over: dict[tuple, list] = {}
+_left_over = WeakKeyDictionary()  # what was kept of each model's last text
 
 
 @faulty(TEST, symptom="The first text after the start is right; the next ones remember it.")
 def never_resets(model, ids, n_new):
     check(model, ids, n_new)
-    key = (id(model), len(ids))
-    old = _left_over.get(key)
     kept = [Kept() for _ in model.blocks]
-    if old:  # of the text before, its last position is still there
-        for memory, before in zip(kept, old, strict=True):
-            memory.keys, memory.values = before.keys[:, :, -1:], before.values[:, :, -1:]
-    _left_over.clear()
-    _left_over[key] = kept
+    for memory, before in zip(kept, _left_over.get(model, ()), strict=False):
+        if before.keys is not None:  # its last position is still there
+            memory.keys = before.keys[:1, :, -1:].expand(len(ids), -1, -1, -1)
+            memory.values = before.values[:1, :, -1:].expand(len(ids), -1, -1, -1)
+    _left_over[model] = kept
     return greedy(model, ids, n_new, kept=kept)
 
 

@@ -118,6 +118,17 @@ def reads_with_a_cache(model, ids):
     return torch.cat([cached_logits(model, part, caches) for part in ids.split(4, dim=1)], dim=1)
 
 
+@right(TEST)
+def fills_up_the_context(model, ids):
+    """Zeros behind the text, and their logits thrown away."""
+    n_missing = model.config.context_length - ids.shape[1]
+    if n_missing < 0:
+        raise ValueError(
+            f"ids must fit context_length={model.config.context_length}, got {ids.shape[1]}."
+        )
+    return model(F.pad(ids, (0, n_missing)))[:, : ids.shape[1]]
+
+
 # --- faulty: the mask --------------------------------------------------------------------------
 
 
@@ -228,6 +239,15 @@ def masks_group_by_group(model, ids):
     return logits(model, ids, weights=weights)
 
 
+@faulty(TEST, symptom="The first token is alone; the others go in pairs that see each other.")
+def masks_pair_by_pair(model, ids):
+    def weights(scores, layer):
+        pair = (torch.arange(scores.shape[-1]) + 1) // 2
+        return masked_softmax(scores, pair <= pair[:, None])
+
+    return logits(model, ids, weights=weights)
+
+
 @faulty(TEST, symptom="All positions but the first are right: that one sees the end of the text.")
 def lets_the_first_see_the_last(model, ids):
     def weights(scores, layer):
@@ -285,7 +305,7 @@ def centres_the_embeddings(model, ids):
     return logits(model, ids, embed=embed)
 
 
-@faulty(TEST, symptom="The logits of a text are divided by the largest of them all.")
-def scales_by_the_largest_logit(model, ids):
+@faulty(TEST, symptom="The logits of a text are divided by the mean size of them all.")
+def scales_by_the_mean_logit(model, ids):
     found = logits(model, ids)
-    return found / found.abs().amax(dim=(1, 2), keepdim=True)
+    return found / found.abs().mean(dim=(1, 2), keepdim=True)

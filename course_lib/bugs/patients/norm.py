@@ -1,4 +1,4 @@
-"""Implementations of `layer_norm` for `test_layer_norm`: the zoo's, and some with other gradients."""
+"""Implementations of `layer_norm` for `test_layer_norm`: the zoo's, and other gradients."""
 
 import torch
 import torch.nn.functional as F

@@ -11,9 +11,10 @@ in another process, behind a wall of its own, and questions and answers cross tw
 
 Everything in a question may be an attacker's, and everything in it is bounded.
 
-    observation  value                  "accepted" or "rejected"
+    observation  value                  "accepted", "rejected" by an AssertionError, or "gave up":
+                                        the implementation raised an error, and it went through
                  structure              what the test returned
-                 reason                 with what words it rejected
+                 reason                 with what words it was rejected
 """
 
 import itertools
@@ -68,10 +69,14 @@ def observe_clinic(test, call, seen) -> None:
     try:
         returned = test(*_STAND_INS[call["test"]](number, call))
     except Exception as error:
-        if not isinstance(error, AssertionError) and error not in line.raised:
+        if error in line.raised:
+            seen["value"] = "gave up"
+        elif isinstance(error, AssertionError):
+            seen["value"] = "rejected"
+        else:
             raise
-        seen["value"] = "rejected"
-        seen["reason"] = f"{type(error).__name__}: {short(error)}{place(error)}"
+        text = short(error)
+        seen["reason"] = type(error).__name__ + (f": {text}" if text else "") + place(error)
     else:
         seen["value"] = "accepted"
         seen["structure"] = type(returned).__name__ if returned is not None else ""
@@ -96,11 +101,11 @@ def _ask(number: int, of: str, args: Sequence, cotangent: Tensor | None = None):
     if number not in _lines:
         raise RuntimeError("this implementation was there for one test, which is over")
     line = _lines[number]
-    question = {
-        "of": of,
-        "args": [encode(arg) for arg in args],
-        "cotangent": encode(cotangent),
-    }
+    try:
+        given = [encode(arg) for arg in args]
+        question = {"of": of, "args": given, "cotangent": encode(cotangent)}
+    except Refused as refusal:
+        raise ValueError(str(refusal)) from None
     reply = line.ask(question)
     if "refused" in reply:
         raise ValueError(reply["refused"])
