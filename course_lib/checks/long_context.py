@@ -556,19 +556,16 @@ def blockwise_memory(draw: Draw):
         finding = no_error(seen)
         if finding:
             return finding
-        peaks, too_many = seen.flag("peaks"), seen.flag("too_many")
-        if not isinstance(peaks, dict) or not isinstance(too_many, list):
-            raise Malformed("memory")
-        kinds = [kind for kind in ("float", "int", "bool") if kind in too_many]
-        if not kinds:
+        peaks, kind = seen.flag("peaks"), seen.flag("too_many")
+        if kind == "":
             return None
-        most = peaks.get(kinds[0])
-        if type(most) is not int:
+        if kind not in ("numbers", "masks") or not isinstance(peaks, dict):
             raise Malformed("memory")
+        what = "numbers" if kind == "numbers" else "entries of masks or positions"
         return Finding(
             "a T×S matrix was held",
-            expected=f"at any time fewer than T·S = {limit} numbers of one kind",
-            got=f"{most} of {kinds[0]}",
+            expected=f"at any time fewer than T·S = {limit} {what}",
+            got=str(peaks.get(kind))[:40],
         )
 
     for causal in (False, True):

@@ -1,7 +1,7 @@
 """How much a component holds at once, counted in numbers, not measured in bytes of the process.
 
 A dispatch mode sees every tensor that torch makes, whatever function made it, and counts the
-numbers in all storages that are still alive. The count is the same on every machine and every
+elements of all storages that are still alive. The count is the same on every machine and every
 run, and it needs no large input: a T×S matrix stands out at a few hundred positions.
 """
 
@@ -14,12 +14,15 @@ from torch.utils._pytree import tree_leaves
 
 
 class MemoryWatch(TorchDispatchMode):
-    """Records, in `.peaks`, the most numbers held at once: "float", "int" and "bool" apart."""
+    """Records, in `.peaks`, how much was held at most: "numbers", and apart from them "masks".
+
+    Masks are whatever is not floating point: booleans, and the positions they are made of.
+    """
 
     def __init__(self):
         super().__init__()
         self._alive = {}
-        self.peaks = {"float": 0, "int": 0, "bool": 0}
+        self.peaks = {"numbers": 0, "masks": 0}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -45,23 +48,21 @@ class MemoryWatch(TorchDispatchMode):
 
 
 def _kind(dtype: torch.dtype) -> str:
-    if dtype is torch.bool:
-        return "bool"
-    return "float" if dtype.is_floating_point or dtype.is_complex else "int"
+    return "numbers" if dtype.is_floating_point or dtype.is_complex else "masks"
 
 
 def watching_memory(observe_function: Callable) -> Callable:
     """The probe `observe_function`, which also writes down what the component held at once.
 
-    call         limit       so many numbers of one kind are too many
+    call         limit       so many of one kind are too many
     observation  peaks       the most that was held, by kind
-                 too_many    the kinds of which it was too many
+                 too_many    the first kind of which it was too many, or ""
     """
 
     def observe(component, call, seen) -> None:
         with MemoryWatch() as watch:
             observe_function(component, call, seen)
         seen["peaks"] = watch.peaks
-        seen["too_many"] = [kind for kind, n in watch.peaks.items() if n >= call["limit"]]
+        seen["too_many"] = next((kind for kind, n in watch.peaks.items() if n >= call["limit"]), "")
 
     return observe
