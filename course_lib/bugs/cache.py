@@ -1322,7 +1322,7 @@ def restores_the_mode_only_on_success(model, ids, n_new, **sampling):
     misconception="eval() turns training off. It turns dropout off; gradients are another switch.",
     symptom="Right texts, and memory that grows with every token.",
 )
-def records_gradients(model, ids, n_new, **sampling):
+def decodes_with_gradients(model, ids, n_new, **sampling):
     config, n_tokens = model.config, ids.shape[1] + n_new
     if n_tokens > config.context_length:
         raise ValueError(f"n_new={n_new} is too much for context_length={config.context_length}.")

@@ -474,7 +474,7 @@ def turns_the_other_way(x, positions, base=10000.0):
     misconception="The two lines look alike. With two plus signs it is no rotation.",
     symptom="Lengths change with the position; pairs collapse where sine and cosine are equal.",
 )
-def forgets_the_minus(x, positions, base=10000.0):
+def turns_without_the_minus(x, positions, base=10000.0):
     d_head = x.shape[-1]
     if d_head % 2:
         raise ValueError(f"x must have an even number of channels, got D={d_head}.")

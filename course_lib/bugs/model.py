@@ -2246,7 +2246,7 @@ def moves_in_with_the_given_tensors(state_dict, config):
     misconception="The caller knows the mode. A fresh module is in training, and dropout acts.",
     symptom="Text that is worse than it should be, and other logits at each call.",
 )
-def leaves_the_model_in_training(state_dict, config):
+def loads_in_training_mode(state_dict, config):
     theirs = {
         name.removeprefix("transformer."): tensor
         for name, tensor in state_dict.items()

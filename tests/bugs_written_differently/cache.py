@@ -543,7 +543,7 @@ def puts_it_back_at_the_end(model, ids, n_new, **sampling):
     return text
 
 
-@same_bug_as("records_gradients")
+@same_bug_as("decodes_with_gradients")
 def eval_alone(model, ids, n_new, **sampling):
     _room(model, ids, n_new)
     was_training = model.training

@@ -215,7 +215,7 @@ def clockwise(x, positions, base=10000.0):
     return torch.stack((a * cos + b * sin, b * cos - a * sin), dim=-1).flatten(-2).to(x.dtype)
 
 
-@same_bug_as("forgets_the_minus")
+@same_bug_as("turns_without_the_minus")
 def both_added(x, positions, base=10000.0):
     cos, sin = _cos_and_sin(x, positions, base)
     partner = x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)

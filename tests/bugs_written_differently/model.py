@@ -500,7 +500,7 @@ def same_memory(state_dict, config):
     return model.eval()
 
 
-@same_bug_as("leaves_the_model_in_training")
+@same_bug_as("loads_in_training_mode")
 def still_learning(state_dict, config):
     return right(state_dict, config).train()
 
