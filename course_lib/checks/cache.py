@@ -797,21 +797,13 @@ def text_values(draw: Draw):
     hint="n_new = 0 returns ids; T + n_new == context_length fits",
 )
 def text_lengths(draw: Draw):
-    for n_tokens, n_new, context_length in (
-        (1, 7, 17),
-        (5, 0, 17),
-        (5, 1, 17),
-        (3, 8, 11),
-        (5, 0, 5),
-    ):
-        model, ids = _clear(draw, 2, n_tokens, n_new, context_length=context_length)
+    model, ids = _clear(draw, 2, 3, 8, context_length=11)
+    for n_tokens, n_new in ((3, 8), (1, 7), (5, 0), (5, 1), (10, 1), (11, 0)):
+        if n_tokens != 3:
+            ids = _clear_prompt(draw, model, 2, n_tokens, n_new)
         script = _Generating(draw, model)
         script.generate(ids, n_new)
         yield script.case()
-    model, ids = _clear(draw, 2, 4, 1, context_length=5)
-    script = _Generating(draw, model)
-    script.generate(ids, 1)
-    yield script.case()
 
 
 @generate_cached.core(
