@@ -1393,7 +1393,6 @@ def makes_the_whole_mask(q, k, v, *, block_size, causal=False):
     title="sums over blocks are kept in half precision",
     misconception="Everything should have the dtype of q. In bfloat16, 256 + 1 is 256.",
     symptom="Right in float32; in half precision worse the more blocks there are.",
-    threads=("pytorch/pytorch#66707",),
 )
 def accumulates_in_half_precision(q, k, v, *, block_size, causal=False):
     n_queries, n_keys = q.shape[-2], k.shape[-2]
@@ -1525,7 +1524,6 @@ def scales_the_callers_queries(q, k, v, *, block_size, causal=False):
     misconception="repeat makes as many heads as needed. It puts 0, 1, 0, 1 where 0, 0, 1, 1 is "
     "wanted: repeat_interleave.",
     symptom="Trains as well as the right one. Weights of other models, loaded, give nonsense.",
-    threads=("line/lighthouse#77",),
 )
 class RepeatsHeadsInTurn(nn.Module):
     def __init__(self, d_model, n_heads, n_kv_heads, *, bias=True):
@@ -1793,7 +1791,6 @@ class GroupsAreAlwaysCausal(nn.Module):
     title="key and value are exchanged",
     misconception="Two layers of one shape, and the order is easy to lose.",
     symptom="Trains as well as the right one. Weights of other models, loaded, give nonsense.",
-    threads=("yflyzhang/AnnotatedTransformer#1",),
 )
 class ExchangesKeyAndValue(nn.Module):
     def __init__(self, d_model, n_heads, n_kv_heads, *, bias=True):
