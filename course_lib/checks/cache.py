@@ -267,7 +267,8 @@ class _Attending(Script):
     """A script for attention over caches; it knows what each of them holds."""
 
     def __init__(self, draw, *sizes, lengths=False, dtype="float64", watch=False):
-        made = " and ".join("a cache {}×{}×{}×{}".format(*size) for size in sizes)
+        caches = " and ".join("×".join(map(str, size)) for size in sizes)
+        made = f"cached_attention (cache {caches})"
         super().__init__(
             cached_attention, made, dtype=dtype, watch=watch, caches=[list(s) for s in sizes]
         )
@@ -514,7 +515,8 @@ class _OnAModel(Script):
 
     def __init__(self, check, draw, model, *, dtype="float64", watch=False, **call):
         self.draw, self.spec = draw, model.spec
-        made = f"{self.spec['config']['n_layers']} blocks, {self.spec['config']['n_heads']} heads"
+        config = self.spec["config"]
+        made = f"{check.name} ({config['n_layers']} blocks, {config['n_heads']} heads)"
         super().__init__(check, made, dtype=dtype, watch=watch, model=self.spec, **call)
         same = model.dtype == dtype
         self.recomputing = model if same else oracles.Recomputing(self.spec, dtype)
