@@ -4,20 +4,31 @@ These tests need bubblewrap, as those of the sandbox do.
 """
 
 import contextlib
+import shutil
+import subprocess
+import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from grading_fixtures import answer, hand_in, pristine, solved
+from nbgrader.api import Gradebook
 
 from course_lib.bugs.patients import admit, patients_of
 from course_lib.checks import find, observe_here, run
 from course_lib.checks.observe import clinic, wire
-from course_lib.grading import sandbox
+from course_lib.grading import releases, sandbox
 from course_lib.grading.judging import earlier_modules
+from course_lib.grading.records import read_grades
+from course_lib.grading.run import grade_class
 from course_lib.grading.sandbox import Limits, Sandbox
+from course_lib.lessons.exercises import exercises_folder
 from course_lib.lessons.source import component_source, given_source, to_learner
 
+ROOT = Path(__file__).resolve().parent.parent
+LESSON = "10_bug_clinic"
 TESTS = ("test_attention", "test_causality", "test_layer_norm", "test_cached_generation")
 LIMITS = Limits(wall_seconds=4.0, memory_bytes=400 * 2**20, processes=16)
 NAMES = [patient.name for test in TESTS for patient in patients_of(test)]
@@ -40,14 +51,14 @@ def our_answer(component):
     return to_learner(component_source("clinic", component))
 
 
-def graded(box, answer, component="test_attention", seed=3, replies=None):
+def graded(box, cell, component="test_attention", seed=3, replies=None):
     """The verdict on a cell, observed in the sandbox."""
     job = {
         "component": component,
         "modules": earlier_modules("clinic"),
         "setup": [given_source("clinic"), "import gc, os, sys, time"],
         "earlier": [],
-        "answer": textwrap.dedent(answer),
+        "answer": textwrap.dedent(cell),
     }
 
     def observe(calls):
@@ -79,12 +90,12 @@ def test_our_tests_earn_full_marks_behind_the_wall(box, component):
 
 
 def test_the_score_is_the_share_of_faulty_ones_caught(box):
-    answer = doing(
+    cell = doing(
         "q = torch.randn(3, 4)",
         "output, weights = masked_attention(q, q, q, torch.eye(3).bool())",
         "assert torch.allclose(output, q)",
     )
-    verdict = graded(box, answer)
+    verdict = graded(box, cell)
     here = run(find("test_attention"), observe_here(_compares_one_mask), seed=3)
     n_faulty = sum(not patient.is_right for patient in patients_of("test_attention"))
     assert 0 < verdict.share < 1
@@ -106,12 +117,12 @@ def test_who_rejects_or_stumbles_over_a_right_one_earns_nothing(box, how):
 
 
 def test_an_error_that_is_no_assertion_catches_nothing(box):
-    answer = doing(
+    cell = doing(
         "q = torch.ones(1, 1, 2).double()",
         "output, weights = masked_attention(q, q, 3 * q, torch.tensor([[False]]))",
         "if output.abs().max() != 0: raise ValueError('not zero')",
     )
-    verdict = graded(box, answer)
+    verdict = graded(box, cell)
     assert verdict.core_passed
     assert "raised ValueError" in verdict.message
     assert verdict.share < 0.2
@@ -129,6 +140,79 @@ def test_an_error_of_the_implementation_itself_counts_as_caught(box):
 def test_without_a_wall_it_is_the_same():
     with Sandbox("none", limits=LIMITS) as plain:
         assert graded(plain, our_answer("test_attention")).passed
+
+
+HALF = """
+def test_attention(masked_attention):
+    q, k, v = (torch.randn(3, n, 9, dtype=torch.float64) for n in (5, 7, 7))
+    output, weights = masked_attention(q, k, v)
+    expected = (q @ k.mT / 3).softmax(dim=-1)
+    assert (weights - expected).abs().max() < 1e-6
+    assert (output - expected @ v).abs().max() < 1e-6
+"""
+
+
+@pytest.fixture(scope="module")
+def submitted(tmp_path_factory):
+    """A class: all right, nothing written, a test that finds some, one that cries wolf."""
+    folder = tmp_path_factory.mktemp("class")
+    hand_in(folder, "right", solved(LESSON), LESSON)
+    hand_in(folder, "stub", pristine(LESSON), LESSON)
+    hand_in(folder, "half", answer(solved(LESSON), "test_attention", HALF), LESSON)
+    wolf = "def test_causality(model):\n    assert False"
+    hand_in(folder, "wolf", answer(solved(LESSON), "test_causality", wolf), LESSON)
+    return folder
+
+
+def is_as_it_must_be(points):
+    """The points of each student and component."""
+    assert points["right"] == {component: 3.0 for component in TESTS}
+    assert set(points["stub"].values()) == {0.0}
+    assert 0.5 < points["half"].pop("test_attention") < 2.5
+    assert set(points["half"].values()) == {3.0}
+    assert points["wolf"].pop("test_causality") == 0.0
+    assert set(points["wolf"].values()) == {3.0}
+
+
+def test_a_class_is_graded_by_shares(submitted, tmp_path):
+    report = grade_class(submitted, tmp_path / "out", workers=1)
+    assert report.problems == []
+    points, told = {}, {}
+    for row in read_grades(tmp_path / "out" / "grades_long.csv"):
+        points.setdefault(row["student"], {})[row["component"]] = row["points"]
+        told[row["student"], row["component"]] = row["diagnosis"]
+    is_as_it_must_be(points)
+    assert "faulty ones were caught" in told["half", "test_attention"]
+    page = tmp_path / "out" / "feedback" / "half" / LESSON / f"{LESSON}.html"
+    text = page.read_text()
+    assert "missed: " in text
+    assert not any(name in text for name in NAMES if "_" in name)
+
+
+@pytest.mark.slow
+def test_nbgrader_autograde_gives_shares_too(submitted, tmp_path):
+    course = tmp_path / "course"
+    shutil.copytree(exercises_folder(), course / "exercises")
+    shutil.copy(ROOT / "nbgrader_config.py", course)
+    shutil.copytree(submitted, course / "submitted")
+    releases.release(LESSON, course)
+    done = subprocess.run(
+        [sys.executable, "-m", "nbgrader", "autograde", LESSON],
+        cwd=course,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    points = {}
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as book:
+        for student in ("right", "stub", "half", "wolf"):
+            notebook = book.find_submission(LESSON, student).notebooks[0]
+            points[student] = {
+                grade.name.removeprefix("check-"): grade.score for grade in notebook.grades
+            }
+    is_as_it_must_be(points)
 
 
 # --- what crosses -----------------------------------------------------------------------------
