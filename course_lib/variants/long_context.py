@@ -99,13 +99,12 @@ def sinusoidal_positions_by_polar(n_positions, d_model):
 # --- rotate ----------------------------------------------------------------------------------
 
 
-@variant("rotate", title="complex numbers; angles in float32")
+@variant("rotate", title="complex numbers; angles in float32, made on the CPU and moved")
 def rotate_by_complex_numbers(x, positions, base=10000.0):
     if x.shape[-1] % 2:
         raise ValueError(f"x has {x.shape[-1]} channels, which is odd.")
-    frequencies = 1.0 / base ** (
-        torch.arange(0, x.shape[-1], 2, device=x.device, dtype=torch.float32) / x.shape[-1]
-    )
+    exponents = torch.arange(0, x.shape[-1], 2).float().to(x.device) / x.shape[-1]
+    frequencies = 1.0 / base**exponents
     angles = torch.outer(positions.to(torch.float32), frequencies)
     turns = torch.polar(torch.ones_like(angles), angles)
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -283,6 +282,57 @@ def blockwise_attention_in_tiles(q, k, v, *, block_size, causal=False):
     return torch.cat(tiles, dim=-2).to(q.dtype)
 
 
+@variant("blockwise_attention", title="blocks of queries instead, each with whole rows of scores")
+def blockwise_attention_by_rows(q, k, v, *, block_size, causal=False):
+    n_queries, n_keys = q.shape[-2], k.shape[-2]
+    if block_size < 1:
+        raise ValueError(f"block_size may not be {block_size}")
+    if causal and n_queries > n_keys:
+        raise ValueError(f"causal: {n_queries} queries, {n_keys} keys")
+    wide = torch.promote_types(q.dtype, torch.float32)
+    found = []
+    for start in range(0, n_queries, block_size):
+        end = min(start + block_size, n_queries)
+        mask = None
+        if causal:
+            own = torch.arange(start, end, device=q.device)[:, None] + n_keys - n_queries
+            mask = own >= torch.arange(n_keys, device=q.device)
+        rows = q[..., start:end, :].to(wide)
+        output = F.scaled_dot_product_attention(rows, k.to(wide), v.to(wide), attn_mask=mask)
+        found.append(output)
+    return torch.cat(found, dim=-2).to(v.dtype)
+
+
+@variant("blockwise_attention", title="keys split in halves down to the block size, then merged")
+def blockwise_attention_by_halves(q, k, v, *, block_size, causal=False):
+    n_queries, n_keys = q.shape[-2], k.shape[-2]
+    if block_size < 1:
+        raise ValueError(f"block_size={block_size} is too small to be halved.")
+    if causal and n_queries > n_keys:
+        raise ValueError(f"There are {n_queries} queries and only {n_keys} keys.")
+    wide = torch.promote_types(q.dtype, torch.float32)
+    rows = q.to(wide) * math.log2(math.e) / math.sqrt(q.shape[-1])
+    own = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
+
+    def of(start, end):
+        if end - start > block_size:
+            middle = (start + end) // 2
+            (top, total, found), (top2, total2, found2) = of(start, middle), of(middle, end)
+            both = torch.maximum(top, top2)
+            share, share2 = torch.exp2(top - both), torch.exp2(top2 - both)
+            return both, share * total + share2 * total2, share * found + share2 * found2
+        scores = rows @ k[..., start:end, :].to(wide).mT
+        if causal:
+            later = torch.arange(start, end, device=q.device) > own
+            scores = scores.masked_fill(later, torch.finfo(wide).min)
+        top = scores.amax(dim=-1, keepdim=True)
+        weights = torch.exp2(scores - top)
+        return top, weights.sum(dim=-1, keepdim=True), weights @ v[..., start:end, :].to(wide)
+
+    _, total, found = of(0, n_keys)
+    return (found / total).to(q.dtype)
+
+
 @variant("blockwise_attention", title="scores and weights in half precision, sums in float32")
 def blockwise_attention_like_a_kernel(q, k, v, *, block_size, causal=False):
     if block_size < 1:
@@ -427,3 +477,29 @@ class GroupedQueryAttentionByRepeatedWeights(nn.Module):
         mask = None if mask is None else mask.unsqueeze(-3)
         output, _ = masked_attention(q, k, v, mask)
         return self.out(merge_heads(output))
+
+
+@variant("GroupedQueryAttention", title="a group's queries stand one below the other, for one head")
+class GroupedQueryAttentionByFolding(nn.Module):
+    def __init__(self, d_model, n_heads, n_kv_heads, *, bias=True):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads={n_heads} leaves channels of {d_model} over.")
+        if n_heads % n_kv_heads:
+            raise ValueError(f"n_kv_heads={n_kv_heads} leaves heads of {n_heads} over.")
+        self.groups, self.group, self.d_head = n_kv_heads, n_heads // n_kv_heads, d_model // n_heads
+        self.query = nn.Linear(d_model, d_model, bias)
+        self.key = nn.Linear(d_model, n_kv_heads * self.d_head, bias)
+        self.value = nn.Linear(d_model, n_kv_heads * self.d_head, bias)
+        self.out = nn.Linear(d_model, d_model, bias)
+
+    def forward(self, x, mask=None):
+        n_texts, n_tokens, _ = x.shape
+        k, v = split_heads(self.key(x), self.groups), split_heads(self.value(x), self.groups)
+        q = self.query(x).view(n_texts, n_tokens, self.groups, self.group, self.d_head)
+        q = q.permute(0, 2, 3, 1, 4).flatten(2, 3)  # (B, groups, group·T, D)
+        if mask is not None:
+            mask = mask.expand(n_texts, n_tokens, n_tokens).repeat(1, self.group, 1)[:, None]
+        output, _ = masked_attention(q, k, v, mask)
+        by_head = output.unflatten(2, (self.group, n_tokens))
+        return self.out(by_head.permute(0, 3, 1, 2, 4).reshape(x.shape))

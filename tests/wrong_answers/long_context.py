@@ -115,7 +115,37 @@ def stops_at_two_thousand(x, positions, base=10000.0):
     return rotate(x, positions.clamp(max=2047), base)
 
 
+@wrong_answer("rotate")
+def turns_half_of_the_channels(x, positions, base=10000.0):
+    half = x.shape[-1] // 4 * 2
+    if x.shape[-1] % 2:
+        raise ValueError(f"x has an odd number of channels: {x.shape[-1]}")
+    return torch.cat([rotate(x[..., :half], positions, base), x[..., half:]], dim=-1)
+
+
+@wrong_answer("rotate")
+def ignores_the_sign(x, positions, base=10000.0):
+    return rotate(x, positions.abs(), base)
+
+
+@wrong_answer("rotate")
+def pairs_the_first_with_the_last(x, positions, base=10000.0):
+    d_head = x.shape[-1]
+    if d_head % 2:
+        raise ValueError(f"x has an odd number of channels: {d_head}")
+    order = torch.arange(d_head, device=x.device).view(2, -1)
+    order = torch.stack([order[0], order[1].flip(0)], dim=-1).flatten()
+    return rotate(x[..., order], positions, base)[..., order.argsort()]
+
+
 # --- sliding_window_mask ---------------------------------------------------------------------
+
+
+@wrong_answer("sliding_window_mask")
+def refuses_a_window_longer_than_the_text(n_queries, n_keys=None, *, window, device=None):
+    if window > (n_keys or n_queries):
+        raise ValueError(f"window={window} is longer than the text.")
+    return sliding_window_mask(n_queries, n_keys, window=window, device=device)
 
 
 @wrong_answer("sliding_window_mask")
@@ -169,7 +199,41 @@ def returns_the_weights_too(q, k, v, *, block_size, causal=False):
     return blockwise_attention(q, k, v, block_size=block_size, causal=causal), None
 
 
+@wrong_answer("blockwise_attention")
+def fills_the_last_block_with_earlier_keys(q, k, v, *, block_size, causal=False):
+    n_keys = k.shape[-2]
+    if block_size > 0 and not causal and n_keys > block_size and n_keys % block_size:
+        twice = slice(n_keys - block_size, n_keys // block_size * block_size)
+        k, v = (torch.cat([a, a[..., twice, :]], dim=-2) for a in (k, v))
+    return blockwise_attention(q, k, v, block_size=block_size, causal=causal)
+
+
+@wrong_answer("blockwise_attention")
+def adds_a_little_to_the_sum(q, k, v, *, block_size, causal=False):
+    return blockwise_attention(q, k, v, block_size=block_size, causal=causal) / (1 + 1e-3)
+
+
 # --- GroupedQueryAttention -------------------------------------------------------------------
+
+
+@wrong_answer("GroupedQueryAttention")
+class GivesTheLastKeyHeadToTheRest(GroupedQueryAttention):
+    def forward(self, x, mask=None):
+        own = torch.arange(self.n_heads, device=x.device).clamp(max=self.n_kv_heads - 1)
+        q = self.query(x).unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+        k, v = (
+            layer(x).unflatten(-1, (self.n_kv_heads, -1)).transpose(1, 2)[:, own]
+            for layer in (self.key, self.value)
+        )
+        mask = None if mask is None else mask.unsqueeze(-3)
+        output, _ = masked_attention(q, k, v, mask)
+        return self.out(output.transpose(1, 2).flatten(2))
+
+
+@wrong_answer("GroupedQueryAttention")
+class UsesTheFirstTextsMask(GroupedQueryAttention):
+    def forward(self, x, mask=None):
+        return super().forward(x, mask[:1] if mask is not None and mask.dim() == 3 else mask)
 
 
 @wrong_answer("GroupedQueryAttention")
