@@ -495,4 +495,5 @@ def test_an_attack_earns_nothing_and_hurts_nobody(box, lines):
 def test_a_lost_worker_of_implementations_is_replaced(walled):
     assert graded(walled, our_answer("test_attention")).passed
     walled._patients._process.kill()
+    walled._patients._process.wait()
     assert graded(walled, our_answer("test_attention")).passed

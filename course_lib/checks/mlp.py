@@ -110,7 +110,7 @@ def gelu_far_from_zero(draw: Draw):
 )
 def gelu_refuses(draw: Draw):
     x = draw.normal(*draw.sizes(2))
-    for form in ("sigmoid", "tan", "", None):
+    for form in ("sigmoid", "tan", ""):
         judge = raises("ValueError", "approximate", str(form))
         yield gelu.call(x, form, names=["x"]).expect(judge)
         yield gelu.call(x, approximate=form, names=["x"]).expect(judge)
