@@ -414,11 +414,12 @@ def test_a_job_holds_modules_of_earlier_lessons_only(tmp_path):
         return _right(job)
 
     judge(_rebuilt(tmp_path, solved()), observe, seed=5, sandbox="none")
-    assert {name for job in jobs for name in job["modules"]} == {"shapes"}
+    assert {name for job in jobs for name in job["modules"]} == {"shapes", "warmup", "tokens"}
     jobs.clear()
     lesson = "03_causal_masking"
     judge(_rebuilt(tmp_path, solved(lesson), lesson), observe, seed=5, sandbox="none")
-    assert {name for job in jobs for name in job["modules"]} == {"shapes", "attention"}
+    earlier = {"shapes", "warmup", "tokens", "attention"}
+    assert {name for job in jobs for name in job["modules"]} == earlier
     assert "course_lib" not in json.dumps([{**job, "calls": 0} for job in jobs])
 
 
