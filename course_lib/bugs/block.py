@@ -480,7 +480,7 @@ class HidesWhatTheMaskAllows(nn.Module):
     "Block",
     title="the mask gets an axis for the heads, which attention adds by itself",
     misconception="A mask needs an axis for the heads. MultiHeadAttention sees to it.",
-    symptom="RuntimeError as soon as a text has a mask of its own: five axes do not fit.",
+    symptom="The output has an axis too many as soon as a text has a mask of its own.",
 )
 class GivesTheMaskAnAxisForTheHeads(nn.Module):
     def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0, approximate="none"):
