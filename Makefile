@@ -31,7 +31,7 @@ test: .venv/installed wall browser lint
 test-all: .venv/installed wall browser
 	$(BIN)/pytest -n 2 -m slow
 
-# Every bug, variant and wrong answer under the seeds that the two above leave out: an hour.
+# The gates under eighteen more seeds, for the modules that test_gates.py has not settled: an hour.
 test-seeds: .venv/installed
 	$(BIN)/pytest -n 2 -m seeds
 
