@@ -10,8 +10,8 @@ from course_lib.bugs import all_bugs, bugs_of
 from course_lib.checks import all_checks, find, observe_here, run
 from course_lib.variants import all_variants, variants_of
 
-# Modules whose gates have been seen to hold under all twenty seeds: `make test-all` keeps them to it.
-# The others' first two seeds are in `make test`, the rest in `make test-seeds`, which takes an hour.
+# Modules whose gates have been seen to hold under all twenty seeds: `make test-all` repeats them.
+# Of the others two seeds are in `make test`, the rest in `make test-seeds`, which takes an hour.
 # Once a module has passed there, add it here.
 SETTLED = ("warmup", "tokens", "attention", "masking", "multihead", "norm")
 
