@@ -104,7 +104,7 @@ def greedy(
 
 @right(TEST)
 def ours(model, ids, n_new):
-    return cache.generate_cached(model, ids, n_new, temperature=0)
+    return cache.generate_cached(model, ids, n_new, temperature=0.0)
 
 
 @right(TEST)
