@@ -10,6 +10,7 @@ import pytest
 import torch
 from whole_packages import observer, verdict_on
 
+from course_lib.bugs import all_bugs
 from course_lib.bugs.packages import all_package_bugs
 from course_lib.checks.capstone import MODULES_OF, PACKAGE_CHECKS, find_package_check, training
 from course_lib.checks.cases import Draw
@@ -34,6 +35,7 @@ from course_lib.lessons.package import (
     our_package,
     read_package,
 )
+from course_lib.variants import all_variants
 from course_lib.workspace.borrow import borrowing_text
 from course_lib.workspace.start import start
 from course_lib.workspace.whole import judge_whole
@@ -96,6 +98,55 @@ def test_a_package_with_one_bug_fails_where_it_must(bug):
     first, *others = verdict.message.splitlines()
     assert len(first) <= 67
     assert all(len(line) <= 83 for line in others)
+
+
+# Bugs of earlier lessons that leave every shape right.
+FROM_THE_ZOO = (
+    "looks_only_ahead",
+    "lets_the_next_key_in",
+    "hides_with_a_score_of_zero",
+    "masks_after_softmax",
+    "normalises_over_the_queries",
+    "forgets_the_scale_under_a_mask",
+    "CutsHeadsByAView",
+    "ReadsKeysFirst",
+    "DoesNotScale",
+    "ForgetsTheMask",
+    "NeverUsesTheOutputLayer",
+    "divides_by_one_less",
+)
+
+
+@pytest.mark.parametrize("name", FROM_THE_ZOO)
+def test_a_package_with_a_bug_of_the_zoo_fails_and_the_part_is_named(name, tmp_path):
+    bug = next(bug for bug in all_bugs() if bug.name == name)
+    write_package(package_with(bug), tmp_path / PACKAGE)
+    verdict = judge_whole(tmp_path / PACKAGE, "computes", seed=1)
+    assert not verdict.passed
+    assert verdict.diagnosis == f"{bug.component}: {bug.title}"
+
+
+def of_variants(number):
+    """Our package with every part that has variants replaced by one of them."""
+    chosen = {}
+    for variant in all_variants():
+        if variant.component in ALL_PARTS:
+            chosen.setdefault(variant.component, []).append(variant)
+    return package_with(*(found[number % len(found)] for found in chosen.values()))
+
+
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("check", QUICK, ids=lambda check: check.name)
+def test_a_package_made_of_variants_passes(check, number):
+    verdict = verdict_on(check, of_variants(number), seed=number)
+    assert verdict.passed, verdict.message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(3))
+def test_a_package_made_of_variants_trains(number):
+    verdict = verdict_on(CHECKS["trains"], of_variants(number), seed=number)
+    assert verdict.passed, verdict.message
 
 
 def test_the_zoo_of_packages_has_something_for_every_check():
