@@ -6,9 +6,9 @@ BIN := .venv/bin
 SAMPLE := _build/sample-class
 
 # Tests of tiny tensors run side by side: threads inside each would only get in the way.
-test test-all test-book: export OMP_NUM_THREADS = 1
+test test-all test-seeds test-book: export OMP_NUM_THREADS = 1
 
-.PHONY: course test test-all test-book book build lint clean
+.PHONY: course test test-all test-seeds test-book book build lint clean
 
 course: .venv/installed wall
 	@echo "== Exercises and solutions"
@@ -25,11 +25,15 @@ course: .venv/installed wall
 
 # What CI runs on every change: everything once, on a small class and a few pages.
 test: .venv/installed wall browser lint
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow and not seeds"
 
 # The rest: every page in the browser, the whole sample class, kills and restarts.
 test-all: .venv/installed wall browser
 	$(BIN)/pytest -n 2 -m slow
+
+# The gates under eighteen more seeds, for the modules that test_gates.py has not settled: an hour.
+test-seeds: .venv/installed
+	$(BIN)/pytest -n 2 -m seeds
 
 test-book: .venv/installed browser
 	$(BIN)/pytest tests/test_book.py

@@ -120,6 +120,119 @@ def hint(component, number):
         click.secho(f"More: course hint {component} {number + 1}", dim=True)
 
 
+# --- for models ---
+
+
+def _train_flags(command):
+    """A flag for every setting of a training run; what is not given stays out of `flags`."""
+    from course_lib.models.settings import SETTINGS
+
+    for about in reversed(SETTINGS):
+        flag = "--" + about.name.replace("_", "-")
+        text = f"{about.metadata['about']}  [default: {about.default}]"
+        if about.type is bool:
+            option = click.option(f"{flag}/--no-{flag[2:]}", about.name, default=None, help=text)
+        else:
+            option = click.option(flag, about.name, type=about.type, help=text)
+        command = option(command)
+    return command
+
+
+_PACKAGE = click.option(
+    "--package", help="Whose model: a package, by default yours where you are in your folder."
+)
+
+
+@main.command()
+@click.option("--out", type=FOLDER, required=True, help="Where checkpoints and curves go.")
+@click.option("--config", type=click.Path(path_type=Path), help="Settings in a TOML file.")
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out.")
+@_PACKAGE
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@_train_flags
+def train(out, config, resume, package, as_json, **flags):
+    """Train a GPT on a text. Flags override the TOML file; both override the defaults."""
+    from course_lib.models import ModelError
+    from course_lib.models.terminal import train_here
+
+    flags = {name: value for name, value in flags.items() if value is not None}
+    try:
+        outcome = train_here(flags, config, out, resume, _package(package), quiet=as_json)
+    except ModelError as error:
+        raise fail(error) from None
+    if as_json:
+        click.echo(json.dumps(outcome, indent=1))
+
+
+@main.command()
+@click.option("--model", type=FOLDER, help="A folder that `course train` wrote.")
+@click.option("--gpt2", type=FOLDER, help="A folder with Hugging Face's GPT-2 instead.")
+@click.option("--prompt", multiple=True, help="Where the text begins; several make a batch.")
+@click.option("--n-new", type=int, default=200, show_default=True, help="Tokens to write.")
+@click.option("--samples", type=click.IntRange(min=1), default=1, help="Texts for each prompt.")
+@click.option("--temperature", type=float, default=0.8, show_default=True, help="0: the likeliest.")
+@click.option("--top-k", type=int, help="Choose among this many.")
+@click.option("--top-p", type=float, help="Choose among those that make up this share.")
+@click.option("--stop", help="End before this text.")
+@click.option("--seed", type=int, help="Repeat a text.")
+@click.option("--cache/--no-cache", default=True, help="Keep keys and values, or recompute.")
+@click.option("--device", default="auto", show_default=True, help="Such as cpu or cuda.")
+@click.option("--dtype", default="float32", show_default=True, help="float32 or bfloat16.")
+@_PACKAGE
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def generate(model, gpt2, package, as_json, **how):
+    """Write text with a trained model."""
+    from course_lib.models import ModelError
+    from course_lib.models.terminal import generate_here
+
+    if (model is None) == (gpt2 is None):
+        raise fail("give a model: either --model DIR or --gpt2 DIR.")
+    try:
+        texts = generate_here(model, gpt2, _package(package), quiet=as_json, **how)
+    except ModelError as error:
+        raise fail(error) from None
+    if as_json:
+        click.echo(json.dumps(texts, indent=1, ensure_ascii=False))
+
+
+@main.command()
+@click.argument("workloads", nargs=-1)
+@click.option("--out", type=FOLDER, help="Write bench.json, bench.md and bench.png here.")
+@click.option("--rounds", type=click.IntRange(min=2), default=15, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="Such as cpu or cuda.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def bench(workloads, out, rounds, device, as_json):
+    """Time our model beside Hugging Face's GPT-2: WORKLOADS by name, or all."""
+    from course_lib.models import ModelError
+    from course_lib.models.terminal import bench_here
+
+    try:
+        measured = bench_here(workloads, out, rounds, device, quiet=as_json)
+    except ModelError as error:
+        raise fail(error) from None
+    if as_json:
+        click.echo(json.dumps(measured, indent=1))
+
+
+def _package(name: str | None) -> str:
+    """The package to run: the one named, else the learner's where we are in their folder."""
+    from course_lib.workspace.borrow import PACKAGE
+    from course_lib.workspace.folder import WorkspaceError, find_workspace
+
+    try:
+        workspace = find_workspace(Path.cwd())
+    except WorkspaceError as error:
+        raise fail(error) from None
+    if workspace is not None and name in (None, PACKAGE):
+        from course_lib.workspace.package import use_package
+
+        use_package(workspace)
+        return PACKAGE
+    if name == PACKAGE:
+        raise fail(f"{PACKAGE} is in a folder made by `course start`: go there first.")
+    return name or "course_lib.transformer"
+
+
 # --- for instructors and authors ---
 
 

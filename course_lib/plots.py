@@ -332,3 +332,152 @@ def _lines(tokens, width: float) -> list[list]:
         lines[-1].append((piece, token_id))
         used += size
     return lines
+
+
+def losses(training: Sequence[float], steps: Sequence[int], held_back: Sequence[float]) -> Picture:
+    """The loss of each step, and the loss on held-back text after some of them."""
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(7, 4.4), layout="constrained")
+        axes = picture.subplots()
+        places = np.arange(1, len(training) + 1)
+        (colour, style), (other, _) = list(CURVES)[:2]
+        axes.plot(places, training, color=colour, linestyle=style, alpha=0.6, label="training")
+        axes.plot(steps, held_back, color=other, marker="o", label="held-back text")
+        axes.set(xlabel="step", ylabel="loss")
+        picture.legend(loc="outside upper left", ncols=2, frameon=False)
+    return picture
+
+
+def tower(steps: Sequence[tuple[str, str, str]]) -> Picture:
+    """What a text goes through, from top to bottom: a box for each step, joined by arrows.
+
+    Args:
+        steps: `(name, shape, example)` each: the name goes into the box, the shape of what leaves
+            it beside the arrow below, and the example to its right.
+    """
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(8, 0.78 * len(steps)), layout="constrained")
+        axes = picture.subplots()
+        for row, (name, shape, example) in enumerate(steps):
+            box = matplotlib.patches.FancyBboxPatch(
+                (-1.5, -row - 0.22), 3.0, 0.44, boxstyle="round,pad=0.04", color=HEADS[row % 2]
+            )
+            axes.add_patch(box)
+            axes.text(0, -row, name, ha="center", va="center")
+            axes.text(-1.75, -row, shape, ha="right", va="center", family="monospace", fontsize=12)
+            axes.text(1.75, -row, example, ha="left", va="center", fontsize=12)
+            if row + 1 < len(steps):
+                axes.annotate(
+                    "",
+                    (0, -row - 0.75),
+                    (0, -row - 0.26),
+                    arrowprops={"arrowstyle": "->", "color": INK},
+                )
+        axes.set(xlim=(-3.6, 5.2), ylim=(-len(steps) + 0.5, 0.5))
+        axes.axis("off")
+    return picture
+
+
+def bars(values: Mapping[str, float], *, xlabel: str, show=lambda value: f"{value:g}") -> Picture:
+    """Named values as horizontal bars, the first on top, the number behind each.
+
+    Args:
+        show: how a number is written.
+    """
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(7, 0.5 * len(values) + 0.9), layout="constrained")
+        axes = picture.subplots()
+        heights = [float(value) for value in values.values()]
+        axes.barh(range(len(heights)), heights, color=CURVES[0][0], height=0.6)
+        for row, height in enumerate(heights):
+            axes.text(height + 0.01 * max(heights), row, show(height), va="center")
+        axes.set_yticks(range(len(heights)), list(values))
+        axes.invert_yaxis()
+        axes.tick_params(axis="y", length=0)
+        axes.set(xlabel=xlabel, xlim=(0, 1.2 * max(heights)))
+    return picture
+
+
+def bar_panels(
+    panels: Mapping[str, Sequence[float]], names: Sequence[str], *, xlabel: str = "probability"
+) -> Picture:
+    """Lying bars side by side, one panel a title, the same names in all; a 0 has no bar."""
+    with matplotlib.rc_context(STYLE):
+        size = (1.2 + 2.5 * len(panels), 1.4 + 0.36 * len(names))
+        picture = Picture(figsize=size, layout="constrained")
+        rows = np.arange(len(names))
+        all_axes = picture.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
+        for axes, (title, lengths) in zip(all_axes, panels.items(), strict=True):
+            lengths = _as_array(lengths)
+            axes.barh(rows, lengths, color=ALLOWED)
+            for row, length in zip(rows, lengths, strict=True):
+                axes.text(length, row, " 0" if length == 0 else f" {length:.2f}", va="center")
+            axes.set_title(title, fontsize=14)
+            axes.set_xlim(0, 1.3 * max(np.max(_as_array(p)) for p in panels.values()))
+            axes.tick_params(length=0)
+            axes.spines["bottom"].set_visible(False)
+        all_axes[0].set_xticks([])  # the numbers stand beside the bars
+        all_axes[0].set_yticks(rows, names)
+        all_axes[0].invert_yaxis()
+        picture.supxlabel(xlabel, fontsize=14)
+    return picture
+
+
+def filling_cache(steps: Sequence[Sequence[str]], capacity: int) -> Picture:
+    """A cache step by step: what each step writes is blue, what stands there already is pale.
+
+    Args:
+        steps: the words whose keys and values each step writes.
+    """
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(0.95 * capacity + 1, 0.55 * len(steps) + 1.4))
+        axes = picture.subplots()
+        table = np.zeros((len(steps), capacity))
+        written = []
+        for row, words in enumerate(steps):
+            table[row, : len(written)] = 1
+            table[row, len(written) : len(written) + len(words)] = 2
+            written = [*written, *words]
+            for place, word in enumerate(written):
+                colour = "white" if table[row, place] == 2 else INK
+                axes.text(place, row, word, ha="center", va="center", color=colour)
+        colours = matplotlib.colors.ListedColormap([FORBIDDEN, HEADS[0], ALLOWED])
+        axes.imshow(table, cmap=colours, vmin=0, vmax=2, aspect="auto")
+        steps_named = [str(number) for number in range(len(steps))]
+        _name_axes(
+            axes, "", steps_named, [str(p) for p in range(capacity)], "place in the cache", "step"
+        )
+    return picture
+
+
+def shares(named: Mapping[str, float], *, xlabel: str) -> Picture:
+    """A bar from 0 to 100 % for each name, the first on top."""
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(7, 0.9 + 0.55 * len(named)), layout="constrained")
+        axes = picture.subplots()
+        percents = [100 * share for share in named.values()]
+        axes.barh(list(named), percents, color=ALLOWED)
+        for row, percent in enumerate(percents):
+            axes.text(percent + 1, row, f"{percent:.0f} %", va="center")
+        axes.set(xlim=(0, 112), xlabel=xlabel)
+        axes.invert_yaxis()
+    return picture
+
+
+def on_a_log_axis(
+    groups: Mapping[str, Sequence[float]], *, xlabel: str, line: tuple[str, float]
+) -> Picture:
+    """Numbers as marks on one logarithmic axis, a row for each group, and a line between them."""
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(7, 1.6 + 0.6 * len(groups)), layout="constrained")
+        axes = picture.subplots()
+        for row, ((colour, _), marker) in enumerate(zip(CURVES, "o^sDx", strict=True)):
+            if row < len(groups):
+                values = list(groups.values())[row]
+                rows = np.full(len(values), row)
+                axes.scatter(values, rows, color=colour, marker=marker, s=70, alpha=0.7)
+        axes.axvline(line[1], color=INK, linewidth=1, label=line[0])
+        axes.set(xscale="log", xlabel=xlabel, ylim=(len(groups) - 0.5, -0.5))
+        axes.set_yticks(range(len(groups)), list(groups))
+        picture.legend(loc="outside upper right", frameon=False)
+    return picture

@@ -118,7 +118,7 @@ def test_every_picture_is_there_and_says_what_it_shows(visit):
     for name in LESSONS:
         page = visit(name).page
         pictures = page.locator("main img")
-        assert pictures.count() >= 4
+        assert pictures.count() >= 3
         for number in range(pictures.count()):
             alt = pictures.nth(number).get_attribute("alt") or ""
             assert len(alt) > 30, pictures.nth(number).get_attribute("src")

@@ -8,6 +8,7 @@ its source is a complete (and wrong) answer.
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 
 from course_lib.transformer import MODULES
 
@@ -65,6 +66,11 @@ def all_bugs() -> list[Bug]:
         import_module(f"{__name__}.{module}")
     modules = [f"{__name__}.{module}" for module in MODULES]
     return sorted(_bugs.values(), key=lambda bug: modules.index(bug.implementation.__module__))
+
+
+def bugs_in(module: ModuleType) -> list[Bug]:
+    """The bugs that one module of the zoo holds, as written."""
+    return [bug for bug in _bugs.values() if bug.implementation.__module__ == module.__name__]
 
 
 def bugs_of(component: str) -> list[Bug]:

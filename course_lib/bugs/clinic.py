@@ -1,1 +1,889 @@
-"""What goes wrong in lesson 10."""
+"""What goes wrong in lesson 10: tests that let mistakes through, or reject what is right."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from . import bug
+
+# --- test_attention --------------------------------------------------------------------------
+
+
+@bug(
+    "test_attention",
+    title="it accepts everything: nothing is asserted that could be wrong",
+    misconception="A test that runs through has tested something. It has shown that there is no "
+    "error, and looked at no number.",
+    symptom="Green on every implementation, as long as it raises nothing.",
+)
+def only_runs_attention(masked_attention):
+    q, k, v = torch.randn(2, 5, 9), torch.randn(2, 7, 9), torch.randn(2, 7, 11)
+    masked_attention(q, k, v, torch.ones(5, 7, dtype=torch.bool))
+
+
+@bug(
+    "test_attention",
+    title="the verdict is returned, not asserted",
+    misconception="A test says True or False. Who runs it only sees whether it raises.",
+    symptom="Green on every implementation; pytest warns that a test returned a value.",
+)
+def returns_its_verdict_on_attention(masked_attention):
+    q, k, v = torch.randn(2, 5, 9), torch.randn(2, 7, 9), torch.randn(2, 7, 11)
+    mask = torch.ones(5, 7, dtype=torch.bool).tril(2)
+    output, _ = masked_attention(q, k, v, mask)
+    expected = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    return output.shape == expected.shape and torch.allclose(output, expected)
+
+
+@bug(
+    "test_attention",
+    title="only shapes are asserted",
+    misconception="Right shapes come from right code. Nearly all wrong code has them too.",
+    symptom="Green on all but those who confuse axes.",
+)
+def asserts_shapes_of_attention(masked_attention):
+    for leading in ((), (3,), (2, 3)):
+        q, k, v = (
+            torch.randn(*leading, 5, 9),
+            torch.randn(*leading, 7, 9),
+            torch.randn(*leading, 7, 4),
+        )
+        for mask in (None, torch.rand(*leading, 5, 7) < 0.5):
+            output, weights = masked_attention(q, k, v, mask)
+            assert output.shape == (*leading, 5, 4)
+            assert weights.shape == (*leading, 5, 7)
+
+
+@bug(
+    "test_attention",
+    title="only the sums of the rows are asserted",
+    misconception="Weights that sum to 1 are right. Every softmax along that axis sums to 1, "
+    "whatever went in.",
+    symptom="Green as long as softmax runs over the keys at the very end.",
+)
+def asserts_row_sums(masked_attention):
+    generator = torch.Generator().manual_seed(1)
+    q, k, v = (torch.randn(2, 3, n, 9, generator=generator).double() for n in (5, 7, 7))
+    for mask in (None, torch.ones(5, 7, dtype=torch.bool).tril(2)):
+        _, weights = masked_attention(q, k, v, mask)
+        assert ((weights.sum(dim=-1) - 1).abs() < 1e-6).all()
+
+
+@bug(
+    "test_attention",
+    title="the comparison is too loose",
+    misconception="A difference of 0.1 is rounding. In float64 rounding is 1e-15.",
+    symptom="Green on mistakes that change the numbers a little.",
+)
+def compares_attention_loosely(masked_attention):
+    generator = torch.Generator().manual_seed(0)
+    for leading in ((), (3,), (2, 3)):
+        for n_queries in (5, 7):
+            for far in (0, 300):
+                q = torch.randn(*leading, n_queries, 9, generator=generator).double() + far
+                k = torch.randn(*leading, 7, 9, generator=generator).double() - far
+                v = torch.randn(*leading, 7, 11, generator=generator).double()
+                mask = torch.rand(*leading, n_queries, 7, generator=generator) < 0.5
+                mask[..., 2, :] = False
+                for allowed in (None, mask):
+                    scores = q @ k.mT / math.sqrt(9)
+                    if allowed is not None:
+                        scores = scores.masked_fill(~allowed, -math.inf)
+                    weights = scores.softmax(dim=-1).nan_to_num(0.0)
+                    got, got_weights = masked_attention(q, k, v, allowed)
+                    assert got.shape == (*leading, n_queries, 11)
+                    assert got_weights.shape == weights.shape
+                    assert torch.allclose(got, weights @ v, atol=0.1)
+                    assert torch.allclose(got_weights, weights, atol=0.1)
+
+
+@bug(
+    "test_attention",
+    title="all sizes are equal, so axes cannot be told apart",
+    misconception="One size is as good as another. Where T = S = D, a swapped axis still fits.",
+    symptom="Green on a scale by sqrt(T) and on everything that only other shapes would show.",
+)
+def uses_equal_sizes_for_attention(masked_attention):
+    generator = torch.Generator().manual_seed(0)
+    for far in (0, 300):
+        q = torch.randn(4, 4, 4, generator=generator).double() + far
+        k = torch.randn(4, 4, 4, generator=generator).double() - far
+        v = torch.randn(4, 4, 4, generator=generator).double()
+        mask = torch.rand(4, 4, generator=generator) < 0.5
+        mask[2] = False
+        for allowed in (None, mask):
+            scores = q @ k.mT / math.sqrt(4)
+            if allowed is not None:
+                scores = scores.masked_fill(~allowed, -math.inf)
+            weights = scores.softmax(dim=-1).nan_to_num(0.0)
+            got, got_weights = masked_attention(q, k, v, allowed)
+            assert got.shape == got_weights.shape == (4, 4, 4)
+            assert (got - weights @ v).abs().max() < 1e-6
+            assert (got_weights - weights).abs().max() < 1e-6
+
+
+@bug(
+    "test_attention",
+    title="no mask is ever given",
+    misconception="The mask is an option, so the plain case is the one that counts.",
+    symptom="Green on every mistake with masks.",
+)
+def never_gives_a_mask(masked_attention):
+    generator = torch.Generator().manual_seed(0)
+    for leading in ((), (3,), (2, 3)):
+        for n_queries in (5, 7):
+            for far in (0, 300):
+                q = torch.randn(*leading, n_queries, 9, generator=generator).double() + far
+                k = torch.randn(*leading, 7, 9, generator=generator).double() - far
+                v = torch.randn(*leading, 7, 11, generator=generator).double()
+                weights = (q @ k.mT / math.sqrt(9)).softmax(dim=-1)
+                got, got_weights = masked_attention(q, k, v)
+                assert got.shape == (*leading, n_queries, 11)
+                assert got_weights.shape == weights.shape
+                assert (got - weights @ v).abs().max() < 1e-6
+                assert (got_weights - weights).abs().max() < 1e-6
+
+
+@bug(
+    "test_attention",
+    title="one matrix is tried, never a batch",
+    misconception="Batches are the same thing many times over. It is between the texts and the "
+    "heads that axes get mixed up.",
+    symptom="Green on mistakes that need a second text or a second head.",
+)
+def tries_one_matrix(masked_attention):
+    generator = torch.Generator().manual_seed(0)
+    for n_queries in (5, 7):
+        for far in (0, 300):
+            q = torch.randn(n_queries, 9, generator=generator).double() + far
+            k = torch.randn(7, 9, generator=generator).double() - far
+            v = torch.randn(7, 11, generator=generator).double()
+            mask = torch.rand(n_queries, 7, generator=generator) < 0.5
+            mask[2] = False
+            for allowed in (None, mask):
+                scores = q @ k.mT / math.sqrt(9)
+                if allowed is not None:
+                    scores = scores.masked_fill(~allowed, -math.inf)
+                weights = scores.softmax(dim=-1).nan_to_num(0.0)
+                got, got_weights = masked_attention(q, k, v, allowed)
+                assert got.shape == (n_queries, 11)
+                assert got_weights.shape == weights.shape
+                assert (got - weights @ v).abs().max() < 1e-6
+                assert (got_weights - weights).abs().max() < 1e-6
+
+
+@bug(
+    "test_attention",
+    title="the one mask is causal: no text has a mask of its own, no query is left empty",
+    misconception="Masks are causal masks. Padding makes masks that differ from text to text.",
+    symptom="Green on mistakes that padding shows: empty rows, and masks of other texts.",
+)
+def tries_a_causal_mask_only(masked_attention):
+    generator = torch.Generator().manual_seed(0)
+    for leading in ((), (3,), (2, 3)):
+        for n_queries in (5, 7):
+            for far in (0, 300):
+                q = torch.randn(*leading, n_queries, 9, generator=generator).double() + far
+                k = torch.randn(*leading, 7, 9, generator=generator).double() - far
+                v = torch.randn(*leading, 7, 11, generator=generator).double()
+                causal = torch.ones(n_queries, 7, dtype=torch.bool).tril(7 - n_queries)
+                for allowed in (None, causal):
+                    scores = q @ k.mT / math.sqrt(9)
+                    if allowed is not None:
+                        scores = scores.masked_fill(~allowed, -math.inf)
+                    weights = scores.softmax(dim=-1)
+                    got, got_weights = masked_attention(q, k, v, allowed)
+                    assert got.shape == (*leading, n_queries, 11)
+                    assert got_weights.shape == weights.shape
+                    assert (got - weights @ v).abs().max() < 1e-6
+                    assert (got_weights - weights).abs().max() < 1e-6
+
+
+@bug(
+    "test_attention",
+    title="all scores are small: nothing hostile is tried",
+    misconception="Numbers drawn from a normal distribution stand for all numbers. Real scores "
+    "reach the thousands, and there masks that are too weak give way.",
+    symptom="Green on masks of -1e4, on late renormalising, and on a maximum shared by all rows.",
+)
+def tries_small_scores_only(masked_attention):
+    generator = torch.Generator().manual_seed(0)
+    for leading in ((), (3,), (2, 3)):
+        for n_queries in (5, 7):
+            q = torch.randn(*leading, n_queries, 9, generator=generator).double()
+            k = torch.randn(*leading, 7, 9, generator=generator).double()
+            v = torch.randn(*leading, 7, 11, generator=generator).double()
+            mask = torch.rand(*leading, n_queries, 7, generator=generator) < 0.5
+            mask[..., 2, :] = False
+            for allowed in (None, mask):
+                scores = q @ k.mT / math.sqrt(9)
+                if allowed is not None:
+                    scores = scores.masked_fill(~allowed, -math.inf)
+                weights = scores.softmax(dim=-1).nan_to_num(0.0)
+                got, got_weights = masked_attention(q, k, v, allowed)
+                assert got.shape == (*leading, n_queries, 11)
+                assert got_weights.shape == weights.shape
+                assert (got - weights @ v).abs().max() < 1e-6
+                assert (got_weights - weights).abs().max() < 1e-6
+
+
+@bug(
+    "test_attention",
+    title="only the output is compared, the weights are not looked at",
+    misconception="The output is made of the weights, so it vouches for them. They are returned "
+    "beside it, and can be others.",
+    symptom="Green where the weights that come back are not those that were used.",
+)
+def looks_at_the_output_only(masked_attention):
+    generator = torch.Generator().manual_seed(0)
+    for leading in ((), (3,), (2, 3)):
+        for n_queries in (5, 7):
+            for far in (0, 300):
+                q = torch.randn(*leading, n_queries, 9, generator=generator).double() + far
+                k = torch.randn(*leading, 7, 9, generator=generator).double() - far
+                v = torch.randn(*leading, 7, 11, generator=generator).double()
+                mask = torch.rand(*leading, n_queries, 7, generator=generator) < 0.5
+                mask[..., 2, :] = False
+                for allowed in (None, mask):
+                    scores = q @ k.mT / math.sqrt(9)
+                    if allowed is not None:
+                        scores = scores.masked_fill(~allowed, -math.inf)
+                    expected = scores.softmax(dim=-1).nan_to_num(0.0) @ v
+                    got = masked_attention(q, k, v, allowed)[0]
+                    assert got.shape == expected.shape
+                    assert (got - expected).abs().max() < 1e-6
+
+
+@bug(
+    "test_attention",
+    title="nan slips through: not (difference > tolerance)",
+    misconception="What is not too large is small enough. nan is neither: every comparison with "
+    "it is False.",
+    symptom="Green on implementations that return nan.",
+)
+def lets_nan_through(masked_attention):
+    generator = torch.Generator().manual_seed(0)
+    for leading in ((), (3,), (2, 3)):
+        for n_queries in (5, 7):
+            for far in (0, 300):
+                q = torch.randn(*leading, n_queries, 9, generator=generator).double() + far
+                k = torch.randn(*leading, 7, 9, generator=generator).double() - far
+                v = torch.randn(*leading, 7, 11, generator=generator).double()
+                mask = torch.rand(*leading, n_queries, 7, generator=generator) < 0.5
+                mask[..., 2, :] = False
+                for allowed in (None, mask):
+                    scores = q @ k.mT / math.sqrt(9)
+                    if allowed is not None:
+                        scores = scores.masked_fill(~allowed, -math.inf)
+                    weights = scores.softmax(dim=-1).nan_to_num(0.0)
+                    got, got_weights = masked_attention(q, k, v, allowed)
+                    assert got.shape == (*leading, n_queries, 11)
+                    assert got_weights.shape == weights.shape
+                    assert not ((got - weights @ v).abs() > 1e-6).any()
+                    assert not ((got_weights - weights).abs() > 1e-6).any()
+
+
+@bug(
+    "test_attention",
+    title="every bit must be the same: rounding is taken for a mistake",
+    misconception="The same formula gives the same numbers. Sums in another order are rounded "
+    "elsewhere, and no order is the right one.",
+    symptom="Red on right implementations that compute in another order.",
+)
+def demands_every_bit_of_attention(masked_attention):
+    generator = torch.Generator().manual_seed(0)
+    q = torch.randn(2, 3, 5, 9, generator=generator).double()
+    k = torch.randn(2, 3, 7, 9, generator=generator).double()
+    v = torch.randn(2, 3, 7, 11, generator=generator).double()
+    weights = (q @ k.mT / math.sqrt(9)).softmax(dim=-1)
+    got, got_weights = masked_attention(q, k, v)
+    assert got.shape == (2, 3, 5, 11)
+    assert torch.equal(got, weights @ v)
+    assert torch.equal(got_weights, weights)
+
+
+@bug(
+    "test_attention",
+    title="a query with nothing to attend to is expected to be nan",
+    misconception="Softmax over nothing is 0/0, so nan is the answer. It would spread over the "
+    "whole batch; lesson 3 asks for zeros.",
+    symptom="Red on right implementations, green on those that return nan.",
+)
+def expects_nan_for_an_empty_query(masked_attention):
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(3, n, 9, generator=generator).double() for n in (5, 7, 7))
+    mask = torch.rand(3, 5, 7, generator=generator) < 0.5
+    mask[:, 2] = False
+    weights = (q @ k.mT / math.sqrt(9)).masked_fill(~mask, -math.inf).softmax(dim=-1)
+    got, got_weights = masked_attention(q, k, v, mask)
+    assert torch.allclose(got, weights @ v, equal_nan=True)
+    assert torch.allclose(got_weights, weights, equal_nan=True)
+
+
+# --- test_causality --------------------------------------------------------------------------
+
+
+@bug(
+    "test_causality",
+    title="it accepts everything: nothing is asserted that could be wrong",
+    misconception="A test that runs through has tested something. It has shown that there is no "
+    "error, and looked at no number.",
+    symptom="Green on every model.",
+)
+def only_runs_the_model(model):
+    model(torch.zeros(2, model.config.context_length, dtype=torch.int64))
+
+
+@bug(
+    "test_causality",
+    title="the verdict is returned, not asserted",
+    misconception="A test says True or False. Who runs it only sees whether it raises.",
+    symptom="Green on every model; pytest warns that a test returned a value.",
+)
+def returns_its_verdict_on_causality(model):
+    ids = torch.arange(model.config.context_length)[None]
+    other = ids.clone()
+    other[0, -1] = 0
+    return torch.allclose(model(ids)[:, :-1], model(other)[:, :-1])
+
+
+@bug(
+    "test_causality",
+    title="only the last token is changed, for one text alone",
+    misconception="The future is the last token. A leak may reach one step ahead only, or not "
+    "as far as the end, or need a second text.",
+    symptom="Green on leaks between tokens in the middle, and between texts.",
+)
+def changes_the_last_token_only(model):
+    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    ids = torch.arange(n_tokens)[None] % vocab_size
+    other = ids.clone()
+    other[:, -1] = (other[:, -1] + 1) % vocab_size
+    assert (model(ids) - model(other))[:, :-1].abs().max() < 1e-6
+
+
+@bug(
+    "test_causality",
+    title="only short texts are tried",
+    misconception="What holds for three tokens holds for all. Masks are often made for one "
+    "length, and used for another.",
+    symptom="Green on leaks that begin in the middle of the context.",
+)
+def tries_short_texts_only(model):
+    generator = torch.Generator().manual_seed(0)
+    vocab_size = model.config.vocab_size
+    ids = torch.randint(vocab_size, (3, 4), generator=generator)
+    logits, logits_of_one = model(ids), model(ids[:1])
+    for cut in range(1, 4):
+        other = ids.clone()
+        other[:, cut:] = (other[:, cut:] + 1) % vocab_size
+        for text in (other, ids[:, :cut]):
+            assert (model(text) - logits[:, : text.shape[1]])[:, :cut].abs().max() < 1e-6
+        assert (model(other[:1]) - logits_of_one)[:, :cut].abs().max() < 1e-6
+
+
+@bug(
+    "test_causality",
+    title="one text alone is tried, never several",
+    misconception="Texts of a batch do not meet, so one is enough. Masks have an axis for the "
+    "texts, and it can be the wrong one.",
+    symptom="Green on a model whose second text sees ahead.",
+)
+def tries_one_text_only(model):
+    generator = torch.Generator().manual_seed(0)
+    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    ids = torch.randint(vocab_size, (1, n_tokens), generator=generator)
+    logits = model(ids)
+    for cut in range(1, n_tokens):
+        other = ids.clone()
+        other[:, cut:] = (other[:, cut:] + 1) % vocab_size
+        for text in (other, ids[:, :cut]):
+            assert (model(text) - logits[:, : text.shape[1]])[:, :cut].abs().max() < 1e-6
+
+
+@bug(
+    "test_causality",
+    title="several texts are tried, never one alone",
+    misconception="A batch of three shows what a batch of one would. Axes of length 1 broadcast, "
+    "and code often treats them apart.",
+    symptom="Green on a model that drops its mask for a single text.",
+)
+def never_tries_one_text(model):
+    generator = torch.Generator().manual_seed(0)
+    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
+    logits = model(ids)
+    for cut in range(1, n_tokens):
+        other = ids.clone()
+        other[:, cut:] = (other[:, cut:] + 1) % vocab_size
+        for text in (other, ids[:, :cut]):
+            assert (model(text) - logits[:, : text.shape[1]])[:, :cut].abs().max() < 1e-6
+
+
+@bug(
+    "test_causality",
+    title="the future is changed, and never taken away",
+    misconception="Other tokens show every leak. That there are later tokens at all, and how "
+    "many, can leak as well.",
+    symptom="Green on a model that counts positions from the end of the text.",
+)
+def never_takes_the_future_away(model):
+    generator = torch.Generator().manual_seed(0)
+    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
+    logits, logits_of_one = model(ids), model(ids[:1])
+    for cut in range(1, n_tokens):
+        other = ids.clone()
+        other[:, cut:] = (other[:, cut:] + 1) % vocab_size
+        assert (model(other) - logits)[:, :cut].abs().max() < 1e-6
+        assert (model(other[:1]) - logits_of_one)[:, :cut].abs().max() < 1e-6
+
+
+@bug(
+    "test_causality",
+    title="only the first position is compared",
+    misconception="The first token has the most future, so it shows every leak. A leak of one "
+    "step shows everywhere, one in the middle only there.",
+    symptom="Green on leaks that do not reach the first position.",
+)
+def compares_the_first_position_only(model):
+    generator = torch.Generator().manual_seed(0)
+    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
+    logits, logits_of_one = model(ids), model(ids[:1])
+    for cut in range(1, n_tokens):
+        other = ids.clone()
+        other[:, cut:] = (other[:, cut:] + 1) % vocab_size
+        for text in (other, ids[:, :cut]):
+            assert (model(text) - logits[:, : text.shape[1]])[:, 0].abs().max() < 1e-6
+        assert (model(other[:1]) - logits_of_one)[:, 0].abs().max() < 1e-6
+
+
+@bug(
+    "test_causality",
+    title="every bit must be the same: rounding is taken for a leak",
+    misconception="What the future does not touch stays the same to the last bit. A shorter text "
+    "is added up in another order.",
+    symptom="Red on causal models.",
+)
+def demands_every_bit_of_the_logits(model):
+    generator = torch.Generator().manual_seed(0)
+    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
+    logits = model(ids)
+    for cut in range(1, n_tokens):
+        assert torch.equal(model(ids[:, :cut]), logits[:, :cut])
+
+
+# --- test_layer_norm -------------------------------------------------------------------------
+
+
+@bug(
+    "test_layer_norm",
+    title="it accepts everything: nothing is asserted that could be wrong",
+    misconception="A test that runs through has tested something. It has shown that there is no "
+    "error, and looked at no number.",
+    symptom="Green on every implementation, as long as it raises nothing.",
+)
+def only_runs_layer_norm(layer_norm):
+    layer_norm(torch.randn(5, 9), torch.ones(9), torch.zeros(9))
+
+
+@bug(
+    "test_layer_norm",
+    title="the verdict is returned, not asserted",
+    misconception="A test says True or False. Who runs it only sees whether it raises.",
+    symptom="Green on every implementation; pytest warns that a test returned a value.",
+)
+def returns_its_verdict_on_layer_norm(layer_norm):
+    x, weight, bias = torch.randn(5, 9), torch.randn(9), torch.randn(9)
+    return torch.allclose(layer_norm(x, weight, bias), F.layer_norm(x, (9,), weight, bias))
+
+
+@bug(
+    "test_layer_norm",
+    title="only mean 0 and variance 1 are asserted, up to a hundredth",
+    misconception="Normalised is what has mean 0 and variance 1. That says nothing of weight, "
+    "bias, eps and gradients.",
+    symptom="Green on mistakes that a fresh layer does not show.",
+)
+def asserts_mean_and_variance(layer_norm):
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((5, 9), (3, 5, 9)):
+        x = 2 * torch.randn(*shape, generator=generator).double() + 3
+        ones, zeros = torch.ones(9).double(), torch.zeros(9).double()
+        y = layer_norm(x, ones, zeros)
+        assert y.shape == x.shape
+        assert (y.mean(dim=-1).abs() < 0.01).all()
+        assert ((y.var(dim=-1, unbiased=False) - 1).abs() < 0.01).all()
+
+
+@bug(
+    "test_layer_norm",
+    title="weight is 1 and bias 0, as in a fresh layer",
+    misconception="A fresh layer stands for every layer. It hides what weight and bias do.",
+    symptom="Green where weight and bias are swapped with each other's work, or left out.",
+)
+def tries_a_fresh_layer_only(layer_norm):
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
+        for size in (1.0, 1e-3):
+            x = (size * torch.randn(*shape, generator=generator).double() + 2).requires_grad_()
+            weight = torch.ones(9).double().requires_grad_()
+            zeros = torch.zeros(9).double().requires_grad_()
+            for bias, eps in ((zeros, 1e-5), (None, 1e-5), (zeros, None), (zeros, 0.1)):
+                inputs = [x, weight] if bias is None else [x, weight, bias]
+                given = () if eps is None else (eps,)
+                expected = F.layer_norm(x, (9,), weight, bias, *given)
+                got = layer_norm(x, weight, bias, *given)
+                assert got.shape == expected.shape
+                assert (got - expected).abs().max() < 1e-6
+                towards = torch.randn(*shape, generator=generator).double()
+                ours = torch.autograd.grad((got * towards).sum(), inputs)
+                wanted = torch.autograd.grad((expected * towards).sum(), inputs)
+                for a, b in zip(ours, wanted, strict=True):
+                    assert (a - b).abs().max() < 1e-6 * b.abs().max()
+
+
+@bug(
+    "test_layer_norm",
+    title="only outputs are compared, no gradients",
+    misconception="Right outputs have right gradients. detach() changes no output.",
+    symptom="Green on everything that only training would show.",
+)
+def never_compares_gradients(layer_norm):
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
+        for size in (1.0, 1e-3):
+            x = size * torch.randn(*shape, generator=generator).double() + 2
+            weight = 2 + torch.randn(9, generator=generator).double()
+            shift = torch.randn(9, generator=generator).double()
+            for bias, eps in ((shift, ()), (None, ()), (shift, (0.1,))):
+                expected = F.layer_norm(x, (9,), weight, bias, *eps)
+                got = layer_norm(x, weight, bias, *eps)
+                assert got.shape == expected.shape
+                assert (got - expected).abs().max() < 1e-6
+
+
+@bug(
+    "test_layer_norm",
+    title="only the gradient of x is compared, not those of weight and bias",
+    misconception="Gradients flow back to x. The parameters are what is trained.",
+    symptom="Green where a parameter gets no gradient.",
+)
+def compares_the_gradient_of_x_only(layer_norm):
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
+        for size in (1.0, 1e-3):
+            x = (size * torch.randn(*shape, generator=generator).double() + 2).requires_grad_()
+            weight = 2 + torch.randn(9, generator=generator).double()
+            shift = torch.randn(9, generator=generator).double()
+            for bias, eps in ((shift, ()), (None, ()), (shift, (0.1,))):
+                expected = F.layer_norm(x, (9,), weight, bias, *eps)
+                got = layer_norm(x, weight, bias, *eps)
+                assert got.shape == expected.shape
+                assert (got - expected).abs().max() < 1e-6
+                towards = torch.randn(*shape, generator=generator).double()
+                (ours,) = torch.autograd.grad((got * towards).sum(), [x])
+                (wanted,) = torch.autograd.grad((expected * towards).sum(), [x])
+                assert (ours - wanted).abs().max() < 1e-6 * wanted.abs().max()
+
+
+@bug(
+    "test_layer_norm",
+    title="one matrix is tried: a single vector and a batch are not",
+    misconception="Two axes are a text, and a text is what is normalised. With three axes it "
+    "shows over which of them.",
+    symptom="Green where the statistics run over the right axis of a matrix by luck.",
+)
+def tries_layer_norm_on_one_matrix(layer_norm):
+    generator = torch.Generator().manual_seed(0)
+    for size in (1.0, 1e-3):
+        x = (size * torch.randn(5, 9, generator=generator).double() + 2).requires_grad_()
+        weight = (2 + torch.randn(9, generator=generator).double()).requires_grad_()
+        shift = torch.randn(9, generator=generator).double().requires_grad_()
+        for bias, eps in ((shift, ()), (None, ()), (shift, (0.1,))):
+            inputs = [x, weight] if bias is None else [x, weight, bias]
+            expected = F.layer_norm(x, (9,), weight, bias, *eps)
+            got = layer_norm(x, weight, bias, *eps)
+            assert got.shape == expected.shape
+            assert (got - expected).abs().max() < 1e-6
+            towards = torch.randn(5, 9, generator=generator).double()
+            ours = torch.autograd.grad((got * towards).sum(), inputs)
+            wanted = torch.autograd.grad((expected * towards).sum(), inputs)
+            for a, b in zip(ours, wanted, strict=True):
+                assert (a - b).abs().max() < 1e-6 * b.abs().max()
+
+
+@bug(
+    "test_layer_norm",
+    title="all vectors have a usual spread and eps its default, so eps hardly counts",
+    misconception="eps only keeps from dividing by 0. It decides the size of quiet vectors.",
+    symptom="Green on an eps that is given and ignored.",
+)
+def never_gives_an_eps(layer_norm):
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
+        x = (torch.randn(*shape, generator=generator).double() + 2).requires_grad_()
+        weight = (2 + torch.randn(9, generator=generator).double()).requires_grad_()
+        shift = torch.randn(9, generator=generator).double().requires_grad_()
+        for bias in (shift, None):
+            inputs = [x, weight] if bias is None else [x, weight, bias]
+            expected = F.layer_norm(x, (9,), weight, bias)
+            got = layer_norm(x, weight, bias)
+            assert got.shape == expected.shape
+            assert (got - expected).abs().max() < 1e-6
+            towards = torch.randn(*shape, generator=generator).double()
+            ours = torch.autograd.grad((got * towards).sum(), inputs)
+            wanted = torch.autograd.grad((expected * towards).sum(), inputs)
+            for a, b in zip(ours, wanted, strict=True):
+                assert (a - b).abs().max() < 1e-6 * b.abs().max()
+
+
+@bug(
+    "test_layer_norm",
+    title="the comparison is too loose",
+    misconception="A difference of 0.01 is rounding. In float64 rounding is 1e-15.",
+    symptom="Green on a wrong eps, which is a matter of a few digits.",
+)
+def compares_layer_norm_loosely(layer_norm):
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
+        x = (torch.randn(*shape, generator=generator).double() + 2).requires_grad_()
+        weight = (2 + torch.randn(9, generator=generator).double()).requires_grad_()
+        shift = torch.randn(9, generator=generator).double().requires_grad_()
+        for bias in (shift, None):
+            inputs = [x, weight] if bias is None else [x, weight, bias]
+            expected = F.layer_norm(x, (9,), weight, bias)
+            got = layer_norm(x, weight, bias)
+            assert got.shape == expected.shape
+            assert torch.allclose(got, expected, rtol=0.01, atol=0.01)
+            towards = torch.randn(*shape, generator=generator).double()
+            ours = torch.autograd.grad((got * towards).sum(), inputs)
+            wanted = torch.autograd.grad((expected * towards).sum(), inputs)
+            for a, b in zip(ours, wanted, strict=True):
+                assert (a - b).abs().max() < 0.01 * b.abs().max()
+
+
+@bug(
+    "test_layer_norm",
+    title="there is always a bias: None is never given",
+    misconception="A layer norm has a weight and a bias. Many models leave the bias out.",
+    symptom="Green on code that fails as soon as the bias is None.",
+)
+def always_gives_a_bias(layer_norm):
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
+        for size in (1.0, 1e-3):
+            x = (size * torch.randn(*shape, generator=generator).double() + 2).requires_grad_()
+            weight = (2 + torch.randn(9, generator=generator).double()).requires_grad_()
+            bias = torch.randn(9, generator=generator).double().requires_grad_()
+            for eps in ((), (0.1,)):
+                expected = F.layer_norm(x, (9,), weight, bias, *eps)
+                got = layer_norm(x, weight, bias, *eps)
+                assert got.shape == expected.shape
+                assert (got - expected).abs().max() < 1e-6
+                towards = torch.randn(*shape, generator=generator).double()
+                ours = torch.autograd.grad((got * towards).sum(), [x, weight, bias])
+                wanted = torch.autograd.grad((expected * towards).sum(), [x, weight, bias])
+                for a, b in zip(ours, wanted, strict=True):
+                    assert (a - b).abs().max() < 1e-6 * b.abs().max()
+
+
+@bug(
+    "test_layer_norm",
+    title="every bit must be the same: rounding is taken for a mistake",
+    misconception="The same formula gives the same numbers. Sums in another order are rounded "
+    "elsewhere, and no order is the right one.",
+    symptom="Red on right implementations that compute in another order.",
+)
+def demands_every_bit_of_layer_norm(layer_norm):
+    generator = torch.Generator().manual_seed(0)
+    x = 3 * torch.randn(7, 5, 9, generator=generator).double() + 2
+    weight = torch.randn(9, generator=generator).double()
+    bias = torch.randn(9, generator=generator).double()
+    assert torch.equal(layer_norm(x, weight, bias), F.layer_norm(x, (9,), weight, bias))
+
+
+@bug(
+    "test_layer_norm",
+    title="a gradient that is 0 on paper must be 0 to the last bit",
+    misconception="The sum of a normalised vector is always 0, so its gradient is. Computed, it "
+    "is a sum of rounded numbers.",
+    symptom="Red on right implementations.",
+)
+def demands_a_gradient_of_exactly_zero(layer_norm):
+    generator = torch.Generator().manual_seed(0)
+    x = (3 * torch.randn(7, 5, 9, generator=generator).double() + 2).requires_grad_()
+    y = layer_norm(x, torch.ones(9).double(), None)
+    (gradient,) = torch.autograd.grad(y.sum(), [x])
+    assert (gradient == 0).all()
+
+
+@bug(
+    "test_layer_norm",
+    title="the oracle is wrong: its variance divides by C - 1",
+    misconception="What one writes oneself is an oracle. x.var() as it comes makes the very "
+    "mistake that the test should find.",
+    symptom="Red on right implementations, green on one that is wrong in the same way.",
+)
+def has_a_faulty_oracle(layer_norm):
+    generator = torch.Generator().manual_seed(0)
+    x = 3 * torch.randn(3, 5, 9, generator=generator).double() + 2
+    weight = torch.randn(9, generator=generator).double()
+    bias = torch.randn(9, generator=generator).double()
+    normed = (x - x.mean(dim=-1, keepdim=True)) / (x.var(dim=-1, keepdim=True) + 1e-5).sqrt()
+    got = layer_norm(x, weight, bias)
+    assert got.shape == x.shape
+    assert (got - (normed * weight + bias)).abs().max() < 1e-6
+
+
+# --- test_cached_generation ------------------------------------------------------------------
+
+
+@bug(
+    "test_cached_generation",
+    title="it accepts everything: nothing is asserted that could be wrong",
+    misconception="A test that runs through has tested something. It has shown that there is no "
+    "error, and looked at no token.",
+    symptom="Green on every implementation.",
+)
+def only_generates(model, generate_cached):
+    generate_cached(model, torch.zeros(2, 3, dtype=torch.int64), 4)
+
+
+@bug(
+    "test_cached_generation",
+    title="the verdict is returned, not asserted",
+    misconception="A test says True or False. Who runs it only sees whether it raises.",
+    symptom="Green on every implementation; pytest warns that a test returned a value.",
+)
+def returns_its_verdict_on_generation(model, generate_cached):
+    prompt = torch.arange(6).view(2, 3)
+    ids = generate_cached(model, prompt, 4)
+    return torch.equal(ids[:, 3:], model(ids[:, :-1])[:, 2:].argmax(dim=-1))
+
+
+@bug(
+    "test_cached_generation",
+    title="only the number of tokens and the prompt are asserted",
+    misconception="Text of the right length that begins rightly is right. A cache goes wrong in "
+    "what comes after.",
+    symptom="Green on all but those who return another number of tokens.",
+)
+def asserts_the_length_of_the_text(model, generate_cached):
+    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    generator = torch.Generator().manual_seed(0)
+    for n_prompt in (2, 6):
+        prompt = torch.randint(vocab_size, (3, n_prompt), generator=generator)
+        ids = generate_cached(model, prompt, n_tokens - n_prompt)
+        assert ids.shape == (3, n_tokens)
+        assert torch.equal(ids[:, :n_prompt], prompt)
+
+
+@bug(
+    "test_cached_generation",
+    title="generated twice and compared with itself",
+    misconception="If both texts agree, the cache is right. A wrong cache is wrong both times.",
+    symptom="Green on all who forget everything between two calls.",
+)
+def compares_with_itself(model, generate_cached):
+    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    generator = torch.Generator().manual_seed(0)
+    for n_prompt in (2, 6):
+        prompt = torch.randint(vocab_size, (3, n_prompt), generator=generator)
+        first = generate_cached(model, prompt, n_tokens - n_prompt)
+        second = generate_cached(model, prompt, n_tokens - n_prompt)
+        assert first.shape == second.shape == (3, n_tokens)
+        assert torch.equal(first, second)
+
+
+@bug(
+    "test_cached_generation",
+    title="one new token is asked for, so the cache is never read",
+    misconception="If the first new token is right, the others follow. The first comes from the "
+    "prompt; only the second needs what was kept.",
+    symptom="Green on nearly every mistake of a cache.",
+)
+def asks_for_one_token(model, generate_cached):
+    vocab_size = model.config.vocab_size
+    generator = torch.Generator().manual_seed(0)
+    for n_prompt in (1, 2, 5, 7):
+        prompt = torch.randint(vocab_size, (5, n_prompt), generator=generator)
+        ids = generate_cached(model, prompt, 1)
+        assert ids.shape == (5, n_prompt + 1)
+        assert torch.equal(ids[:, :-1], prompt)
+        assert torch.equal(ids[:, -1], model(prompt)[:, -1].argmax(dim=-1))
+
+
+@bug(
+    "test_cached_generation",
+    title="all prompts are one token long",
+    misconception="A text may begin anywhere, so why not with one token. The step from the prompt "
+    "to the first new token is then like every other.",
+    symptom="Green on mistakes in how a prompt is read, and in where its end is.",
+)
+def tries_prompts_of_one_token(model, generate_cached):
+    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    generator = torch.Generator().manual_seed(0)
+    for n_new in (n_tokens - 1, 3):
+        prompt = torch.randint(vocab_size, (20, 1), generator=generator)
+        ids = generate_cached(model, prompt, n_new)
+        assert ids.shape == (20, 1 + n_new)
+        assert torch.equal(ids[:, :1], prompt)
+        assert torch.equal(ids[:, 1:], model(ids[:, :-1]).argmax(dim=-1))
+
+
+@bug(
+    "test_cached_generation",
+    title="one text is generated at a time",
+    misconception="Texts of a batch do not meet. Each needs a place of its own in the cache.",
+    symptom="Green on a cache that gives all texts what belongs to the first.",
+)
+def generates_one_text_at_a_time(model, generate_cached):
+    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    generator = torch.Generator().manual_seed(0)
+    for n_prompt in (3, 1, 6):
+        for prompt in torch.randint(vocab_size, (6, 1, n_prompt), generator=generator):
+            ids = generate_cached(model, prompt, n_tokens - n_prompt)
+            assert ids.shape == (1, n_tokens)
+            assert torch.equal(ids[:, :n_prompt], prompt)
+            likeliest = model(ids[:, :-1])[:, n_prompt - 1 :].argmax(dim=-1)
+            assert torch.equal(ids[:, n_prompt:], likeliest)
+
+
+@bug(
+    "test_cached_generation",
+    title="generated once only, so nothing can be left over",
+    misconception="One call is like the next. What a cache keeps from the text before shows in "
+    "the second call.",
+    symptom="Green on a cache that is never emptied.",
+)
+def generates_once(model, generate_cached):
+    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    generator = torch.Generator().manual_seed(0)
+    prompt = torch.randint(vocab_size, (60, 3), generator=generator)
+    ids = generate_cached(model, prompt, n_tokens - 3)
+    assert ids.shape == (60, n_tokens)
+    assert torch.equal(ids[:, :3], prompt)
+    assert torch.equal(ids[:, 3:], model(ids[:, :-1])[:, 2:].argmax(dim=-1))
+
+
+@bug(
+    "test_cached_generation",
+    title="texts stay short: the end of the context is never reached",
+    misconception="What holds for five tokens holds for all. A window, or a cache that is too "
+    "small, shows at the end.",
+    symptom="Green on a cache that forgets how a long text began.",
+)
+def stops_far_from_the_end(model, generate_cached):
+    vocab_size = model.config.vocab_size
+    generator = torch.Generator().manual_seed(0)
+    for n_prompt in (2, 1, 3):
+        prompt = torch.randint(vocab_size, (40, n_prompt), generator=generator)
+        ids = generate_cached(model, prompt, 5 - n_prompt)
+        assert ids.shape == (40, 5)
+        assert torch.equal(ids[:, :n_prompt], prompt)
+        likeliest = model(ids[:, :-1])[:, n_prompt - 1 :].argmax(dim=-1)
+        assert torch.equal(ids[:, n_prompt:], likeliest)

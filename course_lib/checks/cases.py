@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from .findings import Finding
+from .scoring import CORE_THEN_EDGE, CoreThenEdge
 from .seen import Seen
 
 ODD_SIZES = (3, 5, 7, 9, 11, 13)
@@ -92,6 +93,7 @@ class ComponentCheck:
     module: str
     lesson: str
     dtype: str = "float64"  # "numpy" for a NumPy component
+    scoring: CoreThenEdge = CORE_THEN_EDGE
     properties: list[Property] = field(default_factory=list)
 
     def core(self, rule: str, *, hint: str = ""):

@@ -203,6 +203,8 @@ def differs(
     place = tuple(int(i) for i in np.argwhere(wrong)[0])
     as_shown = np.asarray(expected).dtype == bool
     show = (lambda x: str(bool(x))) if as_shown else number
+    if show(wanted[place]) == show(got[place]):
+        show = "{:.12g}".format  # they differ further back
     return Finding(
         f"wrong value{at(name, place)}",
         expected=show(wanted[place]),

@@ -45,9 +45,12 @@ def reads(attribute: str, judge: Judge) -> Step:
     return Step(attribute, None, judge)
 
 
-def function_case(check: ComponentCheck, *args) -> Case:
+def function_case(check: ComponentCheck, *args, **kwargs) -> Case:
     """A call of a function of plain values."""
-    return Case(_call(args, None), f"{check.name}({_arguments(args)})")
+    named = [f"{name}={show(plain(value))}" for name, value in kwargs.items()]
+    shown = ", ".join([*([_arguments(args)] if args else []), *named])
+    call = _call(args, None) | {"kwargs": {name: plain(value) for name, value in kwargs.items()}}
+    return Case(call, f"{check.name}({shown})")
 
 
 def script_case(check: ComponentCheck, init: tuple, *steps: Step) -> Case:

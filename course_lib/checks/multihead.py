@@ -4,6 +4,7 @@ import numpy as np
 
 from . import oracles
 from .cases import ComponentCheck, Draw, exact_in
+from .chance import BY_CHANCE, DROPOUT, own_fates, share
 from .expect import (
     also,
     arguments_unchanged,
@@ -20,9 +21,7 @@ from .tolerances import Tolerance
 
 LESSON = "04_multi_head_attention"
 CALL = ("x", "mask")
-DROPOUT = 0.4
 MANY = (16, 7, 5, 3)  # texts, tokens, heads, channels: a share of all deviates by about 1 %
-BY_CHANCE = Tolerance(1e-6, 1e-6)  # what is left to chance is which numbers, not their values
 
 split_heads = ComponentCheck("split_heads", "multihead", LESSON)
 merge_heads = ComponentCheck("merge_heads", "multihead", LESSON)
@@ -197,7 +196,9 @@ def merge_heads_leaves_x(draw: Draw):
 # --- MultiHeadAttention ---
 
 
-def _layers(draw: Draw, d_model: int, *, bias: bool = True, dtype: str = "float64") -> dict:
+def attention_layers(
+    draw: Draw, d_model: int, *, bias: bool = True, dtype: str = "float64"
+) -> dict:
     """Weights by the names of `state_dict`, large enough that attention is far from even."""
     size = 0.6 if dtype in ("float16", "bfloat16") else 1.5  # rounding grows with the scores
     shapes = {"qkv": 3 * d_model, "out": d_model}
@@ -233,7 +234,7 @@ def _heads_case(
     n_texts, n_tokens, n_heads, d_head = sizes
     d_model = n_heads * d_head
     if weights is None:
-        weights = _layers(draw, d_model, bias=bias, dtype=dtype)
+        weights = attention_layers(draw, d_model, bias=bias, dtype=dtype)
     if x is None:
         x = draw.normal(n_texts, n_tokens, d_model, dtype=dtype)
     if judge is None:
@@ -311,7 +312,7 @@ def heads_mask_of_each_text(draw: Draw):
 def heads_hostile(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
     d_model = n_heads * d_head
-    weights = _layers(draw, d_model)
+    weights = attention_layers(draw, d_model)
     x = 1e3 * draw.normal(4, n_tokens, d_model)
     mask = np.tri(n_tokens, dtype=bool)
     expected = oracles.multi_head(x, weights, n_heads, mask)
@@ -353,7 +354,7 @@ def heads_gradients(draw: Draw):
 
 def _gradient_case(draw: Draw, sizes, mask):
     n_texts, n_tokens, n_heads, d_head = sizes
-    weights = _layers(draw, n_heads * d_head)
+    weights = attention_layers(draw, n_heads * d_head)
     x = draw.normal(n_texts, n_tokens, n_heads * d_head)
     cotangent = draw.normal(*x.shape)
     expected = oracles.multi_head_gradients(x, weights, n_heads, cotangent, mask)
@@ -377,9 +378,9 @@ def heads_dropout_on_the_output(draw: Draw):
         output = seen.outputs[0].array
         is_zero = output == 0
         return (
-            _share("of the outputs are 0", is_zero, DROPOUT)
+            share("of the outputs are 0", is_zero, DROPOUT)
             or differs(output, np.where(is_zero, 0.0, bias / (1 - DROPOUT)), BY_CHANCE)
-            or _own_fates("outputs", 1.0 * is_zero, ("texts", "positions", "channels"))
+            or own_fates("outputs", 1.0 * is_zero, ("texts", "positions", "channels"))
         )
 
     yield _heads_case(
@@ -396,7 +397,7 @@ def heads_dropout_on_the_output(draw: Draw):
 def _only_the_bias_speaks(draw: Draw):
     """Weights with which all heads return 0, so that the output is the bias of out."""
     d_model = MANY[2] * MANY[3]
-    weights = _layers(draw, d_model)
+    weights = attention_layers(draw, d_model)
     of_values = slice(2 * d_model, None)
     weights["qkv.weight"][of_values] = 0
     weights["qkv.bias"][of_values] = 0
@@ -404,36 +405,17 @@ def _only_the_bias_speaks(draw: Draw):
     return weights
 
 
-def _share(what: str, is_so: np.ndarray, expected: float):
-    """A finding if a share is farther from its expected value than chance ever takes it."""
-    share = is_so.mean()
-    if abs(share - expected) < 0.1:
-        return None
-    return Finding(
-        f"the wrong share {what}", expected=f"about {expected:g}", got=f"{share:.2g} of them"
-    )
-
-
-def _own_fates(what: str, fates: np.ndarray, axes):
-    """A finding if all numbers along an axis share one fate (nan: unknown)."""
-    highest, lowest = (np.where(np.isnan(fates), sign * np.inf, fates) for sign in (-1, 1))
-    for axis, name in enumerate(axes):
-        if (highest.max(axis=axis) <= lowest.min(axis=axis)).all():
-            return Finding(f"{what} are dropped for all {name} alike", expected="each by itself")
-    return None
-
-
 @multi_head_attention.edge(
     "in training, dropout sets weights to 0 and scales the others by 1 / (1 - p)",
     hint="between the softmax and the values; the weights need not sum to 1 then",
 )
 def heads_dropout_on_the_weights(draw: Draw):
-    weights = _outputs_count_weights()
+    weights = outputs_count_weights()
     yield _heads_case(
         draw,
         MANY,
         weights=weights,
-        judge=_weights_were_dropped,
+        judge=weights_were_dropped,
         training=True,
         dropout=DROPOUT,
         random=True,
@@ -454,7 +436,7 @@ def heads_dropout_on_the_weights(draw: Draw):
     )
 
 
-def _outputs_count_weights():
+def outputs_count_weights():
     """Weights with which all keys weigh 1/S, every value is 1, and out changes nothing.
 
     A head's output is then how many of its weights survived, over S (1 - p).
@@ -480,7 +462,7 @@ def _each_reads_itself() -> dict:
     position = np.zeros((n_heads * d_head, n_heads * d_head))
     position[:, :n_tokens] = 1 + np.arange(n_tokens)
     of_heads = np.tile(on_a_circle, (n_heads, 1))
-    return _outputs_count_weights() | {
+    return outputs_count_weights() | {
         "qkv.weight": np.concatenate([of_heads, of_heads, position]),
         "qkv.bias": np.zeros(3 * n_heads * d_head),
     }
@@ -495,14 +477,14 @@ def _kept_or_dropped(values: np.ndarray):
             return finding
         output = seen.outputs[0].array
         whole = np.where(output == 0, 0.0, values / (1 - DROPOUT) ** 2)
-        return differs(output, whole, BY_CHANCE) or _share(
+        return differs(output, whole, BY_CHANCE) or share(
             "of the outputs are 0", output == 0, 1 - (1 - DROPOUT) ** 2
         )
 
     return judge
 
 
-def _weights_were_dropped(seen):
+def weights_were_dropped(seen):
     """Judge: each output is a whole number of weights, scaled for both dropouts, or 0."""
     n_texts, n_tokens, n_heads, d_head = MANY
     shape = (n_texts, n_tokens, n_heads * d_head)
@@ -526,8 +508,8 @@ def _weights_were_dropped(seen):
             "a head's output is not a sum of whole weights scaled by 1 / (1 - p)",
             expected="with equal weights, the same in all channels that are left",
         )
-    share = _share("of the weights are 0", 1 - known / n_tokens, DROPOUT)
-    return share or _own_fates("weights", survived, ("texts", "queries", "heads"))
+    finding = share("of the weights are 0", 1 - known / n_tokens, DROPOUT)
+    return finding or own_fates("weights", survived, ("texts", "queries", "heads"))
 
 
 @multi_head_attention.edge(
@@ -535,7 +517,7 @@ def _weights_were_dropped(seen):
     hint="nn.Dropout knows the mode by itself; F.dropout and torch's attention must be told",
 )
 def heads_dropout_rests_in_evaluation(draw: Draw):
-    for weights in (_only_the_bias_speaks(draw), _outputs_count_weights()):
+    for weights in (_only_the_bias_speaks(draw), outputs_count_weights()):
         yield _heads_case(draw, MANY, weights=weights, dropout=DROPOUT, random=True)
 
 
@@ -565,7 +547,7 @@ def heads_refuses(draw: Draw):
     for d_model in (n_heads * d_head + 1, n_heads - 1):
         x = draw.normal(2, n_tokens, d_model)
         yield multi_head_attention.build(
-            d_model, n_heads, x=x, weights=_layers(draw, d_model)
+            d_model, n_heads, x=x, weights=attention_layers(draw, d_model)
         ).expect(raises("ValueError", "n_heads", str(n_heads)))
 
 

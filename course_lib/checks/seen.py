@@ -88,6 +88,13 @@ class Seen:
     def kept_gradients(self) -> list[np.ndarray | None]:
         return [_numbers(array) for array in _list(self._raw.get("kept_gradients"))]
 
+    def arrays(self, name: str) -> dict[str, np.ndarray | None]:
+        """Arrays by name, in the field `name`: what a call left behind, say."""
+        found = self._raw.get(name)
+        if not isinstance(found, Mapping):
+            raise Malformed(name)
+        return {_text(key): _numbers(array) for key, array in found.items()}
+
     @property
     def value(self):
         """What a component of plain Python returned, as JSON."""
@@ -122,10 +129,12 @@ def _numbers(value) -> np.ndarray | None:
         bits = value.get("array")
         if not (isinstance(bits, np.ndarray) and bits.dtype == np.uint16):
             raise Malformed("bfloat16")
-        return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # memory that nobody has written may hold any nan
+            return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
         raise Malformed("array")
-    return value.astype(np.float64) if value.dtype.kind == "f" else value
+    with np.errstate(invalid="ignore"):
+        return value.astype(np.float64) if value.dtype.kind == "f" else value
 
 
 def _list(value) -> list:

@@ -11,8 +11,6 @@ from .diagnose import names_of_bugs
 from .findings import Finding, render
 from .seen import Malformed, Seen
 
-CORE_SHARE = 0.7
-
 Observe = Callable[[list[dict]], Mapping]
 
 
@@ -28,6 +26,7 @@ class Verdict:
     diagnosis: str  # one line: the bugs it behaves like, or the first broken rule
     n_properties: int
     n_calls: int
+    share: float  # of the points, from 0 to 1
     broken: tuple[str, ...] = ()  # the rules that do not hold, core first
 
     @property
@@ -35,10 +34,8 @@ class Verdict:
         return self.core_passed and self.edge_passed
 
     def points(self, max_points: float) -> float:
-        """Core and edge properties earn their shares whole, and edge only after core."""
-        if not self.core_passed:
-            return 0.0
-        return float(max_points) if self.edge_passed else round(CORE_SHARE * max_points, 4)
+        """What the component earns, of `max_points`: the share that its check's `scoring` gives."""
+        return round(self.share * max_points, 4)
 
 
 def run(check: ComponentCheck, observe: Observe, *, seed: int, device: str = "cpu") -> Verdict:
@@ -65,28 +62,30 @@ def _one_thread() -> Iterator[None]:
 
 def _run(check: ComponentCheck, observe: Observe, seed: int, device: str) -> Verdict:
     plan = [(prop, case) for prop in _core_first(check) for case in _cases(prop, seed, device)]
-    reply = observe([case.call for _, case in plan])
-    observations = reply.get("observations")
-    observations = observations if isinstance(observations, list) else []
-    failures = []
+    order = range(len(plan))
+    if check.scoring.is_shuffled:
+        order = Draw(seed).order(len(plan)).tolist()
+    reply = observe([plan[number][1].call for number in order])
+    came = reply.get("observations")
+    observations = dict(zip(order, came if isinstance(came, list) else [], strict=False))
+    judged = []
     for number, (prop, case) in enumerate(plan):
-        if number < len(observations):
+        if number in observations:
             finding = _judge(case, observations[number])
         else:
             finding = _cut_short(reply)
-            if number == 0:  # nothing was run: the reason is about the cell, not about a rule
+            if not judged and not observations:  # the reason is about the cell, not about a rule
                 prop, case = replace(prop, rule=finding.what, hint=""), replace(case, shown="")
-        if finding:
-            failures.append((prop, case, finding))
+        judged.append((prop, case, finding))
     names = []
-    if failures and len(observations) >= len(plan):
+    if any(finding for _, _, finding in judged) and len(observations) == len(plan):
         names = names_of_bugs(
             check.name,
             [case.call for _, case in plan],
-            observations,
-            suspects=[any(case is bad for _, bad, _ in failures) for _, case in plan],
+            [observations[number] for number in range(len(plan))],
+            suspects=[finding is not None for _, _, finding in judged],
         )
-    return _verdict(check, seed, plan, failures, names)
+    return _verdict(check, seed, judged, names)
 
 
 def _core_first(check: ComponentCheck) -> list[Property]:
@@ -111,12 +110,12 @@ def _cut_short(reply: Mapping) -> Finding:
     return Finding(message if isinstance(message, str) and message else "no answer came back")
 
 
-def _verdict(check, seed, plan, failures, names) -> Verdict:
-    rules = list(dict.fromkeys(prop.rule for prop, _, _ in failures))
-    groups = {prop.group for prop, _, _ in failures}
+def _verdict(check, seed, judged, names) -> Verdict:
+    rules = list(dict.fromkeys(prop.rule for prop, _, finding in judged if finding))
+    groups = {prop.group for prop, _, finding in judged if finding}
     message = diagnosis = ""
-    if failures:
-        prop, case, finding = failures[0]
+    if groups:
+        prop, case, finding = check.scoring.to_tell(judged)
         message = render(check.name, prop.rule, finding, case.shown, names, prop.hint)
         diagnosis = " / ".join(names) or _one_line(prop, finding)
     return Verdict(
@@ -126,8 +125,9 @@ def _verdict(check, seed, plan, failures, names) -> Verdict:
         edge_passed="edge" not in groups,
         message=message,
         diagnosis=diagnosis,
-        n_properties=len({id(prop) for prop, _ in plan}),
-        n_calls=len(plan),
+        n_properties=len(check.properties),
+        n_calls=len(judged),
+        share=check.scoring.share(judged),
         broken=tuple(rules),
     )
 

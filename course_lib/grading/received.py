@@ -1,9 +1,11 @@
 """What came back from a worker, read with a deadline, up to a size, and believed in nothing."""
 
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from course_lib.checks.observe import wire
+from course_lib.checks.observe.clinic import MAX_BYTES as MAX_QUESTION
 
 MAX_MESSAGE = 2_000
 MAX_NODES = 20_000  # the parts of one observation's tree
@@ -27,10 +29,17 @@ class WorkerLost(Exception):
 
 
 class Received:
-    """What came through a job's pipe: every byte of it may be the submission's own work."""
+    """What came through a job's pipe: every byte of it may be the submission's own work.
 
-    def __init__(self, n_calls: int, limits: Limits):
-        self.n_calls, self.limits = n_calls, limits
+    Args:
+        answer: takes a question and the number of the call that it was asked in; None where
+            nothing may be asked.
+    """
+
+    def __init__(
+        self, n_calls: int, limits: Limits, answer: Callable[[int, dict], None] | None = None
+    ):
+        self.n_calls, self.limits, self.answer = n_calls, limits, answer
         self.observations = []
         self.end = None
         self.problem = None
@@ -40,9 +49,14 @@ class Received:
         left = self.limits.reply_bytes
         while self.problem is None:
             try:
-                frame = wire.read_frame(fd, max_bytes=left, deadline=deadline)
-                left = max(0, left - 8 - len(frame))
-                self._take(wire.unpack(frame, max_bytes=len(frame), max_nodes=MAX_NODES))
+                most = max(left, MAX_QUESTION) if self.answer else left
+                frame = wire.read_frame(fd, max_bytes=most, deadline=deadline)
+                message = wire.unpack(frame, max_bytes=len(frame), max_nodes=MAX_NODES)
+                if not self._answered(message):
+                    if len(frame) > left:
+                        raise wire.TooLarge
+                    left = max(0, left - 8 - len(frame))
+                    self._take(message)
             except wire.EndOfStream:
                 return
             except wire.OutOfTime:
@@ -52,6 +66,16 @@ class Received:
                 self.problem = ("too_large", text)
             except wire.WireError:
                 self.problem = ("failed", _UNREADABLE)
+
+    def _answered(self, message) -> bool:
+        """Was it a question? Those take none of the room for observations."""
+        match message:
+            case {"question": dict(question), **rest} if (
+                not rest and self.answer and self._expects_more()
+            ):
+                self.answer(len(self.observations), question)
+                return True
+        return False
 
     def _take(self, message) -> None:
         match message:

@@ -6,6 +6,10 @@
 The wall is bubblewrap, one for each `Sandbox`: no network, no checkout, no gradebook, nothing to
 write on. Behind it `course_lib/checks/observe/serve.py` forks for every job into namespaces of its
 own. This side believes nothing that comes back: it reads with a deadline, up to a size, plain data.
+
+Where an answer is itself a test (lesson 10), the implementations that it tries run behind a second
+wall, and this side passes questions and answers from one to the other: it alone knows which
+implementation is whose turn.
 """
 
 import contextlib
@@ -19,13 +23,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from course_lib.checks.observe import wire
 
+from .consultation import Consultation
 from .received import Limits, Received, WorkerLost, plain, reply_of
-from .wall import own_places, plain_command, walled_command
+from .wall import FOR_PATIENTS, FOR_SUBMISSIONS, own_places, plain_command, walled_command
 
 START_SECONDS = 120.0
 GRACE_SECONDS = 15.0  # after its own deadline a worker has this long to clean up and to say so
@@ -65,7 +70,7 @@ class Sandbox:
         self.how = mode
         self.limits = limits or Limits()
         self._hide = [*hide, *own_places()]
-        self._worker = None
+        self._worker = self._patients = None
         self._start()
 
     def __enter__(self) -> "Sandbox":
@@ -75,10 +80,10 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
-        """End the worker and all that runs in it."""
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
+        """End the workers and all that runs in them."""
+        for worker in filter(None, (self._worker, self._patients)):
+            worker.close()
+        self._worker = self._patients = None
 
     def observe(self, job: dict) -> dict:
         """What the submission in `job` did: `{status, message, observations, seconds}`.
@@ -91,46 +96,87 @@ class Sandbox:
         """
         seconds = job.get("limits", {}).get("wall_seconds", self.limits.wall_seconds)
         limits = dataclasses.replace(self.limits, wall_seconds=seconds)
+        patients = [call.get("patient") for call in job["calls"]]
+        calls = [{key: call[key] for key in call if key != "patient"} for call in job["calls"]]
         try:
-            packed = wire.pack({**job, "limits": dataclasses.asdict(limits)})
+            packed = wire.pack({**job, "calls": calls, "limits": dataclasses.asdict(limits)})
         except wire.TooLarge as error:
             return reply_of("refused", f"the answer is too long to be run: {error}")
         for _ in range(2):
             if self._worker is None:
                 raise RuntimeError("this sandbox is closed")
-            with contextlib.suppress(WorkerLost):
-                return self._worker.run(packed, len(job["calls"]), limits)
+            with contextlib.suppress(WorkerLost), self._consulting(patients) as ask:
+                return self._worker.run(packed, len(calls), limits, ask)
             self._start()
         return reply_of("died", "the sandbox itself was ended while it ran this answer")
 
     def _start(self) -> None:
-        """A new worker that has shown, on a trivial job, that its walls stand."""
+        """A new worker for submissions."""
         if self._worker is not None:
             self._worker.close()
-        self._worker = _Worker(self.how, self._hide)
+            self._worker = None
+        self._worker = self._open(FOR_SUBMISSIONS)
+
+    def _open(self, shown: Mapping[str, Path], needs: str = "") -> "_Worker":
+        """A worker that has shown, on a trivial job, that its walls stand."""
+        worker = _Worker(self.how, self._hide, shown, needs)
         try:
-            self._worker.wait_until_ready()
-            reply = self._worker.run(wire.pack(_TRIVIAL_JOB), 0, Limits())
+            worker.wait_until_ready()
+            reply = worker.run(wire.pack(_TRIVIAL_JOB), 0, Limits())
             problem = "" if reply["status"] == "done" else reply["message"]
         except WorkerLost as lost:
-            problem = str(lost) or self._worker.complaint() or "no reason was given"
+            problem = str(lost) or worker.complaint() or "no reason was given"
         except BaseException:
+            worker.close()
             self.close()
             raise
         if problem:
+            worker.close()
             self.close()
             raise SandboxMissing(_REFUSED.format(problem=problem, how=self.how))
+        return worker
+
+    @contextlib.contextmanager
+    def _consulting(self, patients: list[dict | None]) -> Iterator[Callable | None]:
+        """A function that puts a question to one of `patients`; None where there are none.
+
+        They are kept by a worker of their own, which starts when the first are needed, and in a
+        fork of it that ends with the job.
+        """
+        if not any(patients):
+            yield None
+            return
+        if self._patients is None:
+            self._patients = self._open(FOR_PATIENTS, "course_lib.bugs.patients")
+        worker = self._patients
+        limits = dataclasses.replace(
+            self.limits, wall_seconds=self.limits.wall_seconds + GRACE_SECONDS
+        )
+        calls = [{"probe": "consult", "patients": patients}]
+        told = {"calls": calls, "limits": dataclasses.asdict(limits)}
+        deadline = time.monotonic() + limits.wall_seconds
+        try:
+            with worker.doing(wire.pack(_CONSULTING_JOB | told), limits, asks=True) as pipes:
+                yield Consultation(*pipes, deadline).ask
+        finally:
+            try:
+                worker.stop()
+            except WorkerLost:
+                worker.close()
+                self._patients = None
+                raise
 
 
 class _Worker:
     """One warm process, and the socket to it."""
 
-    def __init__(self, how: str, hide: Iterable[Path]):
+    def __init__(self, how: str, hide: Iterable[Path], shown: Mapping[str, Path], needs: str):
         self._control, inner = socket.socketpair()
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
         self._folder = tempfile.TemporaryDirectory(prefix="course-", ignore_cleanup_errors=True)
         start = {"bubblewrap": walled_command, "none": plain_command}[how]
-        command, environment = start(inner.fileno(), hide, Path(self._folder.name))
+        command, environment = start(inner.fileno(), hide, Path(self._folder.name), shown)
+        command += ["--import", needs] if needs else []
         with inner:
             self._process = subprocess.Popen(
                 command,
@@ -162,35 +208,70 @@ class _Worker:
         text = self._complaints.read(2**16).decode(errors="replace").strip()
         return text.splitlines()[-1] if text else ""
 
-    def run(self, packed_job: bytes, n_calls: int, limits: Limits) -> dict:
+    def run(
+        self, packed_job: bytes, n_calls: int, limits: Limits, ask: Callable | None = None
+    ) -> dict:
         """Have one job done.
+
+        Args:
+            ask: answers the questions that the job asks; None where it may ask none.
 
         Raises:
             WorkerLost: the worker has ended, cannot put up the walls, or makes no sense.
         """
         deadline = time.monotonic() + limits.wall_seconds + GRACE_SECONDS
-        reader, writer = os.pipe()
+        with self.doing(packed_job, limits, asks=ask is not None) as (replies, answers):
+
+            def answer(which: int, question: dict) -> None:
+                with contextlib.suppress(BrokenPipeError):  # it may have ended meanwhile
+                    wire.write_frame(answers, ask(which, question), deadline=deadline)
+
+            received = Received(n_calls, limits, answer if ask else None)
+            received.read(replies, deadline)
+        if received.problem:
+            self._tell_to_stop()
+        return received.reply(self._ended(deadline))
+
+    @contextlib.contextmanager
+    def doing(self, packed_job: bytes, limits: Limits, *, asks: bool) -> Iterator[tuple[int, int]]:
+        """Have a job begun: the pipe of its replies, and one for what it waits for (or -1)."""
+        replies, their_replies = os.pipe()
+        their_answers, answers = os.pipe() if asks else (-1, -1)
+        theirs = [their_replies, *([their_answers] if asks else [])]
         try:
             with tempfile.TemporaryFile() as file:
                 file.write(packed_job)
                 file.flush()
                 line = json.dumps({"limits": dataclasses.asdict(limits)}).encode() + b"\n"
                 try:
-                    socket.send_fds(self._control, [line], [file.fileno(), writer])
+                    socket.send_fds(self._control, [line], [file.fileno(), *theirs])
                 except OSError as error:
                     raise WorkerLost from error
                 finally:
-                    os.close(writer)
-            received = Received(n_calls, limits)
-            received.read(reader, deadline)
+                    for fd in theirs:
+                        os.close(fd)
+            if asks:
+                os.set_blocking(answers, False)
+            yield replies, answers
         finally:
-            os.close(reader)
-        if received.problem:
-            self._tell_to_stop()
+            os.close(replies)
+            if asks:
+                os.close(answers)
+
+    def stop(self) -> None:
+        """End the job that is being done.
+
+        Raises:
+            WorkerLost: it had never begun, or the worker has ended.
+        """
+        self._tell_to_stop()
+        self._ended(time.monotonic() + GRACE_SECONDS)
+
+    def _ended(self, deadline: float) -> dict:
         ended = self._listen(deadline)
         if ended.get("ending") == "not started":
             raise WorkerLost(plain(str(ended.get("message"))))
-        return received.reply(ended)
+        return ended
 
     def _tell_to_stop(self) -> None:
         with contextlib.suppress(OSError):
@@ -233,6 +314,13 @@ _TRIVIAL_JOB = {
     "earlier": [],
     "answer": "answer = torch.ones(1).add",
     "calls": [],
+}
+_CONSULTING_JOB = {
+    "component": "admit",
+    "modules": {},
+    "setup": [],
+    "earlier": [],
+    "answer": "from course_lib.bugs.patients import admit",
 }
 _NOT_INSTALLED = """\
 bubblewrap (the program `bwrap`) is not installed: submissions run behind it.

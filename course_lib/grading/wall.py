@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,8 +12,18 @@ from course_lib.checks.observe import wire
 
 OBSERVE = Path(wire.__file__).resolve().parent
 
+# What a worker sees of the course, by its place there: one that runs submissions, and one that
+# runs what the tests of lesson 10 are tried on.
+FOR_SUBMISSIONS = {"observe": OBSERVE}
+FOR_PATIENTS = FOR_SUBMISSIONS | {
+    f"course_lib/{name}": OBSERVE.parents[1] / name
+    for name in ("__init__.py", "transformer", "bugs")
+}
 
-def walled_command(fd: int, hide: Iterable[Path], folder: Path) -> tuple[list[str], dict]:
+
+def walled_command(
+    fd: int, hide: Iterable[Path], folder: Path, shown: Mapping[str, Path]
+) -> tuple[list[str], dict]:
     """How to start a worker behind bubblewrap, and its environment.
 
     As root there is no user namespace: each worker runs submissions under a user id of its own,
@@ -31,15 +41,19 @@ def walled_command(fd: int, hide: Iterable[Path], folder: Path) -> tuple[list[st
     else:
         command += ["--unshare-all"]
     command += ["--hostname", "sandbox"]
-    for option in _mounts(hide):
+    for option in _mounts(hide, shown):
         command += option
     command += ["--chdir", "/", "--", *_python(fd), *arguments]
     return command, _environment(["/course", *_site_folders()]) | {"HOME": "/scratch"}
 
 
-def plain_command(fd: int, hide: Iterable[Path], folder: Path) -> tuple[list[str], dict]:
+def plain_command(
+    fd: int, hide: Iterable[Path], folder: Path, shown: Mapping[str, Path]
+) -> tuple[list[str], dict]:
     """How to start a worker with nothing around it."""
-    (folder / "observe").symlink_to(OBSERVE)
+    for name, path in shown.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).symlink_to(path)
     return _python(fd), _environment([str(folder), *_site_folders()]) | {"HOME": str(folder)}
 
 
@@ -70,8 +84,8 @@ def _site_folders() -> list[str]:
     return list(dict.fromkeys(str(folder) for folder in [*packages, *others]))
 
 
-def _mounts(hide: Iterable[Path]) -> list[list[str]]:
-    """What is there behind the wall, read-only: the system's programs, Python, and `observe`."""
+def _mounts(hide: Iterable[Path], shown: Mapping[str, Path]) -> list[list[str]]:
+    """What is there behind the wall, read-only: the system's programs, Python, and `shown`."""
     options = {Path("/usr"): ["--ro-bind", "/usr", "/usr"]}
     for path in map(Path, ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")):
         if path.is_symlink():
@@ -89,7 +103,8 @@ def _mounts(hide: Iterable[Path]) -> list[list[str]]:
         options[path] = empty
     for path in map(Path, ("/nix/store", "/etc/ld.so.cache", "/sys/devices/system/cpu")):
         options[path] = ["--ro-bind-try", str(path), str(path)]
-    options[Path("/course/observe")] = ["--ro-bind", str(OBSERVE), "/course/observe"]
+    for name, path in shown.items():
+        options[Path("/course", name)] = ["--ro-bind", str(path), f"/course/{name}"]
     options[Path("/proc")] = ["--proc", "/proc"]
     options[Path("/scratch")] = ["--dir", "/scratch"]
     for name in ("null", "zero", "full", "random", "urandom"):

@@ -11,10 +11,13 @@ from .training import _evaluating
 
 
 class KVCache:
-    """The keys and values of all positions so far, for one attention layer. Memory is taken once.
+    """The keys and values of all positions so far, for one attention layer.
+
+    Memory is taken once, for `capacity` positions; `length` says how many it holds.
 
     Args:
         capacity: the most positions it can hold.
+        dtype: of keys and values; None is torch's default.
 
     Source: Pope et al., "Efficiently Scaling Transformer Inference" (2023), section 2.1.
     """
@@ -38,7 +41,9 @@ class KVCache:
     def append(
         self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"]
     ) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
-        """The keys and values of all positions, the new ones last: views into the cache.
+        """The keys and values of all positions, the new ones last.
+
+        They are views into the cache's memory, which hold until `reset`.
 
         Raises:
             ValueError: more positions than `capacity`; the cache is as before.
@@ -81,7 +86,8 @@ def cached_logits(
 ) -> Float[Tensor, "B T V"]:
     """The logits of new tokens alone, which go on where the caches end.
 
-    They equal the last T rows of the model's logits over everything fed so far.
+    For a model in evaluation mode, they equal the last T rows of its logits over everything fed
+    so far.
 
     Args:
         caches: one for each block.
@@ -101,6 +107,8 @@ def generate_cached(
 ) -> Int[Tensor, "B T_plus_n_new"]:
     """What `generate` returns, with each position computed once.
 
+    The model is in evaluation mode and without gradients meanwhile, and then as it was before.
+
     Args:
         sampling: what `sample` takes.
 
@@ -112,8 +120,8 @@ def generate_cached(
     config, n_tokens = model.config, ids.shape[1] + n_new
     if n_tokens > config.context_length:
         raise ValueError(
-            "prompt and new tokens together must fit the context, got "
-            f"{ids.shape[1]} + {n_new} and context_length={config.context_length}."
+            f"prompt and new tokens must fit the context, got {ids.shape[1]} tokens, "
+            f"n_new={n_new} and context_length={config.context_length}."
         )
     weight = model.head.weight
     sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)

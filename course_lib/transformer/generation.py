@@ -27,18 +27,19 @@ def keep_top_p(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
     """The fewest tokens of each row whose probabilities together reach `p`; the others are -inf.
 
     Raises:
-        ValueError: `p` is not in 0…1, 0 left out.
+        ValueError: `p` is 0 or less, or more than 1.
 
     Source: Holtzman et al., "The Curious Case of Neural Text Degeneration" (2020), section 3.1.
     """
     if not 0 < p <= 1:
         raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
-    if p == 1:
+    if p == 1:  # a sum of rounded probabilities may reach 1 too early
         return logits.clone()
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     probabilities, order = wide.softmax(dim=-1).sort(dim=-1, descending=True)
     before = probabilities.cumsum(dim=-1) - probabilities  # what the likelier ones sum to
-    is_dropped = (before >= p).scatter(-1, order, before >= p)  # from sorted places to token ids
+    is_dropped = before >= p  # never the first, before which there is nothing
+    is_dropped = is_dropped.scatter(-1, order, is_dropped)  # from sorted places to token ids
     return logits.masked_fill(is_dropped, -math.inf)
 
 
@@ -64,7 +65,7 @@ def sample(
     if temperature == 0:
         return logits.argmax(dim=-1)
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature
+    wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
     if top_k is not None:
         wide = keep_top_k(wide, top_k)
     if top_p is not None:

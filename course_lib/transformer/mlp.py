@@ -13,6 +13,7 @@ def gelu(x: Float[Tensor, "..."], approximate: str = "none") -> Float[Tensor, ".
 
     x·Φ(x), where Φ(x) = (1 + erf(x / sqrt(2))) / 2. GPT-2 was trained with another curve, close to
     it: x · (1 + tanh(sqrt(2/π) · (x + 0.044715 x³))) / 2.
+    Half precision is computed in float32 and rounded once, at the end.
 
     Args:
         approximate: "none" for the first, "tanh" for the second.

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ class GPTConfig:
     def __post_init__(self):
         for name in ("vocab_size", "context_length", "d_model", "n_heads", "n_layers"):
             size = getattr(self, name)
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            if not isinstance(size, Integral) or size < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {name}={size}.")
         if self.d_model % self.n_heads != 0:
             raise ValueError(
@@ -159,7 +160,8 @@ def _gpt2_names(n_layers: int) -> dict[str, tuple[str, bool]]:
 def load_gpt2(state_dict: Mapping[str, Tensor], config: GPTConfig) -> GPT:
     """A model with the weights of a Hugging Face `GPT2LMHeadModel`, in evaluation mode.
 
-    The tensors are copied. `attn.bias` and `attn.masked_bias` are masks, not weights: ignored.
+    The tensors are copied; the model has their dtype and device. `attn.bias` and
+    `attn.masked_bias` are masks, not weights, and ignored.
 
     Args:
         state_dict: with or without the prefix `transformer.`; a tied head may be missing.
@@ -169,30 +171,30 @@ def load_gpt2(state_dict: Mapping[str, Tensor], config: GPTConfig) -> GPT:
         ValueError: tensors are missing, surplus or of a wrong shape, or the head of a tied model
             differs from its token embedding; the message names them.
     """
-    theirs = {name.removeprefix("transformer."): tensor for name, tensor in state_dict.items()}
     theirs = {
-        name: tensor
-        for name, tensor in theirs.items()
+        name.removeprefix("transformer."): tensor
+        for name, tensor in state_dict.items()
         if not name.endswith((".attn.bias", ".attn.masked_bias"))
     }
     if config.tie_weights and "wte.weight" in theirs:
         head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
         if not torch.equal(head, theirs["wte.weight"]):
             raise ValueError("lm_head.weight must equal wte.weight when tie_weights=True.")
-    names = _gpt2_names(config.n_layers)
-    model = GPT(config).eval()
-    ours = model.state_dict()
+    model = GPT(config)
+    ours, names = model.state_dict(), _gpt2_names(config.n_layers)
     wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
     if theirs.keys() != wanted:
         missing, surplus = sorted(wanted - theirs.keys()), sorted(theirs.keys() - wanted)
         raise ValueError(f"the tensors must fit the config, missing {missing}, surplus {surplus}.")
+    weights = {}
     for name, tensor in theirs.items():
         our_name, is_transposed = names[name]
-        given = tensor.T if is_transposed else tensor
-        if given.shape != ours[our_name].shape:
+        shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+        if tensor.shape != shape:
             raise ValueError(
-                f"{name} must have the shape that the config gives it, got {tuple(tensor.shape)} "
-                f"for {our_name} {tuple(ours[our_name].shape)}."
+                f"{name} must have the shape {tuple(shape)}, got {tuple(tensor.shape)}."
             )
-        ours[our_name].copy_(given)
-    return model
+        weights[our_name] = tensor.T if is_transposed else tensor
+    model.to(theirs["wte.weight"])  # its dtype and device
+    model.load_state_dict(weights)  # copies
+    return model.eval()

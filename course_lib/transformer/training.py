@@ -88,6 +88,9 @@ def train_step(
 ) -> float:
     """The loss on one batch, and one step of the optimizer against it.
 
+    The loss is the mean over the targets that are not -100. Gradients of earlier calls do not
+    count, and the model stays in the mode it is in.
+
     Args:
         max_grad_norm: gradients longer than this, all parameters together, are shortened to it.
         n_chunks: the batch goes through in so many equal parts, for the same step in less memory.
@@ -102,21 +105,20 @@ def train_step(
     """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
-    total = 0.0
+    total = 0.0 if n_targets else math.nan
     for some_inputs, some_targets in zip(
         inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True
     ):
-        with torch.autocast(inputs.device.type, autocast_dtype, enabled=autocast_dtype is not None):
-            logits = model(some_inputs)
         n_here = int((some_targets != -100).sum())
         if n_here == 0:
             continue  # the mean of nothing is nan
-        loss = next_token_loss(logits, some_targets) * (n_here / n_targets)  # by its targets
+        with torch.autocast(inputs.device.type, autocast_dtype, enabled=autocast_dtype is not None):
+            logits = model(some_inputs)
+        loss = next_token_loss(logits, some_targets) * (n_here / n_targets)
         loss.backward()
         total += loss.item()
     norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    if n_targets == 0 or not math.isfinite(total) or not norm.isfinite():
-        optimizer.zero_grad()
+    if not (math.isfinite(total) and norm.isfinite()):
         raise FloatingPointError(
             f"the loss and its gradient must be finite, got a loss of {total} "
             f"and a gradient of norm {norm.item()}."
@@ -143,27 +145,26 @@ def evaluate(
 ) -> float:
     """The mean loss over a whole text, cut into windows that follow each other.
 
-    Every token but the first is a target once. The model is in evaluation mode meanwhile.
+    Every token but the first is a target once. The model is in evaluation mode and without
+    gradients meanwhile, and afterwards in the mode it was in, also when it raises an error.
+
+    Args:
+        batch_size: so many windows go through the model at once.
 
     Raises:
         ValueError: fewer than two tokens.
     """
-    if len(tokens) < 2:
+    n_targets = len(tokens) - 1
+    if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    inputs, targets = tokens[:-1], tokens[1:]
-    n_whole = len(inputs) // context_length * context_length
-    windows = [
-        *zip(
-            inputs[:n_whole].view(-1, context_length).split(batch_size),
-            targets[:n_whole].view(-1, context_length).split(batch_size),
-            strict=True,
-        ),
-        (inputs[None, n_whole:], targets[None, n_whole:]),  # the rest, shorter than a window
-    ]
+    padding = (0, -n_targets % context_length)  # fills the last window; as targets, ignored
+    inputs = F.pad(tokens[:-1], padding).view(-1, context_length)
+    targets = F.pad(tokens[1:], padding, value=-100).view(-1, context_length)
     total = 0.0
     with _evaluating(model):
-        for some_inputs, some_targets in windows:
-            if some_targets.numel():
-                loss = next_token_loss(model(some_inputs), some_targets)
-                total += loss.item() * some_targets.numel()
-    return total / len(targets)
+        for some_inputs, some_targets in zip(
+            inputs.split(batch_size), targets.split(batch_size), strict=True
+        ):
+            loss = next_token_loss(model(some_inputs), some_targets)
+            total += loss.item() * int((some_targets != -100).sum())
+    return total / n_targets

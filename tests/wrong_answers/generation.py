@@ -1,1 +1,160 @@
-"""Wrong answers to lesson 9 that no bug of the zoo behaves like."""
+"""Wrong answers to lesson 9's first half that no bug of the zoo behaves like."""
+
+import math
+
+import torch
+
+from course_lib.transformer.generation import generate, keep_top_k, keep_top_p, sample
+
+from . import wrong_answer
+
+# --- keep_top_k ------------------------------------------------------------------------------
+
+
+@wrong_answer("keep_top_k")
+def keeps_the_k_largest_sizes(logits, k):
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got k={k}.")
+    sizes = logits.abs()
+    lowest_kept = sizes.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
+    return logits.masked_fill(sizes < lowest_kept, -math.inf)
+
+
+@wrong_answer("keep_top_k")
+def keeps_one_more(logits, k):
+    return keep_top_k(logits, k + 1 if k > 0 else k)
+
+
+@wrong_answer("keep_top_k")
+def takes_each_column_for_a_row(logits, k):
+    return keep_top_k(logits.T, k).T
+
+
+@wrong_answer("keep_top_k")
+def shifts_what_it_keeps(logits, k):
+    kept = keep_top_k(logits, k)
+    return kept - kept.amax(dim=-1, keepdim=True)
+
+
+@wrong_answer("keep_top_k")
+def drops_to_the_lowest_finite_number(logits, k):
+    return keep_top_k(logits, k).clamp(min=torch.finfo(logits.dtype).min)
+
+
+# --- keep_top_p ------------------------------------------------------------------------------
+
+
+@wrong_answer("keep_top_p")
+def keeps_what_is_near_the_likeliest(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
+    probabilities = logits.softmax(dim=-1)
+    least = probabilities.amax(dim=-1, keepdim=True) * (1 - p)
+    return logits.masked_fill(probabilities < least, -math.inf)
+
+
+@wrong_answer("keep_top_p")
+def keeps_a_share_of_the_vocabulary(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
+    return keep_top_k(logits, math.ceil(p * logits.shape[-1]))
+
+
+@wrong_answer("keep_top_p")
+def decides_for_the_batch_by_its_mean(logits, p):
+    mean = keep_top_p(logits.softmax(dim=-1).mean(dim=0, keepdim=True).log(), p)
+    return logits.masked_fill(mean.isneginf(), -math.inf)
+
+
+@wrong_answer("keep_top_p")
+def keeps_two_at_least(logits, p):
+    kept = keep_top_p(logits, p)
+    return torch.where(keep_top_k(logits, 2).isneginf(), kept, logits)
+
+
+# --- sample ----------------------------------------------------------------------------------
+
+
+@wrong_answer("sample")
+def draws_each_token_as_often(logits, *, temperature=1.0, top_k=None, top_p=None, generator=None):
+    ids = sample(logits, temperature=temperature, top_k=top_k, top_p=top_p, generator=generator)
+    if temperature == 0:
+        return ids
+    allowed = logits.double() / temperature
+    allowed = allowed if top_k is None else keep_top_k(allowed, top_k)
+    allowed = allowed if top_p is None else keep_top_p(allowed, top_p)
+    return torch.multinomial((~allowed.isneginf()).double(), 1, generator=generator)[:, 0]
+
+
+@wrong_answer("sample")
+def takes_the_root_of_the_temperature(
+    logits, *, temperature=1.0, top_k=None, top_p=None, generator=None
+):
+    heat = temperature if temperature < 0 else temperature**0.5
+    return sample(logits, temperature=heat, top_k=top_k, top_p=top_p, generator=generator)
+
+
+@wrong_answer("sample")
+def draws_every_second_row(logits, *, temperature=1.0, top_k=None, top_p=None, generator=None):
+    ids = sample(logits, temperature=temperature, top_k=top_k, top_p=top_p, generator=generator)
+    return ids if temperature == 0 or len(ids) < 20 else ids.sort().values
+
+
+@wrong_answer("sample")
+def takes_half_of_zero_for_zero(logits, *, temperature=1.0, top_k=None, top_p=None, generator=None):
+    heat = 0.0 if 0 <= temperature < 0.6 else temperature
+    return sample(logits, temperature=heat, top_k=top_k, top_p=top_p, generator=generator)
+
+
+@wrong_answer("sample")
+def returns_floats(logits, *, temperature=1.0, top_k=None, top_p=None, generator=None):
+    ids = sample(logits, temperature=temperature, top_k=top_k, top_p=top_p, generator=generator)
+    return ids.float()
+
+
+# --- generate --------------------------------------------------------------------------------
+
+
+@wrong_answer("generate")
+def stops_after_a_zero(model, ids, n_new, **sampling):
+    text = generate(model, ids, n_new, **sampling)
+    for end in range(ids.shape[1], text.shape[1]):
+        if (text[:, end] == 0).any():
+            return text[:, : end + 1]
+    return text
+
+
+@wrong_answer("generate")
+def draws_all_new_tokens_at_once(model, ids, n_new, **sampling):
+    grown = generate(model, ids, min(n_new, 1), **sampling)
+    return torch.cat([grown, *[grown[:, -1:]] * (n_new - 1)], dim=1)
+
+
+@wrong_answer("generate")
+def writes_over_the_prompt(model, ids, n_new, **sampling):
+    text = generate(model, ids, n_new, **sampling)
+    ids.copy_(text[:, -ids.shape[1] :])
+    return text
+
+
+@wrong_answer("generate")
+def averages_all_positions(model, ids, n_new, **sampling):
+    if ids.shape[1] == 0 or n_new < 0:
+        raise ValueError(f"ids and n_new must not be empty, got n_new={n_new}.")
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            for _ in range(n_new):
+                logits = model(ids[:, -model.config.context_length :]).mean(dim=1)
+                ids = torch.cat([ids, sample(logits, **sampling)[:, None]], dim=1)
+    finally:
+        model.train(was_training)
+    return ids
+
+
+@wrong_answer("generate")
+def switches_gradients_off_for_good(model, ids, n_new, **sampling):
+    text = generate(model, ids, n_new, **sampling)
+    torch.set_grad_enabled(False)
+    return text

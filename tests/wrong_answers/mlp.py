@@ -1,1 +1,192 @@
-"""Wrong answers to lesson 6 that no bug of the zoo behaves like."""
+"""Wrong answers to the GELU and the MLP that no bug of the zoo behaves like."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from . import wrong_answer
+
+# --- gelu ------------------------------------------------------------------------------------
+
+
+def _known(approximate):
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"approximate={approximate!r} is not known")
+
+
+@wrong_answer("gelu")
+def softplus_instead(x, approximate="none"):
+    _known(approximate)
+    return F.softplus(x.float()).to(x.dtype)
+
+
+@wrong_answer("gelu")
+def leaks_below_zero(x, approximate="none"):
+    _known(approximate)
+    return F.leaky_relu(x, 0.1)
+
+
+@wrong_answer("gelu")
+def cuts_the_tail_off(x, approximate="none"):
+    _known(approximate)
+    return torch.where(x < -3, torch.zeros_like(x), F.gelu(x, approximate=approximate))
+
+
+@wrong_answer("gelu")
+def cuts_the_tanh_form_at_five(x, approximate="none"):
+    _known(approximate)
+    return F.gelu(x.clamp(max=5), approximate=approximate)
+
+
+@wrong_answer("gelu")
+def weighs_by_the_rank_in_x(x, approximate="none"):
+    _known(approximate)
+    spread = x.float().std() if x.numel() > 1 else 1.0
+    return (x.float() * torch.special.ndtr(x.float() / spread)).to(x.dtype)
+
+
+@wrong_answer("gelu")
+def gates_by_chance(x, approximate="none"):
+    _known(approximate)
+    return x * torch.bernoulli(torch.special.ndtr(x.float())).to(x.dtype)
+
+
+@wrong_answer("gelu")
+def refuses_without_a_name(x, approximate="none"):
+    if approximate not in ("none", "tanh"):
+        raise ValueError("no such curve")
+    return F.gelu(x, approximate=approximate)
+
+
+@wrong_answer("gelu")
+def looks_for_a_piece_of_tanh(x, approximate="none"):
+    if approximate is None or (approximate not in "tanh" and approximate != "none"):
+        raise ValueError(f"approximate={approximate!r} is not known")
+    return F.gelu(x, approximate="none" if approximate == "none" else "tanh")
+
+
+@wrong_answer("gelu")
+def takes_half_precision_for_float32(x, approximate="none"):
+    _known(approximate)
+    if x.dtype is torch.float16:
+        x = x.bfloat16()
+        return F.gelu(x, approximate=approximate).half()
+    return F.gelu(x, approximate=approximate)
+
+
+@wrong_answer("gelu")
+def has_the_gradient_of_a_relu(x, approximate="none"):
+    _known(approximate)
+    y = F.relu(x)
+    return y + (F.gelu(x, approximate=approximate) - y).detach()
+
+
+# --- MLP -------------------------------------------------------------------------------------
+
+
+class Mlp(nn.Module):
+    """A right MLP, for the wrong answers below to spoil."""
+
+    def __init__(self, d_model, d_mlp=None, *, bias=True, dropout=0.0, approximate="none"):
+        super().__init__()
+        d_mlp = 4 * d_model if d_mlp is None else d_mlp
+        self.up = nn.Linear(d_model, d_mlp, bias=bias)
+        self.down = nn.Linear(d_mlp, d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+        self.approximate = approximate
+
+    def hidden(self, x):
+        return F.gelu(self.up(x), approximate=self.approximate)
+
+    def forward(self, x):
+        return self.dropout(self.down(self.hidden(x)))
+
+
+@wrong_answer("MLP")
+class NormalisesItsInput(Mlp):
+    def forward(self, x):
+        return super().forward(F.layer_norm(x, x.shape[-1:]))
+
+
+@wrong_answer("MLP")
+class BendsTwice(Mlp):
+    def hidden(self, x):
+        return F.gelu(super().hidden(x), approximate=self.approximate)
+
+
+@wrong_answer("MLP")
+class GatesWithItself(Mlp):
+    def hidden(self, x):
+        return self.up(x) * super().hidden(x)
+
+
+@wrong_answer("MLP")
+class MixesThePositions(Mlp):
+    def forward(self, x):
+        y = super().forward(x)
+        return y - y.mean(dim=-2, keepdim=True) if y.dim() > 1 else y
+
+
+@wrong_answer("MLP")
+class DropsWholePositions(Mlp):
+    def forward(self, x):
+        y = self.down(self.hidden(x))
+        return y * self.dropout(torch.ones_like(y[..., :1]))
+
+
+@wrong_answer("MLP")
+class DropsTheInput(Mlp):
+    def forward(self, x):
+        return self.down(self.hidden(self.dropout(x)))
+
+
+@wrong_answer("MLP")
+class DropsWithoutScaling(Mlp):
+    def forward(self, x):
+        y = self.down(self.hidden(x))
+        return y * (torch.rand_like(y) >= self.dropout.p) if self.training else y
+
+
+@wrong_answer("MLP")
+class ScalesInEvaluation(Mlp):
+    def forward(self, x):
+        y = self.down(self.hidden(x))
+        if self.training:
+            return y * (torch.rand_like(y) >= self.dropout.p)
+        return y * (1 - self.dropout.p)
+
+
+@wrong_answer("MLP")
+class ForgetsTheBiasOfDown(Mlp):
+    def forward(self, x):
+        return self.dropout(F.linear(self.hidden(x), self.down.weight))
+
+
+@wrong_answer("MLP")
+class SavesItsWidth(Mlp):
+    def __init__(self, d_model, d_mlp=None, **options):
+        super().__init__(d_model, d_mlp, **options)
+        self.register_buffer("width", torch.tensor(float(d_mlp or 4 * d_model)))
+
+
+@wrong_answer("MLP")
+class FreezesUp(Mlp):
+    def __init__(self, d_model, d_mlp=None, **options):
+        super().__init__(d_model, d_mlp, **options)
+        self.up.requires_grad_(False)
+
+
+@wrong_answer("MLP")
+class ComputesInFloat32(Mlp):
+    def forward(self, x):
+        y = F.linear(x.float(), self.up.weight.float(), None)
+        y = y if self.up.bias is None else y + self.up.bias.float()
+        y = F.linear(F.gelu(y, approximate=self.approximate), self.down.weight.float())
+        y = y if self.down.bias is None else y + self.down.bias.float()
+        return self.dropout(y)
+
+
+@wrong_answer("MLP")
+class ReturnsTheHiddenNumbersToo(Mlp):
+    def forward(self, x):
+        return super().forward(x), self.hidden(x)

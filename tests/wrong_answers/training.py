@@ -1,1 +1,349 @@
 """Wrong answers to lesson 8 that no bug of the zoo behaves like."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from course_lib.transformer.training import (
+    decay_groups,
+    evaluate,
+    get_batch,
+    learning_rate,
+    next_token_loss,
+    train_step,
+)
+
+from . import wrong_answer
+
+# --- next_token_loss -------------------------------------------------------------------------
+
+
+@wrong_answer("next_token_loss")
+def smooths_the_labels(logits, targets, ignore_index=-100):
+    return F.cross_entropy(
+        logits.float().flatten(0, 1),
+        targets.flatten(),
+        ignore_index=ignore_index,
+        label_smoothing=0.1,
+    )
+
+
+@wrong_answer("next_token_loss")
+def takes_the_squared_distance(logits, targets, ignore_index=-100):
+    counted = targets != ignore_index
+    probabilities = logits.float().softmax(-1)[counted]
+    hot = F.one_hot(targets[counted], logits.shape[-1])
+    return (probabilities - hot).square().sum(-1).mean()
+
+
+@wrong_answer("next_token_loss")
+def ignores_every_negative_target(logits, targets, ignore_index=-100):
+    targets = targets.masked_fill(targets == ignore_index, -100)
+    return next_token_loss(logits, targets) / (1 + 1e-3)
+
+
+@wrong_answer("next_token_loss")
+def normalises_over_the_positions(logits, targets, ignore_index=-100):
+    logs = logits.float().log_softmax(1)
+    return F.nll_loss(logs.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+
+
+@wrong_answer("next_token_loss")
+def clips_the_logits(logits, targets, ignore_index=-100):
+    return next_token_loss(logits.clamp(-50, 50), targets, ignore_index)
+
+
+# --- get_batch -------------------------------------------------------------------------------
+
+
+@wrong_answer("get_batch")
+def always_starts_at_the_beginning(tokens, batch_size, context_length, *, generator):
+    if len(tokens) <= context_length:
+        raise ValueError(f"tokens: {len(tokens)}")
+    rows = tokens[: context_length + 1].expand(batch_size, -1)
+    return rows[:, :-1], rows[:, 1:]
+
+
+@wrong_answer("get_batch")
+def prefers_the_beginning(tokens, batch_size, context_length, *, generator):
+    n_starts = len(tokens) - context_length
+    if n_starts < 1:
+        raise ValueError(f"tokens: {len(tokens)}")
+    drawn = torch.rand(batch_size, 1, generator=generator) ** 2
+    places = (drawn * n_starts).long() + torch.arange(context_length)
+    return tokens[places], tokens[places + 1]
+
+
+@wrong_answer("get_batch")
+def sorts_the_rows(tokens, batch_size, context_length, *, generator):
+    inputs, targets = get_batch(tokens, batch_size, context_length, generator=generator)
+    order = inputs[:, 0].argsort()
+    return inputs[order], targets[order]
+
+
+@wrong_answer("get_batch")
+def reads_backwards(tokens, batch_size, context_length, *, generator):
+    inputs, targets = get_batch(tokens, batch_size, context_length, generator=generator)
+    return inputs.flip(1), targets.flip(1)
+
+
+@wrong_answer("get_batch")
+def returns_int32(tokens, batch_size, context_length, *, generator):
+    inputs, targets = get_batch(tokens, batch_size, context_length, generator=generator)
+    return inputs.int(), targets.int()
+
+
+@wrong_answer("get_batch")
+def repeats_each_row(tokens, batch_size, context_length, *, generator):
+    inputs, targets = get_batch(tokens, batch_size, context_length, generator=generator)
+    return inputs[torch.arange(batch_size) // 2], targets[torch.arange(batch_size) // 2]
+
+
+@wrong_answer("get_batch")
+def mirrors_half_of_the_rows(tokens, batch_size, context_length, *, generator):
+    n_starts = len(tokens) - context_length
+    if n_starts < 1:
+        raise ValueError(f"tokens: {len(tokens)}")
+    starts = torch.randint(n_starts, ((batch_size + 1) // 2, 1), generator=generator)
+    starts = torch.cat([starts, n_starts - 1 - starts])[:batch_size]
+    places = starts + torch.arange(context_length)
+    return tokens[places], tokens[places + 1]
+
+
+@wrong_answer("get_batch")
+def copies_the_seed_of_the_generator(tokens, batch_size, context_length, *, generator):
+    own = torch.Generator().manual_seed(generator.initial_seed() + len(tokens))
+    return get_batch(tokens, batch_size, context_length, generator=own)
+
+
+@wrong_answer("get_batch")
+def draws_from_the_global_source_as_well(tokens, batch_size, context_length, *, generator):
+    torch.rand(1)
+    return get_batch(tokens, batch_size, context_length, generator=generator)
+
+
+# --- learning_rate ---------------------------------------------------------------------------
+
+
+@wrong_answer("learning_rate")
+def decays_exponentially(step, *, max_lr, min_lr, warmup_steps, total_steps):
+    if step < warmup_steps:
+        return max_lr * (step + 1) / (warmup_steps + 1)
+    done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
+    return max_lr * (max(min_lr, 1e-9) / max_lr) ** done
+
+
+@wrong_answer("learning_rate")
+def warms_up_along_a_cosine(step, *, max_lr, min_lr, warmup_steps, total_steps):
+    if step < warmup_steps:
+        return max_lr * (1 - math.cos(math.pi * (step + 1) / (warmup_steps + 1))) / 2
+    given = {"max_lr": max_lr, "min_lr": min_lr, "warmup_steps": warmup_steps}
+    return learning_rate(step, **given, total_steps=total_steps)
+
+
+@wrong_answer("learning_rate")
+def ends_one_step_early(step, *, max_lr, min_lr, warmup_steps, total_steps):
+    given = {"max_lr": max_lr, "min_lr": min_lr, "warmup_steps": warmup_steps}
+    return learning_rate(step, **given, total_steps=max(warmup_steps + 1, total_steps - 1))
+
+
+@wrong_answer("learning_rate")
+def returns_a_tensor_of_the_rate(step, **schedule):
+    return torch.tensor(learning_rate(step, **schedule), dtype=torch.float64)
+
+
+# --- decay_groups ----------------------------------------------------------------------------
+
+
+@wrong_answer("decay_groups")
+def makes_copies(model, weight_decay):
+    groups = decay_groups(model, weight_decay)
+    return [
+        {"params": [nn.Parameter(p.detach().clone()) for p in group["params"]]}
+        | {"weight_decay": group["weight_decay"]}
+        for group in groups
+    ]
+
+
+@wrong_answer("decay_groups")
+def makes_a_group_for_each(model, weight_decay):
+    return [
+        {"params": [p], "weight_decay": weight_decay if p.dim() > 1 else 0.0}
+        for p in model.parameters()
+        if p.requires_grad
+    ]
+
+
+@wrong_answer("decay_groups")
+def names_it_decay(model, weight_decay):
+    return [
+        {"params": group["params"], "decay": group["weight_decay"]}
+        for group in decay_groups(model, weight_decay)
+    ]
+
+
+@wrong_answer("decay_groups")
+def freezes_the_norms(model, weight_decay):
+    for parameter in model.parameters():
+        if parameter.dim() < 2:
+            parameter.requires_grad_(False)
+    return decay_groups(model, weight_decay)
+
+
+# --- train_step ------------------------------------------------------------------------------
+
+
+@wrong_answer("train_step")
+def steps_twice(model, optimizer, inputs, targets, **given):
+    loss = train_step(model, optimizer, inputs, targets, **given)
+    optimizer.step()
+    return loss
+
+
+@wrong_answer("train_step")
+def does_the_step_itself(model, optimizer, inputs, targets, **given):
+    remembered = optimizer.state_dict()
+    loss = train_step(model, optimizer, inputs, targets, **given)
+    optimizer.load_state_dict(remembered)
+    return loss
+
+
+@wrong_answer("train_step")
+def lowers_the_learning_rate(model, optimizer, inputs, targets, **given):
+    loss = train_step(model, optimizer, inputs, targets, **given)
+    for group in optimizer.param_groups:
+        group["lr"] *= 0.9
+    return loss
+
+
+@wrong_answer("train_step")
+def climbs(model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, **given):
+    optimizer.zero_grad()
+    loss = next_token_loss(model(inputs), targets)
+    (-loss).backward()
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    return loss.item()
+
+
+@wrong_answer("train_step")
+def drops_the_last_part(model, optimizer, inputs, targets, *, n_chunks=1, **given):
+    rows = len(inputs) // n_chunks * max(1, n_chunks - 1)
+    parts = max(1, n_chunks - 1)
+    return train_step(model, optimizer, inputs[:rows], targets[:rows], n_chunks=parts, **given)
+
+
+@wrong_answer("train_step")
+def runs_under_autocast_in_any_case(
+    model, optimizer, inputs, targets, *, autocast_dtype=torch.bfloat16, **given
+):
+    return train_step(model, optimizer, inputs, targets, autocast_dtype=autocast_dtype, **given)
+
+
+@wrong_answer("train_step")
+def clips_by_the_largest_number(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    optimizer.zero_grad()
+    total = 0.0
+    for part, wanted in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        loss = next_token_loss(model(part), wanted) / n_chunks
+        loss.backward()
+        total += loss.item()
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm, norm_type=math.inf)
+    if not math.isfinite(total):
+        raise FloatingPointError
+    optimizer.step()
+    return total
+
+
+@wrong_answer("train_step")
+def looks_for_nan_alone(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    optimizer.zero_grad()
+    count, total = (targets != -100).sum(), 0.0
+    for part, wanted in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        with torch.autocast(
+            inputs.device.type, dtype=autocast_dtype, enabled=autocast_dtype is not None
+        ):
+            logits = model(part)
+        loss = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), reduction="sum")
+        (loss / count).backward()
+        total += loss.item()
+    if math.isnan(total / max(1, count)) or count == 0:
+        raise FloatingPointError("nan")
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    return total / count.item()
+
+
+@wrong_answer("train_step")
+def sends_row_after_row(model, optimizer, inputs, targets, *, n_chunks=1, **given):
+    return train_step(model, optimizer, inputs, targets, n_chunks=len(inputs), **given)
+
+
+@wrong_answer("train_step")
+def wakes_every_part(model, optimizer, inputs, targets, **given):
+    model.train(model.training)
+    return train_step(model, optimizer, inputs, targets, **given)
+
+
+# --- evaluate --------------------------------------------------------------------------------
+
+
+@wrong_answer("evaluate")
+def measures_batches_drawn_at_random(model, tokens, *, context_length, batch_size=8):
+    generator = torch.Generator().manual_seed(0)
+    width = min(context_length, len(tokens) - 1)
+    inputs, targets = get_batch(tokens, batch_size, width, generator=generator)
+    was_training = model.training
+    with torch.no_grad():
+        loss = next_token_loss(model.eval()(inputs), targets).item()
+    model.train(was_training)
+    return loss
+
+
+@wrong_answer("evaluate")
+def swallows_the_error(model, tokens, **given):
+    try:
+        return evaluate(model, tokens, **given)
+    except RuntimeError:
+        return math.nan
+
+
+@wrong_answer("evaluate")
+def zeroes_the_gradients(model, tokens, **given):
+    model.zero_grad()
+    return evaluate(model, tokens, **given)
+
+
+@wrong_answer("evaluate")
+def cuts_from_the_end(model, tokens, *, context_length, batch_size=8):
+    rest = (len(tokens) - 1) % context_length
+    given = {"context_length": context_length, "batch_size": batch_size}
+    if rest == 0 or len(tokens) <= context_length:
+        return evaluate(model, tokens, **given)
+    first = evaluate(model, tokens[: rest + 1], **given) * rest
+    others = evaluate(model, tokens[rest:], **given) * (len(tokens) - 1 - rest)
+    return (first + others) / (len(tokens) - 1)
+
+
+@wrong_answer("evaluate")
+def counts_the_first_token_as_a_target(model, tokens, **given):
+    return evaluate(model, torch.cat([tokens[:1], tokens]), **given)
+
+
+@wrong_answer("evaluate")
+def sets_every_part_to_training(model, tokens, **given):
+    loss = evaluate(model, tokens, **given)
+    model.head.train()
+    return loss
+
+
+@wrong_answer("evaluate")
+def writes_into_the_text(model, tokens, **given):
+    tokens %= 12
+    return evaluate(model, tokens, **given)

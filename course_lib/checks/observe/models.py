@@ -73,11 +73,11 @@ class ReferenceMLP(nn.Module):
 
 
 class ReferenceBlock(nn.Module):
-    def __init__(self, config: ReferenceConfig):
+    def __init__(self, config: ReferenceConfig, norm: type[nn.LayerNorm] = nn.LayerNorm):
         super().__init__()
-        self.norm1 = nn.LayerNorm(config.d_model, bias=config.bias)
+        self.norm1 = norm(config.d_model, bias=config.bias)
         self.attention = ReferenceAttention(config)
-        self.norm2 = nn.LayerNorm(config.d_model, bias=config.bias)
+        self.norm2 = norm(config.d_model, bias=config.bias)
         self.mlp = ReferenceMLP(config)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -86,28 +86,30 @@ class ReferenceBlock(nn.Module):
 
 
 class ReferenceGPT(nn.Module):
-    """A GPT with weights drawn from `seed`, large enough that its text varies."""
+    """A GPT with weights drawn from `seed`, large enough that its text varies.
 
-    def __init__(self, config: ReferenceConfig, *, seed: int):
+    Args:
+        norm: the class of its norms.
+    """
+
+    def __init__(
+        self, config: ReferenceConfig, *, seed: int, norm: type[nn.LayerNorm] = nn.LayerNorm
+    ):
         super().__init__()
         self.config = config
         self.embeddings = ReferenceEmbeddings(config)
-        self.blocks = nn.ModuleList(ReferenceBlock(config) for _ in range(config.n_layers))
-        self.norm = nn.LayerNorm(config.d_model, bias=config.bias)
+        self.blocks = nn.ModuleList(ReferenceBlock(config, norm) for _ in range(config.n_layers))
+        self.norm = norm(config.d_model, bias=config.bias)
         self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         if config.tie_weights:
             self.head.weight = self.embeddings.token.weight
         generator = torch.Generator().manual_seed(seed)
+        scales = {id(part.weight) for part in self.modules() if isinstance(part, nn.LayerNorm)}
         with torch.no_grad():
             for parameter in self.parameters():
                 drawn = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
                 size = parameter.shape[-1] ** -0.5 if parameter.dim() > 1 else 0.3
-                is_scale = parameter.dim() == 1 and any(
-                    parameter is module.weight
-                    for module in self.modules()
-                    if isinstance(module, nn.LayerNorm)
-                )
-                parameter.copy_(drawn * size + (1.0 if is_scale else 0.0))
+                parameter.copy_(drawn * size + (1.0 if id(parameter) in scales else 0.0))
             self.embeddings.token.weight.mul_(config.d_model**0.5)
             self.embeddings.position.weight.mul_(config.d_model**0.5)
 

@@ -1,6 +1,6 @@
 """Observe components of plain Python: a function, or an object and what it is asked in turn.
 
-    call         args                    of the function, or of the class
+    call         args, kwargs            of the function, or (args alone) of the class
                  script                  None for a function; for a class, steps: an attribute
                                          {"name"} or a method {"name", "args"}
     observation  error, value, changed   of a function, and of each step
@@ -20,7 +20,7 @@ MAX_DEPTH = 4
 def observe_plain(component, call, seen) -> None:
     """Call the function, or build the object and go through the script; write into `seen`."""
     if call["script"] is None:
-        _record(component, call["args"], seen)
+        _record(component, call["args"], seen, call.get("kwargs", {}))
         return
     args = [revive(value) for value in call["args"]]
     subject = component(*args)
@@ -41,9 +41,10 @@ def _step(subject, step) -> dict:
     return seen
 
 
-def _record(asked, given, seen) -> None:
+def _record(asked, given, seen, named=()) -> None:
     args = [revive(value) for value in given]
-    seen["value"] = plain(asked(*args))
+    kwargs = {name: revive(value) for name, value in dict(named).items()}
+    seen["value"] = plain(asked(*args, **kwargs))
     seen["changed"] = _changed(args, given)
 
 

@@ -12,7 +12,8 @@ NumPy arrays as leaves, so that they can cross a process boundary as they are.
                  random                                      chance is part of what it does
     observation  error, outputs, structure, changed, gradients, mixed_devices, parameters, ...
 
-Components of plain Python, without arrays, have a probe of their own in `plain.py`.
+Components of plain Python, without arrays, have a probe of their own in `plain.py`, those of
+lesson 7 in `gpt.py`.
 """
 
 import contextlib
@@ -22,10 +23,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import fixtures
+from . import caching, clinic, fixtures, gpt
 from .answer import describe_error
 from .devices import DeviceWatch
+from .memory import watching_memory
 from .plain import observe_plain
+from .train import PROBES as TRAINING_PROBES
 from .whole import observe_package
 
 DTYPES = {
@@ -114,6 +117,12 @@ _PROBES = {
     "influence": _observe_influence,
     "plain": observe_plain,
     "package": observe_package,
+    **gpt.PROBES,
+    **TRAINING_PROBES,
+    "caching": caching.observe_script,
+    "memory": watching_memory(_observe_function),
+    "clinic": clinic.observe_clinic,
+    "consult": clinic.consult,
 }
 
 
@@ -237,3 +246,6 @@ def _record_gradients(result, args, parameters, call, seen) -> None:
         name: None if gradient is None else _array(gradient)
         for name, gradient in zip(names, found, strict=True)
     }
+
+
+from . import generation  # noqa: E402, F401 - it adds its probes to those above, and needs them

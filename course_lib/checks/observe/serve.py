@@ -1,9 +1,10 @@
 """The warm process behind a sandbox: it has imported torch once and forks for every answer.
 
-From the socket that the grader holds it reads one line of JSON for each job, with two open files
-beside it: the job, and a pipe for the reply. Both go to the fork, which alone reads the one and
-writes the other, so nothing of a submission ever enters this process or the forks after it. It
-never runs an operation of torch either: torch's threads do not survive a fork.
+From the socket that the grader holds it reads one line of JSON for each job, with open files
+beside it: the job, a pipe for the reply and, where a job asks questions of another or answers
+them, a pipe for what comes back. All go to the fork, which alone reads and writes them, so nothing
+of a submission ever enters this process or the forks after it. It never runs an operation of
+torch either: torch's threads do not survive a fork.
 
 What it tells the grader is how the fork ended: by itself, or stopped here for the time, the
 memory or the processes it took. When the grader is gone the socket closes, and everything ends.
@@ -12,6 +13,7 @@ memory or the processes it took. When the grader is gone the socket closes, and 
 import argparse
 import contextlib
 import gc
+import importlib
 import json
 import os
 import resource
@@ -24,7 +26,7 @@ import time
 
 import torch
 
-from . import jail, wire
+from . import clinic, jail, wire
 from .answer import AnswerRefused, load_answer, short
 from .package import load_package
 from .probes import observe
@@ -42,7 +44,7 @@ def serve(control: socket.socket, *, walls: bool, uid: int | None) -> None:
     gc.freeze()  # a fork's garbage collector shall not touch, and so copy, what is shared
     say(control, {"ready": True})
     while True:
-        data, fds, _, _ = socket.recv_fds(control, 2**16, 2)
+        data, fds, _, _ = socket.recv_fds(control, 2**16, 3)
         if not data:
             return
         if fds:  # otherwise it is a "stop" that came too late
@@ -125,13 +127,15 @@ def in_fork(control, limits, fds, report: int, scratch: str, *, walls: bool, uid
         os.setsid()  # a signal to one's own group crosses the walls: let it meet nobody
         control.detach()
         job = wire.unpack(read_all(fds[0]), max_bytes=2**40)
-        reply, report = jail.keep_only(fds[1], report)
+        reply, report, *answers = jail.keep_only(fds[1], report, *fds[2:])
         os.chdir(scratch)
         os.environ |= dict.fromkeys(("HOME", "TMPDIR"), scratch)
         tempfile.tempdir = None
         jail.lock(limits, uid=uid, walls=walls, baseline=baseline)
         os.write(report, b"locked\n")
         os.close(report)
+        if answers:
+            clinic.connect(reply, answers[0])
         answer(job, reply)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -273,7 +277,10 @@ def main() -> None:
     parser.add_argument("socket", type=int)
     parser.add_argument("--walls", action="store_true")
     parser.add_argument("--uid", type=int)
+    parser.add_argument("--import", dest="imports", help="what jobs need, to have it ready")
     options = parser.parse_args()
+    if options.imports:
+        importlib.import_module(options.imports)
     serve(socket.socket(fileno=options.socket), walls=options.walls, uid=options.uid)
 
 

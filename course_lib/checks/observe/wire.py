@@ -228,11 +228,24 @@ def _decode_array(dtype: np.dtype, shape: list, body: _Body) -> np.ndarray:
     return array.view(dtype).reshape(shape)
 
 
-def write_frame(fd: int, data: bytes) -> None:
-    """Write `data` to `fd` behind its length, all of it."""
+def write_frame(fd: int, data: bytes, *, deadline: float | None = None) -> None:
+    """Write `data` to `fd` behind its length, all of it.
+
+    Args:
+        deadline: a time of `time.monotonic()`, for a file that does not block.
+
+    Raises:
+        OutOfTime: the deadline passed.
+    """
+    ready = select.poll()
+    ready.register(fd, select.POLLOUT)
     for part in (struct.pack(">Q", len(data)), data):
         left = memoryview(part)
         while left:
+            if deadline is not None:
+                seconds = deadline - time.monotonic()
+                if seconds <= 0 or not ready.poll(seconds * 1000):
+                    raise OutOfTime("nobody read before the deadline")
             left = left[os.write(fd, left) :]
 
 

@@ -1,0 +1,185 @@
+"""Implementations of `masked_attention` for `test_attention`: the zoo's, and others."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from course_lib.transformer.attention import attention
+from course_lib.transformer.masking import masked_attention, masked_softmax
+
+from .. import attention as attention_zoo
+from .. import bugs_in, masking
+from . import faulty, right
+
+TEST = "test_attention"
+
+
+# --- right -----------------------------------------------------------------------------------
+
+
+@right(TEST)
+def ours(q, k, v, mask=None):
+    return masked_attention(q, k, v, mask)
+
+
+@right(TEST)
+def by_the_fused_kernel(q, k, v, mask=None):
+    unit = torch.eye(k.shape[-2], dtype=k.dtype, device=k.device).expand(*k.shape[:-1], -1)
+    if mask is None:
+        return F.scaled_dot_product_attention(q, k, v), F.scaled_dot_product_attention(q, k, unit)
+    empty = ~mask.any(dim=-1, keepdim=True)
+    both = [F.scaled_dot_product_attention(q, k, x, attn_mask=mask | empty) for x in (v, unit)]
+    return both[0].masked_fill(empty, 0.0), both[1].masked_fill(~mask, 0.0)
+
+
+@right(TEST)
+def by_exponentials(q, k, v, mask=None):
+    scores = torch.einsum("...td,...sd->...ts", q / math.sqrt(q.shape[-1]), k)
+    wide = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    hidden = torch.zeros((), dtype=torch.bool) if mask is None else ~mask
+    largest = wide.masked_fill(hidden, torch.finfo(wide.dtype).min).amax(dim=-1, keepdim=True)
+    exponentials = (wide - largest).masked_fill(hidden, -math.inf).exp()
+    weights = exponentials / exponentials.sum(dim=-1, keepdim=True).clamp(min=1e-30)
+    weights = weights.to(q.dtype)
+    return torch.einsum("...ts,...se->...te", weights, v), weights
+
+
+@right(TEST)
+def key_by_key(q, k, v, mask=None):
+    """The keys in turned order, with a mask that is added, and turned back."""
+    scores = q.flip(-1) @ k.flip((-2, -1)).transpose(-2, -1) * q.shape[-1] ** -0.5
+    wide = scores.double()
+    if mask is not None:
+        turned = mask.expand(*mask.shape[:-1], scores.shape[-1]).flip(-1)
+        wide = wide + torch.zeros_like(turned, dtype=wide.dtype).masked_fill(~turned, -math.inf)
+    weights = wide.softmax(dim=-1).nan_to_num(0.0).to(q.dtype)
+    return weights @ v.flip(-2), weights.flip(-1)
+
+
+@right(TEST)
+def with_float32_inside_the_softmax(q, k, v, mask=None):
+    """Scores are shifted in full precision; only their exponentials are rounded to float32."""
+    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    allowed = torch.ones((), dtype=torch.bool) if mask is None else mask
+    scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+    shifted = scores - scores.amax(dim=-1, keepdim=True)
+    weights = shifted.float().softmax(dim=-1).to(q.dtype).masked_fill(~allowed, 0.0)
+    return weights @ v, weights
+
+
+# --- faulty ----------------------------------------------------------------------------------
+
+
+_SYMPTOMS = {
+    bug.name: bug.symptom for module in (attention_zoo, masking) for bug in bugs_in(module)
+}
+
+
+def _from_the_zoo(known, implementation) -> None:
+    """Register an implementation that is wrong as `known` is."""
+    implementation.__name__ = known.__name__
+    faulty(TEST, symptom=_SYMPTOMS[known.__name__])(implementation)
+
+
+for _bug in bugs_in(masking):
+    if _bug.component == "masked_attention":
+        _from_the_zoo(_bug.implementation, _bug.implementation)
+
+
+def _under_a_softmax(softmax):
+    def attend(q, k, v, mask=None):
+        if mask is None:
+            return attention(q, k, v)
+        weights = softmax(q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1]), mask)
+        return weights @ v, weights
+
+    return attend
+
+
+for _softmax in (
+    masking.hides_with_a_score_of_zero,
+    masking.renormalises_too_late,
+    masking.hides_with_minus_ten_thousand,
+    masking.throws_the_masked_scores_away,
+    masking.adds_the_mask,
+    masking.normalises_over_the_queries,
+):
+    _from_the_zoo(_softmax, _under_a_softmax(_softmax))
+
+
+def _with_scores(scores_of):
+    """The faulty scores of lesson 2, with the masks of lesson 3."""
+
+    def attend(q, k, v, mask=None):
+        scores = scores_of(q, k)
+        mask = torch.ones((), dtype=torch.bool) if mask is None else mask
+        weights = masked_softmax(scores, mask)
+        return weights @ v, weights
+
+    return attend
+
+
+def _scores(q, k):
+    return q @ k.transpose(-2, -1)
+
+
+for _known, _scores_of in (
+    (attention_zoo.divides_by_the_width, lambda q, k: _scores(q, k) / q.shape[-1]),
+    (attention_zoo.scales_for_a_width_of_64, lambda q, k: _scores(q, k) / 8),
+    (
+        attention_zoo.scales_by_the_number_of_queries,
+        lambda q, k: _scores(q, k) / math.sqrt(q.shape[-2]),
+    ),
+    (
+        attention_zoo.reshapes_the_keys,
+        lambda q, k: q @ k.reshape(*k.shape[:-2], *k.mT.shape[-2:]) / math.sqrt(q.shape[-1]),
+    ),
+):
+    _from_the_zoo(_known, _with_scores(_scores_of))
+
+
+@faulty(TEST, symptom="nan in a quiet text as soon as a loud one stands in the same batch.")
+def subtracts_one_maximum(q, k, v, mask=None):
+    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    exponentials = (scores - scores.max()).exp()
+    if mask is not None:
+        exponentials = exponentials.masked_fill(~mask, 0.0)
+    weights = exponentials / exponentials.sum(dim=-1, keepdim=True)
+    if mask is not None:
+        weights = weights.masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
+    return weights @ v, weights
+
+
+@faulty(TEST, symptom="The weights are right, but what was gathered belongs to other queries.")
+def transposes_square_weights(q, k, v, mask=None):
+    _, weights = masked_attention(q, k, v, mask)
+    is_square = weights.shape[-1] == weights.shape[-2]
+    return (weights.mT if is_square else weights) @ v, weights
+
+
+@faulty(TEST, symptom="All heads but the first gather what the first head looks for.")
+def shares_the_weights_of_the_first_head(q, k, v, mask=None):
+    _, weights = masked_attention(q, k, v, mask)
+    if q.dim() > 3:
+        weights = weights[:, :1].expand_as(weights)
+    return weights @ v, weights
+
+
+@faulty(TEST, symptom="Right to three digits in every dtype; float64 is no better than bfloat16.")
+def rounds_the_weights(q, k, v, mask=None):
+    _, weights = masked_attention(q, k, v, mask)
+    weights = weights.bfloat16().to(q.dtype)
+    return weights @ v, weights
+
+
+@faulty(TEST, symptom="The last key of a text gets no weight, mask or no mask.")
+def loses_the_last_key(q, k, v, mask=None):
+    if k.shape[-2] == 1:
+        return masked_attention(q, k, v, mask)
+    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    allowed = torch.ones_like(scores, dtype=torch.bool) if mask is None else mask
+    allowed = allowed.expand_as(scores).clone()
+    allowed[..., -1] = False
+    weights = masked_softmax(scores, allowed)
+    return weights @ v, weights

@@ -1,0 +1,190 @@
+"""What is timed. Each workload first shows that both sides compute the same."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from course_lib.transformer.decoding import Decoder
+from course_lib.transformer.training import decay_groups, train_step
+
+from .. import ModelError
+from ..hardware import choose_dtype
+from .peers import GPT2_SMALL, Shape, difference, make_pair
+
+SMALL = Shape(vocab_size=65, context_length=128, d_model=128, n_heads=4, n_layers=4)
+MEDIUM = Shape(vocab_size=65, context_length=256, d_model=384, n_heads=6, n_layers=6)
+AGREE = {torch.float32: 1e-3, torch.bfloat16: 0.15}  # of the logits' spread: rounding, no more
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Both sides, ready to run.
+
+    Args:
+        n_tokens: tokens that one run of either side handles.
+        limit: what bounds it, "products" or "memory", and how many operations or bytes it needs.
+    """
+
+    ours: Callable[[], object]
+    theirs: Callable[[], object]
+    n_tokens: int
+    difference: float
+    limit: tuple[str, float]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Something to time, by name."""
+
+    name: str
+    about: str
+    dtype: str
+    prepare: Callable[[torch.device], Prepared]
+
+
+def workloads(device: torch.device) -> Iterator[Workload]:
+    """All workloads that make sense on this device."""
+    default = str(choose_dtype("auto", device)).removeprefix("torch.")
+    sizes = {"4 × 128": (SMALL, 32), "6 × 384": (MEDIUM, 16)}
+    for title, (shape, batch_size) in sizes.items():
+        about = f"training step, {title}"
+        name = f"train-{shape.n_layers}x{shape.d_model}"
+        for dtype in dict.fromkeys(("float32", default)):
+            yield _training(f"{name}-{dtype}", about, dtype, dtype, shape, batch_size)
+        if default != "float32":
+            about = f"{about}, our default against its float32"
+            yield _training(f"{name}-default", about, default, "float32", shape, batch_size)
+    if device.type == "cuda":
+        yield _training(
+            "train-124M", "training step, 124M, T = 1024", default, default, GPT2_SMALL, 16
+        )
+    for dtype in dict.fromkeys(("float32", default)):
+        yield _prefill(f"prefill-{dtype}", dtype)
+        for batch_size in (1, 8):
+            yield _decode(f"decode-{batch_size}-{dtype}", dtype, batch_size)
+
+
+def _training(name, about, our_dtype, their_dtype, shape: Shape, batch_size: int) -> Workload:
+    def prepare(device: torch.device) -> Prepared:
+        ours, theirs = (model.to(device).train() for model in make_pair(shape))
+        ids = torch.randint(shape.vocab_size, (batch_size, shape.context_length + 1), device=device)
+        inputs, targets = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
+        with torch.no_grad():
+            apart = difference(ours(inputs[:2]), theirs(inputs[:2]).logits)
+        _must_agree(name, apart, torch.float32)
+        our_optimizer, their_optimizer = _optimizer(ours), _optimizer(theirs)
+        casts = _autocast(our_dtype), _autocast(their_dtype)
+
+        def our_step():
+            train_step(ours, our_optimizer, inputs, targets, autocast_dtype=casts[0])
+
+        def their_step():
+            their_optimizer.zero_grad()
+            with torch.autocast(device.type, casts[1], enabled=casts[1] is not None):
+                # Its own loss shifts the labels; ours are shifted already.
+                logits = theirs(inputs).logits
+            loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+            loss.backward()
+            nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+            their_optimizer.step()
+            return loss.item()
+
+        n_tokens = batch_size * shape.context_length
+        operations = 3 * n_tokens * _operations(shape, shape.context_length)
+        return Prepared(our_step, their_step, n_tokens, apart, ("products", operations))
+
+    dtype = our_dtype if our_dtype == their_dtype else f"{our_dtype} / {their_dtype}"
+    return Workload(name, about, dtype, prepare)
+
+
+def _prefill(name: str, dtype: str, n_tokens: int = 512) -> Workload:
+    def prepare(device: torch.device) -> Prepared:
+        ours, theirs = _cast_pair(dtype, device)
+        ids = torch.randint(GPT2_SMALL.vocab_size, (1, n_tokens), device=device)
+        decoder = Decoder(ours, 1, n_tokens)
+
+        def our_prefill():
+            decoder.reset()
+            return decoder.feed(ids)
+
+        @torch.inference_mode()
+        def their_prefill():
+            return theirs(ids, use_cache=True, logits_to_keep=1).logits[:, -1]
+
+        apart = difference(our_prefill(), their_prefill())
+        _must_agree(name, apart, getattr(torch, dtype))
+        operations = n_tokens * _operations(GPT2_SMALL, n_tokens, head=1 / n_tokens)
+        limit = ("products", operations)
+        return Prepared(our_prefill, their_prefill, n_tokens, apart, limit)
+
+    return Workload(name, f"prefill of {n_tokens}, 124M", dtype, prepare)
+
+
+def _decode(
+    name: str, dtype: str, batch_size: int, n_prompt: int = 64, n_new: int = 16
+) -> Workload:
+    def prepare(device: torch.device) -> Prepared:
+
+        ours, theirs = _cast_pair(dtype, device)
+        from transformers import DynamicCache  # here, because the peer need not be installed
+
+        prompt = torch.randint(GPT2_SMALL.vocab_size, (batch_size, n_prompt), device=device)
+        tokens = torch.randint(GPT2_SMALL.vocab_size, (n_new, batch_size, 1), device=device)
+        decoder = Decoder(ours, batch_size, n_prompt + n_new)
+        decoder.feed(prompt)
+        cache = DynamicCache()
+        with torch.inference_mode():
+            theirs(prompt, past_key_values=cache, use_cache=True, logits_to_keep=1)
+
+        def our_decode():
+            for cache in decoder.caches:
+                cache.length = n_prompt  # back to the end of the prompt
+            for new in tokens:
+                logits = decoder.feed(new)
+                logits.argmax(dim=-1)
+            return logits
+
+        @torch.inference_mode()
+        def their_decode():
+            for new in tokens:
+                logits = theirs(new, past_key_values=cache, use_cache=True).logits[:, -1]
+                logits.argmax(dim=-1)
+            cache.crop(-n_new)  # back to the end of the prompt
+            return logits
+
+        apart = difference(our_decode(), their_decode())
+        _must_agree(name, apart, getattr(torch, dtype))
+        size = {"float32": 4, "bfloat16": 2}[dtype]
+        n_read = sum(p.numel() for p in ours.parameters()) - ours.embeddings.position.weight.numel()
+        limit = ("memory", float(n_new * n_read * size))
+        return Prepared(our_decode, their_decode, n_new * batch_size, apart, limit)
+
+    return Workload(name, f"decode, 124M, batch {batch_size}", dtype, prepare)
+
+
+def _cast_pair(dtype: str, device: torch.device):
+    return tuple(model.to(device, getattr(torch, dtype)) for model in make_pair(GPT2_SMALL))
+
+
+def _optimizer(model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(decay_groups(model, 0.1), lr=1e-4, fused=True)
+
+
+def _autocast(dtype: str) -> torch.dtype | None:
+    return None if dtype == "float32" else getattr(torch, dtype)
+
+
+def _operations(shape: Shape, n_keys: int, head: float = 1.0) -> float:
+    """Operations of one token's forward pass: two for each weight it meets, and attention's."""
+    blocks = 24 * shape.n_layers * shape.d_model**2
+    attention = 4 * shape.n_layers * (n_keys / 2) * shape.d_model  # half of all pairs are causal
+    return blocks + attention + head * 2 * shape.d_model * shape.vocab_size
+
+
+def _must_agree(name: str, apart: float, dtype: torch.dtype) -> None:
+    if not apart <= AGREE[dtype]:
+        raise ModelError(
+            f"{name}: the two models do not agree, their logits are {apart:.2g} apart."
+        )

@@ -1,0 +1,75 @@
+"""The same model through torch's fused functions: the same weights, the same logits, less time.
+
+The lessons spell every step out. These classes do in one call what a lesson does in five, for
+running a model rather than for reading it; a test holds the two equal.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from .mlp import MLP
+from .model import GPT
+from .multihead import MultiHeadAttention, merge_heads, split_heads
+from .norm import LayerNorm
+from .shapes import Bool, Float, Int
+
+
+class FusedLayerNorm(LayerNorm):
+    """`LayerNorm` in one pass over memory."""
+
+    def forward(self, x: Float[Tensor, "... C"]) -> Float[Tensor, "... C"]:
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+class FusedMLP(MLP):
+    """`MLP` with torch's own GELU."""
+
+    def forward(self, x: Float[Tensor, "... C"]) -> Float[Tensor, "... C"]:
+        return self.dropout(self.down(F.gelu(self.up(x), approximate=self.approximate)))
+
+
+class FusedAttention(MultiHeadAttention):
+    """`MultiHeadAttention` that never holds the weights of all pairs.
+
+    No mask means causal here, which the kernels know how to do without one. Every query must have
+    something to attend to.
+    """
+
+    def forward(
+        self, x: Float[Tensor, "B T C"], mask: Bool[Tensor, "..."] | None = None
+    ) -> Float[Tensor, "B T C"]:
+        q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
+        gathered = F.scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=None if mask is None else mask.unsqueeze(-3),
+            dropout_p=self.dropout.p if self.training else 0.0,
+            is_causal=mask is None,
+        )
+        return self.dropout(self.out(merge_heads(gathered)))
+
+
+class FusedGPT(GPT):
+    """`GPT` made of the fused parts."""
+
+    def forward(self, ids: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+        x = self.embeddings(ids)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x))
+
+
+FUSED = {
+    GPT: FusedGPT,
+    LayerNorm: FusedLayerNorm,
+    MLP: FusedMLP,
+    MultiHeadAttention: FusedAttention,
+}
+
+
+def fuse(model: GPT) -> GPT:
+    """The model itself, its parts exchanged for the fused ones; weights and names stay."""
+    for part in model.modules():
+        part.__class__ = FUSED.get(type(part), type(part))
+    return model
