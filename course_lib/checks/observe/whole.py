@@ -40,13 +40,13 @@ def _compute(package, call, seen) -> None:
     _put(seen, logits, model(others))
     if call["cotangent"] is not None:
         cotangent = torch.from_numpy(call["cotangent"]).to(logits)
-        parameters = dict(model.named_parameters())
-        found = torch.autograd.grad(
-            (logits * cotangent).sum(), list(parameters.values()), allow_unused=True
-        )
-        seen["gradients"] = {
-            name: None if gradient is None else _array(gradient)
-            for name, gradient in zip(parameters, found, strict=True)
+        parameters = list(model.parameters())
+        total = (logits * cotangent).sum()
+        found = torch.autograd.grad(total, parameters, allow_unused=True)
+        gradient_of = dict(zip(map(id, parameters), found, strict=True))
+        seen["gradients"] = {  # a shared tensor's under each of its names
+            name: None if gradient_of[id(parameter)] is None else _array(gradient_of[id(parameter)])
+            for name, parameter in model.named_parameters(remove_duplicate=False)
         }
         count = package.part("model", "n_parameters")
         seen["counts"] = [int(count(model)), int(count(model, embeddings=False))]
