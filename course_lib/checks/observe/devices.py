@@ -43,6 +43,7 @@ class DeviceWatch(TorchFunctionMode):
                 self._mark(result)
             return result
         if func in _MOVES or (func is torch.Tensor.to and _names_a_device(args[1:], kwargs)):
+            self.settle([result])  # on one machine, what is moved may be the same object still
             return result
         tensors = list(_tensors_in((args, kwargs)))
         homeless = [tensor for tensor in tensors if self.is_homeless(tensor)]
