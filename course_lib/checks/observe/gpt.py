@@ -7,6 +7,7 @@ that are given to a function are fixtures with the names of CONTRACTS, see `mode
                  weights, args, …          "gpt": as of a module; without weights as it is made
                  by_parts                  "gpt": an offset, if its parts are called one by one
                  shared, without_memory    "n_parameters": pairs of tensors that are one; on meta?
+                 head_first                "n_parameters": was the head made before all else?
                  tensors                   "load_gpt2": the state_dict, by name
     observation  attributes                what its parts are, and which tensors are one
                  initial                   the values of its state
@@ -96,6 +97,8 @@ def observe_init_weights(component, call, seen) -> None:
 def observe_n_parameters(component, call, seen) -> None:
     """A count of a model; tensors may be shared, and need not have any memory."""
     model = ReferenceGPT(config_for(component, call["config"]), seed=0)
+    if call["head_first"]:
+        model._modules = {"head": model.head} | model._modules
     for name, other in call["shared"]:
         _replace(model, name, model.get_parameter(other))
     if call["without_memory"]:
