@@ -81,6 +81,7 @@ def _run(check: ComponentCheck, observe: Observe, seed: int, device: str) -> Ver
     if any(finding for _, _, finding in judged) and len(observations) == len(plan):
         names = names_of_bugs(
             check.name,
+            (seed, device),
             [case.call for _, case in plan],
             [observations[number] for number in range(len(plan))],
             suspects=[finding is not None for _, _, finding in judged],
