@@ -43,7 +43,7 @@ def attention(
 
     Args:
         tables: the weights, (L, H, T, T).
-        block, head, reader: what the figure shows at first; the picture shows this head.
+        block, head, reader: what the figure shows at first, and the picture always.
     """
     tables = np.asarray(tables)
     shown = [token.replace(" ", "␣").replace("\n", "↵") for token in tokens]
@@ -60,24 +60,29 @@ def attention(
         "head": head,
         "reader": reader % len(shown),
     }
-    title = f"block {block}, head {head}"
-    return Interactive(
-        plots.attention_map(tables[block, head], shown, title=title), "attention", data
-    )
+    reads = {key: w for key, w in enumerate(tables[block, head, reader].tolist()) if w >= 0.02}
+    picture = plots.sentence_arcs([(shown, data["reader"], reads)])
+    return Interactive(picture, "attention", data)
 
 
-def masks(tokens: Sequence[str], *, causal, windows: Sequence, paddings: Sequence) -> Interactive:
+def masks(
+    tokens: Sequence[str],
+    *,
+    causal,
+    windows: Sequence,
+    paddings: Sequence | None = None,
+    shown: str = "causal",
+) -> Interactive:
     """Who may read whom: no mask, the causal one or a window, and padding on top of any.
 
     Args:
         causal: (T, T), True where the query may attend.
         windows: (T, T) for a window of 1, 2, …, T keys.
         paddings: (T,) for 1, 2, …, T real tokens.
+        shown: what the figure shows at first, "none", "causal" or "window".
     """
-    n_tokens = len(tokens)
     causal = np.asarray(causal).astype(int)
     windows = np.stack([np.asarray(mask) for mask in windows]).astype(int)
-    paddings = np.stack([np.asarray(mask) for mask in paddings]).astype(int)
     data = {
         "title": "Masks",
         "tokens": list(tokens),
@@ -86,18 +91,16 @@ def masks(tokens: Sequence[str], *, causal, windows: Sequence, paddings: Sequenc
             "causal": causal.tolist(),
             "window": windows.tolist(),
         },
-        "paddings": paddings.tolist(),
+        "paddings": None,
+        "shown": shown,
     }
-    width, n_real = 3, n_tokens - 2
-    picture = plots.mask_pictures(
-        {
-            "causal": causal,
-            f"causal, {n_real} real tokens": causal * paddings[n_real - 1],
-            f"a window of {width}": windows[width - 1],
-        },
-        tokens,
-    )
-    return Interactive(picture, "mask", data)
+    width, n_real = 3, len(tokens) - 2
+    pictured = {"causal": causal, f"a window of {width}": windows[width - 1]}
+    if paddings is not None:
+        paddings = np.stack([np.asarray(mask) for mask in paddings]).astype(int)
+        data["paddings"] = paddings.tolist()
+        pictured[f"causal, {n_real} real tokens"] = causal * paddings[n_real - 1]
+    return Interactive(plots.mask_pictures(pictured, tokens), "mask", data)
 
 
 def dials(logits: Mapping[str, Mapping[str, float]]) -> Interactive:

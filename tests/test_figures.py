@@ -32,7 +32,7 @@ kernelspec:
 ---
 mystnb:
   image:
-    alt: A heat map of the weights of one head over the words of a short sentence.
+    alt: Arcs from one token to those which it reads, over the words of a short sentence.
 ---
 import numpy as np
 
@@ -56,7 +56,7 @@ figures.attention(WORDS, weights_of(0), block=1, head=2)
 ---
 mystnb:
   image:
-    alt: A heat map of the weights of one head over the letters of a short sentence.
+    alt: Arcs from one token to those which it reads, over the letters of a short sentence.
 ---
 LETTERS = list("the dogs are not old. they are y")
 figures.attention(LETTERS, weights_of(1, LETTERS))
@@ -272,6 +272,8 @@ def test_the_mask_is_what_its_call_says(figure):
     live.get_by_role("radio", name="none").check()
     move(live.get_by_label("queries"), 2)
     assert mask_of(live).shape == (2, 7)
+    names, first = live.locator(".key").first.bounding_box(), live.locator(".query").nth(5)
+    assert first.bounding_box()["y"] - names["y"] < 60  # no gap where the others stood
     page.mouse.move(0, 0)
     live.locator(".query[tabindex='0']").focus()
     page.keyboard.press("Home")  # the first of the rows that are left

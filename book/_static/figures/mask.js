@@ -6,10 +6,10 @@
   const { tokens, masks, paddings } = data;
   const n_tokens = tokens.length, CELL = 40, LEFT = 58, TOP = 34;
   const KINDS = ["none", "causal", "window"];
-  let kind = "causal", width = 3, nReal = n_tokens, nQueries = n_tokens, shown = n_tokens - 1;
+  let kind = data.shown, width = 3, nReal = n_tokens, nQueries = n_tokens, shown = n_tokens - 1;
 
   const heads = tokens.map((token, s) =>
-    make("text", { class: "key", x: LEFT + CELL * (s + 0.5), y: TOP - 12 }, token));
+    make("text", { class: "key", x: LEFT + CELL * (s + 0.5) }, token));
   const rows = tokens.map((token, t) =>
     make("g", { class: "query", transform: `translate(0 ${TOP + t * CELL})` },
       make("rect", { class: "paper", x: 1, y: 1, width: LEFT + CELL * n_tokens - 2, height: CELL - 2, rx: 5 }),
@@ -17,16 +17,13 @@
       ...tokens.map((_, s) => make("g", { class: "cell", transform: `translate(${LEFT + s * CELL} 0)` },
         make("rect", { x: 3, y: 3, width: CELL - 6, height: CELL - 6, rx: 3 }),
         make("circle", { cx: CELL / 2, cy: CELL / 2, r: 5 })))));
-  const svg = make("svg", {
-    class: "grid", viewBox: `0 0 ${LEFT + CELL * n_tokens} ${TOP + CELL * n_tokens}`,
-    "aria-label": "the token that asks",
-  }, ...heads, ...rows);
+  const svg = make("svg", { class: "grid", "aria-label": "the token that asks" }, ...heads, ...rows);
   const call = make("code", {});
   const says = make("p", { class: "says", "aria-live": "polite" });
 
   function may(t, s) {
     const mask = kind === "window" ? masks.window[width - 1] : masks[kind];
-    return mask[t][s] === 1 && paddings[nReal - 1][s] === 1;
+    return mask[t][s] === 1 && (!paddings || paddings[nReal - 1][s] === 1);
   }
 
   function show(t) {
@@ -50,6 +47,9 @@
   }
 
   function drawMask() {
+    const above = CELL * (n_tokens - nQueries); // the room of the queries that are left out
+    set(svg, { viewBox: `0 ${above} ${LEFT + CELL * n_tokens} ${TOP + CELL * nQueries}` });
+    heads.forEach((head) => set(head, { y: above + TOP - 12 }));
     rows.forEach((row, t) => {
       row.style.display = t < n_tokens - nQueries ? "none" : "";
       const n_read = tokens.filter((_, s) => may(t, s)).length;
@@ -67,9 +67,9 @@
   const again = () => { drawMask(); pick(Math.max(shown, n_tokens - nQueries)); };
   live.append(
     make("div", { class: "controls" },
-      choice("mask", ["none", "causal", "window"], 1, (n) => { kind = KINDS[n]; again(); }),
+      choice("mask", KINDS, KINDS.indexOf(kind), (n) => { kind = KINDS[n]; again(); }),
       widthSlider,
-      slider("real tokens", range(nReal), (n) => `${n}`, (n) => { nReal = n; again(); }),
+      paddings ? slider("real tokens", range(nReal), (n) => `${n}`, (n) => { nReal = n; again(); }) : "",
       slider("queries", range(nQueries), (n) => `the last ${n}`, (n) => { nQueries = n; again(); })),
     make("p", { class: "call" }, call), make("div", { class: "beside" }, svg, says));
   drawMask();
