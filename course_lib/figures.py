@@ -60,7 +60,8 @@ def attention(
         "head": head,
         "reader": reader % len(shown),
     }
-    reads = {key: w for key, w in enumerate(tables[block, head, reader].tolist()) if w >= 0.02}
+    row = tables[block, head, reader].tolist()
+    reads = {key: w for key, w in enumerate(row) if w >= 0.02 and key != data["reader"]}
     picture = plots.sentence_arcs([(shown, data["reader"], reads)])
     return Interactive(picture, "attention", data)
 
