@@ -1,5 +1,7 @@
-"""Options of the test run: whose package the component tests are about, and on which device."""
+"""Options of the test run (whose package the component tests are about, and on which device), and
+the browser, one for all tests that look at pages."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -30,3 +32,32 @@ def package(request) -> str:
 @pytest.fixture(scope="session")
 def device(request) -> str:
     return request.config.getoption("--device")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from browsing import CHROMIUM
+    from playwright.sync_api import sync_playwright  # takes a while, and few tests want it
+
+    program = shutil.which("chromium")
+    assert program, "chromium is missing: sh .ci/need chromium chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(site, browser):
+    """Opens a page of `site`, which each test module builds for itself."""
+    from browsing import Visit
+
+    visits = []
+
+    def open_page(name, **options):
+        visits.append(Visit(browser, site, name, **options))
+        return visits[-1]
+
+    yield open_page
+    for one in visits:
+        one.context.close()

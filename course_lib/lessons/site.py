@@ -12,7 +12,7 @@ from filelock import FileLock
 
 # What the pages import. Their text is part of the cache's path, because the execution cache
 # does not see changes in imported modules.
-IMPORTED_BY_PAGES = ("transformer", "corpus", "bugs", "checks", "plots.py")
+IMPORTED_BY_PAGES = ("transformer", "corpus", "bugs", "checks", "plots.py", "figures.py")
 
 
 class BookFailed(RuntimeError):
