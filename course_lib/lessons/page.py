@@ -50,10 +50,13 @@ _HINT = """\
 
 def setup(app):
     """Sphinx calls this once."""
-    from .quiz import setup_quiz  # here, as only Sphinx has what it needs
+    # Here, as only Sphinx has what they need.
+    from .pictures import setup_pictures
+    from .quiz import setup_quiz
 
     app.connect("source-read", _on_source_read)
     setup_quiz(app)
+    setup_pictures(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
