@@ -57,12 +57,16 @@ _HINT = """\
 def setup(app):
     """Sphinx calls this once."""
     # Here, as only Sphinx has what they need.
+    from .letters import setup_letters
+    from .opening import setup_opening
     from .pictures import setup_pictures
     from .quiz import setup_quiz
 
     app.connect("source-read", _on_source_read)
     setup_quiz(app)
     setup_pictures(app)
+    setup_opening(app)
+    setup_letters(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
