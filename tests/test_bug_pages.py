@@ -32,9 +32,8 @@ def test_the_source_of_a_bug_comes_without_its_place_in_the_zoo():
 
 def test_what_looks_like_markup_in_a_title_is_shown_as_it_is():
     bug = {
-        "name": "a_bug", "title": "0 * -inf: `x < y` and a_b_c",
-        "misconception": "$", "symptom": "|",
-        "threads": [], "source": "def a_bug(): ...", "message": "wrong",
+        "name": "a_bug", "title": "0 * -inf: `x < y` and a_b_c", "misconception": "$",
+        "symptom": "|", "threads": [], "source": "def a_bug(): ...", "message": "wrong",
     }  # fmt: skip
     part = {"component": "softmax", "lesson": "02_self_attention", "bugs": [bug]}
     page = bug_pages([part], ROOT / "book")["bugs/softmax"]

@@ -186,7 +186,13 @@ def test_a_page_prints_as_text_alone(visit):
     page.emulate_media(media="print", color_scheme="dark")
     for part in (".bd-sidebar-primary", ".bd-header-article", ".open-notebook"):
         assert not page.locator(part).first.is_visible(), part
+    assert page.get_by_role("heading", name="Self-attention", level=1).count() == 1
     assert not page.get_by_text("The secret.").is_visible()
+    page.set_viewport_size({"width": 794, "height": 1123})  # A4
+    right = page.locator("article p").first.evaluate("p => p.getBoundingClientRect().right")
+    assert right <= 794
+    picture = page.locator("article img").evaluate("image => getComputedStyle(image).filter")
+    assert picture == "none"
     address = "getComputedStyle(document.querySelector('a.external'), '::after').content"
     assert "example.org/x" in page.evaluate(address)
     ink = page.locator("article p").first.evaluate("p => getComputedStyle(p).color")

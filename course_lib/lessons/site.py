@@ -74,7 +74,11 @@ def _stage(root: Path, work: Path) -> None:
     for chapter in contents.get("chapters", ()):
         if chapter["file"] == INDEX:
             made = bug_pages(_zoo(root, work), book)
-            chapter["sections"] = [{"file": name} for name in made if name != INDEX]
+            chapter["sections"] = [
+                {"file": name, "title": name.removeprefix(f"{FOLDER}/")}
+                for name in made
+                if name != INDEX
+            ]
     texts = {f"{name}.md": text for name, text in made.items()}
     texts["_toc.yml"] = yaml.safe_dump(contents, sort_keys=False)
     originals = [path.name for path in book.iterdir() if path.name not in texts]
