@@ -30,3 +30,28 @@ def package(request) -> str:
 @pytest.fixture(scope="session")
 def device(request) -> str:
     return request.config.getoption("--device")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's chromium; see `browsing.py`."""
+    from browsing import chromium
+
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def visit(site, browser):
+    """Opens a page of the test module's `site`, by name; closed when the test is over."""
+    from browsing import Visit
+
+    visits = []
+
+    def open_page(name, **options):
+        visits.append(Visit(browser, site, name, **options))
+        return visits[-1]
+
+    yield open_page
+    for one in visits:
+        one.context.close()

@@ -1,14 +1,10 @@
 """The book in a real browser: nothing fails, nothing leaves the machine, everything fits."""
 
-import functools
-import http.server
-import shutil
-import threading
 from pathlib import Path
 
 import pytest
 import yaml
-from playwright.sync_api import sync_playwright
+from browsing import served
 
 from course_lib.lessons.site import build_book
 
@@ -16,79 +12,13 @@ ROOT = Path(__file__).resolve().parent.parent
 CONTENTS = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [CONTENTS["root"], *[chapter["file"] for chapter in CONTENTS["chapters"]]]
 LESSONS = [page for page in PAGES if page[0].isdigit()]
-CHROMIUM = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run",
-]  # fmt: skip
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
 
 
 @pytest.fixture(scope="session")
 def site():
     """The book's address, on a server of this machine."""
-    folder = build_book(ROOT, quiet=True).parent
-    handler = functools.partial(Quiet, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    program = shutil.which("chromium")
-    assert program, "chromium is missing: sh .ci/need chromium chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM)
-        yield browser
-        browser.close()
-
-
-class Visit:
-    """One page, opened, with all that went wrong on the way."""
-
-    def __init__(self, browser, site, name, *, width=1280, scheme="light"):
-        self.context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme
-        )
-        self.page = self.context.new_page()
-        self.problems, self.foreign = [], []
-        self.page.on("console", self._on_console)
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("request", self._on_request)
-        self.page.on("response", self._on_response)
-        self.site = site
-        self.page.goto(f"{site}/{name}.html", wait_until="load")
-
-    def _on_console(self, message):
-        if message.type in ("error", "warning"):
-            self.problems.append(message.text)
-
-    def _on_request(self, request):
-        if not request.url.startswith((self.site, "data:", "blob:")):
-            self.foreign.append(request.url)
-
-    def _on_response(self, response):
-        if response.status >= 400:
-            self.problems.append(f"{response.status} {response.url}")
-
-
-@pytest.fixture
-def visit(site, browser):
-    visits = []
-
-    def open_page(name, **options):
-        visits.append(Visit(browser, site, name, **options))
-        return visits[-1]
-
-    yield open_page
-    for one in visits:
-        one.context.close()
+    with served(build_book(ROOT, quiet=True).parent) as address:
+        yield address
 
 
 @pytest.mark.parametrize("name", PAGES)

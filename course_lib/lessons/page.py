@@ -50,7 +50,10 @@ _HINT = """\
 
 def setup(app):
     """Sphinx calls this once."""
+    from .quiz import setup_quiz  # here, as only Sphinx has what it needs
+
     app.connect("source-read", _on_source_read)
+    setup_quiz(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 

@@ -6,6 +6,7 @@ that none reaches a notebook by accident.
 
 import re
 
+from .questions import read_question
 from .text import LessonError
 
 ADMONITIONS = ("note", "tip", "warning", "important", "admonition", "attention", "seealso")
@@ -16,6 +17,8 @@ _LINK = re.compile(
     r"(?<!!)\[(?P<text>[^\]]+)\]\((?P<target>[\w./-]+?)(?:\.md)?(?P<anchor>#[\w-]*)?\)"
 )
 _LABEL = re.compile(r"^\([\w:.-]+\)=\s*$")
+_QUIZ = "\0quiz"  # where one was left out
+_ONLY_QUIZZES = re.compile(rf"^#+ [^\n]*\n(?:\s*{_QUIZ}\s*?$)+\s*(?=^#|\Z)", re.MULTILINE)
 _EQUATION_LABEL = re.compile(r"^\$\$ *\([\w:-]+\) *$")
 
 
@@ -25,7 +28,8 @@ def to_markdown(text: str, lessons: list[str]) -> str:
     Args:
         lessons: names of the lessons; references to them become links to their notebooks.
     """
-    return "\n".join(_blocks(text.splitlines(), lessons)).strip()
+    text = "\n".join(_blocks(text.splitlines(), lessons))
+    return _ONLY_QUIZZES.sub("", text).replace(_QUIZ, "").strip()
 
 
 def _blocks(lines: list[str], lessons: list[str]) -> list[str]:
@@ -58,6 +62,9 @@ def _closing(lines: list[str], start: int, opening: re.Match) -> int:
 
 def _directive(opening: re.Match, body: list[str], lessons: list[str]) -> list[str]:
     name, title = opening["name"], opening["title"].strip()
+    if name == "quiz":
+        read_question(title, body)  # raises if it is malformed; the page alone shows it
+        return [_QUIZ]
     options, body = _options(body)
     inside = _blocks(body, lessons)
     if name in ADMONITIONS:
@@ -71,7 +78,7 @@ def _directive(opening: re.Match, body: list[str], lessons: list[str]) -> list[s
         return [f"![{options.get('alt', '')}]({title})", "", *inside]
     raise LessonError(
         f"the directive {{{name}}} cannot be shown in a notebook; allowed: "
-        f"{', '.join((*ADMONITIONS, 'dropdown', 'figure'))}."
+        f"{', '.join((*ADMONITIONS, 'dropdown', 'figure', 'quiz'))}."
     )
 
 

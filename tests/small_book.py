@@ -1,0 +1,31 @@
+"""A book of a few pages made in a test, built as the real one is."""
+
+from pathlib import Path
+
+import yaml
+
+from course_lib.lessons.site import build_book
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def small_book(folder: Path, pages: dict[str, str], *, config: dict | None = None) -> Path:
+    """Build a book of `pages`, name to text, in `folder`; returns the folder of its HTML.
+
+    Args:
+        config: settings of `_config.yml` to replace, such as `{"repository": {...}}`.
+    """
+    book = folder / "book"
+    book.mkdir(parents=True)
+    (book / "_static").symlink_to(ROOT / "book" / "_static")
+    (folder / "course_lib").symlink_to(ROOT / "course_lib")
+    settings = yaml.safe_load((ROOT / "book" / "_config.yml").read_text(encoding="utf-8"))
+    (book / "_config.yml").write_text(yaml.safe_dump(settings | (config or {}), sort_keys=False))
+    first, *others = pages
+    contents = {"format": "jb-book", "root": first}
+    if others:
+        contents["chapters"] = [{"file": name} for name in others]
+    (book / "_toc.yml").write_text(yaml.safe_dump(contents, sort_keys=False))
+    for name, text in pages.items():
+        (book / f"{name}.md").write_text(text, encoding="utf-8")
+    return build_book(folder, quiet=True).parent
