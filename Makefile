@@ -31,7 +31,7 @@ test: .venv/installed wall browser axe lint
 test-all: .venv/installed wall browser axe
 	$(BIN)/pytest -n 2 -m slow
 
-# The gates under eighteen more seeds, for the modules that test_gates.py has not settled: an hour.
+# The gates under nineteen more seeds, for the modules that test_gates.py has not settled: an hour.
 test-seeds: .venv/installed
 	$(BIN)/pytest -n 2 -m seeds
 

@@ -10,20 +10,21 @@ from course_lib.bugs import all_bugs, bugs_of
 from course_lib.checks import all_checks, find, observe_here, run
 from course_lib.variants import all_variants, variants_of
 
-# Modules whose gates have been seen to hold under all twenty seeds: `make test-all` repeats them.
-# Of the others two seeds are in `make test`, the rest in `make test-seeds`, which takes an hour.
-# Once a module has passed there, add it here.
+# Modules whose gates have been seen to hold under all twenty seeds, and do not take long:
+# `make test-all` repeats them. Of the others one seed is in `make test`, the rest in
+# `make test-seeds`, which takes an hour. What has passed there can be added here.
 SETTLED = ("warmup", "tokens", "attention", "masking", "multihead", "norm")
 
 
 def under_seeds(argument, cases, name, component=lambda case: case.component):
-    """Each case twice: under two seeds, and under eighteen more, which take a longer command."""
+    """Each case twice: under one seed or two, and under the rest of twenty in a longer command."""
     params = []
     for case in cases:
         is_settled = find(component(case)).module in SETTLED
+        first = 2 if is_settled else 1
         longer = pytest.mark.slow if is_settled else pytest.mark.seeds
-        params.append(pytest.param(case, range(2), id=f"{name(case)}-two"))
-        params.append(pytest.param(case, range(2, 20), id=f"{name(case)}-more", marks=longer))
+        params.append(pytest.param(case, range(first), id=f"{name(case)}-first"))
+        params.append(pytest.param(case, range(first, 20), id=f"{name(case)}-more", marks=longer))
     return pytest.mark.parametrize(f"{argument}, seeds", params)
 
 
