@@ -106,7 +106,17 @@ def test_every_component_has_an_exercise_in_its_lesson():
     assert asked == [(check.lesson, check.name) for check in all_checks()]
 
 
-@pytest.mark.parametrize("lesson", WITH_EXERCISES)
+# It runs two whole notebooks: three lessons in `make test`, the rest in `make test-all`.
+IN_SHORT = ("00_warm_up", "03_causal_masking", "10_bug_clinic")
+
+
+@pytest.mark.parametrize(
+    "lesson",
+    [
+        pytest.param(name, marks=() if name in IN_SHORT else pytest.mark.slow)
+        for name in WITH_EXERCISES
+    ],
+)
 def test_validate_fails_every_stub_and_passes_every_solution(lesson, tmp_path):
     for folder in ("exercises", "solutions"):
         shutil.copytree(ROOT / folder / lesson, tmp_path / folder)
