@@ -25,8 +25,20 @@ def test_what_is_made_or_moved_to_where_the_inputs_are_may_meet_them(make):
     assert not watch.is_homeless(result)
 
 
+def moved_in_vain(x):
+    places = torch.arange(3)
+    places.to(x.device)  # what it returns is thrown away
+    return places
+
+
 @pytest.mark.parametrize(
-    "make", [lambda x: torch.arange(3), lambda x: torch.ones(3).to(x.dtype), lambda x: torch.eye(3)]
+    "make",
+    [
+        lambda x: torch.arange(3),
+        lambda x: torch.ones(3).to(x.dtype),
+        lambda x: torch.eye(3),
+        moved_in_vain,
+    ],
 )
 def test_what_is_made_without_a_device_may_not(make):
     x = torch.randn(3)

@@ -43,8 +43,9 @@ class DeviceWatch(TorchFunctionMode):
                 self._mark(result)
             return result
         if func in _MOVES or (func is torch.Tensor.to and _names_a_device(args[1:], kwargs)):
-            self.settle([result])  # on one machine, what is moved may be the same object still
-            return result
+            # Where there is one device the same object comes back; elsewhere it would be a copy.
+            # So copy it: the copy may meet the inputs, and the original still may not.
+            return result.clone() if self.is_homeless(result) else result
         tensors = list(_tensors_in((args, kwargs)))
         homeless = [tensor for tensor in tensors if self.is_homeless(tensor)]
         if not homeless:
