@@ -24,19 +24,20 @@ course: .venv/installed wall
 	@echo "The grades:    $(SAMPLE)/grades/grades_long.csv, feedback in $(SAMPLE)/grades/feedback/"
 
 # What CI runs on every change: everything once, on a small class and a few pages.
-test: .venv/installed wall browser lint
+test: .venv/installed wall browser axe lint
 	$(BIN)/pytest -n 2 -m "not slow and not seeds"
 
 # The rest: every page in the browser, the whole sample class, kills and restarts.
-test-all: .venv/installed wall browser
+test-all: .venv/installed wall browser axe
 	$(BIN)/pytest -n 2 -m slow
 
 # The gates under eighteen more seeds, for the modules that test_gates.py has not settled: an hour.
 test-seeds: .venv/installed
 	$(BIN)/pytest -n 2 -m seeds
 
-test-book: .venv/installed browser
-	$(BIN)/pytest tests/test_book.py
+# The book as its readers meet it: every page, in the browser.
+test-book: .venv/installed browser axe
+	$(BIN)/pytest tests/test_book.py tests/test_page.py tests/test_quiz.py tests/test_pictures.py
 
 build: .venv/installed
 	$(BIN)/course build
@@ -55,12 +56,17 @@ lint: .venv/installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-# System programs: the wall around submissions, and the browser that tests the book.
-.PHONY: wall browser
+# System programs: the wall around submissions, and the browser that tests the book; and the rules
+# of accessibility that every page is held to, by npm.
+.PHONY: wall browser axe
 wall:
 	@sh .ci/need bwrap bubblewrap
 browser:
 	@sh .ci/need chromium chromium
+axe: node_modules/.package-lock.json
+node_modules/.package-lock.json: package.json package-lock.json
+	@sh .ci/need npm npm
+	@npm ci --silent --no-audit --no-fund
 
 clean:
 	rm -rf _build .pytest_cache .ruff_cache

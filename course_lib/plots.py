@@ -69,9 +69,11 @@ def sentence_arcs(sentences: Sequence[tuple[Sequence[str], int, Mapping[int, flo
                 axes.text(
                     centres[position], 0, word, ha="center", va="top", color=colour, weight=weight
                 )
+            tops = [1.05]
             for position, weight in weights.items():
-                _arc(axes, centres[reader], centres[position], widths.sum(), weight)
-            axes.set(xlim=(0, widths.sum()), ylim=(-0.35, 1.05))
+                top = _arc(axes, centres[reader], centres[position], widths.sum(), weight)
+                tops.append(top + 0.1)
+            axes.set(xlim=(0, widths.sum()), ylim=(-0.35, max(tops)))
             axes.axis("off")
     return picture
 
@@ -248,13 +250,15 @@ def _write_numbers(axes, array, top):
         axes.text(column, row, text, ha="center", va="center", color=colour)
 
 
-def _arc(axes, start, end, width, weight):
+def _arc(axes, start, end, width, weight) -> float:
+    """Draws it and returns its top."""
     angle = np.linspace(0, np.pi, 60)
     across = (start + end) / 2 + (start - end) / 2 * np.cos(angle)
     height = 0.25 + 1.1 * abs(start - end) / width
     axes.plot(
         across, 0.05 + height * np.sin(angle), color=ALLOWED, linewidth=1 + 8 * weight, alpha=0.8
     )
+    return 0.05 + height
 
 
 def _running_mean(values, window):

@@ -1,14 +1,9 @@
-"""Debian's chromium on a folder of pages, and all that goes wrong while it reads them."""
+"""A browser's visit to a page of the book, with all that went wrong on the way."""
 
+import contextlib
 import functools
 import http.server
-import shutil
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-from playwright.sync_api import Browser, sync_playwright
 
 CHROMIUM = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking",
@@ -21,9 +16,9 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of `folder`, on a server of this machine."""
+@contextlib.contextmanager
+def serve(folder):
+    """The address of a folder's pages, on a server of this machine."""
     handler = functools.partial(Quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -32,25 +27,12 @@ def served(folder: Path) -> Iterator[str]:
     server.server_close()
 
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Debian's chromium, started."""
-    program = shutil.which("chromium")
-    assert program, "chromium is missing: sh .ci/need chromium chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM)
-        yield browser
-        browser.close()
-
-
 class Visit:
-    """One page, opened, with all that went wrong on the way."""
+    """One page, opened. `options` are Playwright's, for the browser's context."""
 
-    def __init__(self, browser, site, name, *, width=1280, scheme="light", javascript=True):
+    def __init__(self, browser, site, name, *, width=1280, scheme="light", **options):
         self.context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            java_script_enabled=javascript,
+            viewport={"width": width, "height": 900}, color_scheme=scheme, **options
         )
         self.page = self.context.new_page()
         self.problems, self.foreign = [], []

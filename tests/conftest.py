@@ -1,5 +1,7 @@
-"""Options of the test run: whose package the component tests are about, and on which device."""
+"""Options of the test run (whose package the component tests are about, and on which device), and
+the browser, one for all tests that look at pages."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -34,16 +36,20 @@ def device(request) -> str:
 
 @pytest.fixture(scope="session")
 def browser():
-    """Debian's chromium; see `browsing.py`."""
-    from browsing import chromium
+    from browsing import CHROMIUM
+    from playwright.sync_api import sync_playwright  # takes a while, and few tests want it
 
-    with chromium() as started:
-        yield started
+    program = shutil.which("chromium")
+    assert program, "chromium is missing: sh .ci/need chromium chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture
 def visit(site, browser):
-    """Opens a page of the test module's `site`, by name; closed when the test is over."""
+    """Opens a page of `site`, which each test module builds for itself."""
     from browsing import Visit
 
     visits = []

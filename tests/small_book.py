@@ -9,18 +9,19 @@ from course_lib.lessons.site import build_book
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def small_book(folder: Path, pages: dict[str, str], *, config: dict | None = None) -> Path:
+def small_book(folder: Path, pages: dict[str, str], *, repository: str = "") -> Path:
     """Build a book of `pages`, name to text, in `folder`; returns the folder of its HTML.
 
     Args:
-        config: settings of `_config.yml` to replace, such as `{"repository": {...}}`.
+        repository: the address that `_config.yml` is to name.
     """
     book = folder / "book"
     book.mkdir(parents=True)
     (book / "_static").symlink_to(ROOT / "book" / "_static")
     (folder / "course_lib").symlink_to(ROOT / "course_lib")
     settings = yaml.safe_load((ROOT / "book" / "_config.yml").read_text(encoding="utf-8"))
-    (book / "_config.yml").write_text(yaml.safe_dump(settings | (config or {}), sort_keys=False))
+    settings["sphinx"]["config"]["html_theme_options"]["repository_url"] = repository
+    (book / "_config.yml").write_text(yaml.safe_dump(settings, sort_keys=False))
     first, *others = pages
     contents = {"format": "jb-book", "root": first}
     if others:

@@ -4,37 +4,69 @@ from pathlib import Path
 
 import pytest
 import yaml
-from browsing import served
+from browsing import serve
 
+from course_lib.bugs import all_bugs, bugs_of
+from course_lib.checks import all_checks
+from course_lib.lessons.bug_pages import page_name
 from course_lib.lessons.site import build_book
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTENTS = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [CONTENTS["root"], *[chapter["file"] for chapter in CONTENTS["chapters"]]]
 LESSONS = [page for page in PAGES if page[0].isdigit()]
+BUG_PAGES = [page_name(check.name) for check in all_checks() if bugs_of(check.name)]
+QUICK = ("index", "02_self_attention", page_name("causal_mask"))
+WCAG_22_AA = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+    "resultTypes": ["violations"],
+}
 
 
 @pytest.fixture(scope="session")
 def site():
     """The book's address, on a server of this machine."""
-    with served(build_book(ROOT, quiet=True).parent) as address:
+    with serve(build_book(ROOT, quiet=True).parent) as address:
         yield address
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_opens_without_an_error_and_asks_no_other_host(visit, name):
-    opened = visit(name)
+@pytest.fixture(scope="session")
+def axe():
+    """The rules of accessibility, as a script."""
+    script = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+    assert script.exists(), "axe-core is missing: make axe"
+    return script.read_text(encoding="utf-8")
+
+
+def in_light_and_dark(test):
+    """Every page, in both schemes; a few in `make test`, the others in longer commands."""
+    params = [
+        pytest.param(name, scheme, marks=[] if name in QUICK else pytest.mark.slow)
+        for name in (*PAGES, *BUG_PAGES, "search", "genindex")
+        for scheme in ("light", "dark")
+    ]
+    return pytest.mark.parametrize(("name", "scheme"), params)(test)
+
+
+@in_light_and_dark
+def test_a_page_is_sound_accessible_and_fits_a_phone(visit, axe, name, scheme):
+    opened = visit(name, scheme=scheme)
     opened.page.wait_for_load_state("networkidle")
+    opened.page.evaluate("window.MathJax?.startup?.promise")
+    assert opened.page.locator("mjx-merror").count() == 0
+    opened.page.evaluate(axe)
+    found = opened.page.evaluate(f"axe.run(document, {WCAG_22_AA})")["violations"]
+    told = [
+        f"{rule['id']} ({rule['help']}), {len(rule['nodes'])} times, such as {one['html'][:300]}"
+        f": {one['failureSummary']}"
+        for rule in found
+        for one in rule["nodes"][:1]
+    ]
+    assert not told, "\n".join(told)
+    opened.page.set_viewport_size({"width": 360, "height": 800})
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 360
     assert opened.problems == []
     assert opened.foreign == []
-
-
-@pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_overflows_on_a_phone(visit, name, scheme):
-    page = visit(name, width=360, scheme=scheme).page
-    page.wait_for_load_state("networkidle")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_formulas_are_set(visit):
@@ -44,6 +76,7 @@ def test_formulas_are_set(visit):
     assert page.locator("mjx-merror").count() == 0
 
 
+@pytest.mark.slow
 def test_every_picture_is_there_and_says_what_it_shows(visit):
     for name in LESSONS:
         page = visit(name).page
@@ -72,12 +105,13 @@ def test_search_finds_causal_mask(visit):
     assert "Causal masking" in page.locator("#search-results").inner_text()
 
 
+@pytest.mark.slow
 def test_every_internal_link_and_anchor_leads_somewhere(site, browser):
     context = browser.new_context()
     page = context.new_page()
     anchors, wanted = {}, []
-    for name in PAGES:
-        page.goto(f"{site}/{name}.html")
+    for name in (*PAGES, *BUG_PAGES):
+        page.goto(f"{site}/{name}.html", wait_until="domcontentloaded")
         anchors[f"{site}/{name}.html"] = set(
             page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
         )
@@ -89,3 +123,46 @@ def test_every_internal_link_and_anchor_leads_somewhere(site, browser):
         else:
             assert page.request.get(address).ok, link
     context.close()
+
+
+@pytest.mark.slow
+def test_the_lessons_carry_their_figures_and_draw_them(visit):
+    expected = {
+        "03_causal_masking": ["mask"],
+        "07_the_model": ["attention"],
+        "09_kv_cache": ["dials", "cache"],
+        "11_long_contexts": ["mask"],
+        "12_capstone": ["attention"],
+    }
+    for name in PAGES:
+        page = visit(name).page
+        drawn = page.locator("figure.interactive:has(.live:visible)").all()
+        assert [one.get_attribute("data-figure") for one in drawn] == expected.get(name, [])
+
+
+def test_the_page_of_a_bug_says_what_the_check_says(visit):
+    page = visit("bugs/causal_mask").page
+    assert "agrees with: the mask was inverted" in page.locator("main").inner_text()
+    section = page.locator("section", has=page.locator("#bug-inverts-the-causal-mask")).last
+    assert section.get_by_role("link", name="pytorch/examples#649").count() == 1
+    code = section.get_by_text("def inverts_the_causal_mask")
+    assert code.count() == 1
+    assert not code.is_visible()
+    section.get_by_text("The faulty code").click()
+    assert code.is_visible()
+
+
+def test_an_exercise_leads_to_its_bugs_and_the_index_to_all(visit):
+    page = visit("03_causal_masking").page
+    page.get_by_role("link", name="How others got this wrong").first.click()
+    assert page.url.endswith("bugs/causal_mask.html")
+    page.goto(f"{page.url.rsplit('/', 1)[0]}/index.html")
+    assert page.locator("main h3").count() == len(BUG_PAGES)
+    assert page.locator("main li a").count() >= len(all_bugs())
+
+
+def test_search_finds_a_bug_by_its_title(visit):
+    page = visit("search").page
+    page.goto(page.url.split("?")[0] + "?q=mask+inverted")
+    page.wait_for_selector("#search-results li a")
+    assert "Bugs of causal_mask" in page.locator("#search-results").inner_text()

@@ -80,6 +80,9 @@ def test_a_bug_is_caught_and_named_under_every_seed(bug, seeds):
         assert not verdict.passed, f"not caught with seed {seed}"
         assert verdict.diagnosis == bug.title, f"seed {seed}: {verdict.message}"
         assert bug.title in " ".join(verdict.message.split())
+        first, *others = verdict.message.splitlines()  # nbgrader cuts longer lines
+        assert len(first) <= 67
+        assert all(len(line) <= 83 for line in others)
 
 
 @under_seeds("form", all_second_forms(), named, lambda form: BUGS[form.bug].component)
@@ -91,6 +94,7 @@ def test_a_bug_written_differently_is_caught_and_never_misnamed(form, seeds):
         assert verdict.diagnosis == bug.title or "agrees with" not in verdict.message
 
 
+@pytest.mark.slow
 def test_most_bugs_written_differently_get_the_right_name():
     right = [
         verdict_on(BUGS[form.bug].component, form.implementation).diagnosis == BUGS[form.bug].title
@@ -108,15 +112,8 @@ def test_a_wrong_answer_that_nobody_listed_fails_without_a_name(answer, seeds):
 
 
 def test_the_zoo_is_large_enough_and_has_something_of_every_component():
-    assert len(all_bugs()) >= 24
-    assert len(all_variants()) >= 12
+    assert len(all_bugs()) >= 200
+    assert len(all_variants()) >= 80
     for check in CHECKS:
         assert len(bugs_of(check.name)) >= 2, check.name
         assert len(variants_of(check.name)) >= 2, check.name
-
-
-@pytest.mark.parametrize("bug", all_bugs(), ids=lambda bug: bug.name)
-def test_messages_keep_to_the_widths_that_nbgrader_shows(bug):
-    first, *others = verdict_on(bug.component, bug.implementation).message.splitlines()
-    assert len(first) <= 67
-    assert all(len(line) <= 83 for line in others)

@@ -1,7 +1,7 @@
 """A quiz answers to mouse and keyboard, says why, and is refused where it is malformed."""
 
 import pytest
-from browsing import served
+from browsing import serve
 from small_book import small_book
 
 from course_lib.lessons.prose import to_markdown
@@ -24,7 +24,7 @@ PAGE = f"# A page with quizzes\n\nWords.\n\n{QUIZ}\nMore words.\n\n{QUIZ}"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    with served(small_book(tmp_path_factory.mktemp("quiz"), {"index": PAGE})) as address:
+    with serve(small_book(tmp_path_factory.mktemp("quiz"), {"index": PAGE})) as address:
         yield address
 
 
@@ -68,7 +68,7 @@ def test_an_answer_must_be_chosen_first(visit):
 
 
 def test_a_quiz_says_all_of_it_without_javascript(visit):
-    page = visit("index", javascript=False).page
+    page = visit("index", java_script_enabled=False).page
     folded = page.locator("form.quiz details").nth(1)
     folded.locator("summary").click()
     assert "✓ Right." in folded.inner_text()

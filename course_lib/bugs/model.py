@@ -1596,6 +1596,21 @@ def keeps_the_tied_head(model, *, embeddings=True):
 
 @bug(
     "n_parameters",
+    title="a tied head counts or not, depending on which layer was made first",
+    misconception="named_parameters() gives a shared tensor once, under the name it meets first. "
+    "In a model that makes its head before its embeddings, that name is head.weight.",
+    symptom="Two models of the same sizes have different counts without embeddings.",
+)
+def goes_by_the_first_name(model, *, embeddings=True):
+    return sum(
+        parameter.numel()
+        for name, parameter in model.named_parameters()
+        if embeddings or not name.startswith("embeddings.")
+    )
+
+
+@bug(
+    "n_parameters",
     title="embeddings=False leaves out the positions, and keeps the tokens",
     misconception="The token table is the head as well, and works. So some count it; here it is "
     "left out.",

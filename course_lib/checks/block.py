@@ -189,7 +189,8 @@ def block_masks(draw: Draw):
 )
 def block_modes(draw: Draw):
     short, long, n_heads, d_head = sorted(draw.sizes(4, largest=11))
-    yield _block_case(draw, (2, short, n_heads, d_head), training=True)
+    for mask in (None, _causal(short)):
+        yield _block_case(draw, (2, short, n_heads, d_head), mask=mask, training=True)
     for now, before in ((short, long), (long, short)):
         earlier = draw.normal(3, before, n_heads * d_head)
         yield _block_case(draw, (2, now, n_heads, d_head), warm_up=[earlier])

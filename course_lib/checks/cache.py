@@ -208,6 +208,11 @@ def cache_views(draw: Draw):
     script.add("write_through", "other numbers in older views", _unjudged, append=3)
     script.append(1, judge=_unjudged)
     yield script.case()
+    script = _Caches(draw, (2, n_heads, 3, d_head))
+    script.append(3)  # all of it at once: what was given must be copied all the same
+    script.overwrite(0)
+    script.look(0)
+    yield script.case()
 
 
 @kv_cache.edge(
@@ -702,6 +707,11 @@ def logits_until_full(draw: Draw):
     script.feed(3)
     ids = _ids(draw, script.spec, 2, 1)
     script.add("feed", "1 new", raises("ValueError"), caches=0, ids=ids)
+    yield script.case()
+    script = _Feeding(draw, _model(draw), 2, capacity=5)
+    script.feed(3)
+    ids = _ids(draw, script.spec, 2, 4)
+    script.add("feed", "4 new", raises("ValueError"), caches=0, ids=ids)
     yield script.case()
 
 

@@ -30,7 +30,7 @@ _ALIKE_ON_AVERAGE = 0.15
 
 _SPREAD_ALIKE = 0.1  # of fresh weights: the standard deviation, as a share of itself
 
-MOST_REMEMBERED = 20_000
+MOST_REMEMBERED = 5_000  # observations, mostly of some kilobytes
 
 # What else an observation says must be the same to the letter.
 _SAME = (
@@ -48,29 +48,39 @@ _SAME = (
 
 
 def names_of_bugs(
-    component: str, calls: list[dict], observations: list[Mapping], suspects: list[bool]
+    component: str,
+    drawn_from: tuple,
+    calls: list[dict],
+    observations: list[Mapping],
+    suspects: list[bool],
 ) -> list[str]:
     """The titles of the zoo's bugs that did the same in all `calls`.
 
     Args:
+        drawn_from: the seed and the device, of which the calls follow.
         suspects: which calls went wrong; they are compared first, being the likeliest to differ.
     """
     order = sorted(range(len(calls)), key=lambda n: not suspects[n])
     return [
         bug.title
         for bug in bugs_of(component)
-        if all(alike(observations[n], _what_it_does(bug, calls[n]), calls[n]) for n in order)
+        if all(
+            alike(observations[n], _what_it_does(bug, calls[n], (*drawn_from, n)), calls[n])
+            for n in order
+        )
     ]
 
 
-_remembered: dict[tuple[str, str], Mapping] = {}
+_remembered: dict[tuple, Mapping] = {}
 
 
-def _what_it_does(bug: Bug, call: Mapping) -> Mapping:
-    """What a bug does in this call. A test is run on its patient once, for all who are compared."""
-    if "patient" not in call:
-        return observe(bug.implementation, call)
-    key = bug.name, repr(call["patient"])
+def _what_it_does(bug: Bug, call: Mapping, which: tuple) -> Mapping:
+    """What a bug does in this call: observed once, for all who are compared with it.
+
+    Args:
+        which: seed, device and number, which decide the call; patients are the same in any.
+    """
+    key = bug.name, repr(call["patient"]) if "patient" in call else which
     found = _remembered.get(key)
     if found is None:
         if len(_remembered) > MOST_REMEMBERED:

@@ -87,7 +87,7 @@ def no_error(seen: Seen) -> Finding | None:
     error = seen.error
     if error is None:
         return None
-    if error["type"] == "NotImplementedError":
+    if error["type"] == "NotImplementedError" and not error["message"]:  # torch's own say something
         return Finding("not written yet")
     if error["type"] in ("NameError", "UnboundLocalError") and error["name"]:
         return Finding(

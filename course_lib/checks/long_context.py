@@ -92,7 +92,11 @@ add_counter_properties(
     rule="4·T²·C operations: two products of T²·C multiply-adds, each two operations",
     hint="Q·Kᵀ has T² entries, each a dot product over all channels; weights times V as well",
     names=("n_tokens", "d_model"),
-    by_hand=[{"n_tokens": 3, "d_model": 2}, {"n_tokens": 1024, "d_model": 768}],
+    by_hand=[
+        {"n_tokens": 3, "d_model": 2},
+        {"n_tokens": 5, "d_model": 64},
+        {"n_tokens": 1024, "d_model": 768},
+    ],
     large=[
         {"n_tokens": 100_003, "d_model": 12_289},
         {"n_tokens": 10_000_019, "d_model": 12_289},

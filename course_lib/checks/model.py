@@ -754,10 +754,11 @@ def gpt_leaves_ids(draw: Draw):
 
 
 def _count_case(config: ReferenceConfig, expected: int, *, judge=None, **more) -> Case:
-    options = {"shared": [], "without_memory": False, "kwargs": {}} | more
+    options = {"shared": [], "without_memory": False, "head_first": False, "kwargs": {}} | more
     call = {"probe": "n_parameters", "dtype": "float32", "args": [], "config": asdict(config)}
     given = "".join(f", {name}={value}" for name, value in options["kwargs"].items())
     where = ", on meta" if options["without_memory"] else ""
+    where += ", its head made first" if options["head_first"] else ""
     shown = f"n_parameters(GPT({_shown(config)}){given}){where}"
     case = Case(call | options, shown)
     return case.expect(judge or _counts(expected))
@@ -801,7 +802,8 @@ def n_parameters_without_embeddings(draw: Draw):
     for changes in ({}, {"tie_weights": False}, {"bias": False}, {"n_layers": 3}):
         config = _config(draw, **changes)
         expected = oracles.count(config, embeddings=False)
-        yield _count_case(config, expected, kwargs={"embeddings": False})
+        for head_first in (False, True):  # then head.weight is the tied tensor's first name
+            yield _count_case(config, expected, head_first=head_first, kwargs={"embeddings": False})
 
 
 @n_parameters.edge(

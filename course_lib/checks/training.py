@@ -364,6 +364,7 @@ def batch_independence(draw: Draw):
             neighbours_sorted=(False, "the rows come in the order of the text", "any order"),
             neighbours_related=(False, "a row's start depends on that before it", "any start"),
             rows_related=(False, "a row's start depends on that of another", "any start"),
+            rows_too_even=(False, "the rows share the starts among them", "any start"),
         )
 
     yield _many_batches(draw, judges)
@@ -1121,6 +1122,28 @@ def step_leaves_the_rest(draw: Draw):
 
     batch = _batch(draw, 2 * n_texts, n_tokens, n_chunks=2)
     yield _steps_case(_small(draw), SGD, batch, watch=True, judge=on_device)
+
+
+def _batch_is_kept(seen: Seen, expected, tolerance) -> Finding | None:
+    """Judge: no step wrote into its inputs or targets."""
+    for which, back, left, _ in _pairs(seen, expected):
+        finding = no_error(back) or arguments_unchanged(("inputs", "targets"))(left)
+        if finding:
+            return _say(which, finding)
+    return None
+
+
+@train_step.edge(
+    "inputs and targets are not changed",
+    hint="targets[targets == -100] = 0 writes into the caller's tensor: clone() it first",
+)
+def step_leaves_the_batch(draw: Draw):
+    n_texts, n_tokens = draw.sizes(2)
+    for n_chunks in (1, 2):
+        ignored = draw.mask(2 * n_texts, n_tokens)
+        ignored[:, 0] = False
+        batch = _batch(draw, 2 * n_texts, n_tokens, ignored=ignored, n_chunks=n_chunks)
+        yield _steps_case(_small(draw), SGD, batch, judge=_batch_is_kept)
 
 
 # --- evaluate ---

@@ -1,5 +1,6 @@
 """From a component's cases and what was seen in them to a verdict, a message and points."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +13,10 @@ from .findings import Finding, render
 from .seen import Malformed, Seen
 
 Observe = Callable[[list[dict]], Mapping]
+
+# The grader judges several submissions at once, in threads. Chance has one state for all of
+# them, which inputs are drawn with and bugs are watched for touching: so one at a time.
+_ALONE = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -61,11 +66,17 @@ def _one_thread() -> Iterator[None]:
 
 
 def _run(check: ComponentCheck, observe: Observe, seed: int, device: str) -> Verdict:
-    plan = [(prop, case) for prop in _core_first(check) for case in _cases(prop, seed, device)]
+    with _ALONE:
+        plan = [(prop, case) for prop in _core_first(check) for case in _cases(prop, seed, device)]
     order = range(len(plan))
     if check.scoring.is_shuffled:
         order = Draw(seed).order(len(plan)).tolist()
     reply = observe([plan[number][1].call for number in order])
+    with _ALONE:
+        return _judged(check, seed, device, plan, order, reply)
+
+
+def _judged(check, seed: int, device: str, plan, order, reply: Mapping) -> Verdict:
     came = reply.get("observations")
     observations = dict(zip(order, came if isinstance(came, list) else [], strict=False))
     judged = []
@@ -81,6 +92,7 @@ def _run(check: ComponentCheck, observe: Observe, seed: int, device: str) -> Ver
     if any(finding for _, _, finding in judged) and len(observations) == len(plan):
         names = names_of_bugs(
             check.name,
+            (seed, device),
             [case.call for _, case in plan],
             [observations[number] for number in range(len(plan))],
             suspects=[finding is not None for _, _, finding in judged],

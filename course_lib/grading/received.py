@@ -100,7 +100,7 @@ class Received:
 
     def _verdict(self, ended: dict) -> tuple[str, str]:
         memory = f"asked for more than {_size(self.limits.memory_bytes)} of memory"
-        timeout = f"ran longer than {self.limits.wall_seconds:g} s and was stopped"
+        timeout = f"ran longer than {self.limits.wall_seconds:.2g} s and was stopped"
         match ended.get("ending"):
             case "time":
                 return "timeout", timeout

@@ -7,6 +7,7 @@ so that the sample grows with the course.
 import ast
 import inspect
 import json
+import textwrap
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -88,6 +89,13 @@ def bug_answer(bug: Bug | PackageBug) -> str:
     return to_learner("\n".join([*imports, "", "", source] if imports else [source]))
 
 
+def stands_alone(part: Bug | PackageBug) -> bool:
+    """Can it be handed in as one cell? Not if it calls the right component, whose name it takes."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(part.implementation)))
+    calls = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return part.component not in calls
+
+
 def _imports_used(bug: Bug, source: str) -> list[str]:
     """The import lines of the bug's module that it needs; its own lesson's parts are given."""
     used = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
@@ -143,7 +151,7 @@ def bugs_handed_in(lesson: str, number: int) -> dict[str, Bug]:
     """Which component holds which bug in the notebook of the class's student of that number."""
     chosen = {}
     for position, component in enumerate(right_answers(lesson)):
-        bugs = bugs_of(component)
+        bugs = [bug for bug in bugs_of(component) if stands_alone(bug)]
         if bugs and (position + number) % 2 == 0:
             chosen[component] = bugs[(number // 2 + position) % len(bugs)]
     return chosen

@@ -111,7 +111,7 @@ def _role(match: re.Match, lessons: list[str]) -> str:
     if name in ("ref", "numref", "eq"):
         if not explicit:
             raise LessonError(f"write {{{name}}}`words <{text}>`: a notebook shows the words.")
-        return shown
+        return shown.replace("%s", "").strip()  # where the page has a number
     raise LessonError(
         f"the role {{{name}}} cannot be shown in a notebook; allowed: doc, ref, numref, eq."
     )

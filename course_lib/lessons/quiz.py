@@ -76,5 +76,3 @@ def setup_quiz(app) -> None:
     """Make `{quiz}` known to Sphinx."""
     app.add_node(element, html=(visit_element, depart_element))
     app.add_directive("quiz", QuizDirective)
-    app.add_js_file("quiz.js", loading_method="defer")
-    app.add_css_file("quiz.css")

@@ -1,6 +1,7 @@
 """Build the book with jupyter-book, warnings as errors, executing only what has changed."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -10,9 +11,13 @@ from pathlib import Path
 import yaml
 from filelock import FileLock
 
+from .bug_pages import FOLDER, INDEX, bug_pages
+
 # What the pages import. Their text is part of the cache's path, because the execution cache
 # does not see changes in imported modules.
-IMPORTED_BY_PAGES = ("transformer", "corpus", "bugs", "checks", "plots.py")
+IMPORTED_BY_PAGES = ("transformer", "corpus", "bugs", "checks", "plots.py", "figures.py")
+# What decides over the messages of the checks.
+IMPORTED_BY_ZOO = ("transformer", "corpus", "bugs", "checks", "zoo.py")
 
 
 class BookFailed(RuntimeError):
@@ -26,38 +31,95 @@ def build_book(root: Path, *, quiet: bool = False) -> Path:
         BookFailed: a cell raised, a reference is broken, or anything else was warned about.
     """
     work = root / "_build"
-    config = _configuration(root, work)
-    command = [
-        str(Path(sys.executable).parent / "jupyter-book"), "build", str(root / "book"),
-        "--path-output", str(work), "--config", str(config), "--toc", str(root / "book/_toc.yml"),
-        "-W", "-n", "--keep-going",
-    ]  # fmt: skip
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    # Pages print in the terminal's language otherwise, and a book build promotes nothing.
-    environment = os.environ | {"PATH": path, "COURSE_BOOK_BUILD": "1", "PYTHONHASHSEED": "0"}
+    work.mkdir(exist_ok=True)
     with FileLock(work / "building.lock"):  # two builds at once write over each other
-        done = subprocess.run(command, cwd=root, env=environment, capture_output=quiet, text=True)
-    if done.returncode:
-        raise BookFailed(f"the book did not build.\n{(done.stdout or '')}{(done.stderr or '')}")
+        _stage(root, work)
+        _configure(root, work)
+        command = [
+            "jupyter-book", "build", str(work / "source"), "--path-output", str(work),
+            "--config", str(work / "book_config.yml"), "--toc", str(work / "source/_toc.yml"),
+            "-W", "-n", "--keep-going",
+        ]  # fmt: skip
+        # Pages print in the terminal's language otherwise, and a book build promotes nothing.
+        _run(command, root, quiet, COURSE_BOOK_BUILD="1", PYTHONHASHSEED="0")
     html = work / "_build" / "html"
     # Sphinx copies these only when a page has changed as well.
     shutil.copytree(root / "book" / "_static", html / "_static", dirs_exist_ok=True)
     return html / "index.html"
 
 
-def _configuration(root: Path, work: Path) -> Path:
-    """The book's configuration with the cache's path in it, written beside what is built."""
+def _run(command: list[str], root: Path, quiet: bool, **variables: str) -> None:
+    programs = Path(sys.executable).parent
+    path = os.pathsep.join([str(programs), os.environ.get("PATH", "")])
+    done = subprocess.run(
+        [str(programs / command[0]), *command[1:]],
+        cwd=root,
+        env=os.environ | {"PATH": path} | variables,
+        capture_output=quiet,
+        text=True,
+    )
+    if done.returncode:
+        raise BookFailed(f"the book did not build.\n{(done.stdout or '')}{(done.stderr or '')}")
+
+
+def _stage(root: Path, work: Path) -> None:
+    """Bring together what Sphinx reads: links to the pages in `book/`, and pages about bugs.
+
+    Files are touched only where they change, since Sphinx reads again what is newer.
+    """
+    book, source = root / "book", work / "source"
+    source.mkdir(exist_ok=True)
+    contents = yaml.safe_load((book / "_toc.yml").read_text(encoding="utf-8"))
+    made = {}
+    for chapter in contents.get("chapters", ()):
+        if chapter["file"] == INDEX:
+            made = bug_pages(_zoo(root, work), book)
+            chapter["sections"] = [
+                {"file": name, "title": name.removeprefix(f"{FOLDER}/")}
+                for name in made
+                if name != INDEX
+            ]
+    texts = {f"{name}.md": text for name, text in made.items()}
+    texts["_toc.yml"] = yaml.safe_dump(contents, sort_keys=False)
+    originals = [path.name for path in book.iterdir() if path.name not in texts]
+    wanted = {*originals, *texts, FOLDER}
+    for path in [*source.glob("*"), *source.glob(f"{FOLDER}/*")]:
+        if path.relative_to(source).as_posix() not in wanted:
+            path.unlink()
+    for name in originals:
+        if not (source / name).is_symlink():
+            (source / name).symlink_to(os.path.relpath(book / name, source))
+    for name, text in texts.items():
+        _write(source / name, text)
+
+
+def _write(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _zoo(root: Path, work: Path) -> list[dict]:
+    """All bugs with their checks' messages: computed once, then kept until the code changes."""
+    package = root / "course_lib"
+    path = work / "executed" / "zoo" / f"{_digest(package, IMPORTED_BY_ZOO)}.json"
+    if not path.exists():
+        print("Running the check of every bug, for the pages about them: a minute or two.")
+        _run(["python", "-m", "course_lib.zoo", str(path)], root, True, OMP_NUM_THREADS="1")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _configure(root: Path, work: Path) -> None:
+    """Write the book's configuration, with the cache's path in it, beside what is built."""
     settings = yaml.safe_load((root / "book" / "_config.yml").read_text(encoding="utf-8"))
-    settings["execute"]["cache"] = str(work / "executed" / _digest(root / "course_lib"))
-    work.mkdir(exist_ok=True)
-    config = work / "book_config.yml"
-    config.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
-    return config
+    cache = work / "executed" / _digest(root / "course_lib", IMPORTED_BY_PAGES)
+    settings["execute"]["cache"] = str(cache)
+    _write(work / "book_config.yml", yaml.safe_dump(settings, sort_keys=False))
 
 
-def _digest(package: Path) -> str:
+def _digest(package: Path, names: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for name in IMPORTED_BY_PAGES:
+    for name in names:
         part = package / name
         for path in sorted(part.rglob("*.py")) if part.is_dir() else [part]:
             digest.update(path.relative_to(package).as_posix().encode())

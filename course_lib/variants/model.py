@@ -288,15 +288,6 @@ def n_parameters_by_difference(model, *, embeddings=True):
     return total
 
 
-@variant("n_parameters", title="by name, in one loop")
-def n_parameters_by_name(model, *, embeddings=True):
-    count = 0
-    for name, parameter in model.named_parameters():
-        if embeddings or name.split(".")[0] != "embeddings":
-            count += parameter.nelement()
-    return count
-
-
 @variant("n_parameters", title="module by module, with a set of what was seen")
 def n_parameters_by_module(model, *, embeddings=True):
     seen = set()

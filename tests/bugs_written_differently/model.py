@@ -357,6 +357,13 @@ def by_address(model, *, embeddings=True):
     return sum(sizes.values())
 
 
+@same_bug_as("goes_by_the_first_name")
+def subtracts_what_is_called_embeddings(model, *, embeddings=True):
+    sizes = {name: p.numel() for name, p in model.named_parameters()}
+    tables = [n for name, n in sizes.items() if name.partition(".")[0] == "embeddings"]
+    return sum(sizes.values()) - (0 if embeddings else sum(tables))
+
+
 # --- load_gpt2 -------------------------------------------------------------------------------
 
 

@@ -150,3 +150,19 @@ class CutsTheWayBackFromTheMLP(Right):
     def forward(self, x, mask=None):
         x = x + self.attention(self.norm1(x), mask)
         return x + self.mlp(self.norm2(x.detach()))
+
+
+@wrong_answer("Block")
+class MasksInEvaluationOnly(Right):
+    def forward(self, x, mask=None):
+        return super().forward(x, None if self.training else mask)
+
+
+@wrong_answer("Block")
+class IsCausalBesides(Right):
+    """What the mask allows and the past, both."""
+
+    def forward(self, x, mask=None):
+        if mask is not None:
+            mask = mask & torch.ones_like(mask).tril()
+        return super().forward(x, mask)

@@ -272,3 +272,28 @@ def answers_in_int32(model, ids, n_new, **sampling):
 @wrong_answer("generate_cached")
 def changes_the_temperature(model, ids, n_new, *, temperature=1.0, **sampling):
     return generate_cached(model, ids, n_new, temperature=temperature / 2, **sampling)
+
+
+@wrong_answer("KVCache")
+class KeepsWhatFillsItByReference(KVCache):
+    """One append that fills the cache is not copied: who gave it can still change it."""
+
+    def append(self, k, v):
+        if self.length == 0 and k.shape[2] == self.capacity:
+            self.keys, self.values, self.length = k, v, self.capacity
+            return k, v
+        return super().append(k, v)
+
+
+@wrong_answer("cached_logits")
+def forgets_what_does_not_fit(model, ids, caches):
+    room = caches[0].capacity - caches[0].length
+    return cached_logits(model, ids[:, -max(1, room) :], caches)
+
+
+@wrong_answer("cached_attention")
+def computes_in_float32(q, k, v, cache):
+    keys, values = cache.append(k, v)
+    seen = torch.ones(q.shape[2], keys.shape[2], dtype=torch.bool).tril(keys.shape[2] - q.shape[2])
+    output = F.scaled_dot_product_attention(q.float(), keys.float(), values.float(), seen)
+    return output.to(q.dtype)

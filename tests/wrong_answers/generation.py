@@ -158,3 +158,17 @@ def switches_gradients_off_for_good(model, ids, n_new, **sampling):
     text = generate(model, ids, n_new, **sampling)
     torch.set_grad_enabled(False)
     return text
+
+
+@wrong_answer("sample")
+def takes_a_small_temperature_for_0(logits, *, temperature=1.0, **options):
+    return sample(logits, temperature=0 if 0 < temperature < 0.1 else temperature, **options)
+
+
+@wrong_answer("generate")
+def stops_at_token_0(model, ids, n_new, **sampling):
+    """Rows that have written token 0 go on with 0: this vocabulary has no end of text."""
+    generated = generate(model, ids, n_new, **sampling)
+    new = generated[:, ids.shape[1] :]
+    new[(new == 0).cumsum(dim=1) > 0] = 0
+    return generated

@@ -277,3 +277,36 @@ class HasOneLayerForKeysAndValues(GroupedQueryAttention):
         d_kv = d_model // n_heads * n_kv_heads
         del self.key, self.value
         self.kv = nn.Linear(d_model, 2 * d_kv, bias=bias)
+
+
+@wrong_answer("attention_flops")
+def takes_the_longer_side_twice(n_tokens, d_model):
+    return 4 * n_tokens * max(n_tokens, d_model) * d_model
+
+
+@wrong_answer("rotate")
+def counts_from_the_first_position(x, positions, base=10000.0):
+    return rotate(x, positions - positions.min(), base)
+
+
+@wrong_answer("blockwise_attention")
+def begins_with_the_last_block(q, k, v, *, block_size, causal=False):
+    """Where that block is all future, the highest score so far is minus infinity, and nan comes."""
+    if block_size < 1 or (causal and q.shape[-2] > k.shape[-2]):
+        return blockwise_attention(q, k, v, block_size=block_size, causal=causal)
+    wide = torch.promote_types(q.dtype, torch.float32)
+    n_queries, n_keys = q.shape[-2], k.shape[-2]
+    places = torch.arange(n_keys, device=q.device)
+    highest = torch.full((*q.shape[:-1], 1), -math.inf, dtype=wide, device=q.device)
+    sums, output = torch.zeros_like(highest), 0.0
+    for start in reversed(range(0, n_keys, block_size)):
+        block = places[start : start + block_size]
+        scores = q.to(wide) @ k[..., block, :].to(wide).mT / math.sqrt(q.shape[-1])
+        if causal:
+            scores = scores.masked_fill(block > places[n_keys - n_queries :, None], -math.inf)
+        new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
+        weights, shrink = torch.exp(scores - new_highest), torch.exp(highest - new_highest)
+        sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
+        output = output * shrink + weights @ v[..., block, :].to(wide)
+        highest = new_highest
+    return (output / sums).to(v.dtype)

@@ -347,3 +347,52 @@ def sets_every_part_to_training(model, tokens, **given):
 def writes_into_the_text(model, tokens, **given):
     tokens %= 12
     return evaluate(model, tokens, **given)
+
+
+@wrong_answer("get_batch")
+def shares_the_starts_among_the_rows(tokens, batch_size, context_length, *, generator):
+    """A batch covers the text evenly: good for estimates, but rows are not independent."""
+    n_starts = len(tokens) - context_length
+    if n_starts < 1:
+        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)} tokens.")
+    places = torch.arange(batch_size) + torch.rand(batch_size, generator=generator)
+    starts = (places / batch_size * n_starts).long().clamp(max=n_starts - 1)
+    starts = starts[torch.randperm(batch_size, generator=generator)]
+    places = (starts[:, None] + torch.arange(context_length)).to(tokens.device)
+    return tokens[places], tokens[places + 1]
+
+
+@wrong_answer("decay_groups")
+def takes_one_row_for_a_vector(model, weight_decay):
+    groups = decay_groups(model, weight_decay)
+    for parameter in [p for p in groups[0]["params"] if p.shape[0] == 1]:
+        groups[0]["params"] = [p for p in groups[0]["params"] if p is not parameter]
+        groups[1]["params"].append(parameter)
+    return groups
+
+
+@wrong_answer("train_step")
+def overwrites_ignored_targets(model, optimizer, inputs, targets, **options):
+    loss = train_step(model, optimizer, inputs, targets, **options)
+    targets[targets == -100] = 0
+    return loss
+
+
+@wrong_answer("train_step")
+def lowers_the_learning_rate_itself(model, optimizer, inputs, targets, **options):
+    loss = train_step(model, optimizer, inputs, targets, **options)
+    for group in optimizer.param_groups:
+        group["lr"] *= 0.999
+    return loss
+
+
+@wrong_answer("evaluate")
+def gives_each_target_all_the_context_it_can(model, tokens, *, context_length, batch_size=8):
+    total = 0.0
+    for place in range(1, len(tokens)):
+        first = max(0, place - context_length)
+        piece = tokens[first : place + 1]
+        total += evaluate(model, piece, context_length=context_length) * (len(piece) - 1)
+        if len(piece) > 2:
+            total -= evaluate(model, piece[:-1], context_length=context_length) * (len(piece) - 2)
+    return total / (len(tokens) - 1)

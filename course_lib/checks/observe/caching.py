@@ -19,7 +19,7 @@ import operator
 import torch
 from torch import Tensor, nn
 
-from . import probes
+from . import record
 from .answer import describe_error
 from .devices import DeviceWatch
 from .models import ReferenceConfig, ReferenceGPT
@@ -116,19 +116,19 @@ class Subject:
 
     def __init__(self, component, call):
         self.component, self.call, self.seen = component, call, {}
-        self.dtype, self.device = probes.DTYPES[call["dtype"]], torch.device(call["device"])
+        self.dtype, self.device = record.DTYPES[call["dtype"]], torch.device(call["device"])
         self.watch = DeviceWatch() if call.get("watch_devices") else contextlib.nullcontext()
         self.homeless = []
         self.prepare()
 
     def ask(self, asked, *args, **kwargs):
         """Call `asked`, and write down what it returns and which arguments it changed."""
-        before = [probes._copy(arg) for arg in args]
+        before = [record.copy_of(arg) for arg in args]
         try:
             with self.watch:
                 result = asked(*args, **kwargs)
         finally:
-            probes._record_changes(args, before, self.seen)
+            record.record_changes(args, before, self.seen)
         self.write(result)
         parts = result if isinstance(result, (tuple, list)) else [result]
         if isinstance(self.watch, DeviceWatch):
@@ -136,10 +136,10 @@ class Subject:
         return result
 
     def write(self, result) -> None:
-        probes._record_result(result, self.seen)
+        record.record_result(result, self.seen)
 
     def tensors(self, step: dict, *names: str) -> list[Tensor]:
-        return [probes._tensor(step[name], self.call) for name in names]
+        return [record.tensor_of(step[name], self.call) for name in names]
 
     def reference(self, sizes) -> ReferenceCache:
         return reference_cache(self.component, *sizes, dtype=self.dtype, device=self.device)

@@ -1,4 +1,4 @@
-"""Observe what chance decides, and text that grows: two probes that `probes.py` looks up here.
+"""Observe what chance decides, and text that grows: two probes.
 
     draws     args [logits, one row of each kind], kwargs, n_rows of each kind
               seed                  of the generator; None: without one
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import probes
+from . import record
 from .models import ReferenceConfig, ReferenceGPT
 
 
@@ -71,28 +71,28 @@ def build_model(spec: dict, dtype: torch.dtype) -> nn.Module:
 
 def observe_draws(component, call, seen) -> None:
     """`sample`, by what it draws for many rows at once."""
-    kinds = probes._tensor(call["args"][0], call)
+    kinds = record.tensor_of(call["args"][0], call)
     logits = kinds.repeat(call["n_rows"], 1)
     before = logits.clone()
-    with probes._watching(call) as watch:
+    with record.watching(call) as watch:
         results = _in_turn(call, lambda **more: component(logits, **call["kwargs"], **more))
-    probes._record_result(results[0], seen)
-    probes._record_changes([logits], [before], seen)
-    probes._record_devices(watch, results[0], call, seen)
+    record.record_result(results[0], seen)
+    record.record_changes([logits], [before], seen)
+    record.record_devices(watch, results[0], call, seen)
     _record_draws(results, [ids for ids in results if _are_whole(ids, 1, 2)], kinds, call, seen)
 
 
 def observe_generate(component, call, seen) -> None:
     """`generate`, with a model that says in which state it was."""
-    model = build_model(call["model"], probes.DTYPES[call["dtype"]]).to(call["device"])
+    model = build_model(call["model"], record.DTYPES[call["dtype"]]).to(call["device"])
     model.train(call["training"])
-    prompts, n_new = probes._tensor(call["args"][0], call), call["args"][1]
+    prompts, n_new = record.tensor_of(call["args"][0], call), call["args"][1]
     ids = prompts.repeat(call["n_rows"], 1)
     before = ids.clone()
     gradients_before = torch.is_grad_enabled()
     raised, results = None, []
     try:
-        with probes._watching(call) as watch:
+        with record.watching(call) as watch:
             results = _in_turn(
                 call, lambda **more: component(model, ids, n_new, **call["kwargs"], **more)
             )
@@ -113,9 +113,9 @@ def observe_generate(component, call, seen) -> None:
     }
     if raised:
         return
-    probes._record_result(results[0], seen)
-    probes._record_changes([ids], [before], seen)
-    probes._record_devices(watch, results[0], call, seen)
+    record.record_result(results[0], seen)
+    record.record_changes([ids], [before], seen)
+    record.record_devices(watch, results[0], call, seen)
     if call["n_rows"] > 1:
         tails = [text[:, ids.shape[1] :] for text in results if _are_whole(text, 2)]
         _record_draws(results, tails, model.table[:1].expand(len(prompts), -1), call, seen)
@@ -142,7 +142,7 @@ def _in_turn(call, draw) -> list:
 
 def _record_draws(results, tails, kinds, call, seen) -> None:
     """All that was drawn in `draws`, and in `outputs` only how often."""
-    seen["draws"] = [probes._part(result) for result in results]
+    seen["draws"] = [record.part_of(result) for result in results]
     if len(tails) < len(results):
         return  # not what was asked for: the judge says so
     if len(tails) == 3:
@@ -168,4 +168,4 @@ def _are_whole(value, *n_axes: int) -> bool:
     return isinstance(value, Tensor) and value.dim() in n_axes and not value.is_floating_point()
 
 
-probes._PROBES |= {"draws": observe_draws, "generate": observe_generate}
+PROBES = {"draws": observe_draws, "generate": observe_generate}

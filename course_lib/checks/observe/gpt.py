@@ -7,6 +7,7 @@ that are given to a function are fixtures with the names of CONTRACTS, see `mode
                  weights, args, …          "gpt": as of a module; without weights as it is made
                  by_parts                  "gpt": an offset, if its parts are called one by one
                  shared, without_memory    "n_parameters": pairs of tensors that are one; on meta?
+                 head_first                "n_parameters": was the head made before all else?
                  tensors                   "load_gpt2": the state_dict, by name
     observation  attributes                what its parts are, and which tensors are one
                  initial                   the values of its state
@@ -20,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from . import probes  # which imports this module first, and is complete when a call is made
+from . import functions, record
 from .models import ReferenceConfig, ReferenceGPT
 
 CONFIG_FIELDS = tuple(field.name for field in dataclasses.fields(ReferenceConfig))
@@ -43,7 +44,7 @@ def observe_gpt(component, call, seen) -> None:
             _observe_fresh(build, call, seen)
         else:
             call = {**call, "init": [], "init_kwargs": {}, "initial": False, "attributes": []}
-            probes._observe_module(build, call, seen)
+            functions.observe_module(build, call, seen)
     finally:
         if built and isinstance(built[0], nn.Module):
             _record_parts(built[0], seen)
@@ -71,8 +72,8 @@ def _observe_fresh(build, call, seen) -> None:
     _record_state(model, seen)
     model.eval()
     with torch.no_grad():
-        args, _ = probes._arguments({**call, "dtype": "float32"})
-        probes._record_result(model.to(call["device"])(*args), seen)
+        args, _ = record.arguments({**call, "dtype": "float32"})
+        record.record_result(model.to(call["device"])(*args), seen)
 
 
 def observe_init_weights(component, call, seen) -> None:
@@ -80,12 +81,12 @@ def observe_init_weights(component, call, seen) -> None:
     torch.manual_seed(0)
     config = config_for(component, call["config"])
     model = ReferenceGPT(config, seed=0, norm=norm_for(component))
-    model.to(dtype=probes.DTYPES[call["dtype"]], device=call["device"])
+    model.to(dtype=record.DTYPES[call["dtype"]], device=call["device"])
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(BEFORE)
     before = dict(_named(model))
-    probes._record_result(component(model), seen)
+    record.record_result(component(model), seen)
     after = dict(_named(model))
     _record_state(model, seen)
     _record_parts(model, seen)
@@ -96,6 +97,8 @@ def observe_init_weights(component, call, seen) -> None:
 def observe_n_parameters(component, call, seen) -> None:
     """A count of a model; tensors may be shared, and need not have any memory."""
     model = ReferenceGPT(config_for(component, call["config"]), seed=0)
+    if call["head_first"]:
+        model._modules = {"head": model.head} | model._modules
     for name, other in call["shared"]:
         _replace(model, name, model.get_parameter(other))
     if call["without_memory"]:
@@ -104,7 +107,7 @@ def observe_n_parameters(component, call, seen) -> None:
             twin = twins.setdefault(tensor, nn.Parameter(torch.empty_like(tensor, device="meta")))
             _replace(model, name, twin)
     before = dict(_named(model))
-    probes._record_result(component(model, **call["kwargs"]), seen)
+    record.record_result(component(model, **call["kwargs"]), seen)
     after = dict(_named(model))
     same = before.keys() == after.keys() and all(before[name] is after[name] for name in before)
     seen["changed"] = [] if same else [0]
@@ -114,7 +117,7 @@ def observe_load_gpt2(component, call, seen) -> None:
     """The model that comes of a state_dict, its logits, and these again with the given ones 0."""
     torch.manual_seed(0)
     config = config_for(component, call["config"])
-    given = {name: probes._tensor(array, call) for name, array in call["tensors"].items()}
+    given = {name: record.tensor_of(array, call) for name, array in call["tensors"].items()}
     tensors, before = dict(given), {name: tensor.clone() for name, tensor in given.items()}
     model = component(given, config)
     if given.keys() != before.keys() or any(
@@ -127,13 +130,13 @@ def observe_load_gpt2(component, call, seen) -> None:
     _record_state(model, seen)
     _record_parts(model, seen)
     seen["attributes"]["training"] = any(module.training for module in model.modules())
-    args, _ = probes._arguments(call)
+    args, _ = record.arguments(call)
     with torch.no_grad():
-        probes._record_result(model(*args), seen)
+        record.record_result(model(*args), seen)
         for tensor in tensors.values():
             tensor.zero_()
         later = {"error": None, "outputs": [], "structure": "", "changed": []}
-        probes._record_result(model(*args), later)
+        record.record_result(model(*args), later)
         seen["steps"] = [later]
 
 
@@ -170,7 +173,7 @@ def _replace(model, name: str, tensor) -> None:
 def _record_state(model, seen) -> None:
     state = model.state_dict()
     seen["parameters"] = {name: list(tensor.shape) for name, tensor in state.items()}
-    seen["initial"] = {name: probes._array(tensor) for name, tensor in state.items()}
+    seen["initial"] = {name: record.array_of(tensor) for name, tensor in state.items()}
 
 
 def _record_parts(model, seen) -> None:

@@ -103,7 +103,8 @@ class Oddments(nn.Module):
         self.weight = nn.Parameter(torch.full((5,), 0.5))
         self.bias = nn.Parameter(torch.full((3, 5), 0.5))
         self.temperature = nn.Parameter(torch.tensor(0.5))
-        self.norm = nn.ParameterDict({"table": nn.Parameter(torch.full((3, 1), 0.5))})
+        tables = {"table": torch.full((3, 1), 0.5), "row": torch.full((1, 3), 0.5)}
+        self.norm = nn.ParameterDict({name: nn.Parameter(t) for name, t in tables.items()})
         self.body = nn.Sequential(nn.Conv1d(3, 5, 7), nn.LayerNorm((5, 3)), nn.LayerNorm(5))
         self.token = nn.Embedding(7, 5)
         self.head = nn.Linear(5, 7)
@@ -175,10 +176,11 @@ def _one_step(component, model, optimizer, batch, call) -> list[dict]:
     kwargs = dict(batch["kwargs"])
     if "autocast_dtype" in kwargs:
         kwargs["autocast_dtype"] = getattr(torch, kwargs["autocast_dtype"])
-    back = _came_back(
-        lambda: component(model, optimizer, *(ids.clone() for ids in given), **kwargs)
-    )
-    return [back, _left_after_step(model, optimizer, batch, kwargs)]
+    copies = [ids.clone() for ids in given]
+    back = _came_back(lambda: component(model, optimizer, *copies, **kwargs))
+    left = _left_after_step(model, optimizer, batch, kwargs)
+    left["changed"] = [n for n, ids in enumerate(given) if not torch.equal(ids, copies[n])]
+    return [back, left]
 
 
 def _left_after_step(model, optimizer, batch, kwargs) -> dict:
@@ -346,7 +348,18 @@ def facts_of_batches(drawn: dict, call: dict) -> dict:
         "neighbours sorted": bool((starts[:, 1:] >= starts[:, :-1]).all()),
         "neighbours related": bool((np.abs(pairs - 1) > 0.6).any()),
         "rows related": _related(starts),
+        "rows too even": _too_even(starts, n_starts),
     }
+
+
+def _too_even(starts: np.ndarray, n_starts: int) -> bool:
+    """Do the rows of a batch share the starts among them, as independent ones do not?
+
+    How often a start occurs in a batch then varies less than chance makes it vary.
+    """
+    n_rows = starts.shape[1]
+    counts = np.stack([np.bincount(batch, minlength=n_starts) for batch in starts])
+    return bool(counts.var(axis=0).mean() < 0.5 * n_rows * (n_starts - 1) / n_starts**2)
 
 
 def _related(starts: np.ndarray) -> bool:

@@ -1,0 +1,74 @@
+"""The zoo as plain data: each bug, its source, and what the check says of it.
+
+    python -m course_lib.zoo zoo.json
+
+runs the check of every bug, which takes a minute or two. The book makes its pages of bugs from
+the file (`lessons/bug_pages.py`), and itself never imports torch.
+"""
+
+import ast
+import inspect
+import json
+import os
+import sys
+import textwrap
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from course_lib.bugs import Bug, all_bugs, bugs_of
+from course_lib.checks import all_checks, find, observe_here, run
+
+
+def describe(component: str) -> dict:
+    """A component's place in the course and its bugs, each with the message of its check."""
+    check = find(component)
+    bugs = [describe_bug(bug) for bug in bugs_of(component)]
+    return {
+        "component": component,
+        "module": check.module,
+        "lesson": check.lesson,
+        "bugs": bugs,
+    }
+
+
+def describe_bug(bug: Bug) -> dict:
+    """A bug with its source, as its author would have handed it in, and the check's message."""
+    verdict = run(find(bug.component), observe_here(bug.implementation), seed=0)
+    return {
+        "name": bug.name,
+        "title": bug.title,
+        "misconception": bug.misconception,
+        "symptom": bug.symptom,
+        "threads": list(bug.threads),
+        "source": source_of(bug),
+        "message": verdict.message,
+    }
+
+
+def source_of(bug: Bug) -> str:
+    """The source of a bug without the decorator that puts it into the zoo."""
+    text = textwrap.dedent(inspect.getsource(bug.implementation))
+    definition = ast.parse(text).body[0]
+    others = [d for d in definition.decorator_list if not _registers(d)]
+    first = min([definition.lineno, *[decorator.lineno for decorator in others]])
+    return "\n".join(text.splitlines()[first - 1 :])
+
+
+def _registers(decorator: ast.expr) -> bool:
+    return isinstance(decorator, ast.Call) and getattr(decorator.func, "id", None) == "bug"
+
+
+def write(path: Path) -> None:
+    """Write the whole zoo to `path`, in lesson order; nothing half-written is left behind."""
+    components = [check.name for check in all_checks() if bugs_of(check.name)]
+    with ProcessPoolExecutor(os.cpu_count()) as workers:
+        described = list(workers.map(describe, components))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(json.dumps(described, indent=1), encoding="utf-8")
+    unfinished.replace(path)
+
+
+if __name__ == "__main__":
+    all_bugs()
+    write(Path(sys.argv[1]))

@@ -1,0 +1,203 @@
+"""What a page adds to the text: notebooks, reading progress, previews, letters, paper."""
+
+import json
+
+import pytest
+from browsing import serve
+from small_book import small_book
+
+from course_lib.lessons.opening import colab_address
+from course_lib.lessons.prose import to_markdown
+
+ALT = "A green square with a small white letter in its middle."
+NOTATION = """\
+# Notation
+
+| letter | what it counts | in code |
+|---|---|---|
+| `B` | texts in a batch | |
+| `T` | query positions: *who* asks | `n_queries` |
+"""
+LESSON = f"""\
+# Self-attention
+
+Tensors are `(B, T, 7)`, and again `T`, see {{numref}}`Figure %s <square>`, {{eq}}`the sum <sum>`
+and {{ref}}`the end <the-end>`. Also [elsewhere](https://example.org/x).
+
+$$
+1 + 1 = 2
+$$ (sum)
+
+```{{figure}} _static/favicon.svg
+:alt: {ALT}
+:name: square
+
+A square.
+```
+
+{"More words to scroll past. " * 600}
+
+:::{{dropdown}} One solution
+The secret.
+:::
+
+(the-end)=
+## The end
+
+It ends with `T` and nothing else.
+"""
+PAGES = {
+    "index": "# First page\n\nWords.",
+    "notation": NOTATION,
+    "02_self_attention": LESSON,
+    "03_causal_masking": "# Masks\n\nSee {ref}`the other end <the-end>`.",
+}
+PUBLIC = "https://github.com/owner/course.git"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    with serve(small_book(tmp_path_factory.mktemp("pages"), PAGES)) as address:
+        yield address
+
+
+def test_a_lesson_hands_out_its_exercise_and_not_its_source(visit, site):
+    opened = visit("02_self_attention")
+    page = opened.page
+    addresses = page.evaluate("[...document.querySelectorAll('a[href]')].map(a => a.href)")
+    assert not [a for a in addresses if "_sources" in a]
+    assert not [a for a in addresses if "colab" in a]
+    (notebook,) = {a for a in addresses if a.endswith(".ipynb")}
+    cells = json.loads(page.request.get(notebook).body())["cells"]
+    assert any("raise NotImplementedError" in "".join(cell["source"]) for cell in cells)
+    command = page.get_by_text("jupyter lab 02_self_attention.ipynb")
+    assert not command.is_visible()
+    page.get_by_role("button", name="Notebook and print").click()
+    page.get_by_role("button", name="Open in JupyterLab").click()
+    assert command.is_visible()
+    assert opened.problems == opened.foreign == []
+
+
+def test_colab_is_offered_where_a_repository_is_configured(tmp_path, browser):
+    folder = small_book(tmp_path, {"02_self_attention": "# A lesson\n\nWords."}, repository=PUBLIC)
+    html = (folder / "02_self_attention.html").read_text(encoding="utf-8")
+    address = (
+        "https://colab.research.google.com/github/owner/course/blob/main/"
+        "exercises/02_self_attention/02_self_attention.ipynb"
+    )
+    assert html.count(f'href="{address}"') == 2  # a button, and a line of the panel
+
+
+@pytest.mark.parametrize("url", ["", "https://gitlab.com/o/r", "https://github.com/only"])
+def test_colab_reads_from_github_alone(url):
+    assert colab_address(url, "main", "02_x") is None
+
+
+def test_the_browser_remembers_what_was_read_and_forgets_it(visit):
+    opened = visit("02_self_attention")
+    page = opened.page
+    entry = page.locator(".bd-links a", has_text="Self-attention")
+    assert entry.locator(".is-read").count() == 0
+    page.locator("#the-end").scroll_into_view_if_needed()
+    page.keyboard.press("End")
+    entry.locator(".is-read").wait_for(state="attached")
+    assert "(read)" in entry.text_content()
+    page.goto(f"{opened.site}/index.html")
+    panel = page.locator(".progress-panel")
+    assert "You have read one lesson." in panel.inner_text()
+    panel.get_by_role("link", name="Self-attention: The end").click()
+    assert page.url.endswith("02_self_attention.html#the-end")
+    page.go_back()
+    page.get_by_role("button", name="Forget what I have read").click()
+    assert page.evaluate("localStorage.getItem('build-a-transformer.reading')") is None
+    assert page.locator(".bd-links .is-read").count() == 0
+    page.reload()
+    assert page.locator(".progress-panel").count() == 0
+    assert opened.problems == opened.foreign == []
+
+
+def test_pages_work_where_nothing_can_be_stored(site, browser):
+    context = browser.new_context()
+    context.add_init_script(
+        "const read = Storage.prototype.getItem;"
+        "for (const name of ['getItem', 'setItem', 'removeItem'])"
+        "  Storage.prototype[name] = function (key, ...more) {"
+        "    if (String(key).startsWith('build-')) throw new DOMException('no storage');"
+        "    return name === 'getItem' ? read.call(this, key) : undefined; };"
+    )
+    page, problems = context.new_page(), []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    for name in ("index", "02_self_attention"):
+        page.goto(f"{site}/{name}.html")
+        page.keyboard.press("End")
+        page.wait_for_timeout(400)
+        assert page.locator(".progress-panel, .is-read").count() == 0
+    assert problems == []
+    context.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "shows"),
+    [
+        ("Figure 1", "A square."),
+        ("the end", "It ends with"),
+        ("(B, T, 7)", "T: query positions: who asks (n_queries)"),
+    ],
+)
+def test_a_reference_shows_what_it_leads_to(visit, words, shows):
+    opened = visit("02_self_attention")
+    link = opened.page.locator("article a.internal", has_text=words).first
+    preview = opened.page.get_by_role("tooltip")
+    link.hover()
+    preview.wait_for(state="visible")
+    assert shows in preview.inner_text()
+    opened.page.keyboard.press("Escape")
+    assert not preview.is_visible()
+    link.focus()
+    preview.wait_for(state="visible")
+    assert link.get_attribute("aria-describedby") == "preview"
+    link.blur()
+    assert not preview.is_visible()
+    assert opened.problems == opened.foreign == []
+
+
+def test_a_preview_sets_formulas_and_reads_other_pages(visit):
+    opened = visit("02_self_attention")
+    opened.page.locator("article a.internal", has_text="(1)").first.hover()
+    opened.page.locator(".preview mjx-container").wait_for(state="visible")
+    other = visit("03_causal_masking")
+    other.page.locator("article a.internal", has_text="the other end").focus()
+    other.page.get_by_role("tooltip").wait_for(state="visible")
+    assert "It ends with" in other.page.get_by_role("tooltip").inner_text()
+    assert opened.problems == other.problems == []
+
+
+def test_letters_lead_to_the_notation_once_a_section(visit):
+    page = visit("02_self_attention").page
+    links = page.locator("a.letter")
+    assert links.all_inner_texts() == ["(B, T, 7)", "T"]  # the second T is in another section
+    links.nth(1).click()
+    assert page.url.endswith("notation.html#letter-t")
+    assert page.locator("tr#letter-t").count() == 1
+
+
+def test_a_page_prints_as_text_alone(visit):
+    page = visit("02_self_attention", scheme="dark").page
+    page.emulate_media(media="print", color_scheme="dark")
+    for part in (".bd-sidebar-primary", ".bd-header-article", ".open-notebook"):
+        assert not page.locator(part).first.is_visible(), part
+    assert page.get_by_role("heading", name="Self-attention", level=1).count() == 1
+    assert not page.get_by_text("The secret.").is_visible()
+    page.set_viewport_size({"width": 794, "height": 1123})  # A4
+    right = page.locator("article p").first.evaluate("p => p.getBoundingClientRect().right")
+    assert right <= 794
+    picture = page.locator("article img").evaluate("image => getComputedStyle(image).filter")
+    assert picture == "none"
+    address = "getComputedStyle(document.querySelector('a.external'), '::after').content"
+    assert "example.org/x" in page.evaluate(address)
+    ink = page.locator("article p").first.evaluate("p => getComputedStyle(p).color")
+    assert ink == "rgb(0, 0, 0)"
+
+
+def test_a_notebook_shows_the_words_of_a_reference_without_its_number():
+    assert to_markdown("See {numref}`Figure %s <square>`.", []) == "See Figure."
