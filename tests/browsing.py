@@ -32,7 +32,10 @@ class Visit:
 
     def __init__(self, browser, site, name, *, width=1280, scheme="light", **options):
         self.context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, **options
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            reduced_motion="reduce",  # no colour is measured while it still fades in
+            **options,
         )
         self.page = self.context.new_page()
         self.problems, self.foreign = [], []

@@ -575,12 +575,12 @@ ATTACKS = {
         lambda: with_bug_and(
             "training",
             "\nimport sys\nfor module in list(sys.modules.values()):\n"
-            "    runs = getattr(module, '_RUNS', None)\n"
+            "    runs = vars(module).get('_RUNS')\n"
             "    for name in runs or ():\n"
             "        runs[name] = lambda package, call, seen: seen.update(\n"
             "            outputs=[{'kind': 'tensor', 'array': 0.0}], passed=True, points=99)\n",
         ),
-        {"trains"},
+        {"trains", "generates", "caches"},  # all that import training lose with it
     ),
     "a module called torch": (lambda: our_package() | {"torch": "raise ImportError\n"}, set()),
     "imports ours": (

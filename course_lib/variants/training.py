@@ -213,12 +213,12 @@ def step_with_one_backward(
     with mixed:
         logits = torch.cat([model(part) for part in inputs.chunk(n_chunks)])
         loss = next_token_loss(logits, targets)
-    if not math.isfinite(loss):
+    if not math.isfinite(loss.item()):
         raise FloatingPointError("the loss of this batch is nan or infinite")
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=max_grad_norm)
     optimizer.step()
-    return float(loss)
+    return loss.item()
 
 
 @variant("train_step", title="gradients by autograd.grad, added up in a list, then handed over")
