@@ -21,7 +21,7 @@ def _prompts(draw: Draw, n_rows: int, n_prompt: int, n_new: int):
     """A model, and prompts whose greedy text varies and is never a near-tie; what it is."""
     while True:
         config, seed = {**sizes(draw), "context_length": 24}, any_seed(draw)
-        weights = oracle.drawn_weights(config, seed)
+        weights = oracle.lively_weights(config, seed)
         model = oracle.model_of(config, weights)
         ids = draw.integers(0, config["vocab_size"] - 1, (20, n_prompt))
         expected, leads = oracle.greedy(model, ids, n_new)

@@ -104,7 +104,8 @@ def _train(package, model, batches, call) -> list[float]:
     """Steps with AdamW, the package's parameter groups, its schedule and its step."""
     parts = ("decay_groups", "learning_rate", "train_step")
     decay_groups, learning_rate, train_step = (package.part("training", name) for name in parts)
-    optimizer = torch.optim.AdamW(decay_groups(model, WEIGHT_DECAY), lr=call["schedule"]["max_lr"])
+    groups = decay_groups(model, WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(groups, lr=call["schedule"]["max_lr"], eps=call["eps"])
     dtype = None if call["autocast"] is None else DTYPES[call["autocast"]]
     losses = []
     for step, (inputs, targets) in enumerate(batches):
