@@ -7,6 +7,7 @@ SAMPLE := _build/sample-class
 
 # Tests of tiny tensors run side by side: threads inside each would only get in the way.
 test test-all test-seeds test-book: export OMP_NUM_THREADS = 1
+PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
 
 .PHONY: course test test-all test-seeds test-book book build lint clean
 
@@ -25,15 +26,15 @@ course: .venv/installed wall
 
 # What CI runs on every change: everything once, on a small class and a few pages.
 test: .venv/installed wall browser axe lint
-	$(BIN)/pytest -n 2 -m "not slow and not seeds"
+	$(PYTEST) -m "not slow and not seeds"
 
 # The rest: every page in the browser, the whole sample class, kills and restarts.
 test-all: .venv/installed wall browser axe
-	$(BIN)/pytest -n 2 -m slow
+	$(PYTEST) -m slow
 
 # The gates under nineteen more seeds, for the modules that test_gates.py has not settled: an hour.
 test-seeds: .venv/installed
-	$(BIN)/pytest -n 2 -m seeds
+	$(PYTEST) -m seeds
 
 # The book as its readers meet it: every page, in the browser.
 test-book: .venv/installed browser axe

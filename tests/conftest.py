@@ -18,6 +18,21 @@ def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="where components run, such as cuda")
 
 
+# What takes long to set up, and is set up in one process only: by tests that use it, module by
+# module, and by all tests of the whole book.
+SHARED = {"site", "attacked", "graded", "grades", "elsewhere"}
+WHOLE_BOOK = {"test_book", "test_prose"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if SHARED & set(item.fixturenames):
+            name = item.module.__name__
+            group = "book" if name in WHOLE_BOOK else name
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def package(request) -> str:
     """The name of the package under test, importable."""
