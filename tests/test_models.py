@@ -214,10 +214,28 @@ def test_the_learners_package_trains_and_writes_unchanged(tmp_path, text_file):
 @pytest.mark.parametrize("how", [["--temperature", "0"], ["--seed", "5", "--top-k", "7"]])
 def test_with_and_without_cache_the_same_text_is_written(trained, how):
     prompt = ["--prompt", "the ca", "--n-new", "10"]
-    cached, uncached = (generate(trained, *prompt, *how, c) for c in ("--cache", "--no-cache"))
-    assert cached == uncached
-    assert len(cached[0]) == 10
-    assert len(set(cached[0])) > 2
+    ways = [(c, a) for c in ("--cache", "--no-cache") for a in ("fused", "explicit")]
+    texts = [generate(trained, *prompt, *how, c, "--attention", a)[0] for c, a in ways]
+    assert len(set(texts)) == 1
+    assert len(texts[0]) == 10
+    assert len(set(texts[0])) > 2
+
+
+def test_a_run_is_the_same_with_the_code_of_the_lessons(tmp_path, text_file):
+    fused, explicit = (
+        train(tmp_path / way, text_file, "--n-steps", "5", "--attention", way)
+        for way in ("fused", "explicit")
+    )
+    assert fused["validation_loss"] == pytest.approx(explicit["validation_loss"], rel=1e-4)
+
+
+def test_what_is_fused_writes_through_the_decoder(trained):
+    """Its own fast path, which a learner's model and the lessons' code must not take."""
+    model, _ = _read_trained(trained, Package(OURS))
+    assert Package(OURS).decoder(model, 1, 8) is None
+    fused = Package(OURS).run_by(model, "fused")
+    assert Package(OURS).decoder(fused, 1, 8).feed(torch.tensor([[1, 2]])).shape[0] == 1
+    assert Package("my_transformer").decoder(fused, 1, 8) is None
 
 
 def test_prompts_of_unequal_length_write_in_one_batch_what_they_write_alone(trained):
@@ -290,6 +308,7 @@ def test_a_text_that_cannot_be_trained_on(tmp_path, content, complaint):
         ("tokenizer = 'words'", "tokenizer must be"),
         ("device = 'toaster'", "'toaster' cannot be used here"),
         ("dtype = 'float8'", "dtype must be"),
+        ("attention = 'flash'", "attention must be fused or explicit"),
         ("dropout = 1.5", "dropout must be"),
     ],
 )

@@ -108,7 +108,7 @@ def _grow(model, package, encoded, last, sampling, seed, use_cache, spoken):
     generator.seed() if seed is None else generator.manual_seed(seed)
     options = sampling.options(generator)
     sample = package.component("generation", "sample")
-    next_logits = (_Cached if use_cache else _Uncached)(model, package, len(encoded), max(last))
+    next_logits = _next_logits(model, package, len(encoded), max(last), use_cache)
     n_given = min(map(len, encoded))
     ids = torch.tensor([row[:n_given] for row in encoded], device=device)
     was_training = model.training
@@ -129,8 +129,31 @@ def _grow(model, package, encoded, last, sampling, seed, use_cache, spoken):
         model.train(was_training)
 
 
+def _next_logits(model, package: Package, n_rows: int, n_positions: int, use_cache: bool):
+    """What gives the logits that follow some ids."""
+    n_kept = n_positions if use_cache else min(n_positions, model.config.context_length)
+    decoder = package.decoder(model, n_rows, n_kept)
+    if decoder is not None:
+        return _Decoded(decoder, use_cache)
+    return _Cached(model, package, n_rows, n_positions) if use_cache else _Uncached(model)
+
+
+class _Decoded:
+    """The next logits from our own model at full speed."""
+
+    def __init__(self, decoder, use_cache: bool):
+        self.decoder, self.use_cache, self.n_fed = decoder, use_cache, 0
+
+    def __call__(self, ids: Tensor) -> Tensor:
+        if self.use_cache:
+            new, self.n_fed = ids[:, self.n_fed :], ids.shape[1]
+            return self.decoder.feed(new)
+        self.decoder.reset()
+        return self.decoder.feed(ids[:, -self.decoder.model.config.context_length :])
+
+
 class _Cached:
-    """The next logits from the new tokens alone."""
+    """The next logits from the new tokens alone, with a package's own cache."""
 
     def __init__(self, model, package: Package, n_rows: int, n_positions: int):
         config, weight = model.config, model.head.weight
@@ -151,7 +174,7 @@ class _Cached:
 class _Uncached:
     """The next logits from everything, or from as much of the end as the context holds."""
 
-    def __init__(self, model, package: Package, n_rows: int, n_positions: int):
+    def __init__(self, model):
         self.model = model
 
     def __call__(self, ids: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ def read_gpt2(folder: Path, package: Package) -> tuple[nn.Module, "GPT2Tokenizer
         raise ModelError(f"{folder} must hold model.safetensors: save it in that format.") from None
     except (ValueError, TypeError, safetensors.SafetensorError) as error:
         raise ModelError(f"{folder} cannot be read as GPT-2: {error}") from None
-    return package.fused(model), GPT2Tokenizer.read(folder)
+    return model, GPT2Tokenizer.read(folder)
 
 
 class GPT2Tokenizer:

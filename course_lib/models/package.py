@@ -8,6 +8,7 @@ from types import ModuleType
 from . import ModelError
 
 OURS = "course_lib.transformer"
+ATTENTION = ("fused", "explicit")
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,31 @@ class Package:
         return found
 
     def build(self, **sizes):
-        """A GPT of these sizes; the fused one where the package is ours.
+        """A GPT of these sizes, each step of it as it was written.
 
         Raises:
             ModelError: the sizes cannot work.
         """
         try:
-            model = self.component("model", "GPT")(self.component("model", "GPTConfig")(**sizes))
+            return self.component("model", "GPT")(self.component("model", "GPTConfig")(**sizes))
         except (ValueError, TypeError) as error:
             raise ModelError(f"the model cannot be built: {error}") from error
-        return self.fused(model)
 
-    def fused(self, model):
-        """The model through torch's fused functions where it is ours; a learner's own as it is."""
-        return self.module("fused").fuse(model) if self.name == OURS else model
+    def run_by(self, model, attention: str):
+        """The model as it will run: "fused" takes ours through torch's fused functions.
+
+        "explicit" leaves it step by step, as the lessons have it. A learner's own is never changed.
+
+        Raises:
+            ModelError: `attention` is neither.
+        """
+        if attention not in ATTENTION:
+            raise ModelError(f"attention must be {' or '.join(ATTENTION)}, got {attention!r}.")
+        is_fused = attention == "fused" and self.name == OURS
+        return self.module("fused").fuse(model) if is_fused else model
+
+    def decoder(self, model, n_rows: int, n_positions: int):
+        """The `Decoder` of a fused model; None for any other, which generates in its own way."""
+        if self.name != OURS or not isinstance(model, self.module("fused").FusedGPT):
+            return None
+        return self.module("decoding").Decoder(model, n_rows, n_positions)

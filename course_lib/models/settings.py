@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from . import ModelError
+from .package import ATTENTION
 
 
 def _setting(default, about: str):
@@ -40,6 +41,7 @@ class TrainSettings:
     device: str = _setting("auto", "such as cpu, cuda or mps; auto takes the fastest")
     dtype: str = _setting("auto", "float32 or bfloat16; auto takes bfloat16 where it is fast")
     compile: str = _setting("auto", "yes, no, or auto: on CUDA only")
+    attention: str = _setting("fused", "our model's: fused to run, explicit as the lessons read")
 
     def __post_init__(self):
         for about in fields(self):
@@ -60,6 +62,10 @@ class TrainSettings:
             )
         if self.compile not in ("auto", "yes", "no"):
             raise ModelError(f"compile must be auto, yes or no, got compile={self.compile!r}.")
+        if self.attention not in ATTENTION:
+            raise ModelError(
+                f"attention must be {' or '.join(ATTENTION)}, got attention={self.attention!r}."
+            )
 
     def _check_type(self, about) -> None:
         value = getattr(self, about.name)
@@ -80,7 +86,7 @@ class TrainSettings:
 SETTINGS = fields(TrainSettings)
 NAMES = tuple(about.name for about in SETTINGS)
 # What a run that is resumed may be told anew: it changes how long or where, not what is trained.
-MAY_CHANGE = ("n_steps", "save_every", "device", "dtype", "compile")
+MAY_CHANGE = ("n_steps", "save_every", "device", "dtype", "compile", "attention")
 
 
 def read_settings(config: Path | None, flags: Mapping) -> TrainSettings:

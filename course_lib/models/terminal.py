@@ -122,6 +122,7 @@ def generate_here(
     cache: bool,
     device: str,
     dtype: str,
+    attention: str,
     quiet: bool,
 ) -> list[dict]:
     """Write texts; a single one appears as it is written. Returns them as plain data.
@@ -133,7 +134,7 @@ def generate_here(
     whose = Package(package)
     gpt, tokenizer = _read_gpt2(gpt2, whose) if gpt2 else _read_trained(model, whose)
     place = hardware.choose_device(device)
-    gpt = gpt.to(place, hardware.choose_dtype(dtype, place))
+    gpt = whose.run_by(gpt, attention).to(place, hardware.choose_dtype(dtype, place))
     prompts = [one for one in (prompt or ("\n",)) for _ in range(samples)]
     texts = [""] * len(prompts)
     is_streamed = len(prompts) == 1 and not quiet

@@ -105,6 +105,7 @@ def _start(settings, package, device, resume, ranks: Ranks) -> _Run:
     else:
         tokenizer = fit_tokenizer(package, settings.tokenizer, read_text(settings.text))
     model = package.build(**settings.model_sizes(tokenizer.vocab_size)).to(device)
+    model = package.run_by(model, settings.attention)
     groups = package.component("training", "decay_groups")(model, settings.weight_decay)
     optimizer = torch.optim.AdamW(
         groups, lr=settings.max_lr, betas=(0.9, settings.beta2), fused=device.type != "mps"

@@ -28,6 +28,7 @@ class Row:
     limited_by: str
     share_of_limit: float
     rounds: int
+    point: tuple[str, int] | None
 
 
 def measure(
@@ -60,6 +61,7 @@ def measure(
             limited_by=kind,
             share_of_limit=needed / seconds / most,
             rounds=rounds,
+            point=workload.point,
         )
         rows.append(row)
         say(row)
@@ -90,8 +92,8 @@ def as_markdown(measured: dict) -> str:
     for row in measured["rows"]:
         low, high = row["quartiles"]
         lines.append(
-            f"| {row['about']} | {row['dtype']} | {row['ours_tokens_per_second']:,.0f} "
-            f"| {row['theirs_tokens_per_second']:,.0f} | {row['ratio']:.2f} ({low:.2f} to "
+            f"| {row['about']} | {row['dtype']} | {_rate(row['ours_tokens_per_second'])} "
+            f"| {_rate(row['theirs_tokens_per_second'])} | {row['ratio']:.2f} ({low:.2f} to "
             f"{high:.2f}) | {row['share_of_limit']:.0%} of {row['limited_by']} |"
         )
     products = ", ".join(
@@ -107,15 +109,43 @@ def as_markdown(measured: dict) -> str:
     return "\n".join(lines)
 
 
+def _rate(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
 def write_report(measured: dict, out: Path) -> list[Path]:
-    """`bench.json`, `bench.md` and `bench.png` in `out`."""
+    """`bench.json`, `bench.md`, `bench.png`, and `growth.png` if lengths were timed, in `out`."""
     from course_lib import plots
 
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"bench.{kind}" for kind in ("json", "md", "png")]
     paths[0].write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     paths[1].write_text(as_markdown(measured) + "\n", encoding="utf-8")
-    ratios = {f"{row['about']}, {row['dtype']}": row["ratio"] for row in measured["rows"]}
+    ratios = {row["name"]: row["ratio"] for row in measured["rows"]}
     picture = plots.bars(ratios, xlabel="times as fast as Hugging Face's", show="{:.2f}".format)
     picture.savefig(paths[2], dpi=120)
+    growth = _growth(measured["rows"])
+    if growth:
+        paths.append(out / "growth.png")
+        plots.curves(
+            {name: list(points.values()) for name, points in growth.items()},
+            x=list(next(iter(growth.values()))),
+            xlabel="tokens before it", ylabel="milliseconds for one token",
+            log_x=True, log_y=True,
+        ).savefig(paths[-1], dpi=120)  # fmt: skip
     return paths
+
+
+def _growth(rows: list[dict]) -> dict[str, dict[int, float]]:
+    """Milliseconds for one token by length, for ours and theirs with and without a cache."""
+    curves: dict = {}
+    for row in rows:
+        if row["point"]:
+            curve, length = row["point"]
+            for who, rate in (("ours", "ours"), ("Hugging Face", "theirs")):
+                points = curves.setdefault(f"{who}, {curve}", {})
+                points[length] = 1000 / row[f"{rate}_tokens_per_second"]
+    lengths = [set(points) for points in curves.values()]
+    return (
+        curves if lengths and all(len(lengths[0]) > 1 and n == lengths[0] for n in lengths) else {}
+    )

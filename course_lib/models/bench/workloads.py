@@ -15,6 +15,7 @@ from .peers import GPT2_SMALL, Shape, difference, make_pair
 
 SMALL = Shape(vocab_size=65, context_length=128, d_model=128, n_heads=4, n_layers=4)
 MEDIUM = Shape(vocab_size=65, context_length=256, d_model=384, n_heads=6, n_layers=6)
+LENGTHS = (64, 256, 1000)  # of the texts after which one more token is written
 AGREE = {torch.float32: 1e-3, torch.bfloat16: 0.15}  # of the logits' spread: rounding, no more
 
 
@@ -36,12 +37,17 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Workload:
-    """Something to time, by name."""
+    """Something to time, by name.
+
+    Args:
+        point: where it lies in the picture of growth: the name of its curve, and a length.
+    """
 
     name: str
     about: str
     dtype: str
     prepare: Callable[[torch.device], Prepared]
+    point: tuple[str, int] | None = None
 
 
 def workloads(device: torch.device) -> Iterator[Workload]:
@@ -64,6 +70,9 @@ def workloads(device: torch.device) -> Iterator[Workload]:
         yield _prefill(f"prefill-{dtype}", dtype)
         for batch_size in (1, 8):
             yield _decode(f"decode-{batch_size}-{dtype}", dtype, batch_size)
+    for use_cache in (True, False):
+        for n_before in LENGTHS:
+            yield _one_more(n_before, use_cache)
 
 
 def _training(name, about, our_dtype, their_dtype, shape: Shape, batch_size: int) -> Workload:
@@ -126,7 +135,6 @@ def _decode(
     name: str, dtype: str, batch_size: int, n_prompt: int = 64, n_new: int = 16
 ) -> Workload:
     def prepare(device: torch.device) -> Prepared:
-
         ours, theirs = _cast_pair(dtype, device)
         from transformers import DynamicCache  # here, because the peer need not be installed
 
@@ -136,11 +144,11 @@ def _decode(
         decoder.feed(prompt)
         cache = DynamicCache()
         with torch.inference_mode():
-            theirs(prompt, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            theirs(prompt, cache=cache, use_cache=True, logits_to_keep=1)
 
         def our_decode():
-            for cache in decoder.caches:
-                cache.length = n_prompt  # back to the end of the prompt
+            for one in decoder.caches:
+                one.length = n_prompt  # back to the end of the prompt
             for new in tokens:
                 logits = decoder.feed(new)
                 logits.argmax(dim=-1)
@@ -149,7 +157,7 @@ def _decode(
         @torch.inference_mode()
         def their_decode():
             for new in tokens:
-                logits = theirs(new, past_key_values=cache, use_cache=True).logits[:, -1]
+                logits = theirs(new, cache=cache, use_cache=True).logits[:, -1]
                 logits.argmax(dim=-1)
             cache.crop(-n_new)  # back to the end of the prompt
             return logits
@@ -157,11 +165,64 @@ def _decode(
         apart = difference(our_decode(), their_decode())
         _must_agree(name, apart, getattr(torch, dtype))
         size = {"float32": 4, "bfloat16": 2}[dtype]
-        n_read = sum(p.numel() for p in ours.parameters()) - ours.embeddings.position.weight.numel()
-        limit = ("memory", float(n_new * n_read * size))
+        limit = ("memory", float(n_new * _n_read(ours) * size))
         return Prepared(our_decode, their_decode, n_new * batch_size, apart, limit)
 
     return Workload(name, f"decode, 124M, batch {batch_size}", dtype, prepare)
+
+
+def _one_more(n_before: int, use_cache: bool) -> Workload:
+    """The logits of one more token: from the caches, or from everything again."""
+    dtype = "float32"
+    curve = "with a cache" if use_cache else "without a cache"
+    name = f"after-{n_before}-{'cached' if use_cache else 'uncached'}"
+
+    def prepare(device: torch.device) -> Prepared:
+        ours, theirs = _cast_pair(dtype, device)
+        from transformers import DynamicCache  # here, because the peer need not be installed
+
+        ids = torch.randint(GPT2_SMALL.vocab_size, (1, n_before + 1), device=device)
+        text, new = ids[:, :-1], ids[:, -1:]
+        decoder, cache = Decoder(ours, 1, n_before + 1), DynamicCache()
+        if use_cache:
+            decoder.feed(text)
+            with torch.inference_mode():
+                theirs(text, cache=cache, use_cache=True, logits_to_keep=1)
+
+        def our_token():
+            if not use_cache:
+                decoder.reset()
+                return decoder.feed(ids)
+            for one in decoder.caches:
+                one.length = n_before  # back to the end of the text
+            return decoder.feed(new)
+
+        @torch.inference_mode()
+        def their_token():
+            if not use_cache:
+                return theirs(ids, use_cache=False, logits_to_keep=1).logits[:, -1]
+            logits = theirs(new, cache=cache, use_cache=True).logits[:, -1]
+            cache.crop(-1)
+            return logits
+
+        apart = difference(our_token(), their_token())
+        _must_agree(name, apart, getattr(torch, dtype))
+        if use_cache:
+            kept = 2 * GPT2_SMALL.n_layers * n_before * GPT2_SMALL.d_model
+            limit = ("memory", 4.0 * (_n_read(ours) + kept))
+        else:
+            n_tokens = n_before + 1
+            limit = ("products", n_tokens * _operations(GPT2_SMALL, n_tokens, head=1 / n_tokens))
+        return Prepared(our_token, their_token, 1, apart, limit)
+
+    return Workload(
+        name, f"one token after {n_before:,}, 124M, {curve}", dtype, prepare, (curve, n_before)
+    )
+
+
+def _n_read(model: nn.Module) -> int:
+    """Weights that one token needs: all but the other positions' and, tied, none twice."""
+    return sum(p.numel() for p in model.parameters()) - model.embeddings.position.weight.numel()
 
 
 def _cast_pair(dtype: str, device: torch.device):
