@@ -7,7 +7,7 @@ SAMPLE := _build/sample-class
 
 # Tests of tiny tensors run side by side: threads inside each would only get in the way.
 test test-all test-seeds test-book: export OMP_NUM_THREADS = 1
-PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
+PYTEST := $(BIN)/pytest -n 2
 
 .PHONY: course test test-all test-seeds test-book book build lint clean
 

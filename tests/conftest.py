@@ -18,19 +18,25 @@ def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="where components run, such as cuda")
 
 
-# What takes long to set up, and is set up in one process only: by tests that use it, module by
-# module, and by all tests of the whole book.
-SHARED = {"site", "attacked", "graded", "grades", "elsewhere"}
-WHOLE_BOOK = {"test_book", "test_prose"}
+# Modules whose tests share something that takes minutes to set up: they run in one process, module
+# by module, and all that need the whole book together.
+TOGETHER = {
+    "test_book": "the whole book",
+    "test_prose": "the whole book",
+    **{name: name for name in ("test_capstone", "test_clinic", "test_figures", "test_grading")},
+    **{name: name for name in ("test_page", "test_quiz", "test_sample_class", "test_wheel")},
+}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if SHARED & set(item.fixturenames):
-            name = item.module.__name__
-            group = "book" if name in WHOLE_BOOK else name
-            item.add_marker(pytest.mark.xdist_group(group))
+def pytest_xdist_make_scheduler(config, log):
+    """Hand out test by test, but what is `TOGETHER` together, and that first."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByCost(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return TOGETHER.get(Path(nodeid.partition("::")[0]).stem, nodeid)
+
+    return ByCost(config, log)
 
 
 @pytest.fixture(scope="session")
