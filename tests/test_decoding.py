@@ -1,5 +1,7 @@
 """The decoder gives the logits of the model, however the text is fed to it."""
 
+import copy
+
 import pytest
 import torch
 
@@ -27,6 +29,30 @@ def test_logits_are_the_models_own_for_every_split(batch_size, bias, chunks):
         with torch.no_grad():
             expected = model(ids[:, :end])[:, -1]
         assert torch.allclose(decoder.feed(part), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
+def test_logits_agree_in_the_formats_whose_weights_are_ordered_anew(batch_size, bias, dtype, most):
+    model, ids = model_and_ids(batch_size, bias=bias)
+    rough = copy.deepcopy(model).to(dtype)
+    exact, decoder, end = copy.deepcopy(rough).double(), Decoder(rough, batch_size, 13), 0
+    for part in ids.split([5, 1, 1, 4, 2], dim=1):
+        end += part.shape[1]
+        with torch.no_grad():
+            expected = exact(ids[:, :end])[:, -1]
+        found = decoder.feed(part)
+        assert found.dtype == dtype
+        assert (found.double() - expected).abs().max() < most * expected.abs().max()
+
+
+def test_without_the_operators_the_layers_themselves_decode(monkeypatch):
+    model, ids = model_and_ids(2)
+    model.float()
+    fast = Decoder(model, 2, 13).feed(ids)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert torch.allclose(Decoder(model, 2, 13).feed(ids), fast, rtol=1e-4, atol=1e-4)
 
 
 def test_after_a_reset_nothing_of_the_text_before_is_left():

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from course_lib.transformer.fused import fuse
+from course_lib.transformer.fused import SHORT, causal_attention, fuse
 from course_lib.transformer.model import GPT, GPTConfig
 from course_lib.transformer.training import next_token_loss
 
@@ -62,3 +62,31 @@ def test_dropout_falls_in_training_only():
     assert not torch.equal(model(ids), model(ids))
     model.eval()
     assert torch.equal(model(ids), model(ids))
+
+
+@pytest.mark.parametrize("n", [1, 7, SHORT, SHORT + 1])
+@pytest.mark.parametrize("is_cast", [False, True])
+def test_attention_in_bfloat16_is_that_of_float64_both_ways_it_is_computed(n, is_cast):
+    torch.manual_seed(n)
+    exact = [torch.randn(2, 3, n, 8).bfloat16().double().requires_grad_() for _ in range(3)]
+    rough = [part.detach().bfloat16().requires_grad_() for part in exact]
+    weights = (exact[0] @ exact[1].mT / 8**0.5).masked_fill(
+        torch.ones(n, n, dtype=torch.bool).triu(1), float("-inf")
+    )
+    expected = weights.softmax(-1) @ exact[2]
+    with torch.autocast("cpu", torch.bfloat16, enabled=is_cast):
+        found = causal_attention(*rough)
+    assert found.dtype == torch.bfloat16
+    assert torch.allclose(found.double(), expected, atol=0.04)
+    cotangent = torch.randn_like(expected).bfloat16()
+    gradients = torch.autograd.grad(found, rough, cotangent)
+    wanted = torch.autograd.grad(expected, exact, cotangent.double())
+    for one, other in zip(gradients, wanted, strict=True):
+        assert (one.double() - other).abs().max() < 0.03 * max(1.0, other.abs().max())
+
+
+def test_attention_in_bfloat16_drops_weights_and_keeps_their_mean():
+    v = torch.ones(4, 5, 64, 3, dtype=torch.bfloat16)
+    found = causal_attention(torch.zeros_like(v), torch.zeros_like(v), v, 0.5)
+    assert len(found[..., -1, :].unique()) > 3
+    assert abs(found.float().mean() - 1.0) < 0.1
