@@ -137,14 +137,14 @@ def write_report(measured: dict, out: Path) -> list[Path]:
 
 
 def _growth(rows: list[dict]) -> dict[str, dict[int, float]]:
-    """Milliseconds for one token by length, for ours and theirs with and without a cache."""
+    """Milliseconds for one token by length, for both, with and without a cache."""
     curves: dict = {}
     for row in rows:
         if row["point"]:
             curve, length = row["point"]
-            for who, rate in (("ours", "ours"), ("Hugging Face", "theirs")):
+            for who in ("ours", "theirs"):
                 points = curves.setdefault(f"{who}, {curve}", {})
-                points[length] = 1000 / row[f"{rate}_tokens_per_second"]
+                points[length] = 1000 / row[f"{who}_tokens_per_second"]
     lengths = [set(points) for points in curves.values()]
     return (
         curves if lengths and all(len(lengths[0]) > 1 and n == lengths[0] for n in lengths) else {}
