@@ -201,14 +201,15 @@ def generate(model, gpt2, package, as_json, **how):
 @click.option("--out", type=FOLDER, help="Write bench.json, bench.md and bench.png here.")
 @click.option("--rounds", type=click.IntRange(min=2), default=15, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="Such as cpu or cuda.")
+@_PACKAGE
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-def bench(workloads, out, rounds, device, as_json):
-    """Time our model beside Hugging Face's GPT-2: WORKLOADS by name, or all."""
+def bench(workloads, out, rounds, device, package, as_json):
+    """Time our model, or yours, beside Hugging Face's GPT-2: WORKLOADS by name, or all."""
     from course_lib.models import ModelError
     from course_lib.models.terminal import bench_here
 
     try:
-        measured = bench_here(workloads, out, rounds, device, quiet=as_json)
+        measured = bench_here(workloads, out, _package(package), rounds, device, quiet=as_json)
     except ModelError as error:
         raise fail(error) from None
     if as_json:

@@ -1,6 +1,7 @@
 """`course bench` shows that both sides agree before it times them, and reports each number."""
 
 import json
+import sys
 
 import pytest
 import torch
@@ -11,6 +12,9 @@ from course_lib.models import ModelError
 from course_lib.models.bench import peers, workloads
 from course_lib.models.bench.report import as_markdown, measure, write_report
 from course_lib.models.bench.timing import Timing, take_turns
+from course_lib.models.package import OURS, Package
+from course_lib.workspace.package import use_package
+from course_lib.workspace.start import start
 
 CPU = torch.device("cpu")
 TINY = peers.Shape(vocab_size=65, context_length=1024, d_model=24, n_heads=3, n_layers=2)
@@ -21,7 +25,7 @@ def tiny(monkeypatch):
     """The workloads with a model of GPT-2's kind that takes milliseconds."""
     monkeypatch.setattr(workloads, "GPT2_SMALL", TINY)
     monkeypatch.setattr(workloads, "MEDIUM", workloads.SMALL)
-    return list(workloads.workloads(CPU))
+    return list(workloads.workloads(CPU, Package(OURS)))
 
 
 def test_every_workload_is_measured_and_reported(tiny, tmp_path):
@@ -38,6 +42,17 @@ def test_every_workload_is_measured_and_reported(tiny, tmp_path):
     assert measured["machine"]["processor"] in table
 
 
+def test_a_learners_package_is_measured_the_same_way(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", [*sys.path])
+    use_package(start(tmp_path / "mine"))
+    mine = list(workloads.workloads(CPU, Package("my_transformer")))
+    measured = measure(mine, CPU, rounds=2, ours="my_transformer")
+    assert [row["name"] for row in measured["rows"]] == [workload.name for workload in tiny]
+    assert "my_transformer, tokens/s" in as_markdown(measured)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "my_transformer"]:
+        monkeypatch.delitem(sys.modules, name)
+
+
 def test_a_report_of_one_workload_draws_no_growth(tiny, tmp_path):
     one = next(workload for workload in tiny if workload.name == "after-64-cached")
     measured = measure([one], CPU, rounds=2)
@@ -46,8 +61,8 @@ def test_a_report_of_one_workload_draws_no_growth(tiny, tmp_path):
 
 
 def test_models_that_disagree_are_not_timed(tiny, monkeypatch):
-    def another_pair(shape, **options):
-        ours, theirs = peers.make_pair(shape, **options)
+    def another_pair(shape, package):
+        ours, theirs = peers.make_pair(shape, package)
         with torch.no_grad():
             ours.blocks[0].mlp.down.weight.mul_(1.5)
         return ours, theirs

@@ -14,11 +14,13 @@ from click.testing import CliRunner
 
 from course_lib.cli import main
 from course_lib.models import ModelError, checkpoint
+from course_lib.models.decoding import OwnDecoder
 from course_lib.models.generation import Sampling, write
 from course_lib.models.package import OURS, Package
 from course_lib.models.settings import TrainSettings, read_settings
 from course_lib.models.terminal import _read_trained
 from course_lib.models.text import read_text
+from course_lib.transformer.decoding import Decoder
 
 SMALL = [
     *("--context-length", "16", "--d-model", "16", "--n-heads", "2", "--n-layers", "2"),
@@ -232,10 +234,15 @@ def test_a_run_is_the_same_with_the_code_of_the_lessons(tmp_path, text_file):
 def test_what_is_fused_writes_through_the_decoder(trained):
     """Its own fast path, which a learner's model and the lessons' code must not take."""
     model, _ = _read_trained(trained, Package(OURS))
-    assert Package(OURS).decoder(model, 1, 8) is None
+    ids = torch.tensor([[1, 2]])
+    own = Package(OURS).decoder(model, 1, 8)
+    assert isinstance(own, OwnDecoder)
+    expected = own.feed(ids)
     fused = Package(OURS).run_by(model, "fused")
-    assert Package(OURS).decoder(fused, 1, 8).feed(torch.tensor([[1, 2]])).shape[0] == 1
-    assert Package("my_transformer").decoder(fused, 1, 8) is None
+    decoder = Package(OURS).decoder(fused, 1, 8)
+    assert isinstance(decoder, Decoder)
+    assert torch.allclose(decoder.feed(ids), expected, rtol=1e-4, atol=1e-4)
+    assert not Package("my_transformer").is_fused(fused)
 
 
 def test_prompts_of_unequal_length_write_in_one_batch_what_they_write_alone(trained):

@@ -131,44 +131,34 @@ def _grow(model, package, encoded, last, sampling, seed, use_cache, spoken):
 
 def _next_logits(model, package: Package, n_rows: int, n_positions: int, use_cache: bool):
     """What gives the logits that follow some ids."""
-    n_kept = n_positions if use_cache else min(n_positions, model.config.context_length)
-    decoder = package.decoder(model, n_rows, n_kept)
-    if decoder is not None:
-        return _Decoded(decoder, use_cache)
-    return _Cached(model, package, n_rows, n_positions) if use_cache else _Uncached(model)
-
-
-class _Decoded:
-    """The next logits from our own model at full speed."""
-
-    def __init__(self, decoder, use_cache: bool):
-        self.decoder, self.use_cache, self.n_fed = decoder, use_cache, 0
-
-    def __call__(self, ids: Tensor) -> Tensor:
-        if self.use_cache:
-            new, self.n_fed = ids[:, self.n_fed :], ids.shape[1]
-            return self.decoder.feed(new)
-        self.decoder.reset()
-        return self.decoder.feed(ids[:, -self.decoder.model.config.context_length :])
+    if use_cache:
+        return _Cached(package.decoder(model, n_rows, n_positions))
+    if package.is_fused(model):
+        n_kept = min(n_positions, model.config.context_length)
+        return _Recomputed(package.decoder(model, n_rows, n_kept))
+    return _Uncached(model)
 
 
 class _Cached:
-    """The next logits from the new tokens alone, with a package's own cache."""
+    """The next logits from the new tokens alone."""
 
-    def __init__(self, model, package: Package, n_rows: int, n_positions: int):
-        config, weight = model.config, model.head.weight
-        cache = package.component("cache", "KVCache")
-        sizes = (n_rows, config.n_heads, n_positions, config.d_model // config.n_heads)
-        self.caches = [
-            cache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks
-        ]
-        self.logits = package.component("cache", "cached_logits")
-        self.model, self.n_fed = model, 0
+    def __init__(self, decoder):
+        self.decoder, self.n_fed = decoder, 0
 
     def __call__(self, ids: Tensor) -> Tensor:
-        new = ids[:, self.n_fed :]
-        self.n_fed = ids.shape[1]
-        return self.logits(self.model, new, self.caches)[:, -1]
+        new, self.n_fed = ids[:, self.n_fed :], ids.shape[1]
+        return self.decoder.feed(new)
+
+
+class _Recomputed:
+    """The next logits from as much of the end as the context holds, with a head for the last."""
+
+    def __init__(self, decoder):
+        self.decoder = decoder
+
+    def __call__(self, ids: Tensor) -> Tensor:
+        self.decoder.reset()
+        return self.decoder.feed(ids[:, -self.decoder.model.config.context_length :])
 
 
 class _Uncached:

@@ -66,8 +66,15 @@ class Package:
         is_fused = attention == "fused" and self.name == OURS
         return self.module("fused").fuse(model) if is_fused else model
 
+    def is_fused(self, model) -> bool:
+        """Whether `run_by` has taken the model through fused functions."""
+        return self.name == OURS and isinstance(model, self.module("fused").FusedGPT)
+
     def decoder(self, model, n_rows: int, n_positions: int):
-        """The `Decoder` of a fused model; None for any other, which generates in its own way."""
-        if self.name != OURS or not isinstance(model, self.module("fused").FusedGPT):
-            return None
-        return self.module("decoding").Decoder(model, n_rows, n_positions)
+        """What is fed a text from left to right and gives the logits that follow: our `Decoder`
+        for a fused model, for any other the package's own cache."""
+        if self.is_fused(model):
+            return self.module("decoding").Decoder(model, n_rows, n_positions)
+        from .decoding import OwnDecoder  # here, because `--help` needs no torch
+
+        return OwnDecoder(model, self, n_rows, n_positions)

@@ -10,7 +10,7 @@ import click
 
 from . import ModelError, checkpoint, hardware
 from .generation import Sampling, write
-from .package import Package
+from .package import OURS, Package
 from .settings import read_settings, resumed_settings
 from .text import make_tokenizer
 from .training import train
@@ -178,7 +178,7 @@ def _read_gpt2(folder: Path, package: Package):
 
 
 def bench_here(
-    names: tuple[str, ...], out: Path | None, rounds: int, device: str, *, quiet: bool
+    names: tuple[str, ...], out: Path | None, package: str, rounds: int, device: str, *, quiet: bool
 ) -> dict:
     """Measure, tell each row as it comes, and write the report; the whole as plain data.
 
@@ -189,7 +189,7 @@ def bench_here(
     from .bench.workloads import workloads
 
     place = hardware.choose_device(device)
-    every = {workload.name: workload for workload in workloads(place)}
+    every = {workload.name: workload for workload in workloads(place, Package(package))}
     for name in names:
         if name not in every:
             near = difflib.get_close_matches(name, every, n=1, cutoff=0.5)
@@ -205,7 +205,9 @@ def bench_here(
         )
 
     chosen = [every[name] for name in names or every]
-    measured = measure(chosen, place, rounds=rounds, say=(lambda row: None) if quiet else say)
+    ours = "ours" if package == OURS else package
+    told = (lambda row: None) if quiet else say
+    measured = measure(chosen, place, rounds=rounds, ours=ours, say=told)
     for path in write_report(measured, out) if out else ():
         if not quiet:
             click.echo(path)

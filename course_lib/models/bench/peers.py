@@ -5,10 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from course_lib.transformer.fused import fuse
-from course_lib.transformer.model import GPTConfig, load_gpt2
-
 from .. import ModelError
+from ..package import Package
 
 
 @dataclass(frozen=True)
@@ -21,16 +19,14 @@ class Shape:
     n_heads: int
     n_layers: int
 
-    @property
-    def config(self) -> GPTConfig:
-        return GPTConfig(**vars(self), gelu_approximate="tanh")
-
 
 GPT2_SMALL = Shape(50257, 1024, 768, 12, 12)  # 124M parameters
 
 
-def make_pair(shape: Shape, *, seed: int = 0) -> tuple[nn.Module, nn.Module]:
+def make_pair(shape: Shape, package: Package, *, seed: int = 0) -> tuple[nn.Module, nn.Module]:
     """`(ours, theirs)` with the same weights, in float32 on the CPU, in evaluation mode.
+
+    Ours is the GPT of `package`.
 
     Raises:
         ModelError: transformers is not installed.
@@ -57,7 +53,9 @@ def make_pair(shape: Shape, *, seed: int = 0) -> tuple[nn.Module, nn.Module]:
             attn_implementation="sdpa",
         )
     ).eval()
-    return fuse(load_gpt2(theirs.state_dict(), shape.config)), theirs
+    config = package.component("model", "GPTConfig")(**vars(shape), gelu_approximate="tanh")
+    ours = package.component("model", "load_gpt2")(theirs.state_dict(), config)
+    return package.run_by(ours.eval(), "fused"), theirs
 
 
 def difference(one: Tensor, other: Tensor) -> float:

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from course_lib.transformer.decoding import Decoder
-from course_lib.transformer.training import decay_groups, train_step
-
 from .. import ModelError
 from ..hardware import choose_dtype
+from ..package import Package
 from .peers import GPT2_SMALL, Shape, difference, make_pair
 
 SMALL = Shape(vocab_size=65, context_length=128, d_model=128, n_heads=4, n_layers=4)
@@ -50,40 +48,45 @@ class Workload:
     point: tuple[str, int] | None = None
 
 
-def workloads(device: torch.device) -> Iterator[Workload]:
-    """All workloads that make sense on this device."""
+def workloads(device: torch.device, package: Package) -> Iterator[Workload]:
+    """All workloads that make sense on this device, with the model of `package` as ours."""
     default = str(choose_dtype("auto", device)).removeprefix("torch.")
     sizes = {"4 × 128": (SMALL, 32), "6 × 384": (MEDIUM, 16)}
     for title, (shape, batch_size) in sizes.items():
         about = f"training step, {title}"
         name = f"train-{shape.n_layers}x{shape.d_model}"
         for dtype in dict.fromkeys(("float32", default)):
-            yield _training(f"{name}-{dtype}", about, dtype, dtype, shape, batch_size)
+            yield _training(package, f"{name}-{dtype}", about, dtype, dtype, shape, batch_size)
         if default != "float32":
             about = f"{about}, our default against its float32"
-            yield _training(f"{name}-default", about, default, "float32", shape, batch_size)
+            yield _training(
+                package, f"{name}-default", about, default, "float32", shape, batch_size
+            )
     if device.type == "cuda":
         yield _training(
-            "train-124M", "training step, 124M, T = 1024", default, default, GPT2_SMALL, 16
+            package, "train-124M", "training step, 124M, T = 1024", default, default, GPT2_SMALL, 16
         )
     for dtype in dict.fromkeys(("float32", default)):
-        yield _prefill(f"prefill-{dtype}", dtype)
+        yield _prefill(package, f"prefill-{dtype}", dtype)
         for batch_size in (1, 8):
-            yield _decode(f"decode-{batch_size}-{dtype}", dtype, batch_size)
+            yield _decode(package, f"decode-{batch_size}-{dtype}", dtype, batch_size)
     for use_cache in (True, False):
         for n_before in LENGTHS:
-            yield _one_more(n_before, use_cache)
+            yield _one_more(package, n_before, use_cache)
 
 
-def _training(name, about, our_dtype, their_dtype, shape: Shape, batch_size: int) -> Workload:
+def _training(
+    package, name, about, our_dtype, their_dtype, shape: Shape, batch_size: int
+) -> Workload:
     def prepare(device: torch.device) -> Prepared:
-        ours, theirs = (model.to(device).train() for model in make_pair(shape))
+        ours, theirs = (model.to(device).train() for model in make_pair(shape, package))
         ids = torch.randint(shape.vocab_size, (batch_size, shape.context_length + 1), device=device)
         inputs, targets = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
         with torch.no_grad():
             apart = difference(ours(inputs[:2]), theirs(inputs[:2]).logits)
         _must_agree(name, apart, torch.float32)
-        our_optimizer, their_optimizer = _optimizer(ours), _optimizer(theirs)
+        our_optimizer, their_optimizer = (_optimizer(each, package) for each in (ours, theirs))
+        train_step = package.component("training", "train_step")
         casts = _autocast(our_dtype), _autocast(their_dtype)
 
         def our_step():
@@ -108,11 +111,11 @@ def _training(name, about, our_dtype, their_dtype, shape: Shape, batch_size: int
     return Workload(name, about, dtype, prepare)
 
 
-def _prefill(name: str, dtype: str, n_tokens: int = 512) -> Workload:
+def _prefill(package: Package, name: str, dtype: str, n_tokens: int = 512) -> Workload:
     def prepare(device: torch.device) -> Prepared:
-        ours, theirs = _cast_pair(dtype, device)
+        ours, theirs = _cast_pair(package, dtype, device)
         ids = torch.randint(GPT2_SMALL.vocab_size, (1, n_tokens), device=device)
-        decoder = Decoder(ours, 1, n_tokens)
+        decoder = package.decoder(ours, 1, n_tokens)
 
         def our_prefill():
             decoder.reset()
@@ -132,15 +135,15 @@ def _prefill(name: str, dtype: str, n_tokens: int = 512) -> Workload:
 
 
 def _decode(
-    name: str, dtype: str, batch_size: int, n_prompt: int = 64, n_new: int = 16
+    package: Package, name: str, dtype: str, batch_size: int, n_prompt: int = 64, n_new: int = 16
 ) -> Workload:
     def prepare(device: torch.device) -> Prepared:
-        ours, theirs = _cast_pair(dtype, device)
+        ours, theirs = _cast_pair(package, dtype, device)
         from transformers import DynamicCache  # here, because the peer need not be installed
 
         prompt = torch.randint(GPT2_SMALL.vocab_size, (batch_size, n_prompt), device=device)
         tokens = torch.randint(GPT2_SMALL.vocab_size, (n_new, batch_size, 1), device=device)
-        decoder = Decoder(ours, batch_size, n_prompt + n_new)
+        decoder = package.decoder(ours, batch_size, n_prompt + n_new)
         decoder.feed(prompt)
         cache = DynamicCache()
         with torch.inference_mode():
@@ -171,19 +174,19 @@ def _decode(
     return Workload(name, f"decode, 124M, batch {batch_size}", dtype, prepare)
 
 
-def _one_more(n_before: int, use_cache: bool) -> Workload:
+def _one_more(package: Package, n_before: int, use_cache: bool) -> Workload:
     """The logits of one more token: from the caches, or from everything again."""
     dtype = "float32"
     curve = "with a cache" if use_cache else "without a cache"
     name = f"after-{n_before}-{'cached' if use_cache else 'uncached'}"
 
     def prepare(device: torch.device) -> Prepared:
-        ours, theirs = _cast_pair(dtype, device)
+        ours, theirs = _cast_pair(package, dtype, device)
         from transformers import DynamicCache  # here, because the peer need not be installed
 
         ids = torch.randint(GPT2_SMALL.vocab_size, (1, n_before + 1), device=device)
         text, new = ids[:, :-1], ids[:, -1:]
-        decoder, cache = Decoder(ours, 1, n_before + 1), DynamicCache()
+        decoder, cache = package.decoder(ours, 1, n_before + 1), DynamicCache()
         if use_cache:
             decoder.feed(text)
             with torch.inference_mode():
@@ -225,11 +228,14 @@ def _n_read(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters()) - model.embeddings.position.weight.numel()
 
 
-def _cast_pair(dtype: str, device: torch.device):
-    return tuple(model.to(device, getattr(torch, dtype)) for model in make_pair(GPT2_SMALL))
+def _cast_pair(package: Package, dtype: str, device: torch.device):
+    return tuple(
+        model.to(device, getattr(torch, dtype)) for model in make_pair(GPT2_SMALL, package)
+    )
 
 
-def _optimizer(model: nn.Module) -> torch.optim.Optimizer:
+def _optimizer(model: nn.Module, package: Package) -> torch.optim.Optimizer:
+    decay_groups = package.component("training", "decay_groups")
     return torch.optim.AdamW(decay_groups(model, 0.1), lr=1e-4, fused=True)
 
 
