@@ -1,6 +1,8 @@
 """A GPT-2 folder as Hugging Face writes it: the same logits, the same tokens, text from it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from course_lib.cli import main
 from course_lib.models import ModelError
 from course_lib.models.gpt2 import GPT2Tokenizer, read_gpt2
 from course_lib.models.package import OURS, Package
+from course_lib.workspace.start import start
 
 HARD = [
     "", " ", "  ", "a", " a", "  a", "\n", "\n\n  b", "tabs\t\there", "it's we're I'VE you'll'd",
@@ -119,3 +122,15 @@ def test_a_folder_that_is_not_gpt2_is_refused(folder, tmp_path, name, content, c
     (copy / name).unlink() if content is None else (copy / name).write_bytes(content)
     with pytest.raises(ModelError, match=complaint):
         read_gpt2(copy, Package(OURS))
+
+
+def test_a_learners_package_writes_the_same_with_gpt2s_weights(folder, tmp_path):
+    workspace = start(tmp_path / "mine")
+    args = ["generate", "--gpt2", str(folder), "--prompt", "The cat", "--n-new", "8", "--json"]
+    mine = subprocess.run(
+        [sys.executable, "-m", "course_lib", *args, "--temperature", "0", "--device", "cpu"],
+        cwd=workspace, capture_output=True, text=True,
+    )  # fmt: skip
+    assert mine.returncode == 0, mine.stderr
+    ours = CliRunner().invoke(main, [*args, "--temperature", "0", "--device", "cpu"])
+    assert json.loads(mine.stdout) == json.loads(ours.stdout)
