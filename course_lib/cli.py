@@ -198,7 +198,7 @@ def generate(model, gpt2, package, as_json, **how):
 
 @main.command()
 @click.argument("workloads", nargs=-1)
-@click.option("--out", type=FOLDER, help="Write bench.json, bench.md and bench.png here.")
+@click.option("--out", type=FOLDER, help="Write the table, the numbers and pictures here.")
 @click.option("--rounds", type=click.IntRange(min=2), default=15, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="Such as cpu or cuda.")
 @_PACKAGE

@@ -43,14 +43,15 @@ def test_every_workload_is_measured_and_reported(tiny, tmp_path):
 
 
 def test_a_learners_package_is_measured_the_same_way(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     use_package(start(tmp_path / "mine"))
     mine = list(workloads.workloads(CPU, Package("my_transformer")))
     measured = measure(mine, CPU, rounds=2, ours="my_transformer")
     assert [row["name"] for row in measured["rows"]] == [workload.name for workload in tiny]
     assert "my_transformer, tokens/s" in as_markdown(measured)
     for name in [name for name in sys.modules if name.partition(".")[0] == "my_transformer"]:
-        monkeypatch.delitem(sys.modules, name)
+        del sys.modules[name]  # the next test's package is another one
 
 
 def test_a_report_of_one_workload_draws_no_growth(tiny, tmp_path):

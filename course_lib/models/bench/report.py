@@ -143,7 +143,10 @@ def write_report(measured: dict, out: Path) -> list[Path]:
 
 
 def _growth(rows: list[dict]) -> dict[str, dict[int, float]]:
-    """Milliseconds for one token by length, for both, with and without a cache."""
+    """Milliseconds for one token by length, for both, with and without a cache.
+
+    Empty unless each curve has the same lengths, two or more.
+    """
     curves: dict = {}
     for row in rows:
         if row["point"]:
@@ -151,7 +154,6 @@ def _growth(rows: list[dict]) -> dict[str, dict[int, float]]:
             for who in ("ours", "theirs"):
                 points = curves.setdefault(f"{who}, {curve}", {})
                 points[length] = 1000 / row[f"{who}_tokens_per_second"]
-    lengths = [set(points) for points in curves.values()]
-    return (
-        curves if lengths and all(len(lengths[0]) > 1 and n == lengths[0] for n in lengths) else {}
-    )
+    lengths = {tuple(points) for points in curves.values()}
+    is_whole = len(lengths) == 1 and len(lengths.pop()) > 1
+    return curves if is_whole else {}

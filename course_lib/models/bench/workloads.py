@@ -150,8 +150,7 @@ def _decode(
             theirs(prompt, cache=cache, use_cache=True, logits_to_keep=1)
 
         def our_decode():
-            for one in decoder.caches:
-                one.length = n_prompt  # back to the end of the prompt
+            _go_back(decoder, n_prompt)
             for new in tokens:
                 logits = decoder.feed(new)
                 logits.argmax(dim=-1)
@@ -196,8 +195,7 @@ def _one_more(package: Package, n_before: int, use_cache: bool) -> Workload:
             if not use_cache:
                 decoder.reset()
                 return decoder.feed(ids)
-            for one in decoder.caches:
-                one.length = n_before  # back to the end of the text
+            _go_back(decoder, n_before)
             return decoder.feed(new)
 
         @torch.inference_mode()
@@ -221,6 +219,12 @@ def _one_more(package: Package, n_before: int, use_cache: bool) -> Workload:
     return Workload(
         name, f"one token after {n_before:,}, 124M, {curve}", dtype, prepare, (curve, n_before)
     )
+
+
+def _go_back(decoder, length: int) -> None:
+    """Make the decoder forget all that came after the first `length` tokens."""
+    for cache in decoder.caches:
+        cache.length = length
 
 
 def _n_read(model: nn.Module) -> int:
