@@ -89,10 +89,12 @@ def test_a_bug_is_caught_and_named_under_every_seed(bug, seeds):
 @under_seeds("form", all_second_forms(), named, lambda form: BUGS[form.bug].component)
 def test_a_bug_written_differently_is_caught_and_never_misnamed(form, seeds):
     bug = BUGS[form.bug]
+    names = set()
     for seed in seeds:
         verdict = verdict_on(bug.component, form.implementation, seed)
-        assert not verdict.passed
-        assert verdict.diagnosis == bug.title or "agrees with" not in verdict.message
+        assert not verdict.passed, f"not caught with seed {seed}"
+        names.add(verdict.diagnosis if "agrees with" in verdict.message else "no name")
+    assert names in ({bug.title}, {"no name"})
 
 
 @pytest.mark.slow
