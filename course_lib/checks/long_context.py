@@ -529,9 +529,9 @@ def blockwise_hostile(draw: Draw):
         for scores in (towards, low):
             for block_size in (2, 5):
                 yield _hostile_case(draw, scores, dtype, block_size, causal=True)
-    n_queries, n_keys, d_head, d_value = draw.sizes(4)
-    q, k = 60 * draw.normal(n_queries, d_head), 60 * draw.normal(n_keys, d_head)
-    yield _blocks_case(q, k, draw.normal(n_keys, d_value), 2)
+    q, k, v = _qkv(draw)
+    yield _blocks_case(60 * q, 60 * k, v, 2)
+    yield _blocks_case(60 * q, k / 60, v, 2)
 
 
 @blockwise_attention.core(
