@@ -95,8 +95,9 @@ def softmax_stable(draw: Draw):
 def softmax_minus_infinity(draw: Draw):
     a, b = draw.sizes(2)
     x = np.where(draw.mask(a, b), draw.normal(a, b), -np.inf)
-    expected = oracles.softmax(x, -1)
-    yield softmax.call(x).expect(also(returns(expected, dtype="numpy"), _exact_zeros(x)))
+    for entries in (x, x - 1e4):
+        judge = also(returns(oracles.softmax(entries, -1), dtype="numpy"), _exact_zeros(x))
+        yield softmax.call(entries).expect(judge)
     x = x.T.copy()
     yield softmax.call(x, axis=0).expect(returns(oracles.softmax(x, 0), dtype="numpy"))
 
@@ -117,7 +118,9 @@ def _exact_zeros(x):
 )
 def softmax_leaves_x(draw: Draw):
     a, b = draw.sizes(2)
-    yield softmax.call(draw.normal(a, b)).expect(arguments_unchanged(["x"]))
+    x = draw.normal(a, b)
+    for entries in (x, np.where(draw.mask(a, b), x, -np.inf)):
+        yield softmax.call(entries).expect(arguments_unchanged(["x"]))
 
 
 # --- attention_numpy ---
@@ -203,6 +206,9 @@ def attention_values(draw: Draw):
         yield _attends(attention, *_qkv(draw, *lead), "float64")
     n = draw.sizes(1)[0]
     yield _attends(attention, *[draw.normal(n, n, n) for _ in range(3)], "float64")
+    yield _attends(
+        attention, draw.normal(1, 1, 3), draw.normal(1, 5, 3), draw.normal(1, 5, 1), "float64"
+    )
     yield _attends(attention, *_qkv(draw, 2), "float32")
 
 
@@ -304,6 +310,8 @@ def add_head_properties(check: ComponentCheck, *, causal: bool) -> None:
         n_tokens, width = draw.sizes(2)
         yield one_head(check, draw, causal=causal, sizes=(n_tokens, width, width))
         yield one_head(check, draw, (2,), causal=causal, sizes=(width, width, width))
+        yield one_head(check, draw, (1,), causal=causal, sizes=(1, n_tokens, width))
+        yield one_head(check, draw, causal=causal, sizes=(70, n_tokens, width))
         yield one_head(check, draw, (2,), causal=causal, dtype="float32")
 
     @check.core(

@@ -289,7 +289,7 @@ def rotate_base(draw: Draw):
     n_tokens, half = draw.sizes(2)
     x, positions = draw.normal(2, n_tokens, 2 * half), _positions(draw, n_tokens)
     yield _rotate_case(x, positions, 500.0)
-    yield _rotate_case(x, positions, base=17.0)
+    yield _rotate_case(x, positions, base=17.5)
     yield _rotate_case(x, positions, base=500_000.0)
 
 
@@ -335,7 +335,7 @@ def rotate_far(draw: Draw):
     n_tokens, half = draw.sizes(2)
     for dtype in ("float32", "float64"):
         x = draw.normal(2, n_tokens, 2 * half, dtype=dtype)
-        yield _rotate_case(x, _positions(draw, n_tokens, 1001, 4001), dtype=dtype, large=True)
+        yield _rotate_case(x, _positions(draw, n_tokens, 1001, 6001), dtype=dtype, large=True)
 
 
 @rotate.edge(
@@ -769,6 +769,7 @@ def grouped_one_mask(draw: Draw):
     n_tokens, d_head = draw.sizes(2)
     for mask in (draw.mask(n_tokens, n_tokens), np.tri(n_tokens, dtype=bool)):
         yield _grouped_case(draw, (2, n_tokens, 6, 2, d_head), mask=mask)
+        yield _grouped_case(draw, (2, n_tokens, 3, 1, d_head), mask=mask)
     yield _grouped_case(draw, (6, 6, 6, 3, d_head), mask=draw.mask(6, 6))
 
 
@@ -810,6 +811,10 @@ def grouped_modes(draw: Draw):
     for now, before in ((short, long), (long, short)):
         earlier = draw.normal(3, before, 6 * d_head)
         yield _grouped_case(draw, (2, now, 6, 2, d_head), warm_up=[earlier])
+    other_mask = draw.mask(now, now)
+    earlier = [draw.normal(2, now, 6 * d_head), other_mask]
+    for mask in (None, ~other_mask | np.eye(now, dtype=bool)):
+        yield _grouped_case(draw, (2, now, 6, 2, d_head), mask=mask, warm_up=[earlier])
 
 
 @grouped_query_attention.core(
@@ -877,6 +882,7 @@ def grouped_refuses_kv_heads(draw: Draw):
         yield _grouped_refusal(
             draw, n_heads * d_head, n_heads, n_kv_heads, "n_kv_heads", str(n_kv_heads)
         )
+    yield _grouped_refusal(draw, 24, 6, 4, "n_kv_heads", "4")  # 4 divides 24, but not 6
 
 
 @grouped_query_attention.edge(

@@ -49,7 +49,7 @@ def _lower(n_queries: int, n_keys: int) -> np.ndarray:
     hint="row t may look at columns 0..t only",
 )
 def causal_mask_square(draw: Draw):
-    for n in (4, *draw.sizes(2), 1):
+    for n in (4, *draw.sizes(2), 1, 130):
         yield causal_mask.call(n).expect(returns(_lower(n, n), dtype="float64"))
 
 
@@ -109,7 +109,9 @@ def padding_mask_values(draw: Draw):
             yield padding_mask.call(lengths, size, names=["lengths"]).expect(
                 returns(_real_keys(lengths, size), dtype="float64")
             )
-    yield padding_mask.call(np.array([1]), 1).expect(returns(_real_keys([1], 1), dtype="float64"))
+    for lengths, size in (([1], 1), ([290, 0, 129], 300)):
+        expected = returns(_real_keys(lengths, size), dtype="float64")
+        yield padding_mask.call(np.array(lengths), size).expect(expected)
 
 
 @padding_mask.edge(
@@ -131,6 +133,7 @@ def padding_mask_refuses(draw: Draw):
 def padding_mask_leaves_lengths(draw: Draw):
     n_texts, n_keys = draw.sizes(2)
     lengths = draw.integers(0, n_keys, n_texts)
+    lengths[0] = 0
     yield padding_mask.call(lengths, n_keys).expect(arguments_unchanged(["lengths"]))
     yield padding_mask.call(lengths, n_keys, watch_devices=True).expect(same_device)
     yield padding_mask.call(lengths.astype(np.int32), n_keys).expect(
@@ -299,6 +302,8 @@ def masked_attention_unmasked(draw: Draw):
     yield masked_attention.call(q, k, v, names=QKV).expect(judge)
     yield _attention_case(q, k, v, None)
     yield _attention_case(q, k, v, np.ones((q.shape[-2], k.shape[-2]), dtype=bool))
+    n, *widths = draw.sizes(3)
+    yield _attention_case(draw.normal(n, widths[0]), *(draw.normal(n, w) for w in widths), None)
 
 
 @masked_attention.core(
@@ -311,13 +316,16 @@ def masked_attention_values(draw: Draw):
     yield _attention_case(q, k, v, draw.mask(n_queries, n_keys))
     q, k, v = _masked_qkv(draw, 2, 4)
     n_queries, n_keys = q.shape[-2], k.shape[-2]
-    for shape in ((n_queries, n_keys), (2, 1, n_queries, n_keys), (2, 1, 1, n_keys)):
+    of_heads = (4, n_queries, n_keys)
+    for shape in ((n_queries, n_keys), of_heads, (2, 1, n_queries, n_keys), (2, 1, 1, n_keys)):
         yield _attention_case(q, k, v, draw.mask(*shape))
+    yield _attention_case(q[..., :1, :], k, v, draw.mask(1, n_keys))
     q, k, v = _masked_qkv(draw, 2)
     yield _attention_case(q, k, v, draw.mask(2, q.shape[-2], k.shape[-2]))
     as_many_heads_as_texts = _masked_qkv(draw, 3, 3)
     n_queries, n_keys = (a.shape[-2] for a in as_many_heads_as_texts[:2])
-    yield _attention_case(*as_many_heads_as_texts, draw.mask(3, 1, n_queries, n_keys))
+    for shape in ((3, 1, n_queries, n_keys), (3, n_queries, n_keys)):
+        yield _attention_case(*as_many_heads_as_texts, draw.mask(*shape))
     n = draw.sizes(1)[0]
     square = [draw.normal(2, n, n) for _ in range(3)]
     yield _attention_case(*square, _lower(n, n))

@@ -160,6 +160,7 @@ def merge_heads_small(draw: Draw):
         (1, 1, 1),
     ):
         yield _merge_case(draw.normal(2, *shape))
+    yield _merge_case(draw.normal(1, n_heads, n_tokens, d_head))
 
 
 @merge_heads.core(
@@ -536,6 +537,8 @@ def heads_empty_rows(draw: Draw):
     empty_text[1] = False
     yield _heads_case(draw, sizes, mask=empty_text)
     yield _heads_case(draw, sizes, mask=empty_text, bias=False)
+    one_token = np.array([True, False]).reshape(2, 1, 1)
+    yield _heads_case(draw, (2, 1, n_heads, d_head), mask=one_token)
 
 
 @multi_head_attention.edge(

@@ -368,6 +368,7 @@ def bpe_tokenizer_round_trip(draw: Draw):
         yield from _both_ways(text, [])
         yield from _both_ways(text, _learned(text * 2, 6))
     yield from _both_ways("".join(_pick(draw, "".join(WORLD), 12)), _learned(WORLD[2] * 2, 5))
+    yield from _both_ways(" zero \x00\x00", [])
 
 
 @bpe_tokenizer.core(

@@ -31,6 +31,17 @@ def adds_a_thousandth_to_the_sum(x, axis=-1):
     return exponentials / (exponentials.sum(axis=axis, keepdims=True) + 1e-3)
 
 
+@wrong_answer("softmax")
+def takes_minus_ten_thousand_for_minus_infinity(x, axis=-1):
+    return softmax(np.where(np.isneginf(x), -1e4, x), axis)
+
+
+@wrong_answer("softmax")
+def writes_finite_numbers_into_x(x, axis=-1):
+    x[np.isneginf(x)] = -1e9
+    return softmax(x, axis)
+
+
 # --- attention_numpy -------------------------------------------------------------------------
 
 
@@ -78,6 +89,12 @@ def compares_directions(q, k, v):
 def scales_by_the_number_of_keys(q, k, v):
     weights = (q @ k.mT / math.sqrt(k.shape[-2])).softmax(dim=-1)
     return weights @ v, weights
+
+
+@wrong_answer("attention")
+def squeezes_the_output(q, k, v):
+    output, weights = attention(q, k, v)
+    return output.squeeze(), weights
 
 
 # --- SelfAttention ---------------------------------------------------------------------------

@@ -310,3 +310,38 @@ def begins_with_the_last_block(q, k, v, *, block_size, causal=False):
         output = output * shrink + weights @ v[..., block, :].to(wide)
         highest = new_highest
     return (output / sums).to(v.dtype)
+
+
+@wrong_answer("rotate")
+def ends_at_position_4096(x, positions, base=10000.0):
+    return rotate(x, positions.clamp(max=4096), base)
+
+
+@wrong_answer("rotate")
+def rounds_the_base(x, positions, base=10000.0):
+    return rotate(x, positions, int(base))
+
+
+@wrong_answer("GroupedQueryAttention")
+class ForgetsTheMaskOfASingleKeyHead(GroupedQueryAttention):
+    def forward(self, x, mask=None):
+        return super().forward(x, None if self.n_kv_heads == 1 else mask)
+
+
+@wrong_answer("GroupedQueryAttention")
+class KeepsTheFirstMask(GroupedQueryAttention):
+    kept = None
+
+    def forward(self, x, mask=None):
+        if mask is not None and (self.kept is None or self.kept.shape != mask.shape):
+            self.kept = mask
+        return super().forward(x, None if mask is None else self.kept)
+
+
+@wrong_answer("GroupedQueryAttention")
+class LetsKeyHeadsDivideTheModel(GroupedQueryAttention):
+    def __init__(self, d_model, n_heads, n_kv_heads, *, bias=True):
+        if d_model % n_kv_heads:
+            raise ValueError(f"n_kv_heads={n_kv_heads} does not divide d_model={d_model}")
+        shared = n_kv_heads if n_heads % n_kv_heads == 0 else 1
+        super().__init__(d_model, n_heads, shared, bias=bias)

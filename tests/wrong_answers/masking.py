@@ -5,7 +5,12 @@ import math
 import torch
 
 from course_lib.transformer.attention import SelfAttention, attention
-from course_lib.transformer.masking import causal_mask, masked_attention, masked_softmax
+from course_lib.transformer.masking import (
+    causal_mask,
+    masked_attention,
+    masked_softmax,
+    padding_mask,
+)
 
 from . import wrong_answer
 
@@ -39,6 +44,24 @@ def asserts_enough_keys(n_queries, n_keys=None, *, device=None):
     return mask.tril(n_keys - n_queries)
 
 
+@wrong_answer("causal_mask")
+def cuts_from_a_table_of_64(n_queries, n_keys=None, *, device=None):
+    n_keys = n_queries if n_keys is None else n_keys
+    if n_keys < n_queries:
+        raise ValueError(f"n_keys={n_keys} is smaller than n_queries={n_queries}")
+    table = torch.ones(64, 64, dtype=torch.bool, device=device).tril()
+    return table[n_keys - n_queries : n_keys, :n_keys]
+
+
+@wrong_answer("causal_mask")
+def counts_positions_in_eight_bits(n_queries, n_keys=None, *, device=None):
+    n_keys = n_queries if n_keys is None else n_keys
+    if n_keys < n_queries:
+        raise ValueError(f"n_keys={n_keys} is smaller than n_queries={n_queries}")
+    positions = torch.arange(n_keys, device=device).to(torch.int8)
+    return positions <= positions[n_keys - n_queries :, None]
+
+
 # --- padding_mask ----------------------------------------------------------------------------
 
 
@@ -63,6 +86,20 @@ def masks_queries_and_keys(lengths, n_keys):
         raise ValueError(f"lengths={lengths} must lie in 0..n_keys={n_keys}")
     real = torch.arange(n_keys, device=lengths.device) < lengths[:, None]
     return real[:, :, None] & real[:, None, :]
+
+
+@wrong_answer("padding_mask")
+def counts_keys_in_eight_bits(lengths, n_keys):
+    if ((lengths < 0) | (lengths > n_keys)).any():
+        raise ValueError(f"lengths={lengths} must lie in 0..n_keys={n_keys}")
+    return torch.arange(n_keys, device=lengths.device).to(torch.int8) < lengths[:, None, None]
+
+
+@wrong_answer("padding_mask")
+def leaves_no_length_zero(lengths, n_keys):
+    mask = padding_mask(lengths, n_keys)
+    lengths.clamp_(min=1)
+    return mask
 
 
 # --- masked_softmax --------------------------------------------------------------------------
@@ -117,6 +154,25 @@ def turns_half_of_the_mask_around(q, k, v, mask=None):
     return weights @ v, weights
 
 
+@wrong_answer("masked_attention")
+def takes_heads_for_texts(q, k, v, mask=None):
+    if mask is not None and mask.dim() == 3 and q.dim() == 4 and len(mask) == len(q):
+        mask = mask[:, None]
+    return masked_attention(q, k, v, mask)
+
+
+@wrong_answer("masked_attention")
+def is_causal_without_a_mask(q, k, v, mask=None):
+    if mask is None and q.shape[-2] == k.shape[-2]:
+        mask = causal_mask(q.shape[-2], device=q.device)
+    return masked_attention(q, k, v, mask)
+
+
+@wrong_answer("masked_attention")
+def lets_a_single_query_see_everything(q, k, v, mask=None):
+    return masked_attention(q, k, v, mask if q.shape[-2] > 1 else None)
+
+
 # --- CausalSelfAttention ---------------------------------------------------------------------
 
 
@@ -139,6 +195,17 @@ class AveragesThePast(SelfAttention):
 class HidesTheFutureInEvaluationOnly(SelfAttention):
     def forward(self, x):
         mask = None if self.training else causal_mask(x.shape[-2], device=x.device)
+        return masked_attention(self.query(x), self.key(x), self.value(x), mask)[0]
+
+
+@wrong_answer("CausalSelfAttention")
+class HasAMaskOf16Positions(SelfAttention):
+    def __init__(self, d_model, d_head):
+        super().__init__(d_model, d_head)
+        self.register_buffer("mask", causal_mask(16), persistent=False)
+
+    def forward(self, x):
+        mask = self.mask[: x.shape[-2], : x.shape[-2]]
         return masked_attention(self.query(x), self.key(x), self.value(x), mask)[0]
 
 

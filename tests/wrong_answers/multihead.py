@@ -78,6 +78,11 @@ def always_answers_in_float32(x):
     return x.transpose(-3, -2).flatten(start_dim=-2).float()
 
 
+@wrong_answer("merge_heads")
+def squeezes_a_single_text(x):
+    return merge_heads(x.squeeze(0) if x.dim() > 3 else x)
+
+
 # --- MultiHeadAttention ----------------------------------------------------------------------
 
 
@@ -239,3 +244,9 @@ class SavesAMaskAmongTheWeights(OfManyHeads):
     def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
         super().__init__(d_model, n_heads, bias=bias, dropout=dropout)
         self.register_buffer("tril", torch.ones(8, 8).tril())
+
+
+@wrong_answer("MultiHeadAttention")
+class ShowsEverythingToASingleToken(OfManyHeads):
+    def forward(self, x, mask=None):
+        return super().forward(x, None if x.shape[1] == 1 else mask)

@@ -142,6 +142,12 @@ class TranslatesLineEnds(BPETokenizer):
         return super().encode(text.replace("\r\n", "\n"))
 
 
+@wrong_answer("BPETokenizer")
+class StripsZeroBytes(BPETokenizer):
+    def decode(self, ids):
+        return super().decode(ids).rstrip("\x00")
+
+
 # --- Embeddings ------------------------------------------------------------------------------
 
 
