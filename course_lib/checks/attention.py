@@ -164,7 +164,9 @@ def attention_numpy_values(draw: Draw):
     n = draw.sizes(1)[0]
     square = [draw.normal(n, n) for _ in range(3)]
     yield _attends(attention_numpy, *square, "numpy")
-    yield _attends(attention_numpy, *[draw.normal(1, 1) for _ in range(3)], "numpy")
+    for n_queries, n_keys, d_head, d_value in ((1, 1, 1, 1), (3, 5, 7, 2)):
+        shapes = ((n_queries, d_head), (n_keys, d_head), (n_keys, d_value))
+        yield _attends(attention_numpy, *[draw.normal(*shape) for shape in shapes], "numpy")
 
 
 @attention_numpy.edge(
@@ -309,7 +311,7 @@ def add_head_properties(check: ComponentCheck, *, causal: bool) -> None:
             yield one_head(check, draw, lead, causal=causal)
         n_tokens, width = draw.sizes(2)
         yield one_head(check, draw, causal=causal, sizes=(n_tokens, width, width))
-        yield one_head(check, draw, (2,), causal=causal, sizes=(width, width, width))
+        yield one_head(check, draw, (width,), causal=causal, sizes=(width, width, width))
         yield one_head(check, draw, (1,), causal=causal, sizes=(1, n_tokens, width))
         yield one_head(check, draw, causal=causal, sizes=(70, n_tokens, width))
         yield one_head(check, draw, (2,), causal=causal, dtype="float32")

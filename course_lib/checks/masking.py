@@ -426,6 +426,13 @@ def causal_self_attention_hostile(draw: Draw):
         )
 
     yield causal_self_attention.build(d_model, d_head, x=x, weights=weights).expect(past_is_right)
+    large = 1e3 * draw.normal(32, n_tokens, d_model)  # the first scores of some are far below 0
+    judge = returns(
+        oracles.self_attention(large, weights, causal=True),
+        dtype="float64",
+        tolerance=Tolerance(1e-7, 1e-6),  # scores of a million leave ten digits for the weights
+    )
+    yield causal_self_attention.build(d_model, d_head, x=large, weights=weights).expect(judge)
 
 
 add_head_properties(causal_self_attention, causal=True)

@@ -63,6 +63,12 @@ def rounds_the_weights(q, k, v):
     return weights @ v, weights
 
 
+@wrong_answer("attention_numpy")
+def divides_by_a_whole_number(q, k, v):
+    weights = softmax(q @ k.T / math.isqrt(q.shape[-1]))
+    return weights @ v, weights
+
+
 # --- attention -------------------------------------------------------------------------------
 
 

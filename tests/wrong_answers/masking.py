@@ -209,6 +209,15 @@ class HasAMaskOf16Positions(SelfAttention):
         return masked_attention(self.query(x), self.key(x), self.value(x), mask)[0]
 
 
+@wrong_answer("CausalSelfAttention")
+class HidesWithTenThousand(SelfAttention):
+    def forward(self, x):
+        q, k, v = self.query(x), self.key(x), self.value(x)
+        scores = q @ k.mT / math.sqrt(q.shape[-1])
+        mask = causal_mask(x.shape[-2], device=x.device)
+        return scores.masked_fill(~mask, -1e4).softmax(dim=-1) @ v
+
+
 # --- future_influence ------------------------------------------------------------------------
 
 
