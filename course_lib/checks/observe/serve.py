@@ -40,7 +40,6 @@ SCRATCH_INODES = 4096
 def serve(control: socket.socket, *, walls: bool, uid: int | None) -> None:
     """Do the jobs that come through `control`, one after the other, until its other end closes."""
     jail.adopt_orphans()
-    torch.optim.SGD([torch.empty(0, requires_grad=True)])  # imports for a second: have it done
     gc.collect()
     gc.freeze()  # a fork's garbage collector shall not touch, and so copy, what is shared
     say(control, {"ready": True})
