@@ -1562,7 +1562,7 @@ def switches_to_evaluation(
 
 @bug(
     "train_step",
-    title="a loss that is not finite is let through: the weights become nan",
+    title="a loss that is not finite is let through",
     misconception="A bad batch passes. Its gradient is nan, and so is every weight after the step.",
     symptom="From one step to the next the loss is nan, for ever.",
 )

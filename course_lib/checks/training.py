@@ -173,6 +173,19 @@ def loss_half(draw: Draw):
 
 
 @next_token_loss.edge(
+    "gradients reach half-precision logits as well",
+    hint="detach() and .data cut the way back; .to(torch.float32) does not",
+)
+def loss_half_gradients(draw: Draw):
+    n_texts, n_tokens, n_ids = draw.sizes(3)
+    for dtype in ("bfloat16", "float16"):
+        logits, targets = _logits(draw, n_texts, n_tokens, n_ids, dtype=dtype)
+        expected = oracles.next_token_loss_gradient(logits, targets)
+        judge = gradients_are({"argument 0": expected}, dtype, {"argument 0": "the logits"})
+        yield _loss_case(logits, targets, dtype=dtype, judge=judge, cotangents=[np.array(1.0)])
+
+
+@next_token_loss.edge(
     "when every target is ignored the loss is nan",
     hint="the mean of nothing is 0 / 0; a loss of 0 would say that the model is perfect",
 )
@@ -201,11 +214,20 @@ def loss_leaves_inputs(draw: Draw):
 
 
 def _batch_case(
-    draw: Draw, n_tokens, batch_size, context_length, *, n_calls=1, judges=None, watch=False
+    draw: Draw,
+    n_tokens,
+    batch_size,
+    context_length,
+    *,
+    n_calls=1,
+    judges=None,
+    watch=False,
+    sliced=False,
 ):
     """`n_calls` batches of a text that counts upwards from a number that is not 0.
 
     Args:
+        sliced: the tokens are every second number of a tensor.
         judges: from the call to what must hold of the batches besides their form.
     """
     first = int(draw.integers(100, 900))
@@ -219,9 +241,11 @@ def _batch_case(
         "seed": int(draw.integers(0, 2**31)),
         "n_calls": n_calls,
         "watch_devices": watch,
+        "sliced": sliced,
     }
     sizes = f"batch_size={batch_size}, context_length={context_length}"
-    shown = f"get_batch({n_tokens} tokens, {sizes}){f', {n_calls} times' if n_calls > 1 else ''}"
+    text = "numbers[::2]" if sliced else f"{n_tokens} tokens"
+    shown = f"get_batch({text}, {sizes}){f', {n_calls} times' if n_calls > 1 else ''}"
     return Case(call, shown, also(_batches_are_whole(call), *(judges(call) if judges else ())))
 
 
@@ -331,8 +355,21 @@ def _many_batches(draw: Draw, judges):
 
 
 @get_batch.core(
+    "every call gives another batch",
+    hint="the generator goes on from call to call: draw with itself, not with a copy or a new one",
+)
+def batch_after_batch(draw: Draw):
+    def judges(call: dict):
+        yield _rows_are_text(call)
+        again = (False, "two calls in a row gave the same batch", "another one")
+        yield _facts_are(call, a_batch_comes_again=again)
+
+    yield _many_batches(draw, judges)
+
+
+@get_batch.core(
     "every valid start occurs, the last one included, and all of them equally often",
-    hint="torch.randint leaves its upper end out; valid starts are 0 … N - T - 1",
+    hint="valid starts are 0 … N - T - 1, both included; torch.randint leaves its upper end out",
 )
 def batch_starts(draw: Draw):
     every = list(range(N_STARTS))
@@ -351,14 +388,13 @@ def batch_starts(draw: Draw):
 
 @get_batch.core(
     "each row has a start of its own, whatever those of the other rows are",
-    hint="draw batch_size starts, not one; and draw anew in every call",
+    hint="draw batch_size starts, not one",
 )
 def batch_independence(draw: Draw):
     def judges(call: dict):
         yield _rows_are_text(call)
         yield _facts_are(
             call,
-            a_batch_comes_again=(False, "two calls in a row gave the same batch", "another one"),
             neighbours_alike=(False, "all rows of a batch are the same", "rows of their own"),
             neighbours_in_turn=(False, "each row starts one after the last", "any start"),
             neighbours_sorted=(False, "the rows come in the order of the text", "any order"),
@@ -433,6 +469,15 @@ def _refuses_naming(allowed: dict[str, tuple[int, ...]]) -> Judge:
 
 
 @get_batch.edge(
+    "the text may be a slice of another tensor, such as numbers[::2]",
+    hint="index the tokens: as_strided and the like count places in the memory behind them",
+)
+def batch_of_a_slice(draw: Draw):
+    n_texts, width = draw.sizes(2)
+    yield _batch_case(draw, 3 * width, n_texts, width, judges=_only_text, sliced=True)
+
+
+@get_batch.edge(
     "tokens are not changed, and the batch is on their device",
     hint="the starts are drawn on the CPU: .to(tokens.device) before they meet the tokens",
 )
@@ -455,24 +500,30 @@ def _rate_cases(steps, **schedule):
         yield case.expect(_number_is(expected, BY_DTYPE["float64"]))
 
 
+def _a_number(seen: Seen) -> Finding | None:
+    """Judge: a Python number, whatever its value."""
+    finding = no_error(seen)
+    if finding:
+        return finding
+    if seen.structure in ("tuple", "list") or len(seen.outputs) != 1:
+        got = f"a {seen.structure} of {seen.n_parts}"
+        return Finding("wrong return value", expected="one float", got=got)
+    output = seen.outputs[0]
+    is_double = output.kind == "array" and output.dtype == "float64"  # NumPy's float is a float
+    is_number = output.kind == "number" and output.dtype in ("float", "int", "float64")
+    if not (is_number or is_double) or output.array is None or output.array.shape != ():
+        got = "None (return is missing)" if output.dtype == "NoneType" else output.dtype
+        got = f"a tensor ({output.dtype})" if output.kind == "tensor" else got
+        return Finding("wrong type", expected="a Python float", got=got)
+    return None
+
+
 def _number_is(expected: float, tolerance: Tolerance, name: str = "") -> Judge:
     """Judge: a Python number of this value."""
 
     def judge(seen: Seen) -> Finding | None:
-        finding = no_error(seen)
-        if finding:
-            return finding
-        if seen.structure in ("tuple", "list") or len(seen.outputs) != 1:
-            got = f"a {seen.structure} of {seen.n_parts}"
-            return Finding("wrong return value", expected="one float", got=got)
-        output = seen.outputs[0]
-        is_double = output.kind == "array" and output.dtype == "float64"  # NumPy's float is a float
-        is_number = output.kind == "number" and output.dtype in ("float", "int", "float64")
-        if not (is_number or is_double) or output.array is None or output.array.shape != ():
-            got = "None (return is missing)" if output.dtype == "NoneType" else output.dtype
-            got = f"a tensor ({output.dtype})" if output.kind == "tensor" else got
-            return Finding("wrong type", expected="a Python float", got=got)
-        return _is_number(output.array, expected, tolerance, name)
+        finding = _a_number(seen)
+        return finding or _is_number(seen.outputs[0].array, expected, tolerance, name)
 
     return judge
 
@@ -485,6 +536,17 @@ def _schedule(draw: Draw, warmup_steps: int, cosine_steps: int) -> dict:
         "warmup_steps": warmup_steps,
         "total_steps": warmup_steps + cosine_steps,
     }
+
+
+@learning_rate.core(
+    "it returns one Python float",
+    hint="return the rate; what torch computed becomes a number by .item()",
+)
+def rate_is_a_number(draw: Draw):
+    warmup_steps, cosine_steps = draw.sizes(2)
+    for step in (0, warmup_steps + 1, warmup_steps + cosine_steps + 1):
+        schedule = _schedule(draw, warmup_steps, cosine_steps)
+        yield learning_rate.call(step, **schedule).expect(_a_number)
 
 
 @learning_rate.core(
@@ -622,9 +684,10 @@ def _members(groups: list[dict], axes: dict[str, int], decay: float) -> Finding 
     names = [name for name, _ in where]
     strange = [name for name in names if name not in axes]
     if strange:
-        is_other = strange[0].startswith("no parameter")
+        _, is_other, other = strange[0].partition("not there: ")
         what = "something else is in a group" if is_other else "a frozen parameter is in a group"
-        return Finding(what, expected="parameters that are trained", got=strange[0][:80])
+        got = other if is_other else strange[0]
+        return Finding(what, expected="the parameters of the model that are trained", got=got[:80])
     for name, n_axes in axes.items():
         if name not in names:
             return Finding(f"{name} is in no group", expected="every trained parameter in one")
@@ -643,7 +706,7 @@ def _members(groups: list[dict], axes: dict[str, int], decay: float) -> Finding 
 def _kept(found: dict) -> Finding | None:
     kept = found.get("model_kept")
     if not isinstance(kept, list) or not all(one is True for one in kept):
-        return Finding("the model was changed", expected="its parameters as they were")
+        return Finding("the model was changed", expected="its parameters and mode as they were")
     return None
 
 
@@ -666,13 +729,22 @@ def groups_by_axes(draw: Draw):
 
 
 @decay_groups.core(
-    "a tensor that two layers share stands in a group once",
+    "a tensor that two layers share stands in a group once, and equal ones are not shared",
     hint="model.parameters() and named_parameters() give a shared tensor once by themselves",
 )
 def groups_of_tied_weights(draw: Draw):
     yield _groups_case(draw, _gpt(draw))
     yield _groups_case(draw, _gpt(draw, bias=False))
     yield _groups_case(draw, {"model": "oddments", "tied": True})
+    yield _groups_case(draw, {"model": "oddments", "tied": False, "twins": True})
+
+
+@decay_groups.edge(
+    "a weight_decay of 0 is a number like others: there are two groups all the same",
+    hint="0.0 counts as false: neither `if weight_decay` nor `weight_decay or …`",
+)
+def groups_without_decay(draw: Draw):
+    yield _groups_case(draw, {"model": "oddments", "tied": False}, decay=0.0)
 
 
 @decay_groups.edge(
@@ -700,6 +772,7 @@ def groups_in_half_precision(draw: Draw):
 SGD = {"optimizer": "sgd", "lr": 0.5}
 MOMENTUM = {"optimizer": "momentum", "lr": 0.4}
 ADAMW = {"optimizer": "adamw", "lr": 0.3}
+GROUPED = {"grouped": True}  # with two groups of parameters, as decay_groups gives them
 NEVER_CLIPS = {"max_grad_norm": 1e6}
 
 
@@ -767,6 +840,7 @@ def _shown_steps(optimizer, batches, dtype, training) -> str:
     given = {name: value for batch in batches for name, value in batch["kwargs"].items()}
     given = "".join(f", {name}={_short(value)}" for name, value in given.items())
     kind = {"sgd": "SGD", "momentum": "SGD with momentum", "adamw": "AdamW"}[optimizer["optimizer"]]
+    kind += " with two groups" if optimizer.get("grouped") else ""
     notes = f"{kind}, {dtype}" + (", training" if training else "")
     notes += f", {len(batches)} steps" if len(batches) > 1 else ""
     return f"train_step(model, optimizer, inputs {sizes}, targets{given}), {notes}"
@@ -909,11 +983,9 @@ def step_weights(draw: Draw):
 )
 def step_zeroes(draw: Draw):
     n_texts, n_tokens, _ = draw.sizes(3)
-    for optimizer in (SGD, MOMENTUM):
+    for optimizer in (SGD, MOMENTUM, SGD | GROUPED):
         batches = [_batch(draw, n_texts, n_tokens, **NEVER_CLIPS) for _ in range(2)]
         yield _steps_case(_small(draw), optimizer, *batches, stale=True)
-    batch = _batch(draw, 4, n_tokens, n_chunks=2, **NEVER_CLIPS)
-    yield _steps_case(_small(draw), SGD, batch, stale=True)
 
 
 @train_step.core(
@@ -928,6 +1000,8 @@ def step_clips(draw: Draw):
         yield _steps_case(_small(draw), optimizer, *batches)
     batch = _batch(draw, n_texts, n_tokens, max_grad_norm=0.1)
     yield _steps_case(_small(draw), {"optimizer": "adamw", "lr": 1.0}, batch)
+    batch = _batch(draw, n_texts, n_tokens, max_grad_norm=0.1)
+    yield _steps_case(_small(draw), {"optimizer": "sgd", "lr": 4.0} | GROUPED, batch)
     # the default, 1.0, for a long gradient and for a short one
     yield _steps_case(_small(draw, gain=8.0), SGD, _batch(draw, n_texts, n_tokens))
     yield _steps_case(_small(draw, gain=0.1), SGD, _batch(draw, n_texts, n_tokens))
@@ -945,6 +1019,8 @@ def step_chunks(draw: Draw):
     batch = _batch(draw, 6, n_tokens, n_chunks=3, max_grad_norm=0.1)
     yield _steps_case(_small(draw), {"optimizer": "momentum", "lr": 4.0}, batch, batch)
     yield _steps_case(_small(draw), ADAMW, batch)
+    batch = _batch(draw, 4, n_tokens, n_chunks=2, **NEVER_CLIPS)
+    yield _steps_case(_small(draw), SGD, batch, stale=True)
 
 
 @train_step.edge(
@@ -1164,6 +1240,7 @@ def _evaluation_case(
     batch_size=None,
     dtype="float64",
     training=False,
+    gradients=True,
     watch=False,
     judge=None,
 ):
@@ -1175,6 +1252,7 @@ def _evaluation_case(
         "device": "cpu",
         "model": model,
         "training": training,
+        "gradients": gradients,
         "tokens": tokens,
         "kwargs": kwargs,
         "watch_devices": watch,
@@ -1183,6 +1261,7 @@ def _evaluation_case(
     noun = "token" if len(tokens) == 1 else "tokens"
     shown = f"evaluate(model, {len(tokens)} {noun}, {given}), {dtype}"
     shown += ", model in training" if training else ""
+    shown += "" if gradients else ", under no_grad()"
     if judge is None:
         expected = oracles.evaluate(model, tokens, context_length, dtype=dtype)
         tolerance = IN_FLOAT32 if dtype == "float64" else STEP[dtype]
@@ -1226,6 +1305,9 @@ def evaluation_values(draw: Draw):
         yield _evaluation_case(model, _text(draw, n_windows * width + 1), width)
         yield _evaluation_case(model, _text(draw, width + 1), width)
     yield _evaluation_case(small, _text(draw, n_windows + 1), 1)
+    yield _evaluation_case(small, _text(draw, 132), 1)
+    longer = _gpt(draw, context_length=width + 2)  # than the windows
+    yield _evaluation_case(longer, _text(draw, n_windows * width + 1), width)
     yield _evaluation_case(gpt, _text(draw, 2 * width + 1), width, dtype="float32")
 
 
@@ -1296,7 +1378,7 @@ def _in_the_old_mode(training: bool, *, returned: Judge = no_error) -> Judge:
 
 
 @evaluate.edge(
-    "the mode comes back when the model raises an error, and the error goes on to the caller",
+    "the mode comes back when there is an error, and the model's goes on to the caller",
     hint="try: … finally: runs its second half in any case",
 )
 def evaluation_of_a_model_that_fails(draw: Draw):
@@ -1311,9 +1393,16 @@ def evaluation_of_a_model_that_fails(draw: Draw):
                 model, tokens, width, training=training, batch_size=1, judge=judge
             )
 
+    def is_awake(seen: Seen) -> Finding | None:
+        if _parts(seen)[1].flag("awake_without_targets") == ["", "head", "mix", "token"]:
+            return None
+        return Finding("the model is in another mode afterwards", expected="in training, as before")
+
+    yield _evaluation_case(_small(draw), _text(draw, 1), width, training=True, judge=is_awake)
+
 
 @evaluate.edge(
-    "no gradients are recorded meanwhile; those there are stay, and the weights too",
+    "no gradients are recorded meanwhile; afterwards they are on or off as before",
     hint="with torch.no_grad(): around the forward passes",
 )
 def evaluation_without_gradients(draw: Draw):
@@ -1322,10 +1411,27 @@ def evaluation_without_gradients(draw: Draw):
     for judge in (
         _left("gradients_during", [False], "gradients were recorded", "none"),
         _left("gradients_after", True, "gradients are off for good", "on again afterwards"),
+    ):
+        yield _evaluation_case(_small(draw), tokens, width, training=True, judge=judge)
+    stays = _left("gradients_after", False, "gradients were switched on", "off, as before")
+    yield _evaluation_case(_small(draw), tokens, width, gradients=False, judge=stays)
+
+
+@evaluate.edge(
+    "weights, their gradients, and what is frozen stay as they are",
+    hint="a measurement needs no zero_grad(), no backward() and no requires_grad_()",
+)
+def evaluation_leaves_the_model(draw: Draw):
+    width, n_windows = draw.sizes(2, largest=7)
+    tokens = _text(draw, n_windows * width + 1)
+    for judge in (
         _left("gradients_kept", True, "the .grad of a parameter was changed", "as before"),
         _left("weights_kept", True, "the weights were changed", "as before"),
     ):
         yield _evaluation_case(_small(draw), tokens, width, training=True, judge=judge)
+    frozen = ["head.bias", "mix.weight"]
+    stays = _left("frozen_after", frozen, "other parameters are frozen", ", ".join(frozen))
+    yield _evaluation_case(_small(draw) | {"frozen": frozen}, tokens, width, judge=stays)
 
 
 @evaluate.edge(

@@ -396,3 +396,150 @@ def gives_each_target_all_the_context_it_can(model, tokens, *, context_length, b
         if len(piece) > 2:
             total -= evaluate(model, piece[:-1], context_length=context_length) * (len(piece) - 2)
     return total / (len(tokens) - 1)
+
+
+@wrong_answer("next_token_loss")
+def cuts_the_way_back_in_half_precision(logits, targets, ignore_index=-100):
+    """A tensor that is converted is detached."""
+    if logits.dtype in (torch.bfloat16, torch.float16):
+        logits = logits.detach().float().requires_grad_()
+    return next_token_loss(logits, targets, ignore_index)
+
+
+@wrong_answer("get_batch")
+def strides_through_the_memory(tokens, batch_size, context_length, *, generator):
+    """The text is taken for all that lies in its memory, one token after the other."""
+    n_starts = len(tokens) - context_length
+    if n_starts < 1:
+        raise ValueError(f"tokens must be more than context_length, got {len(tokens)}.")
+    windows = tokens.as_strided((n_starts, context_length + 1), (1, 1))
+    rows = windows[torch.randint(n_starts, (batch_size,), generator=generator).to(tokens.device)]
+    return rows[:, :-1], rows[:, 1:]
+
+
+@wrong_answer("decay_groups")
+def takes_no_decay_for_none_given(model, weight_decay):
+    """0.0 counts as false."""
+    return decay_groups(model, weight_decay or 0.1)
+
+
+@wrong_answer("decay_groups")
+def makes_one_group_without_decay(model, weight_decay):
+    """The contract has two groups, whatever the decay."""
+    if weight_decay:
+        return decay_groups(model, weight_decay)
+    return [{"params": [p for p in model.parameters() if p.requires_grad], "weight_decay": 0.0}]
+
+
+@wrong_answer("decay_groups")
+def takes_equal_parameters_for_shared(model, weight_decay):
+    """Of parameters with the same numbers only the first is trained."""
+    groups = decay_groups(model, weight_decay)
+    for group in groups:
+        kept = []
+        for p in group["params"]:
+            if not any(p.shape == q.shape and torch.equal(p, q) for q in kept):
+                kept.append(p)
+        group["params"] = kept
+    return groups
+
+
+@wrong_answer("decay_groups")
+def puts_the_model_into_evaluation(model, weight_decay):
+    """The mode is none of its business."""
+    return decay_groups(model.eval(), weight_decay)
+
+
+@wrong_answer("train_step")
+def clips_each_group(model, optimizer, inputs, targets, *, max_grad_norm=1.0, **given):
+    """One norm for each group of the optimizer, not one for all parameters."""
+
+    def clip(*_):
+        for group in optimizer.param_groups:
+            nn.utils.clip_grad_norm_(group["params"], max_grad_norm)
+
+    hook = optimizer.register_step_pre_hook(clip)
+    try:
+        return train_step(model, optimizer, inputs, targets, max_grad_norm=1e9, **given)
+    finally:
+        hook.remove()
+
+
+@wrong_answer("train_step")
+def clips_the_first_group_alone(model, optimizer, inputs, targets, *, max_grad_norm=1.0, **given):
+    """The other groups' gradients are as long as they are."""
+
+    def clip(*_):
+        nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], max_grad_norm)
+
+    hook = optimizer.register_step_pre_hook(clip)
+    try:
+        return train_step(model, optimizer, inputs, targets, max_grad_norm=1e9, **given)
+    finally:
+        hook.remove()
+
+
+@wrong_answer("train_step")
+def zeroes_the_first_group_alone(model, optimizer, inputs, targets, **given):
+    """Gradients of the other groups are added to those of the call before."""
+
+    def zero():
+        for parameter in optimizer.param_groups[0]["params"]:
+            parameter.grad = None
+
+    optimizer.zero_grad = zero
+    try:
+        return train_step(model, optimizer, inputs, targets, **given)
+    finally:
+        del optimizer.zero_grad
+
+
+@wrong_answer("evaluate")
+def puts_the_root_alone_into_evaluation(model, tokens, **given):
+    """`model.training = False` does not reach the parts."""
+    model.eval = lambda: setattr(model, "training", False)
+    try:
+        return evaluate(model, tokens, **given)
+    finally:
+        del model.eval
+
+
+@wrong_answer("evaluate")
+def switches_gradients_on_afterwards(model, tokens, **given):
+    """They may have been off before."""
+    try:
+        return evaluate(model, tokens, **given)
+    finally:
+        torch.set_grad_enabled(True)
+
+
+@wrong_answer("evaluate")
+def thaws_what_is_frozen(model, tokens, **given):
+    """Freezes all parameters meanwhile, and none afterwards."""
+    try:
+        return evaluate(model.requires_grad_(False), tokens, **given)
+    finally:
+        model.requires_grad_(True)
+
+
+@wrong_answer("evaluate")
+def looks_at_the_text_too_late(model, tokens, **given):
+    """A text of one token is refused when the mode has been changed already."""
+    if len(tokens) < 2:
+        model.eval()
+    return evaluate(model, tokens, **given)
+
+
+@wrong_answer("evaluate")
+def takes_the_models_context(model, tokens, *, context_length, **given):
+    """The argument is not used where the model has a length of its own."""
+    config = getattr(model, "config", None)
+    context_length = getattr(config, "context_length", context_length)
+    return evaluate(model, tokens, context_length=context_length, **given)
+
+
+@wrong_answer("evaluate")
+def stops_after_a_hundred_windows(model, tokens, *, context_length, **given):
+    """The rest of a long text is not measured."""
+    some = tokens[: 100 * context_length + 1]
+    return evaluate(model, some, context_length=context_length, **given)

@@ -6,9 +6,11 @@ and then what is left.
 
     call         model, optimizer               specs of `build_model` and `build_optimizer`
                  training, asleep               the model's mode, and parts that are in evaluation
+                 gradients                      are they on when `evaluate` is called?
                  stale                          gradients of an earlier backward are still there
                  batches                        one `train_step` each: inputs, targets, kwargs
                  tokens, kwargs                 of `get_batch` and `evaluate`
+                 sliced                         tokens are every second number of a tensor
                  weight_decay                   of `decay_groups`
     observation  steps                          what came back and what is left, call by call
                  value, left                    facts as JSON; weights and optimizer state by name
@@ -34,7 +36,8 @@ from .models import ReferenceConfig, ReferenceGPT
 class Recorded:
     """A model that writes down how it is called, and answers otherwise in training.
 
-    Its logits in training are half of those in evaluation: what dropout does, without chance.
+    The model and its head each halve the logits while they are in training: what dropout does,
+    without chance.
     A row that holds the last token of the vocabulary is `trouble`: its logits are nan ("nan"), or
     token 0 becomes impossible in it ("inf"), or the call fails ("raise").
     """
@@ -47,7 +50,7 @@ class Recorded:
         self.calls.append(
             {
                 "rows": len(ids),
-                "training": self.training,
+                "training": {self.training, self.head.training},
                 "gradients": torch.is_grad_enabled(),
                 "autocast": _name(torch.get_autocast_dtype(kind)) if is_on else "none",
             }
@@ -61,7 +64,7 @@ class Recorded:
         if self.trouble == "inf":
             first = torch.arange(self.vocab_size, device=ids.device) == 0
             logits = logits.masked_fill(struck & first, -torch.inf)
-        return logits * 0.5 if self.training else logits
+        return logits * 0.5 ** (self.training + self.head.training)
 
 
 class Small(nn.Module):
@@ -98,12 +101,14 @@ class RecordedGPT(Recorded, ReferenceGPT):
 class Oddments(nn.Module):
     """Parameters whose names and owners say nothing about how many axes they have."""
 
-    def __init__(self, *, tied: bool):
+    def __init__(self, *, tied: bool, twins: bool):
         super().__init__()
         self.weight = nn.Parameter(torch.full((5,), 0.5))
         self.bias = nn.Parameter(torch.full((3, 5), 0.5))
         self.temperature = nn.Parameter(torch.tensor(0.5))
         tables = {"table": torch.full((3, 1), 0.5), "row": torch.full((1, 3), 0.5)}
+        if twins:
+            tables["twin"] = tables["table"].clone()  # equal, and still a parameter of its own
         self.norm = nn.ParameterDict({name: nn.Parameter(t) for name, t in tables.items()})
         self.body = nn.Sequential(nn.Conv1d(3, 5, 7), nn.LayerNorm((5, 3)), nn.LayerNorm(5))
         self.token = nn.Embedding(7, 5)
@@ -124,7 +129,7 @@ def build_model(spec: dict, dtype: torch.dtype) -> nn.Module:
             vocab_size, spec["width"], seed=spec["seed"], gain=spec["gain"], spare=spec["spare"]
         )
     else:
-        model, vocab_size = Oddments(tied=spec["tied"]), 0
+        model, vocab_size = Oddments(tied=spec["tied"], twins=spec.get("twins", False)), 0
     model.trouble, model.vocab_size, model.calls = spec.get("trouble", ""), vocab_size, []
     parameters = dict(model.named_parameters())
     for name in spec.get("frozen", ()):
@@ -133,7 +138,11 @@ def build_model(spec: dict, dtype: torch.dtype) -> nn.Module:
 
 
 def build_optimizer(spec: dict, parameters) -> torch.optim.Optimizer:
-    """The optimizer that `spec` names, over all of these parameters."""
+    """The optimizer that `spec` names, over all of these parameters, in one group or in two."""
+    parameters = list(parameters)
+    if spec.get("grouped"):
+        matrices, others = ([p for p in parameters if (p.dim() >= 2) is m] for m in (True, False))
+        parameters = [{"params": matrices}, {"params": others}]
     if spec["optimizer"] == "adamw":
         # With so large an eps small gradients count less: the step shows how they were scaled.
         return torch.optim.AdamW(parameters, lr=spec["lr"], betas=(0.8, 0.9), eps=0.1)
@@ -203,10 +212,15 @@ def _how_it_ran(model, batch, kwargs) -> dict:
     rows = max((call["rows"] for call in model.calls), default=0)
     asked = -(-len(batch["inputs"]) // kwargs.get("n_chunks", 1))
     return {
-        "modes_during": sorted({call["training"] for call in model.calls}),
+        "modes_during": _modes_of(model.calls),
         "autocast": sorted({call["autocast"] for call in model.calls}),
         "rows": "as asked" if rows == asked else "more" if rows > asked else "fewer",
     }
+
+
+def _modes_of(calls) -> list[bool]:
+    """In which modes the model and its head were."""
+    return sorted(set().union(*(call["training"] for call in calls)))
 
 
 # --- evaluate --------------------------------------------------------------------------------
@@ -220,6 +234,7 @@ def observe_evaluation(component, call, seen) -> None:
     weights = {name: p.detach().clone() for name, p in model.named_parameters()}
     tokens = _ids(call["tokens"], call)
     given = tokens.clone()
+    torch.set_grad_enabled(call["gradients"])
     try:
         with _watching(call, seen):
             back = _came_back(lambda: component(model, given, **call["kwargs"]))
@@ -232,11 +247,14 @@ def observe_evaluation(component, call, seen) -> None:
 
 def _left_after_evaluation(model, weights, tokens, given, call) -> dict:
     rows = max((call["rows"] for call in model.calls), default=0)
+    awake = _in_training(model)
     return _blank() | {
         "changed": [] if torch.equal(tokens, given) else [1],
+        # Without a target: whoever looks at the tokens first differs here, and in nothing else.
+        "awake_without_targets": awake if len(tokens) < 2 else [],
         "value": {
-            "modes_during": sorted({call["training"] for call in model.calls}),
-            "in_training_after": _in_training(model),
+            "modes_during": _modes_of(model.calls),
+            "in_training_after": awake if len(tokens) >= 2 else [],
             "gradients_during": sorted({call["gradients"] for call in model.calls}),
             "gradients_after": torch.is_grad_enabled(),
             "too_many_rows": rows > call["kwargs"].get("batch_size", 8),
@@ -244,6 +262,7 @@ def _left_after_evaluation(model, weights, tokens, given, call) -> dict:
                 p.grad is not None and bool((p.grad == 0.75).all()) for p in model.parameters()
             ),
             "weights_kept": all(torch.equal(p, weights[n]) for n, p in model.named_parameters()),
+            "frozen_after": sorted(n for n, p in model.named_parameters() if not p.requires_grad),
         },
     }
 
@@ -259,7 +278,7 @@ def observe_batches(component, call, seen) -> None:
     before = _chance()
     try:
         tokens = _ids(call["tokens"], call)
-        given = tokens.clone()
+        given = torch.stack([tokens, tokens + 1], dim=1)[:, 0] if call["sliced"] else tokens.clone()
         with _watching(call, seen) as watch:
             batches, moved = _draw_batches(component, given, call, call["n_calls"], 1)
             seen["homeless_outputs"] = [
@@ -406,7 +425,7 @@ def _same(one, other) -> bool:
 
 def observe_groups(component, call, seen) -> None:
     """The groups of a model's parameters, as names."""
-    model = build_model(call["model"], _dtype(call)).to(call["device"])
+    model = build_model(call["model"], _dtype(call)).to(call["device"]).train()
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     before = {name: (p.detach().clone(), p.requires_grad) for name, p in model.named_parameters()}
     groups = component(model, call["weight_decay"])
@@ -419,7 +438,8 @@ def observe_groups(component, call, seen) -> None:
         "model_kept": [
             bool(torch.equal(p, before[n][0])) and p.requires_grad == before[n][1]
             for n, p in model.named_parameters()
-        ],
+        ]
+        + [module.training for module in model.modules()],
     }
 
 
@@ -440,7 +460,9 @@ def _group(group, names: dict[int, str]) -> dict:
 def _member(member, names) -> str:
     if isinstance(member, tuple) and len(member) == 2:  # torch takes (name, parameter), too
         member = member[1]
-    return names.get(id(member), f"no parameter but a {type(member).__name__}")
+    is_parameter = isinstance(member, nn.Parameter)
+    kind = "a parameter that is not the model's own" if is_parameter else type(member).__name__
+    return names.get(id(member), f"not there: {kind}")
 
 
 # --- what they share -------------------------------------------------------------------------
