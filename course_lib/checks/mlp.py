@@ -273,13 +273,26 @@ def mlp_approximate(draw: Draw):
     hint="the last thing that happens to the output, after .down",
 )
 def mlp_dropout(draw: Draw):
-    weights = mlp_layers(draw, MANY[-1], 4 * MANY[-1])
-    deaf = weights | {"up.weight": np.zeros_like(weights["up.weight"])}
-    for layers in (weights, deaf):  # one that hears nothing of x does not hear what x lacks
+    for layers in (mlp_layers(draw, MANY[-1], 4 * MANY[-1]), _always_six(MANY[-1])):
         x = draw.normal(*MANY)
         judge = _dropped(oracles.mlp(x, layers))
         given = {"x": x, "weights": layers, "dropout": DROPOUT, "random": True}
         yield _mlp_case(draw, MANY, judge=judge, training=True, **given)
+
+
+def _always_six(d_model: int) -> dict:
+    """Layers that do not hear x: every output is 5, which many equal numbers add up to, and 1.
+
+    So what falls tells where: an output to 0, a sum to 1, some of the many by a little, x by none.
+    """
+    d_mlp = 4 * d_model
+    of_two = float(oracles.gelu(np.array([2.0]), "none")[0])
+    return {
+        "up.weight": np.zeros((d_mlp, d_model)),
+        "up.bias": np.full(d_mlp, 2.0),
+        "down.weight": np.full((d_model, d_mlp), 5.0 / (of_two * d_mlp)),
+        "down.bias": np.ones(d_model),
+    }
 
 
 def _dropped(expected: np.ndarray):

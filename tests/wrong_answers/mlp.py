@@ -141,6 +141,12 @@ class DropsTheInput(Mlp):
 
 
 @wrong_answer("MLP")
+class DropsBeforeTheBias(Mlp):
+    def forward(self, x):
+        return self.dropout(self.hidden(x) @ self.down.weight.T) + self.down.bias
+
+
+@wrong_answer("MLP")
 class DropsWithoutScaling(Mlp):
     def forward(self, x):
         y = self.down(self.hidden(x))
