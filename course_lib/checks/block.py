@@ -218,6 +218,7 @@ def block_gradients(draw: Draw):
         expected = right_gradients(x, weights, n_heads, cotangent, mask)
         judge = gradients_are(expected, "float64", {"argument 0": "x"})
         given = {"x": x, "weights": weights, "mask": mask, "cotangents": [cotangent]}
+        given["training"] = mask is not None
         yield _block_case(draw, (2, n_tokens, n_heads, d_head), judge=judge, **given)
 
 

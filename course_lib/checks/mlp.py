@@ -81,7 +81,7 @@ def gelu_tanh(draw: Draw):
     hint="write nothing into x, and cut nothing off with detach(), item() or no_grad()",
 )
 def gelu_gradients(draw: Draw):
-    for x in (_where_it_bends(draw), draw.normal(2, *draw.sizes(2))):
+    for x in (_where_it_bends(draw), draw.normal(2, *draw.sizes(2)), np.zeros(1)):
         for form in FORMS:
             cotangent = draw.normal(*x.shape)
             expected = oracles.gelu_gradients(x, cotangent, form)
@@ -110,7 +110,7 @@ def gelu_far_from_zero(draw: Draw):
 )
 def gelu_refuses(draw: Draw):
     x = draw.normal(*draw.sizes(2))
-    for form in ("sigmoid", "tan", ""):
+    for form in ("sigmoid", "tan", "Tanh", ""):
         judge = raises("ValueError", "approximate", str(form))
         yield gelu.call(x, form, names=["x"]).expect(judge)
         yield gelu.call(x, approximate=form, names=["x"]).expect(judge)
@@ -245,10 +245,12 @@ def mlp_modes(draw: Draw):
 def mlp_gradients(draw: Draw):
     n_tokens, width = draw.sizes(2)
     weights = mlp_layers(draw, width, 4 * width)
-    x, cotangent = draw.normal(2, n_tokens, width), draw.normal(2, n_tokens, width)
-    expected = oracles.mlp_gradients(x, weights, cotangent)
-    judge = gradients_are(expected, "float64", {"argument 0": "x"})
-    yield _mlp_case(draw, x.shape, x=x, weights=weights, judge=judge, cotangents=[cotangent])
+    for training in (False, True):
+        x, cotangent = draw.normal(2, n_tokens, width), draw.normal(2, n_tokens, width)
+        expected = oracles.mlp_gradients(x, weights, cotangent)
+        judge = gradients_are(expected, "float64", {"argument 0": "x"})
+        given = {"x": x, "weights": weights, "cotangents": [cotangent], "training": training}
+        yield _mlp_case(draw, x.shape, judge=judge, **given)
 
 
 @mlp.edge("with bias=False neither layer has a bias", hint="pass bias=bias on to both nn.Linear")
@@ -340,6 +342,10 @@ def mlp_half(draw: Draw):
     for dtype in ("bfloat16", "float16"):
         for bias in (True, False):
             yield _mlp_case(draw, (2, n_tokens, width), bias=bias, dtype=dtype)
+        shape = (2, n_tokens, width)
+        judge = returns(np.zeros(shape), dtype=dtype, skip_values=True)
+        given = {"dropout": DROPOUT, "training": True, "random": True}
+        yield _mlp_case(draw, shape, judge=judge, dtype=dtype, **given)
 
 
 @mlp.edge("x is not changed, and every tensor is made on its device", hint="device=x.device")

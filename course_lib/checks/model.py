@@ -586,7 +586,8 @@ def gpt_gradients(draw: Draw):
         cotangent = draw.normal(*ids.shape, config.vocab_size)
         expected = oracles.gradients(config, weights, ids, cotangent)
         judge = also(_shares(*_tie(config)), _gradients_are(expected))
-        yield _gpt_case(draw, config, ids, weights=weights, judge=judge, cotangents=[cotangent])
+        given = {"weights": weights, "cotangents": [cotangent], "training": tie_weights}
+        yield _gpt_case(draw, config, ids, judge=judge, **given)
 
 
 def _gradients_are(expected: dict):

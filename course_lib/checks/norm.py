@@ -91,7 +91,8 @@ def layer_norm_plain(draw: Draw):
 )
 def layer_norm_scaled(draw: Draw):
     n_texts, n_tokens, width = draw.sizes(3)
-    for shape in ((n_tokens, width), (n_texts, n_tokens, width), (width, width), (width, 3)):
+    shapes = [(n_tokens, width), (n_texts, n_tokens, width), (width, width), (width, 3)]
+    for shape in (*shapes, (1, n_tokens, width), (n_tokens, 1), (1, 1)):
         parameters = _scale_and_shift(draw, shape[-1])
         yield _norm_case(2 * draw.normal(*shape) + 1, *parameters, tolerance=EPS_ASIDE)
     x, parameters = draw.normal(2, n_tokens, width), _scale_and_shift(draw, width, "float32")
@@ -132,7 +133,7 @@ def layer_norm_gradients(draw: Draw):
     n_tokens, width = draw.sizes(2)
     for x in (2 * draw.normal(2, n_tokens, width) + 1, 3e-3 * draw.normal(n_tokens, width)):
         weight, bias = _scale_and_shift(draw, width)
-        for shift in (bias, None):
+        for shift in (bias, 0 * bias, None):
             cotangent = draw.normal(*x.shape)
             expected = oracles.layer_norm_gradients(x, weight, shift, cotangent)
             judge = gradients_are(
@@ -262,15 +263,17 @@ def module_modes(draw: Draw):
 )
 def module_gradients(draw: Draw):
     n_tokens, width = draw.sizes(2)
-    yield _module_gradients(draw, draw.normal(2, n_tokens, width), _weights(draw, width))
+    for training in (False, True):
+        x = draw.normal(2, n_tokens, width)
+        yield _module_gradients(draw, x, _weights(draw, width), training=training)
 
 
-def _module_gradients(draw, x, weights):
+def _module_gradients(draw, x, weights, **options):
     cotangent = draw.normal(*x.shape)
     found = oracles.layer_norm_gradients(x, weights["weight"], weights.get("bias"), cotangent)
     expected = dict(zip(["argument 0", *weights], found.values(), strict=True))
     judge = gradients_are(expected, "float64", {"argument 0": "x"})
-    return _module_case(x, weights, judge=judge, cotangents=[cotangent])
+    return _module_case(x, weights, judge=judge, cotangents=[cotangent], **options)
 
 
 @layer_norm_module.edge(
