@@ -614,7 +614,7 @@ def draws_with_the_global_generator(
 
 @bug(
     "sample",
-    title="every call begins with the same seed",
+    title="every call begins with the same state of a generator",
     misconception="A seed makes a draw repeatable. Set anew each time, it makes it a repetition.",
     symptom="The same choice at every step: wherever two tokens are as likely, always the same.",
 )

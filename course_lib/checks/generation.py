@@ -156,6 +156,17 @@ def top_k_keeps_all(draw: Draw):
 
 
 @keep_top_k.edge(
+    "logits are compared as they are: far below the highest, and very near each other",
+    hint="look for the k highest logits: probabilities become 0, and float32 rounds",
+)
+def top_k_compares_logits(draw: Draw):
+    far = -400.0 * np.stack([draw.order(7) for _ in range(3)])
+    yield _top_k_case(far, 4)
+    yield _top_k_case(far, 4, dtype="float32")
+    yield _top_k_case(1.0 + 1e-14 * far, 3)  # 4e-12 apart: float64 holds it
+
+
+@keep_top_k.edge(
     "entries that are -inf already stay so, and the others do not suffer from them",
     hint="-inf is a number like others to topk and to <",
 )
@@ -198,6 +209,8 @@ def top_p_keeps(draw: Draw):
         ((3, 41), 0.95),
     ):
         yield _top_p_case(_away_from(draw, shape, p), p)
+    flat = np.stack([draw.order(201) for _ in range(2)]) / 200  # 142 of 201 and more are needed
+    yield _top_p_case(flat, 0.8)
     yield _top_p_case(
         _away_from(draw, (n_rows, n_tokens), 0.8, dtype="float32"), 0.8, dtype="float32"
     )
@@ -350,7 +363,7 @@ def _draws(kinds, *, dtype="float64", seed=None, judge=None, n_rows=N_ROWS, watc
         "kwargs": options,
         "n_rows": n_rows,
         "seed": seed,
-        "compare": judge is decided_by_the_generator,
+        "compare": judge in (decided_by_the_generator, decided_by_torchs_generator),
         "watch_devices": watch_devices,
         "alike": ALIKE_ON_AVERAGE,
     }
@@ -489,11 +502,32 @@ def decided_by_the_generator(seen: Seen) -> Finding | None:
             expected="the generator, and nothing else, decides",
             got="other ids when torch's own generator was in another state",
         )
+    if seen.flag("torchs_own_kept") is not True:
+        return Finding(
+            "torch's own generator was used or seeded",
+            expected="the generator that was given, and no other",
+        )
     if state["moved_on"] is not True:
         return Finding(
             "a second call repeated the first",
             expected="the generator goes on from call to call",
             got="the same ids twice",
+        )
+    return None
+
+
+def decided_by_torchs_generator(seen: Seen) -> Finding | None:
+    """Without a generator the next call gives other ids, and one seed of torch's the same."""
+    finding = no_error(seen)
+    state = seen.flag("afterwards")
+    if finding or not isinstance(state, dict) or "moved_on" not in state:
+        return finding or Finding("the calls cannot be compared", got="results of another kind")
+    if state["moved_on"] is not True:
+        return Finding("a second call repeated the first", got="the same ids twice")
+    if state.get("same_state_same_ids") is not True:
+        return Finding(
+            "other ids, though torch's own generator was in the same state",
+            expected="the ids of before: torch.manual_seed decides",
         )
     return None
 
@@ -522,6 +556,7 @@ LONG = np.array([0.35, 0.25, 0.2, 0.1, 0.06, 0.04])
 def sample_draws(draw: Draw):
     yield _draws(_kinds(draw, STEEP, FLAT), seed=_seed(draw))
     yield _draws(_kinds(draw, LONG), seed=_seed(draw), n_rows=2 * N_ROWS)
+    yield _greedy(100 * _distinct(draw, 1, 7), seed=_seed(draw))  # one row, and no doubt
     yield _draws(
         _kinds(draw, FLAT, STEEP).astype(np.float32).astype(float),
         seed=_seed(draw),
@@ -537,7 +572,9 @@ def sample_temperature(draw: Draw):
     for temperature in (0.5, 2.0):
         yield _draws(_kinds(draw, STEEP, FLAT), seed=_seed(draw), temperature=temperature)
     # Small ones are not 0 yet: logits that are as close together leave as much to chance.
-    yield _draws(0.01 * _kinds(draw, STEEP, FLAT), seed=_seed(draw), temperature=0.01)
+    for temperature in (0.01, 0.001):
+        kinds = temperature * _kinds(draw, STEEP, FLAT)
+        yield _draws(kinds, seed=_seed(draw), temperature=temperature)
 
 
 @sample.core(
@@ -550,6 +587,8 @@ def sample_greedy(draw: Draw):
         yield _greedy(draw.normal(*shape), temperature=0.0)
     yield _greedy(_distinct(draw, n_rows, n_tokens), temperature=0.0, dtype="float32")
     yield _greedy(draw.normal(n_rows, n_tokens), temperature=0.0, top_k=3, top_p=0.9)
+    near = np.stack([draw.order(n_tokens) for _ in range(101)])
+    yield _greedy(1.0 + 1e-6 * near, temperature=0.0)  # the likeliest, by however little
 
 
 @sample.core(
@@ -579,6 +618,19 @@ def sample_order(draw: Draw):
 
 
 @sample.edge(
+    "the logits are not changed, and every tensor is made on their device",
+    hint="logits / temperature makes a new tensor, logits /= temperature writes into the old one",
+)
+def sample_leaves_logits(draw: Draw):
+    unchanged = arguments_unchanged(["logits"])
+    for dtype in ("float64", "float32"):
+        options = {"temperature": 2.0, "top_k": 3, "top_p": 0.9, "dtype": dtype}
+        yield _certain(draw, judge=unchanged, **options)
+        yield _certain(draw, judge=same_device, watch_devices=True, **options)
+    yield _certain(draw, judge=same_device, watch_devices=True, temperature=0.0)
+
+
+@sample.edge(
     "the generator and nothing else decides, and it goes on from call to call",
     hint="pass generator=generator on to whatever draws, as it is",
 )
@@ -591,6 +643,7 @@ def sample_generator(draw: Draw):
 @sample.edge("without a generator torch's own one draws", hint="generator=None is what torch takes")
 def sample_without_generator(draw: Draw):
     yield _draws(_kinds(draw, STEEP, FLAT), seed=None)
+    yield _draws(_kinds(draw, FLAT), seed=None, judge=decided_by_torchs_generator)
 
 
 @sample.edge(
@@ -637,19 +690,6 @@ def sample_refuses(draw: Draw):
         yield _greedy(draw.normal(*draw.sizes(2)), temperature=temperature, judge=judge)
 
 
-@sample.edge(
-    "the logits are not changed, and every tensor is made on their device",
-    hint="logits / temperature makes a new tensor, logits /= temperature writes into the old one",
-)
-def sample_leaves_logits(draw: Draw):
-    unchanged = arguments_unchanged(["logits"])
-    for dtype in ("float64", "float32"):
-        options = {"temperature": 2.0, "top_k": 3, "top_p": 0.9, "dtype": dtype}
-        yield _certain(draw, judge=unchanged, **options)
-        yield _certain(draw, judge=same_device, watch_devices=True, **options)
-    yield _certain(draw, judge=same_device, watch_devices=True, temperature=0.0)
-
-
 # --- generate ---
 
 N_STATES = 101
@@ -672,6 +712,7 @@ def _generates(
     seed=None,
     n_rows=1,
     watch_devices=False,
+    learns=False,
     **options,
 ) -> Case:
     call = {
@@ -682,6 +723,7 @@ def _generates(
         "kwargs": options,
         "model": model,
         "training": training,
+        "learns": learns,
         "n_rows": n_rows,
         "seed": seed,
         "compare": judge is decided_by_the_generator,
@@ -694,6 +736,7 @@ def _generates(
     given += [] if seed is None else ["generator=…"]
     length = model["context_length"] if "table" in model else model["config"]["context_length"]
     notes = f"context_length={length}, {dtype}" + (", model in training" if training else "")
+    notes += ", with other weights than before" if learns else ""
     case = Case(call, f"generate(model, {', '.join(given)}), {notes}")
     return case.expect(judge or continues(model, ids, n_new, dtype))
 
@@ -909,7 +952,30 @@ def _as_before(training: bool, *, fails: bool = False) -> Judge:
     return judge
 
 
-@generate.edge("no gradients are recorded meanwhile", hint="with torch.no_grad(): around the loop")
+@generate.edge(
+    "a text follows from the weights as they are now, also when it was asked for before",
+    hint="keep nothing from call to call: the model may have learned in between",
+)
+def generate_with_other_weights(draw: Draw):
+    yield from greedy_cases(draw, [(2, 3, 5)], 6, learns=True)
+
+
+@generate.edge(
+    "the prompt is not changed, and every tensor is made on its device",
+    hint="torch.cat makes a new tensor; an empty one needs device=ids.device",
+)
+def generate_leaves_the_prompt(draw: Draw):
+    ids = _prompt(draw, 3, 5)
+    unchanged = arguments_unchanged(["ids"])
+    for options in ({"judge": unchanged}, {"judge": same_device, "watch_devices": True}):
+        yield _generates(rolling_model(draw, 7), ids, 5, top_k=1, **options)
+        yield _generates(rolling_model(draw, 4), ids, 3, temperature=0.0, **options)
+
+
+@generate.edge(
+    "no gradients are recorded meanwhile",
+    hint="with torch.no_grad(): around the loop",
+)
 def generate_without_gradients(draw: Draw):
     for training in (False, True):
         ids = _prompt(draw, 2, 3)
@@ -963,18 +1029,6 @@ def generate_refuses_less_than_nothing(draw: Draw):
     for n_new in (-1, -4):
         judge = raises("ValueError", "n_new", str(n_new))
         yield _generates(rolling_model(draw, 7), _prompt(draw, 2, 3), n_new, judge=judge, top_k=1)
-
-
-@generate.edge(
-    "the prompt is not changed, and every tensor is made on its device",
-    hint="torch.cat makes a new tensor; an empty one needs device=ids.device",
-)
-def generate_leaves_the_prompt(draw: Draw):
-    ids = _prompt(draw, 3, 5)
-    unchanged = arguments_unchanged(["ids"])
-    for options in ({"judge": unchanged}, {"judge": same_device, "watch_devices": True}):
-        yield _generates(rolling_model(draw, 7), ids, 5, top_k=1, **options)
-        yield _generates(rolling_model(draw, 4), ids, 3, temperature=0.0, **options)
 
 
 @generate.edge("models in half precision write too", hint="sample takes logits of any dtype")

@@ -58,6 +58,15 @@ class Recomputing:
             ids = np.concatenate([ids, last.argmax(axis=-1)[:, None]], axis=1)
         return ids, float(narrowest)
 
+    def refilled(self, text: np.ndarray, end: int) -> int:
+        """The token at `end` of one text, if all before it is computed once more."""
+        self.model.embeddings.token.n_seen = end - 1
+        return int(self.logits(text[:, :end], again=True)[0, -1].argmax())
+
+    def roll_weights(self) -> None:
+        """The change that the observer makes to its model, too."""
+        roll_weights(self.model)
+
 
 class Decoder:
     """A model that keeps the keys and values of each block, while its weights may change."""

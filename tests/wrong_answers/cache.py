@@ -297,3 +297,76 @@ def computes_in_float32(q, k, v, cache):
     seen = torch.ones(q.shape[2], keys.shape[2], dtype=torch.bool).tril(keys.shape[2] - q.shape[2])
     output = F.scaled_dot_product_attention(q.float(), keys.float(), values.float(), seen)
     return output.to(q.dtype)
+
+
+@wrong_answer("KVCache")
+class CopiesWhatComesLater(KVCache):
+    """Only the first append returns views into the memory."""
+
+    def append(self, k, v):
+        is_first = self.length == 0
+        keys, values = super().append(k, v)
+        return (keys, values) if is_first else (keys.clone(), values.clone())
+
+
+@wrong_answer("KVCache")
+class CopiesTheValuesOfOneToken(KVCache):
+    """`contiguous()` is a copy as soon as the view has a gap."""
+
+    def append(self, k, v):
+        keys, values = super().append(k, v)
+        return keys, values.contiguous() if k.shape[2] == 1 else values
+
+
+@wrong_answer("cached_logits")
+def drops_in_evaluation_mode_too(model, ids, caches):
+    """The config's dropout is applied whatever the mode."""
+    return F.dropout(cached_logits(model, ids, caches), model.config.dropout, training=True)
+
+
+@wrong_answer("cached_logits")
+def puts_the_model_into_evaluation(model, ids, caches):
+    """The mode is the caller's."""
+    return cached_logits(model.eval(), ids, caches)
+
+
+def _begins_again(model, ids, n_new, sampling, at):
+    """Caches are made anew at some steps, and all is computed again."""
+    config, like = model.config, model.head.weight
+    if ids.shape[1] + n_new > config.context_length:
+        raise ValueError(f"context_length={config.context_length} is too short")
+    sizes = (len(ids), config.n_heads, config.context_length, config.d_model // config.n_heads)
+    with _evaluating(model):
+        for step in range(n_new):
+            if step == 0 or step in at:
+                caches = [
+                    KVCache(*sizes, dtype=like.dtype, device=like.device) for _ in model.blocks
+                ]
+                new = ids
+            new = sample(cached_logits(model, new, caches)[:, -1], **sampling)[:, None]
+            ids = torch.cat([ids, new], dim=1)
+    return ids
+
+
+@wrong_answer("generate_cached")
+def begins_again_every_fourth_step(model, ids, n_new, **sampling):
+    """Most positions are computed once."""
+    return _begins_again(model, ids, n_new, sampling, range(4, n_new, 4))
+
+
+@wrong_answer("generate_cached")
+def begins_again_for_the_last_token(model, ids, n_new, **sampling):
+    """All positions are computed twice, the second time at the end."""
+    return _begins_again(model, ids, n_new, sampling, [n_new - 1])
+
+
+@wrong_answer("generate_cached")
+def remembers_greedy_texts(model, ids, n_new, **sampling):
+    """The same model with other weights gets the text of before."""
+    if sampling != {"temperature": 0.0}:
+        return generate_cached(model, ids, n_new, **sampling)
+    texts = model.__dict__.setdefault("_texts", {})
+    key = str(ids.tolist()), n_new, model.training
+    if key not in texts:
+        texts[key] = generate_cached(model, ids, n_new, **sampling)
+    return texts[key]

@@ -172,3 +172,68 @@ def stops_at_token_0(model, ids, n_new, **sampling):
     new = generated[:, ids.shape[1] :]
     new[(new == 0).cumsum(dim=1) > 0] = 0
     return generated
+
+
+@wrong_answer("keep_top_k")
+def compares_probabilities(logits, k):
+    """Of what is far below the highest all have the probability 0."""
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got k={k}.")
+    chances = logits.softmax(-1)
+    lowest = chances.topk(min(k, logits.shape[-1])).values[:, -1:]
+    return logits.masked_fill(chances < lowest, -math.inf)
+
+
+@wrong_answer("keep_top_k")
+def compares_in_float32(logits, k):
+    """Logits that are equal in float32 stay all."""
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got k={k}.")
+    lowest = logits.float().topk(min(k, logits.shape[-1])).values[:, -1:]
+    return logits.masked_fill(logits.float() < lowest, -math.inf)
+
+
+@wrong_answer("keep_top_p")
+def looks_at_fifty_tokens(logits, p):
+    """The set that reaches p may be larger."""
+    fifty = logits.topk(min(50, logits.shape[-1])).values[:, -1:]
+    return keep_top_p(logits.masked_fill(logits < fifty, -math.inf), p)
+
+
+@wrong_answer("sample")
+def squeezes_every_axis(logits, **options):
+    """One row gives an id without an axis."""
+    return sample(logits, **options).squeeze()
+
+
+@wrong_answer("sample")
+def takes_a_tiny_temperature_for_0(logits, *, temperature=1.0, **options):
+    """A hundred-thousandth in place of 0 leaves near logits to chance."""
+    return sample(logits, temperature=max(temperature, 1e-5) if temperature >= 0 else -1, **options)
+
+
+@wrong_answer("sample")
+def seeds_torch_by_the_generator(logits, *, generator=None, **options):
+    """The ids are right, and torch's own generator is in another state."""
+    if generator is not None:
+        torch.manual_seed(int(torch.randint(2**60, (), generator=generator)))
+    return sample(logits, **options)
+
+
+@wrong_answer("sample")
+def has_a_seed_of_its_own_without_a_generator(logits, *, generator=None, **options):
+    """Every call without a generator gives the same."""
+    generator = generator or torch.Generator().manual_seed(0)
+    return sample(logits, generator=generator, **options)
+
+
+@wrong_answer("generate")
+def remembers_greedy_texts(model, ids, n_new, **sampling):
+    """The same model with other weights gets the text of before."""
+    if sampling != {"temperature": 0.0}:
+        return generate(model, ids, n_new, **sampling)
+    texts = model.__dict__.setdefault("_texts", {})
+    key = str(ids.tolist()), n_new
+    if key not in texts:
+        texts[key] = generate(model, ids, n_new, **sampling)
+    return texts[key]

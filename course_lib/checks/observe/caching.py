@@ -229,6 +229,16 @@ class Model(Subject):
         same = [name in now and torch.equal(now[name], p) for name, p in self.weights.items()]
         self.write(float(len(same) - sum(same) + len(now.keys() - self.weights.keys())))
 
+    def roll_weights(self, step) -> None:
+        roll_weights(self.model)
+
+    def train(self, step) -> None:
+        self.model.train()
+
+    def asleep(self, step) -> None:
+        """How many parts of the model are in evaluation mode."""
+        self.write(float(sum(not part.training for part in self.model.modules())))
+
     def start_counting(self) -> None:
         self.model.embeddings.token.n_seen = 0
 
@@ -249,9 +259,6 @@ class Logits(Model):
     def reset(self, step) -> None:
         for cache in self.lists[step["caches"]]:
             cache.reset()
-
-    def roll_weights(self, step) -> None:
-        roll_weights(self.model)
 
     def value(self):
         return [[length(cache) for cache in caches] for caches in self.lists]

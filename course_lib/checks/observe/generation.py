@@ -4,6 +4,7 @@
               seed                  of the generator; None: without one
               compare               two calls more: from the state after, and from the first again
     generate  model, training, args [ids, n_new], kwargs, n_rows, seed, compare
+              learns                asked once before, when the model had other weights
 
 What is drawn differs from one right answer to another, so `outputs` holds how often each token
 was drawn by rows of each kind; the ids themselves are in `draws`. `inside` and `afterwards` say
@@ -75,7 +76,7 @@ def observe_draws(component, call, seen) -> None:
     logits = kinds.repeat(call["n_rows"], 1)
     before = logits.clone()
     with record.watching(call) as watch:
-        results = _in_turn(call, lambda **more: component(logits, **call["kwargs"], **more))
+        results = _in_turn(call, seen, lambda **more: component(logits, **call["kwargs"], **more))
     record.record_result(results[0], seen)
     record.record_changes([logits], [before], seen)
     record.record_devices(watch, results[0], call, seen)
@@ -91,10 +92,15 @@ def observe_generate(component, call, seen) -> None:
     before = ids.clone()
     gradients_before = torch.is_grad_enabled()
     raised, results = None, []
+    if call["learns"]:
+        right = model.table.detach().clone()
+        model.table.data.copy_(right.roll(1, dims=0))
+        component(model, ids.clone(), n_new, **call["kwargs"])
+        model.table.data.copy_(right)
     try:
         with record.watching(call) as watch:
             results = _in_turn(
-                call, lambda **more: component(model, ids, n_new, **call["kwargs"], **more)
+                call, seen, lambda **more: component(model, ids, n_new, **call["kwargs"], **more)
             )
     except RuntimeError as error:
         if str(error) != "the model failed":
@@ -121,7 +127,7 @@ def observe_generate(component, call, seen) -> None:
         _record_draws(results, tails, model.table[:1].expand(len(prompts), -1), call, seen)
 
 
-def _in_turn(call, draw) -> list:
+def _in_turn(call, seen, draw) -> list:
     """What `draw` returns: once, or from the same state of the generator twice, others between.
 
     The state of torch's own generator is another each time.
@@ -129,12 +135,19 @@ def _in_turn(call, draw) -> list:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)  # torch.manual_seed takes 2 ms, for other devices
         if call["seed"] is None:
-            return [draw()]
+            results = [draw()]
+            if call["compare"]:
+                results.append(draw())
+                torch.default_generator.manual_seed(0)
+                results.append(draw())
+            return results
         generator = torch.Generator(call["device"]).manual_seed(call["seed"])
         results = [draw(generator=generator)]
         if call["compare"]:
             torch.default_generator.manual_seed(1)
+            own = torch.get_rng_state()
             results.append(draw(generator=generator))
+            seen["torchs_own_kept"] = torch.equal(own, torch.get_rng_state())
             torch.default_generator.manual_seed(2)
             results.append(draw(generator=generator.manual_seed(call["seed"])))
     return results
