@@ -515,7 +515,7 @@ def _hostile_case(draw: Draw, scores: np.ndarray, dtype: str, block_size: int, c
 
 
 @blockwise_attention.core(
-    "scores up to ±1e4 do no harm, wherever the largest one stands",
+    "scores up to ±6e4 do no harm, wherever the largest one stands",
     hint="when a higher score turns up, shrink the sum and the weighted sum by exp(old - new)",
 )
 def blockwise_hostile(draw: Draw):
@@ -529,6 +529,7 @@ def blockwise_hostile(draw: Draw):
         for scores in (towards, low):
             for block_size in (2, 5):
                 yield _hostile_case(draw, scores, dtype, block_size, causal=True)
+    yield _hostile_case(draw, 6 * low, "float64", 2)
     q, k, v = _qkv(draw)
     yield _blocks_case(60 * q, 60 * k, v, 2)
     yield _blocks_case(60 * q, k / 60, v, 2)

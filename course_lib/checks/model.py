@@ -529,6 +529,8 @@ def gpt_values(draw: Draw):
         config = replace(square, tie_weights=tie_weights)
         yield _gpt_case(draw, config, _ids(draw, config, 3, 3))
     yield _gpt_case(draw, _config(draw), dtype="float32")
+    long = _config(draw, context_length=70)
+    yield _gpt_case(draw, long, _ids(draw, long, 1, 70))
     # scores of ten thousands leave some ten digits for the weights
     yield _hostile_case(draw, 100.0, 3, tolerance=Tolerance(1e-7, 1e-6))
 

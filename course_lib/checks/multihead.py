@@ -499,7 +499,7 @@ def weights_were_dropped(seen):
     known = survived[~np.isnan(survived)]
     if np.allclose(known, n_tokens * (1 - DROPOUT)):
         return Finding(
-            "no weight is dropped",
+            "the weights sum to 1, as if none were dropped",
             expected=f"heads that lack about {DROPOUT:g} of their weights, by chance",
             got="the same from all heads",
         )

@@ -166,3 +166,9 @@ class IsCausalBesides(Right):
         if mask is not None:
             mask = mask & torch.ones_like(mask).tril()
         return super().forward(x, mask)
+
+
+@wrong_answer("Block")
+class CutsXOffInTraining(Right):
+    def forward(self, x, mask=None):
+        return super().forward(x.detach() if self.training else x, mask)

@@ -345,3 +345,10 @@ class LetsKeyHeadsDivideTheModel(GroupedQueryAttention):
             raise ValueError(f"n_kv_heads={n_kv_heads} does not divide d_model={d_model}")
         shared = n_kv_heads if n_heads % n_kv_heads == 0 else 1
         super().__init__(d_model, n_heads, shared, bias=bias)
+
+
+@wrong_answer("blockwise_attention")
+def starts_with_a_maximum_of_minus_ten_thousand(q, k, v, *, block_size, causal=False):
+    scores = (q.double() @ k.double().mT / math.sqrt(q.shape[-1])).amax(dim=-1, keepdim=True)
+    right = blockwise_attention(q, k, v, block_size=block_size, causal=causal)
+    return torch.where(scores < -1.1e4, torch.nan, right)

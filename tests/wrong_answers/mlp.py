@@ -81,6 +81,18 @@ def has_the_gradient_of_a_relu(x, approximate="none"):
     return y + (F.gelu(x, approximate=approximate) - y).detach()
 
 
+@wrong_answer("gelu")
+def reads_names_in_any_case(x, approximate="none"):
+    _known(approximate.lower())
+    return F.gelu(x, approximate=approximate.lower())
+
+
+@wrong_answer("gelu")
+def has_no_gradient_at_zero(x, approximate="none"):
+    _known(approximate)
+    return torch.where(x == 0, torch.zeros_like(x), F.gelu(x, approximate=approximate))
+
+
 # --- MLP -------------------------------------------------------------------------------------
 
 
@@ -196,3 +208,19 @@ class ComputesInFloat32(Mlp):
 class ReturnsTheHiddenNumbersToo(Mlp):
     def forward(self, x):
         return super().forward(x), self.hidden(x)
+
+
+@wrong_answer("MLP")
+class CutsXOffInTraining(Mlp):
+    def forward(self, x):
+        return super().forward(x.detach() if self.training else x)
+
+
+@wrong_answer("MLP")
+class DropsInFloat32(Mlp):
+    def forward(self, x):
+        y = self.down(self.hidden(x))
+        if not (self.training and self.dropout.p):
+            return y
+        keeps = torch.rand(y.shape, device=y.device) >= self.dropout.p
+        return y * keeps.float() / (1 - self.dropout.p)

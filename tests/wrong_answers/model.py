@@ -128,6 +128,17 @@ class ForgetsItsConfig(Right):
 
 
 @wrong_answer("GPT")
+class HidesNothingInLongTexts(Right):
+    def forward(self, ids):
+        if ids.shape[1] <= 32:
+            return super().forward(ids)
+        x = self.embeddings(ids)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x))
+
+
+@wrong_answer("GPT")
 class SavesItsMask(Right):
     def __init__(self, config):
         super().__init__(config)
@@ -188,6 +199,17 @@ class TrainsItsHeadOnly(Right):
             x = self.embeddings(ids)
             for block in self.blocks:
                 x = block(x, mask)
+        return self.head(self.norm(x))
+
+
+@wrong_answer("GPT")
+class TrainsNoEmbeddings(Right):
+    def forward(self, ids):
+        mask = causal_mask(ids.shape[1], device=ids.device)
+        x = self.embeddings(ids)
+        x = x.detach() if self.training else x
+        for block in self.blocks:
+            x = block(x, mask)
         return self.head(self.norm(x))
 
 

@@ -65,6 +65,23 @@ def subtracts_the_median(x, weight, bias, eps=1e-5):
     return (normed * weight if bias is None else normed * weight + bias).to(x.dtype)
 
 
+@wrong_answer("layer_norm")
+def squeezes_a_single_text(x, weight, bias, eps=1e-5):
+    return layer_norm(x.squeeze(0), weight, bias, eps)
+
+
+@wrong_answer("layer_norm")
+def forgets_a_bias_of_zeros(x, weight, bias, eps=1e-5):
+    return layer_norm(x, weight, bias if bias is not None and bias.any() else None, eps)
+
+
+@wrong_answer("layer_norm")
+def leaves_a_single_channel_alone(x, weight, bias, eps=1e-5):
+    if x.shape[-1] > 1:
+        return layer_norm(x, weight, bias, eps)
+    return x * weight if bias is None else x * weight + bias
+
+
 # --- LayerNorm -------------------------------------------------------------------------------
 
 
@@ -95,6 +112,12 @@ class RemembersTheLastMean(LayerNorm):
         out = layer_norm(x, self.weight, self.bias, self.eps) + 0.1 * self.mean
         self.mean = float(x.detach().mean())
         return out
+
+
+@wrong_answer("LayerNorm")
+class CutsXOffInTraining(LayerNorm):
+    def forward(self, x):
+        return super().forward(x.detach() if self.training else x)
 
 
 # --- pre_norm --------------------------------------------------------------------------------

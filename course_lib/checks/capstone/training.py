@@ -83,7 +83,7 @@ def _ends_at(losses: np.ndarray, after: dict) -> Judge:
 
 @trains.core(
     "trained on stories, it predicts stories that it has never seen",
-    hint="look at the losses of your own run: do they fall, and how far?",
+    hint="do the losses of your own run fall, and how far? does evaluate count each target once?",
 )
 def trains_on_stories(draw):
     # The letters change places: weights that were trained before know another alphabet.
