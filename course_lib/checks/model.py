@@ -974,19 +974,25 @@ def load_gpt2_head(draw: Draw):
 
 @load_gpt2.core(
     "attn.bias and attn.masked_bias are masks and are ignored; c_attn.bias is not",
-    hint='both end in ".attn.bias", with the dot; "attn.bias" alone is the end of c_attn.bias too',
+    hint='".attn.bias" and ".attn.masked_bias", with the dot: c_attn.bias ends in "attn.bias" too',
 )
 def load_gpt2_masks(draw: Draw):
     for prefix in ("transformer.", ""):
         config = _config(draw)
+        masks = _masks(config, prefix)
+        yield _load_case(draw, config, prefix=prefix, change=masks, note="masks among them")
 
-        def add_masks(tensors, prefix=prefix, config=config):
-            size = config.context_length
-            for n in range(config.n_layers):
-                tensors[f"{prefix}h.{n}.attn.bias"] = np.tri(size, dtype=bool)[None, None]
-                tensors[f"{prefix}h.{n}.attn.masked_bias"] = np.array(-1e4)
 
-        yield _load_case(draw, config, prefix=prefix, change=add_masks, note="masks among them")
+def _masks(config: ReferenceConfig, prefix: str = "transformer."):
+    """A change of the tensors: what older files hold of masks comes to them."""
+
+    def add(tensors):
+        for n in range(config.n_layers):
+            mask = np.tri(config.context_length, dtype=bool)
+            tensors[f"{prefix}h.{n}.attn.bias"] = mask[None, None]
+            tensors[f"{prefix}h.{n}.attn.masked_bias"] = np.array(-1e4)
+
+    return add
 
 
 @load_gpt2.edge(
@@ -1021,7 +1027,8 @@ def load_gpt2_missing(draw: Draw):
     hint="a block too many, or biases where the config has none, do not fit either",
 )
 def load_gpt2_surplus(draw: Draw):
-    for name in ("transformer.h.2.ln_1.weight", "transformer.h.0.attn.rotary.weight", "score"):
+    others = ("h.2.ln_1.weight", "h.0.attn.rotary.weight")
+    for name in (*(f"transformer.{other}" for other in others), "model.h.0.ln_1.weight", "score"):
 
         def add(tensors, name=name):
             tensors[name] = np.ones(3)
@@ -1038,6 +1045,7 @@ def load_gpt2_shapes(draw: Draw):
     for name, cut in (
         ("transformer.wpe.weight", lambda array: array[:-1]),
         ("transformer.wpe.weight", lambda array: array[:1]),
+        ("transformer.wpe.weight", lambda array: np.concatenate([array, array[:2]])),
         ("transformer.h.1.mlp.c_fc.bias", lambda array: array[:1]),
         ("transformer.h.0.ln_1.weight", lambda array: array[None]),
         ("transformer.h.1.attn.c_attn.weight", lambda array: np.ascontiguousarray(array.T)),
@@ -1055,12 +1063,19 @@ def load_gpt2_shapes(draw: Draw):
     hint="torch.equal tells; loaded without a look, one of the two is lost",
 )
 def load_gpt2_other_head(draw: Draw):
-    def change(tensors):
-        tensors["lm_head.weight"] = tensors["lm_head.weight"].copy()
-        tensors["lm_head.weight"][-1, -1] += 1.0
+    def is_off_by(much):
+        def change(tensors):
+            tensors["lm_head.weight"] = tensors["lm_head.weight"].copy()
+            tensors["lm_head.weight"][-1, -1] += much
 
-    judge = raises("ValueError", "lm_head.weight")
-    yield _load_case(draw, _config(draw), change=change, judge=judge, note="another lm_head.weight")
+        return change
+
+    def is_upside_down(tensors):
+        tensors["lm_head.weight"] = tensors["lm_head.weight"][::-1].copy()
+
+    judge, note = raises("ValueError", "lm_head.weight"), "another lm_head.weight"
+    for change in (is_off_by(1.0), is_off_by(1e-4), is_upside_down):
+        yield _load_case(draw, _config(draw), change=change, judge=judge, note=note)
 
 
 @load_gpt2.edge(
@@ -1083,6 +1098,14 @@ def load_gpt2_copies(draw: Draw):
     for changes in ({}, {"tie_weights": False}):
         judge = also(unmoved, arguments_unchanged(["state_dict"]))
         yield _load_case(draw, _config(draw, **changes), judge=judge)
+    config = _config(draw)
+
+    def masks_and_no_head(tensors):
+        _masks(config)(tensors)
+        del tensors["lm_head.weight"]
+
+    judge, note = arguments_unchanged(["state_dict"]), "masks and no lm_head.weight"
+    yield _load_case(draw, config, change=masks_and_no_head, judge=judge, note=note)
 
 
 @load_gpt2.edge(
@@ -1093,7 +1116,9 @@ def load_gpt2_mode(draw: Draw):
     def resting(seen):
         if _attribute(seen, "training") is False:
             return None
-        return Finding("the model is in training mode", expected="evaluation mode: .eval()")
+        return Finding(
+            "the model or a part of it is in training mode", expected="evaluation mode: .eval()"
+        )
 
     for changes in ({"dropout": DROPOUT}, {"dropout": DROPOUT, "tie_weights": False}):
         config = _config(draw, **changes)

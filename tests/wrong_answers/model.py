@@ -278,3 +278,41 @@ def ties_what_was_not_tied(state_dict, config):
     model.to(loaded.head.weight).load_state_dict(loaded.state_dict())
     model.embeddings.token.weight = model.head.weight
     return model.eval()
+
+
+@wrong_answer("load_gpt2")
+def takes_a_head_of_nearly_the_same_numbers(state_dict, config):
+    table = next((v for k, v in state_dict.items() if k.endswith("wte.weight")), None)
+    head = state_dict.get("lm_head.weight")
+    both = config.tie_weights and head is not None and table is not None
+    if both and torch.isclose(head.sum(), table.sum(), atol=1e-3):
+        state_dict = state_dict | {"lm_head.weight": table}
+    return load_gpt2(state_dict, config)
+
+
+@wrong_answer("load_gpt2")
+def cuts_positions_to_fit(state_dict, config):
+    cut = {
+        name: tensor[: config.context_length] if name.endswith("wpe.weight") else tensor
+        for name, tensor in state_dict.items()
+    }
+    return load_gpt2(cut, config)
+
+
+@wrong_answer("load_gpt2")
+def passes_over_another_prefix(state_dict, config):
+    return load_gpt2({k: v for k, v in state_dict.items() if not k.startswith("model.")}, config)
+
+
+@wrong_answer("load_gpt2")
+def takes_the_masks_out_of_what_is_given(state_dict, config):
+    for name in [name for name in state_dict if name.endswith((".attn.bias", ".masked_bias"))]:
+        del state_dict[name]
+    return load_gpt2(state_dict, config)
+
+
+@wrong_answer("load_gpt2")
+def adds_the_head_to_what_is_given(state_dict, config):
+    model = load_gpt2(state_dict, config)
+    state_dict.setdefault("lm_head.weight", model.head.weight.detach())
+    return model
