@@ -87,12 +87,6 @@ def reads_names_in_any_case(x, approximate="none"):
     return F.gelu(x, approximate=approximate.lower())
 
 
-@wrong_answer("gelu")
-def has_no_gradient_at_zero(x, approximate="none"):
-    _known(approximate)
-    return torch.where(x == 0, torch.zeros_like(x), F.gelu(x, approximate=approximate))
-
-
 # --- MLP -------------------------------------------------------------------------------------
 
 
