@@ -26,6 +26,8 @@ _ALIKE = {
 }
 
 # Chance differs from one writing to another, and only what it does on average can be compared.
+# Not measured by the spread: a case left to chance gives a thousand numbers or more, near 1 or
+# all alike, or chance itself moves their mean as far as this.
 _ALIKE_ON_AVERAGE = 0.15
 
 _SPREAD_ALIKE = 0.1  # of fresh weights: the standard deviation, as a share of itself

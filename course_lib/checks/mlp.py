@@ -276,7 +276,7 @@ def mlp_approximate(draw: Draw):
 )
 def mlp_dropout(draw: Draw):
     small = mlp_layers(draw, MANY[-1], 4 * MANY[-1])
-    # Outputs below 2: what chance does to their mean is then less than what tells bugs apart.
+    # Small outputs: chance moves their mean by less than diagnose.py compares with.
     small |= {name: small[name] / 8 for name in ("down.weight", "down.bias")}
     for x, layers in (
         (draw.normal(*MANY), small),
