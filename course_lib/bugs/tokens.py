@@ -9,19 +9,19 @@ from torch import nn
 
 from course_lib.transformer.tokens import merge_pair
 
-from . import bug
+from . import bug, whole_bug
 
 # --- CharTokenizer ---------------------------------------------------------------------------
 
 
-@bug(
-    "CharTokenizer",
-    title="the vocabulary is in the order of first appearance, not sorted",
-    misconception="Any order will do as long as encode and decode agree. Two programs that read "
-    "different texts first then disagree.",
-    symptom="Round trips work; a saved model reads nonsense in another run.",
-)
+@whole_bug("CharTokenizer")
 class KeepsTheOrderOfAppearance:
+    """the vocabulary is in the order of first appearance, not sorted
+    believed: Any order will do as long as encode and decode agree. Two programs that read
+        different texts first then disagree.
+    seen: Round trips work; a saved model reads nonsense in another run.
+    """
+
     def __init__(self, text):
         self.characters = list(dict.fromkeys(text))
         self.vocab_size = len(self.characters)
@@ -39,14 +39,14 @@ class KeepsTheOrderOfAppearance:
         return "".join(self.characters[i] for i in ids)
 
 
-@bug(
-    "CharTokenizer",
-    title="ids are code points (ord), not places in the vocabulary",
-    misconception="ord gives every character a number already. They reach past a million, and the "
-    "model needs a row for each.",
-    symptom="IndexError in the embedding, whose table is smaller than the ids.",
-)
+@whole_bug("CharTokenizer")
 class UsesCodePoints:
+    """ids are code points (ord), not places in the vocabulary
+    believed: ord gives every character a number already. They reach past a million, and the
+        model needs a row for each.
+    seen: IndexError in the embedding, whose table is smaller than the ids.
+    """
+
     def __init__(self, text):
         self.characters = set(text)
         self.vocab_size = len(self.characters)
@@ -64,13 +64,13 @@ class UsesCodePoints:
         return "".join(chr(i) for i in ids)
 
 
-@bug(
-    "CharTokenizer",
-    title="ids begin at 1",
-    misconception="The first one is number 1. Rows of a table are counted from 0.",
-    symptom="The last character has an id that the embedding does not have: IndexError.",
-)
+@whole_bug("CharTokenizer")
 class CountsFromOne:
+    """ids begin at 1
+    believed: The first one is number 1. Rows of a table are counted from 0.
+    seen: The last character has an id that the embedding does not have: IndexError.
+    """
+
     def __init__(self, text):
         self.characters = sorted(set(text))
         self.ids = {character: i for i, character in enumerate(self.characters, start=1)}
@@ -89,85 +89,51 @@ class CountsFromOne:
         return "".join(self.characters[i - 1] for i in ids)
 
 
-@bug(
-    "CharTokenizer",
-    title="unknown characters are left out without a word",
-    misconception="A tokenizer should take anything. Then decode(encode(text)) is another text, "
-    "and nobody knows.",
-    symptom="Letters vanish from the prompt.",
-)
-class SkipsUnknownCharacters:
-    def __init__(self, text):
-        self.characters = sorted(set(text))
-        self.ids = {character: i for i, character in enumerate(self.characters)}
-        self.vocab_size = len(self.characters)
+bug("""CharTokenizer: SkipsUnknownCharacters
+    unknown characters are left out without a word
+    believed: A tokenizer should take anything. Then decode(encode(text)) is another text, and
+        nobody knows.
+    seen: Letters vanish from the prompt.
+    - unknown = [character for character in text if character not in self.ids]
+    - if unknown:
+    -     raise ValueError(f"text must hold known characters only, got {unknown[0]!r}.")
+    - return [self.ids[character] for character in text]
+    + return [self.ids[character] for character in text if character in self.ids]
+""")
 
-    def encode(self, text):
-        return [self.ids[character] for character in text if character in self.ids]
+bug("""CharTokenizer: TurnsUnknownCharactersIntoZero
+    unknown characters become the id 0
+    believed: 0 is free for the unknown. It is the first character of the vocabulary.
+    seen: Unknown letters come back as spaces or line ends.
+    - unknown = [character for character in text if character not in self.ids]
+    - if unknown:
+    -     raise ValueError(f"text must hold known characters only, got {unknown[0]!r}.")
+    - return [self.ids[character] for character in text]
+    + return [self.ids.get(character, 0) for character in text]
+""")
 
-    def decode(self, ids):
-        for i in ids:
-            if not 0 <= i < self.vocab_size:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return "".join(self.characters[i] for i in ids)
-
-
-@bug(
-    "CharTokenizer",
-    title="unknown characters become the id 0",
-    misconception="0 is free for the unknown. It is the first character of the vocabulary.",
-    symptom="Unknown letters come back as spaces or line ends.",
-)
-class TurnsUnknownCharactersIntoZero:
-    def __init__(self, text):
-        self.characters = sorted(set(text))
-        self.ids = {character: i for i, character in enumerate(self.characters)}
-        self.vocab_size = len(self.characters)
-
-    def encode(self, text):
-        return [self.ids.get(character, 0) for character in text]
-
-    def decode(self, ids):
-        for i in ids:
-            if not 0 <= i < self.vocab_size:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return "".join(self.characters[i] for i in ids)
+bug("""CharTokenizer: ReadsNegativeIds
+    negative ids count from the end of the vocabulary
+    believed: A list raises an IndexError for a wrong index. For -1 it returns the last item.
+    seen: A wrong id, such as the -100 that marks ignored targets, becomes a letter.
+    - unknown = [i for i in ids if not 0 <= i < self.vocab_size]
+    - if unknown:
+    -     raise ValueError(f"ids must lie in 0..{self.vocab_size - 1}, got {unknown[0]}.")
+    + for i in ids:
+    +     if not -self.vocab_size <= i < self.vocab_size:
+    +         raise ValueError(f"ids holds {i}, which is unknown.")
+""")
 
 
-@bug(
-    "CharTokenizer",
-    title="negative ids count from the end of the vocabulary",
-    misconception="A list raises an IndexError for a wrong index. For -1 it returns the last item.",
-    symptom="A wrong id, such as the -100 that marks ignored targets, becomes a letter.",
-)
-class ReadsNegativeIds:
-    def __init__(self, text):
-        self.characters = sorted(set(text))
-        self.ids = {character: i for i, character in enumerate(self.characters)}
-        self.vocab_size = len(self.characters)
-
-    def encode(self, text):
-        for character in text:
-            if character not in self.ids:
-                raise ValueError(f"text holds {character!r}, which is unknown.")
-        return [self.ids[character] for character in text]
-
-    def decode(self, ids):
-        for i in ids:
-            if not -self.vocab_size <= i < self.vocab_size:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return "".join(self.characters[i] for i in ids)
-
-
-@bug(
-    "CharTokenizer",
-    title="what is unknown raises KeyError or IndexError, not ValueError",
-    misconception="It raises something, and that is enough. KeyError: 'd' says neither which "
-    "argument was wrong nor why.",
-    symptom="KeyError or IndexError from deep inside.",
-    threads=("karpathy/nanoGPT#434",),
-)
+@whole_bug("CharTokenizer")
 class LooksUpWithoutLooking:
+    """what is unknown raises KeyError or IndexError, not ValueError
+    believed: It raises something, and that is enough. KeyError: 'd' says neither which argument
+        was wrong nor why.
+    seen: KeyError or IndexError from deep inside.
+    reported: karpathy/nanoGPT#434
+    """
+
     def __init__(self, text):
         self.characters = sorted(set(text))
         self.ids = {character: i for i, character in enumerate(self.characters)}
@@ -181,39 +147,23 @@ class LooksUpWithoutLooking:
         return "".join(self.names[i] for i in ids)
 
 
-@bug(
-    "CharTokenizer",
-    title="decode returns a list of characters, not a string",
-    misconception="A list of characters is as good as a text. It prints with commas, and "
-    "text + decode(ids) fails.",
-    symptom="TypeError: can only concatenate str to str.",
-)
-class DecodesToAList:
-    def __init__(self, text):
-        self.characters = sorted(set(text))
-        self.ids = {character: i for i, character in enumerate(self.characters)}
-        self.vocab_size = len(self.characters)
-
-    def encode(self, text):
-        for character in text:
-            if character not in self.ids:
-                raise ValueError(f"text holds {character!r}, which is unknown.")
-        return [self.ids[character] for character in text]
-
-    def decode(self, ids):
-        for i in ids:
-            if not 0 <= i < self.vocab_size:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return [self.characters[i] for i in ids]
+bug("""CharTokenizer: DecodesToAList
+    decode returns a list of characters, not a string
+    believed: A list of characters is as good as a text. It prints with commas, and text +
+        decode(ids) fails.
+    seen: TypeError: can only concatenate str to str.
+    - return "".join(self.characters[i] for i in ids)
+    + return [self.characters[i] for i in ids]
+""")
 
 
-@bug(
-    "CharTokenizer",
-    title="vocab_size is the length of the text",
-    misconception="len(text) counts characters. It counts each as often as it occurs.",
-    symptom="An embedding of a million rows, of which 65 are used.",
-)
+@whole_bug("CharTokenizer")
 class MeasuresTheText:
+    """vocab_size is the length of the text
+    believed: len(text) counts characters. It counts each as often as it occurs.
+    seen: An embedding of a million rows, of which 65 are used.
+    """
+
     def __init__(self, text):
         self.characters = sorted(set(text))
         self.ids = {character: i for i, character in enumerate(self.characters)}
@@ -232,14 +182,14 @@ class MeasuresTheText:
         return "".join(self.characters[i] for i in ids)
 
 
-@bug(
-    "CharTokenizer",
-    title="vocab_size is a method, not a number",
-    misconception="tokenizer.vocab_size() reads well. nn.Embedding(tokenizer.vocab_size, …) wants "
-    "a number.",
-    symptom="TypeError: a method where an int was expected.",
-)
+@whole_bug("CharTokenizer")
 class MakesTheSizeAMethod:
+    """vocab_size is a method, not a number
+    believed: tokenizer.vocab_size() reads well. nn.Embedding(tokenizer.vocab_size, …) wants a
+        number.
+    seen: TypeError: a method where an int was expected.
+    """
+
     def __init__(self, text):
         self.characters = sorted(set(text))
         self.ids = {character: i for i, character in enumerate(self.characters)}
@@ -260,13 +210,13 @@ class MakesTheSizeAMethod:
         return "".join(self.characters[i] for i in ids)
 
 
-@bug(
-    "CharTokenizer",
-    title="upper and lower case were made one",
-    misconception="A smaller vocabulary learns faster. It also cannot say 'I'.",
-    symptom="Text comes back in lower case.",
-)
+@whole_bug("CharTokenizer")
 class LowersTheText:
+    """upper and lower case were made one
+    believed: A smaller vocabulary learns faster. It also cannot say 'I'.
+    seen: Text comes back in lower case.
+    """
+
     def __init__(self, text):
         self.characters = sorted(set(text.lower()))
         self.ids = {character: i for i, character in enumerate(self.characters)}
@@ -285,13 +235,13 @@ class LowersTheText:
         return "".join(self.characters[i] for i in ids)
 
 
-@bug(
-    "CharTokenizer",
-    title="spaces and line ends at the edges were stripped",
-    misconception="strip() tidies a text up. A token is a token, spaces included.",
-    symptom="'the ' and 'the' have the same ids, and words grow together.",
-)
+@whole_bug("CharTokenizer")
 class StripsTheText:
+    """spaces and line ends at the edges were stripped
+    believed: strip() tidies a text up. A token is a token, spaces included.
+    seen: 'the ' and 'the' have the same ids, and words grow together.
+    """
+
     def __init__(self, text):
         self.characters = sorted(set(text.strip()))
         self.ids = {character: i for i, character in enumerate(self.characters)}
@@ -313,27 +263,25 @@ class StripsTheText:
 # --- merge_pair ------------------------------------------------------------------------------
 
 
-@bug(
-    "merge_pair",
-    title="after a match the second id of the pair stays in the list",
-    misconception="A for loop over all places sees every pair. It also visits the second id of a "
-    "pair that was merged.",
-    symptom="The list does not get shorter.",
-)
+@whole_bug("merge_pair")
 def keeps_the_second_id(ids, pair, new_id):
+    """after a match the second id of the pair stays in the list
+    believed: A for loop over all places sees every pair. It also visits the second id of a pair
+        that was merged.
+    seen: The list does not get shorter.
+    """
     merged = []
     for n in range(len(ids)):
         merged.append(new_id if tuple(ids[n : n + 2]) == pair else ids[n])
     return merged
 
 
-@bug(
-    "merge_pair",
-    title="merged from right to left",
-    misconception="The direction does not matter. It does in a run: a, a, a has two readings.",
-    symptom="Only runs of equal ids differ; encode and training disagree.",
-)
+@whole_bug("merge_pair")
 def merges_from_the_right(ids, pair, new_id):
+    """merged from right to left
+    believed: The direction does not matter. It does in a run: a, a, a has two readings.
+    seen: Only runs of equal ids differ; encode and training disagree.
+    """
     merged, n = [], len(ids) - 1
     while n >= 0:
         if n > 0 and (ids[n - 1], ids[n]) == pair:
@@ -345,82 +293,52 @@ def merges_from_the_right(ids, pair, new_id):
     return merged[::-1]
 
 
-@bug(
-    "merge_pair",
-    title="the last id is lost",
-    misconception="Pairs end at len(ids) - 1, so the loop does too. An id that is in no pair has "
-    "to be copied all the same.",
-    symptom="Texts end one token early, unless they end in the pair.",
-)
-def loses_the_last_id(ids, pair, new_id):
-    merged, n = [], 0
-    while n < len(ids) - 1:
-        if (ids[n], ids[n + 1]) == pair:
-            merged.append(new_id)
-            n += 2
-        else:
-            merged.append(ids[n])
-            n += 1
-    return merged
+bug("""merge_pair: loses_the_last_id
+    the last id is lost
+    believed: Pairs end at len(ids) - 1, so the loop does too. An id that is in no pair has to
+        be copied all the same.
+    seen: Texts end one token early, unless they end in the pair.
+    - while position < len(ids):
+    + while position < len(ids) - 1:
+""")
+
+bug("""merge_pair: looks_past_the_end
+    the last id has no neighbour: IndexError
+    believed: ids[n + 1] is always there. Not for the last n.
+    seen: IndexError: list index out of range, unless the list ends in the pair.
+    - if tuple(ids[position : position + 2]) == pair:
+    + if (ids[position], ids[position + 1]) == pair:
+""")
 
 
-@bug(
-    "merge_pair",
-    title="the last id has no neighbour: IndexError",
-    misconception="ids[n + 1] is always there. Not for the last n.",
-    symptom="IndexError: list index out of range, unless the list ends in the pair.",
-)
-def looks_past_the_end(ids, pair, new_id):
-    merged, n = [], 0
-    while n < len(ids):
-        if (ids[n], ids[n + 1]) == pair:
-            merged.append(new_id)
-            n += 2
-        else:
-            merged.append(ids[n])
-            n += 1
-    return merged
-
-
-@bug(
-    "merge_pair",
-    title="only the first pair was merged",
-    misconception="Find it, replace it, done. There may be more.",
-    symptom="The list gets shorter by one, however often the pair occurs.",
-)
+@whole_bug("merge_pair")
 def merges_once(ids, pair, new_id):
+    """only the first pair was merged
+    believed: Find it, replace it, done. There may be more.
+    seen: The list gets shorter by one, however often the pair occurs.
+    """
     for n in range(len(ids) - 1):
         if (ids[n], ids[n + 1]) == pair:
             return [*ids[:n], new_id, *ids[n + 2 :]]
     return list(ids)
 
 
-@bug(
-    "merge_pair",
-    title="the pair is merged in either order",
-    misconception="A pair is two ids. It is two ids in an order: 'ab' is not 'ba'.",
-    symptom="'ab' and 'ba' decode to the same text.",
-)
-def ignores_the_order_of_the_pair(ids, pair, new_id):
-    merged, n = [], 0
-    while n < len(ids):
-        if tuple(ids[n : n + 2]) in (pair, pair[::-1]):
-            merged.append(new_id)
-            n += 2
-        else:
-            merged.append(ids[n])
-            n += 1
-    return merged
+bug("""merge_pair: ignores_the_order_of_the_pair
+    the pair is merged in either order
+    believed: A pair is two ids. It is two ids in an order: 'ab' is not 'ba'.
+    seen: 'ab' and 'ba' decode to the same text.
+    - if tuple(ids[position : position + 2]) == pair:
+    + if tuple(ids[position : position + 2]) in (pair, pair[::-1]):
+""")
 
 
-@bug(
-    "merge_pair",
-    title="always on by two places",
-    misconception="Pairs are two ids long, so the list is walked in steps of two. A pair may begin "
-    "at an odd place.",
-    symptom="About half of the pairs are missed.",
-)
+@whole_bug("merge_pair")
 def walks_in_steps_of_two(ids, pair, new_id):
+    """always on by two places
+    believed: Pairs are two ids long, so the list is walked in steps of two. A pair may begin at
+        an odd place.
+    seen: About half of the pairs are missed.
+    """
     merged = []
     for n in range(0, len(ids), 2):
         both = ids[n : n + 2]
@@ -428,13 +346,12 @@ def walks_in_steps_of_two(ids, pair, new_id):
     return merged
 
 
-@bug(
-    "merge_pair",
-    title="the caller's list was changed",
-    misconception="del ids[n] works on my list. It is the caller's.",
-    symptom="Right the first time; then training data are merged already.",
-)
+@whole_bug("merge_pair")
 def merges_in_place(ids, pair, new_id):
+    """the caller's list was changed
+    believed: del ids[n] works on my list. It is the caller's.
+    seen: Right the first time; then training data are merged already.
+    """
     n = 0
     while n < len(ids) - 1:
         if (ids[n], ids[n + 1]) == pair:
@@ -443,49 +360,29 @@ def merges_in_place(ids, pair, new_id):
     return ids
 
 
-@bug(
-    "merge_pair",
-    title="nothing is returned",
-    misconception="The list was changed, so there is nothing to return. The caller waits for a new "
-    "one.",
-    symptom="TypeError: 'NoneType' object is not iterable, in the next round.",
-)
-def returns_nothing(ids, pair, new_id):
-    merged, n = [], 0
-    while n < len(ids):
-        if tuple(ids[n : n + 2]) == pair:
-            merged.append(new_id)
-            n += 2
-        else:
-            merged.append(ids[n])
-            n += 1
+bug("""merge_pair: returns_nothing
+    nothing is returned
+    believed: The list was changed, so there is nothing to return. The caller waits for a new
+        one.
+    seen: TypeError: 'NoneType' object is not iterable, in the next round.
+    - return merged
+""")
+
+bug("""merge_pair: compares_objects
+    numbers compared with `is`
+    believed: is means equal. It means the same object, which small numbers happen to be.
+    seen: Works for bytes; ids above 256 are never merged.
+    - if tuple(ids[position : position + 2]) == pair:
+    + if position + 1 < len(ids) and ids[position] is pair[0] and ids[position + 1] is pair[1]:
+""")
 
 
-@bug(
-    "merge_pair",
-    title="numbers compared with `is`",
-    misconception="is means equal. It means the same object, which small numbers happen to be.",
-    symptom="Works for bytes; ids above 256 are never merged.",
-)
-def compares_objects(ids, pair, new_id):
-    merged, n = [], 0
-    while n < len(ids):
-        if n + 1 < len(ids) and ids[n] is pair[0] and ids[n + 1] is pair[1]:
-            merged.append(new_id)
-            n += 2
-        else:
-            merged.append(ids[n])
-            n += 1
-    return merged
-
-
-@bug(
-    "merge_pair",
-    title="replaced in a text of numbers",
-    misconception="str.replace does all of this. It also finds '1 2' within '11 22'.",
-    symptom="Strange new ids as soon as ids have more than one digit.",
-)
+@whole_bug("merge_pair")
 def replaces_in_a_string(ids, pair, new_id):
+    """replaced in a text of numbers
+    believed: str.replace does all of this. It also finds '1 2' within '11 22'.
+    seen: Strange new ids as soon as ids have more than one digit.
+    """
     text = " ".join(map(str, ids)).replace(f"{pair[0]} {pair[1]}", str(new_id))
     return [int(number) for number in text.split()]
 
@@ -493,57 +390,37 @@ def replaces_in_a_string(ids, pair, new_id):
 # --- train_bpe -------------------------------------------------------------------------------
 
 
-@bug(
-    "train_bpe",
-    title="of equally frequent pairs the one seen first is taken",
-    misconception="max() and most_common() pick one, and any will do. They pick the first they "
-    "meet, so the order of the texts decides.",
-    symptom="The same data in another order give another tokenizer.",
-    threads=("karpathy/minbpe#90",),
-)
-def takes_the_first_of_equals(ids, n_merges, first_new_id=256):
-    for i in ids:
-        if i >= first_new_id:
-            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
-    merges = []
-    while len(merges) < n_merges:
-        counts = Counter(pairwise(ids))
-        if not counts or max(counts.values()) < 2:
-            break
-        merges.append(counts.most_common(1)[0][0])
-        ids = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
-    return merges
+bug("""train_bpe: takes_the_first_of_equals
+    of equally frequent pairs the one seen first is taken
+    believed: max() and most_common() pick one, and any will do. They pick the first they meet,
+        so the order of the texts decides.
+    seen: The same data in another order give another tokenizer.
+    reported: karpathy/minbpe#90
+    - ids = merge_pair(ids, best, first_new_id + len(merges))
+    - merges.append(best)
+    + merges.append(counts.most_common(1)[0][0])
+    + ids = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
+""")
+
+bug("""train_bpe: takes_the_largest_of_equals
+    of equally frequent pairs the largest is taken
+    believed: max over (count, pair) settles ties. It settles them the other way round.
+    seen: Right until two pairs are equally frequent.
+    - ids = merge_pair(ids, best, first_new_id + len(merges))
+    - merges.append(best)
+    + merges.append(max(counts, key=lambda pair: (counts[pair], pair)))
+    + ids = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
+""")
 
 
-@bug(
-    "train_bpe",
-    title="of equally frequent pairs the largest is taken",
-    misconception="max over (count, pair) settles ties. It settles them the other way round.",
-    symptom="Right until two pairs are equally frequent.",
-)
-def takes_the_largest_of_equals(ids, n_merges, first_new_id=256):
-    for i in ids:
-        if i >= first_new_id:
-            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
-    merges = []
-    while len(merges) < n_merges:
-        counts = Counter(pairwise(ids))
-        if not counts or max(counts.values()) < 2:
-            break
-        merges.append(max(counts, key=lambda pair: (counts[pair], pair)))
-        ids = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
-    return merges
-
-
-@bug(
-    "train_bpe",
-    title="overlapping pairs are not counted",
-    misconception="Only what can be merged should count, and in a, a, a that is once. A fair view; "
-    "here every position counts, as in most programs.",
-    symptom="Other merges wherever a text has runs: spaces, dots, zeros.",
-    threads=("karpathy/minbpe#51", "karpathy/minbpe#72"),
-)
+@whole_bug("train_bpe")
 def counts_without_overlap(ids, n_merges, first_new_id=256):
+    """overlapping pairs are not counted
+    believed: Only what can be merged should count, and in a, a, a that is once. A fair view;
+        here every position counts, as in most programs.
+    seen: Other merges wherever a text has runs: spaces, dots, zeros.
+    reported: karpathy/minbpe#51, karpathy/minbpe#72
+    """
     for i in ids:
         if i >= first_new_id:
             raise ValueError(f"ids must be below {first_new_id}, got {i}.")
@@ -561,14 +438,13 @@ def counts_without_overlap(ids, n_merges, first_new_id=256):
     return merges
 
 
-@bug(
-    "train_bpe",
-    title="pairs are counted once, before the first merge",
-    misconception="The counts say which pairs are frequent. Each merge changes them and makes new "
-    "pairs.",
-    symptom="No merge ever builds on another: tokens of two bytes only.",
-)
+@whole_bug("train_bpe")
 def counts_only_once(ids, n_merges, first_new_id=256):
+    """pairs are counted once, before the first merge
+    believed: The counts say which pairs are frequent. Each merge changes them and makes new
+        pairs.
+    seen: No merge ever builds on another: tokens of two bytes only.
+    """
     for i in ids:
         if i >= first_new_id:
             raise ValueError(f"ids must be below {first_new_id}, got {i}.")
@@ -577,14 +453,13 @@ def counts_only_once(ids, n_merges, first_new_id=256):
     return sorted(often, key=lambda pair: (-counts[pair], pair))[:n_merges]
 
 
-@bug(
-    "train_bpe",
-    title="goes on when no pair occurs twice",
-    misconception="n_merges merges were asked for. A pair that occurs once saves one id and costs "
-    "one.",
-    symptom="Merges that spell the training text out, whole sentences as one token.",
-)
+@whole_bug("train_bpe")
 def merges_what_occurs_once(ids, n_merges, first_new_id=256):
+    """goes on when no pair occurs twice
+    believed: n_merges merges were asked for. A pair that occurs once saves one id and costs
+        one.
+    seen: Merges that spell the training text out, whole sentences as one token.
+    """
     for i in ids:
         if i >= first_new_id:
             raise ValueError(f"ids must be below {first_new_id}, got {i}.")
@@ -596,13 +471,12 @@ def merges_what_occurs_once(ids, n_merges, first_new_id=256):
     return merges
 
 
-@bug(
-    "train_bpe",
-    title="stops although a pair still occurs twice",
-    misconception="More than twice is 'often'. Twice is enough.",
-    symptom="Fewer merges than asked for.",
-)
+@whole_bug("train_bpe")
 def wants_three(ids, n_merges, first_new_id=256):
+    """stops although a pair still occurs twice
+    believed: More than twice is 'often'. Twice is enough.
+    seen: Fewer merges than asked for.
+    """
     for i in ids:
         if i >= first_new_id:
             raise ValueError(f"ids must be below {first_new_id}, got {i}.")
@@ -616,14 +490,13 @@ def wants_three(ids, n_merges, first_new_id=256):
     return merges
 
 
-@bug(
-    "train_bpe",
-    title="a text without pairs is an error",
-    misconception="There is always a most frequent pair. Not in an empty text, nor at the end of "
-    "one that was merged away.",
-    symptom="ValueError: max() iterable argument is empty.",
-)
+@whole_bug("train_bpe")
 def needs_a_pair(ids, n_merges, first_new_id=256):
+    """a text without pairs is an error
+    believed: There is always a most frequent pair. Not in an empty text, nor at the end of one
+        that was merged away.
+    seen: ValueError: max() iterable argument is empty.
+    """
     for i in ids:
         if i >= first_new_id:
             raise ValueError(f"ids must be below {first_new_id}, got {i}.")
@@ -637,53 +510,33 @@ def needs_a_pair(ids, n_merges, first_new_id=256):
     return merges
 
 
-@bug(
-    "train_bpe",
-    title="new ids always begin at 256",
-    misconception="Merged ids come after the bytes. They come after first_new_id.",
-    symptom="Right by default; with another first_new_id, ids that mean nothing.",
-)
-def always_begins_at_256(ids, n_merges, first_new_id=256):
-    for i in ids:
-        if i >= first_new_id:
-            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
-    merges = []
-    while len(merges) < n_merges:
-        counts = Counter(pairwise(ids))
-        if not counts or max(counts.values()) < 2:
-            break
-        merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
-        ids = merge_pair(ids, merges[-1], 256 + len(merges) - 1)
-    return merges
+bug("""train_bpe: always_begins_at_256
+    new ids always begin at 256
+    believed: Merged ids come after the bytes. They come after first_new_id.
+    seen: Right by default; with another first_new_id, ids that mean nothing.
+    - ids = merge_pair(ids, best, first_new_id + len(merges))
+    - merges.append(best)
+    + merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
+    + ids = merge_pair(ids, merges[-1], 256 + len(merges) - 1)
+""")
+
+bug("""train_bpe: reuses_the_first_new_id
+    every merge makes the same new id
+    believed: first_new_id is the new id. It is that of the first merge.
+    seen: Different pairs become one token, and later merges join what never stood together.
+    - ids = merge_pair(ids, best, first_new_id + len(merges))
+    - merges.append(best)
+    + merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
+    + ids = merge_pair(ids, merges[-1], first_new_id)
+""")
 
 
-@bug(
-    "train_bpe",
-    title="every merge makes the same new id",
-    misconception="first_new_id is the new id. It is that of the first merge.",
-    symptom="Different pairs become one token, and later merges join what never stood together.",
-)
-def reuses_the_first_new_id(ids, n_merges, first_new_id=256):
-    for i in ids:
-        if i >= first_new_id:
-            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
-    merges = []
-    while len(merges) < n_merges:
-        counts = Counter(pairwise(ids))
-        if not counts or max(counts.values()) < 2:
-            break
-        merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
-        ids = merge_pair(ids, merges[-1], first_new_id)
-    return merges
-
-
-@bug(
-    "train_bpe",
-    title="the rarest pair is merged, not the most frequent one",
-    misconception="min() with the counts as its key gives the smallest count.",
-    symptom="Tokens for typing errors and none for 'the'.",
-)
+@whole_bug("train_bpe")
 def merges_the_rarest(ids, n_merges, first_new_id=256):
+    """the rarest pair is merged, not the most frequent one
+    believed: min() with the counts as its key gives the smallest count.
+    seen: Tokens for typing errors and none for 'the'.
+    """
     for i in ids:
         if i >= first_new_id:
             raise ValueError(f"ids must be below {first_new_id}, got {i}.")
@@ -697,14 +550,12 @@ def merges_the_rarest(ids, n_merges, first_new_id=256):
     return merges
 
 
-@bug(
-    "train_bpe",
-    title="a dictionary of pairs and ids instead of the list of pairs",
-    misconception="encode wants to look pairs up. The order is what matters here, and a list has "
-    "it.",
-    symptom="TypeError or strange merges in whatever expects pairs.",
-)
+@whole_bug("train_bpe")
 def returns_a_dictionary(ids, n_merges, first_new_id=256):
+    """a dictionary of pairs and ids instead of the list of pairs
+    believed: encode wants to look pairs up. The order is what matters here, and a list has it.
+    seen: TypeError or strange merges in whatever expects pairs.
+    """
     for i in ids:
         if i >= first_new_id:
             raise ValueError(f"ids must be below {first_new_id}, got {i}.")
@@ -719,205 +570,95 @@ def returns_a_dictionary(ids, n_merges, first_new_id=256):
     return merges
 
 
-@bug(
-    "train_bpe",
-    title="ids of first_new_id and above are accepted",
-    misconception="Whoever calls this passes bytes. Ids from another tokenizer are taken for "
-    "merged pairs, and decode to something else.",
-    symptom="Two meanings for one id.",
-)
-def accepts_large_ids(ids, n_merges, first_new_id=256):
-    merges = []
-    while len(merges) < n_merges:
-        counts = Counter(pairwise(ids))
-        if not counts or max(counts.values()) < 2:
-            break
-        merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
-        ids = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
-    return merges
+bug("""train_bpe: accepts_large_ids
+    ids of first_new_id and above are accepted
+    believed: Whoever calls this passes bytes. Ids from another tokenizer are taken for merged
+        pairs, and decode to something else.
+    seen: Two meanings for one id.
+    - if max(ids, default=0) >= first_new_id:
+    -     raise ValueError(f"ids must be below first_new_id={first_new_id}, got {max(ids)}.")
+""")
 
-
-@bug(
-    "train_bpe",
-    title="the caller's list was changed",
-    misconception="ids[:] = … saves memory. The training data are then merged, too.",
-    symptom="A second training on the same list gives other merges, or a ValueError.",
-)
-def trains_in_place(ids, n_merges, first_new_id=256):
-    for i in ids:
-        if i >= first_new_id:
-            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
-    merges = []
-    while len(merges) < n_merges:
-        counts = Counter(pairwise(ids))
-        if not counts or max(counts.values()) < 2:
-            break
-        merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
-        ids[:] = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
-    return merges
+bug("""train_bpe: trains_in_place
+    the caller's list was changed
+    believed: ids[:] = … saves memory. The training data are then merged, too.
+    seen: A second training on the same list gives other merges, or a ValueError.
+    - ids = merge_pair(ids, best, first_new_id + len(merges))
+    - merges.append(best)
+    + merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
+    + ids[:] = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
+""")
 
 
 # --- BPETokenizer ----------------------------------------------------------------------------
 
 
-@bug(
-    "BPETokenizer",
-    title="code points (ord, chr) instead of UTF-8 bytes",
-    misconception="ord gives numbers below 256. For English it does.",
-    symptom="Right for English; 'é' has the wrong id, and an emoji has one that means nothing.",
-)
-class EncodesCodePoints:
-    def __init__(self, merges, first_new_id=256):
-        if first_new_id < 256:
-            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
-        self.merges, self.first_new_id = list(merges), first_new_id
-        self.vocab_size = first_new_id + len(merges)
-        self.pieces = {byte: chr(byte) for byte in range(256)}
-        for new_id, (left, right) in enumerate(merges, first_new_id):
-            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
+bug("""BPETokenizer: EncodesCodePoints
+    code points (ord, chr) instead of UTF-8 bytes
+    believed: ord gives numbers below 256. For English it does.
+    seen: Right for English; 'é' has the wrong id, and an emoji has one that means nothing.
+    - self.pieces = {byte: bytes([byte]) for byte in range(256)}
+    + self.pieces = {byte: chr(byte) for byte in range(256)}
 
-    def encode(self, text):
-        ids = [ord(character) for character in text]
-        for new_id, pair in enumerate(self.merges, self.first_new_id):
-            ids = merge_pair(ids, pair, new_id)
-        return ids
+    - ids = list(text.encode("utf-8"))
+    + ids = [ord(character) for character in text]
 
-    def decode(self, ids):
-        for i in ids:
-            if i not in self.pieces:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return "".join(self.pieces[i] for i in ids)
+    - return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
+    + return "".join(self.pieces[i] for i in ids)
+""")
 
+bug("""BPETokenizer: DecodesIdById
+    each id is decoded by itself
+    believed: A token is a piece of text. It is a piece of bytes, and may be half a letter.
+    seen: Emoji and accents come out as � while English is fine.
+    reported: exo-explore/exo#1691, antonellof/ferrox#124
+    - return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
+    + return "".join(self.pieces[i].decode("utf-8", errors="replace") for i in ids)
+""")
 
-@bug(
-    "BPETokenizer",
-    title="each id is decoded by itself",
-    misconception="A token is a piece of text. It is a piece of bytes, and may be half a letter.",
-    symptom="Emoji and accents come out as � while English is fine.",
-    threads=("exo-explore/exo#1691", "antonellof/ferrox#124"),
-)
-class DecodesIdById:
-    def __init__(self, merges, first_new_id=256):
-        if first_new_id < 256:
-            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
-        self.merges, self.first_new_id = list(merges), first_new_id
-        self.vocab_size = first_new_id + len(merges)
-        self.pieces = {byte: bytes([byte]) for byte in range(256)}
-        for new_id, (left, right) in enumerate(merges, first_new_id):
-            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
+bug("""BPETokenizer: DecodesStrictly
+    invalid bytes are an error
+    believed: decode('utf-8') reads what encode('utf-8') wrote. A model may write anything.
+    seen: UnicodeDecodeError in the middle of a generated text.
+    reported: Blaizzy/mlx-vlm#835
+    - return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
+    + return b"".join(self.pieces[i] for i in ids).decode("utf-8")
+""")
 
-    def encode(self, text):
-        ids = list(text.encode("utf-8"))
-        for new_id, pair in enumerate(self.merges, self.first_new_id):
-            ids = merge_pair(ids, pair, new_id)
-        return ids
+bug("""BPETokenizer: IgnoresInvalidBytes
+    invalid bytes vanish
+    believed: errors='ignore' makes the error go away. The reader cannot see that something was
+        there.
+    seen: Letters are missing in generated text, without a trace.
+    - return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
+    + return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="ignore")
+""")
 
-    def decode(self, ids):
-        for i in ids:
-            if i not in self.pieces:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return "".join(self.pieces[i].decode("utf-8", errors="replace") for i in ids)
+bug("""BPETokenizer: MergesInReverse
+    the merges are applied last one first
+    believed: The last merges are the longest tokens, so they go first. They are made of earlier
+        ones, which do not exist yet.
+    seen: Hardly anything is merged: texts are longer than in training.
+    - self.merges = dict(enumerate(merges, start=first_new_id))
+    + self.merges, self.first_new_id = list(merges), first_new_id
+
+    - for new_id, (left, right) in self.merges.items():
+    + for new_id, (left, right) in enumerate(merges, first_new_id):
+
+    - for new_id, pair in self.merges.items():
+    + for new_id, pair in reversed(list(enumerate(self.merges, self.first_new_id))):
+""")
 
 
-@bug(
-    "BPETokenizer",
-    title="invalid bytes are an error",
-    misconception="decode('utf-8') reads what encode('utf-8') wrote. A model may write anything.",
-    symptom="UnicodeDecodeError in the middle of a generated text.",
-    threads=("Blaizzy/mlx-vlm#835",),
-)
-class DecodesStrictly:
-    def __init__(self, merges, first_new_id=256):
-        if first_new_id < 256:
-            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
-        self.merges, self.first_new_id = list(merges), first_new_id
-        self.vocab_size = first_new_id + len(merges)
-        self.pieces = {byte: bytes([byte]) for byte in range(256)}
-        for new_id, (left, right) in enumerate(merges, first_new_id):
-            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
-
-    def encode(self, text):
-        ids = list(text.encode("utf-8"))
-        for new_id, pair in enumerate(self.merges, self.first_new_id):
-            ids = merge_pair(ids, pair, new_id)
-        return ids
-
-    def decode(self, ids):
-        for i in ids:
-            if i not in self.pieces:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return b"".join(self.pieces[i] for i in ids).decode("utf-8")
-
-
-@bug(
-    "BPETokenizer",
-    title="invalid bytes vanish",
-    misconception="errors='ignore' makes the error go away. The reader cannot see that something "
-    "was there.",
-    symptom="Letters are missing in generated text, without a trace.",
-)
-class IgnoresInvalidBytes:
-    def __init__(self, merges, first_new_id=256):
-        if first_new_id < 256:
-            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
-        self.merges, self.first_new_id = list(merges), first_new_id
-        self.vocab_size = first_new_id + len(merges)
-        self.pieces = {byte: bytes([byte]) for byte in range(256)}
-        for new_id, (left, right) in enumerate(merges, first_new_id):
-            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
-
-    def encode(self, text):
-        ids = list(text.encode("utf-8"))
-        for new_id, pair in enumerate(self.merges, self.first_new_id):
-            ids = merge_pair(ids, pair, new_id)
-        return ids
-
-    def decode(self, ids):
-        for i in ids:
-            if i not in self.pieces:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="ignore")
-
-
-@bug(
-    "BPETokenizer",
-    title="the merges are applied last one first",
-    misconception="The last merges are the longest tokens, so they go first. They are made of "
-    "earlier ones, which do not exist yet.",
-    symptom="Hardly anything is merged: texts are longer than in training.",
-)
-class MergesInReverse:
-    def __init__(self, merges, first_new_id=256):
-        if first_new_id < 256:
-            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
-        self.merges, self.first_new_id = list(merges), first_new_id
-        self.vocab_size = first_new_id + len(merges)
-        self.pieces = {byte: bytes([byte]) for byte in range(256)}
-        for new_id, (left, right) in enumerate(merges, first_new_id):
-            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
-
-    def encode(self, text):
-        ids = list(text.encode("utf-8"))
-        for new_id, pair in reversed(list(enumerate(self.merges, self.first_new_id))):
-            ids = merge_pair(ids, pair, new_id)
-        return ids
-
-    def decode(self, ids):
-        for i in ids:
-            if i not in self.pieces:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
-
-
-@bug(
-    "BPETokenizer",
-    title="the longest token is taken at each place, not the merges in their order",
-    misconception="Encoding is finding the longest token that fits. BPE has no such rule: its "
-    "merges are played back.",
-    symptom="Mostly the same ids; a few texts are cut otherwise than in training.",
-    threads=("google/sentencepiece#406",),
-)
+@whole_bug("BPETokenizer")
 class TakesTheLongestToken:
+    """the longest token is taken at each place, not the merges in their order
+    believed: Encoding is finding the longest token that fits. BPE has no such rule: its merges
+        are played back.
+    seen: Mostly the same ids; a few texts are cut otherwise than in training.
+    reported: google/sentencepiece#406
+    """
+
     def __init__(self, merges, first_new_id=256):
         if first_new_id < 256:
             raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
@@ -941,14 +682,14 @@ class TakesTheLongestToken:
         return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
 
 
-@bug(
-    "BPETokenizer",
-    title="the text was normalised (NFC) first",
-    misconception="é is é. As one character or as e and an accent it is not the same bytes, and "
-    "what goes in should come out.",
-    symptom="Round trips change some texts in ways that one cannot see.",
-)
+@whole_bug("BPETokenizer")
 class NormalisesTheText:
+    """the text was normalised (NFC) first
+    believed: é is é. As one character or as e and an accent it is not the same bytes, and what
+        goes in should come out.
+    seen: Round trips change some texts in ways that one cannot see.
+    """
+
     def __init__(self, merges, first_new_id=256):
         if first_new_id < 256:
             raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
@@ -973,13 +714,13 @@ class NormalisesTheText:
         return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
 
 
-@bug(
-    "BPETokenizer",
-    title="new ids always begin at 256, whatever first_new_id",
-    misconception="There are 256 bytes, so the first merge is 256. Unless ids were kept free.",
-    symptom="Right by default; otherwise ids and vocab_size do not fit together.",
-)
+@whole_bug("BPETokenizer")
 class IgnoresTheFirstNewId:
+    """new ids always begin at 256, whatever first_new_id
+    believed: There are 256 bytes, so the first merge is 256. Unless ids were kept free.
+    seen: Right by default; otherwise ids and vocab_size do not fit together.
+    """
+
     def __init__(self, merges, first_new_id=256):
         if first_new_id < 256:
             raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
@@ -1002,99 +743,47 @@ class IgnoresTheFirstNewId:
         return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
 
 
-@bug(
-    "BPETokenizer",
-    title="vocab_size counts the merges only",
-    misconception="The vocabulary is what was learned. The 256 bytes belong to it.",
-    symptom="IndexError in the embedding for nearly every text.",
-)
-class CountsTheMergesOnly:
-    def __init__(self, merges, first_new_id=256):
-        if first_new_id < 256:
-            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
-        self.merges, self.first_new_id = list(merges), first_new_id
-        self.vocab_size = len(merges)
-        self.pieces = {byte: bytes([byte]) for byte in range(256)}
-        for new_id, (left, right) in enumerate(merges, first_new_id):
-            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
+bug("""BPETokenizer: CountsTheMergesOnly
+    vocab_size counts the merges only
+    believed: The vocabulary is what was learned. The 256 bytes belong to it.
+    seen: IndexError in the embedding for nearly every text.
+    - self.vocab_size = first_new_id + len(merges)
+    + self.vocab_size = len(merges)
+""")
 
-    def encode(self, text):
-        ids = list(text.encode("utf-8"))
-        for new_id, pair in enumerate(self.merges, self.first_new_id):
-            ids = merge_pair(ids, pair, new_id)
-        return ids
+bug("""BPETokenizer: SkipsUnknownIds
+    unknown ids are left out without a word
+    believed: What is not in the table has no text. It is a mistake of somebody, and should be
+        told.
+    seen: Pieces are missing from the text.
+    - unknown = [i for i in ids if i not in self.pieces]
+    - if unknown:
+    -     raise ValueError(f"ids must be bytes or merged pairs, got {unknown[0]}.")
+    - return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
+    + known = b"".join(self.pieces.get(i, b"") for i in ids)
+    + return known.decode("utf-8", errors="replace")
+""")
 
-    def decode(self, ids):
-        for i in ids:
-            if i not in self.pieces:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
-
-
-@bug(
-    "BPETokenizer",
-    title="unknown ids are left out without a word",
-    misconception="What is not in the table has no text. It is a mistake of somebody, and should "
-    "be told.",
-    symptom="Pieces are missing from the text.",
-)
-class SkipsUnknownIds:
-    def __init__(self, merges, first_new_id=256):
-        if first_new_id < 256:
-            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
-        self.merges, self.first_new_id = list(merges), first_new_id
-        self.vocab_size = first_new_id + len(merges)
-        self.pieces = {byte: bytes([byte]) for byte in range(256)}
-        for new_id, (left, right) in enumerate(merges, first_new_id):
-            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
-
-    def encode(self, text):
-        ids = list(text.encode("utf-8"))
-        for new_id, pair in enumerate(self.merges, self.first_new_id):
-            ids = merge_pair(ids, pair, new_id)
-        return ids
-
-    def decode(self, ids):
-        known = b"".join(self.pieces.get(i, b"") for i in ids)
-        return known.decode("utf-8", errors="replace")
+bug("""BPETokenizer: LooksUpUnknownIds
+    unknown ids raise KeyError, not ValueError
+    believed: The dictionary complains, and that is enough. KeyError: 300 does not say which
+        argument was wrong.
+    seen: KeyError from deep inside.
+    reported: karpathy/nanoGPT#273
+    - unknown = [i for i in ids if i not in self.pieces]
+    - if unknown:
+    -     raise ValueError(f"ids must be bytes or merged pairs, got {unknown[0]}.")
+""")
 
 
-@bug(
-    "BPETokenizer",
-    title="unknown ids raise KeyError, not ValueError",
-    misconception="The dictionary complains, and that is enough. KeyError: 300 does not say which "
-    "argument was wrong.",
-    symptom="KeyError from deep inside.",
-    threads=("karpathy/nanoGPT#273",),
-)
-class LooksUpUnknownIds:
-    def __init__(self, merges, first_new_id=256):
-        if first_new_id < 256:
-            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
-        self.merges, self.first_new_id = list(merges), first_new_id
-        self.vocab_size = first_new_id + len(merges)
-        self.pieces = {byte: bytes([byte]) for byte in range(256)}
-        for new_id, (left, right) in enumerate(merges, first_new_id):
-            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
-
-    def encode(self, text):
-        ids = list(text.encode("utf-8"))
-        for new_id, pair in enumerate(self.merges, self.first_new_id):
-            ids = merge_pair(ids, pair, new_id)
-        return ids
-
-    def decode(self, ids):
-        return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
-
-
-@bug(
-    "BPETokenizer",
-    title="first_new_id below 256 is accepted",
-    misconception="Nobody does that. With 255, one id is a byte and a merged pair, and one of them "
-    "is lost.",
-    symptom="A letter comes back as two others.",
-)
+@whole_bug("BPETokenizer")
 class AcceptsIdsOfBytes:
+    """first_new_id below 256 is accepted
+    believed: Nobody does that. With 255, one id is a byte and a merged pair, and one of them is
+        lost.
+    seen: A letter comes back as two others.
+    """
+
     def __init__(self, merges, first_new_id=256):
         self.merges, self.first_new_id = list(merges), first_new_id
         self.vocab_size = first_new_id + len(merges)
@@ -1118,51 +807,34 @@ class AcceptsIdsOfBytes:
 # --- Embeddings ------------------------------------------------------------------------------
 
 
-@bug(
-    "Embeddings",
-    title="the positions are not added",
-    misconception="The layer is there, so it works. forward must use it.",
-    symptom="'dog bites man' and 'man bites dog' are the same; position never gets a gradient.",
-)
-class NeverAddsPositions(nn.Module):
-    def __init__(self, vocab_size, context_length, d_model):
-        super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
-        self.position = nn.Embedding(context_length, d_model)
+bug("""Embeddings: NeverAddsPositions
+    the positions are not added
+    believed: The layer is there, so it works. forward must use it.
+    seen: 'dog bites man' and 'man bites dog' are the same; position never gets a gradient.
+    - positions = torch.arange(offset, end, device=ids.device)
+    - return self.token(ids) + self.position(positions)
+    + return self.token(ids)
+""")
 
-    def forward(self, ids, offset=0):
-        if offset + ids.shape[1] > self.position.num_embeddings:
-            raise ValueError(f"context_length is {self.position.num_embeddings}, got more.")
-        return self.token(ids)
-
-
-@bug(
-    "Embeddings",
-    title="the offset is ignored, positions always begin at 0",
-    misconception="A text begins at position 0. The one token that a cache is given does not.",
-    symptom="Right in training; each new token believes that it is the first.",
-    threads=("Blaizzy/mlx-vlm#1983", "ml-explore/mlx-lm#93", "huggingface/transformers#15751"),
-)
-class IgnoresTheOffset(nn.Module):
-    def __init__(self, vocab_size, context_length, d_model):
-        super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
-        self.position = nn.Embedding(context_length, d_model)
-
-    def forward(self, ids, offset=0):
-        if offset + ids.shape[1] > self.position.num_embeddings:
-            raise ValueError(f"context_length is {self.position.num_embeddings}, got more.")
-        return self.token(ids) + self.position(torch.arange(ids.shape[1], device=ids.device))
+bug("""Embeddings: IgnoresTheOffset
+    the offset is ignored, positions always begin at 0
+    believed: A text begins at position 0. The one token that a cache is given does not.
+    seen: Right in training; each new token believes that it is the first.
+    reported: Blaizzy/mlx-vlm#1983, ml-explore/mlx-lm#93, huggingface/transformers#15751
+    - positions = torch.arange(offset, end, device=ids.device)
+    - return self.token(ids) + self.position(positions)
+    + return self.token(ids) + self.position(torch.arange(ids.shape[1], device=ids.device))
+""")
 
 
-@bug(
-    "Embeddings",
-    title="positions go on from where the last call ended",
-    misconception="The layer can count by itself how far the text has come. It cannot know that "
-    "the next call is another text.",
-    symptom="The first batch is right, the second is not, and soon the context is full.",
-)
+@whole_bug("Embeddings")
 class CountsOnFromTheLastCall(nn.Module):
+    """positions go on from where the last call ended
+    believed: The layer can count by itself how far the text has come. It cannot know that the
+        next call is another text.
+    seen: The first batch is right, the second is not, and soon the context is full.
+    """
+
     def __init__(self, vocab_size, context_length, d_model):
         super().__init__()
         self.token = nn.Embedding(vocab_size, d_model)
@@ -1178,166 +850,88 @@ class CountsOnFromTheLastCall(nn.Module):
         return self.token(ids) + self.position(positions)
 
 
-@bug(
-    "Embeddings",
-    title="every token has the position of the first",
-    misconception="offset is the position. It is that of the first token; the others follow.",
-    symptom="Right for one token at a time, wrong for a text.",
-)
-class GivesAllTheSamePosition(nn.Module):
-    def __init__(self, vocab_size, context_length, d_model):
-        super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
-        self.position = nn.Embedding(context_length, d_model)
+bug("""Embeddings: GivesAllTheSamePosition
+    every token has the position of the first
+    believed: offset is the position. It is that of the first token; the others follow.
+    seen: Right for one token at a time, wrong for a text.
+    - positions = torch.arange(offset, end, device=ids.device)
+    - return self.token(ids) + self.position(positions)
+    + return self.token(ids) + self.position(torch.full_like(ids, offset))
+""")
 
-    def forward(self, ids, offset=0):
-        if offset + ids.shape[1] > self.position.num_embeddings:
-            raise ValueError(f"context_length is {self.position.num_embeddings}, got more.")
-        return self.token(ids) + self.position(torch.full_like(ids, offset))
+bug("""Embeddings: CountsTheTexts
+    the position of the text in the batch, not of the token in the text
+    believed: arange over the first axis counts texts. Positions run along the second.
+    seen: The same text means something else in another row of the batch.
+    - positions = torch.arange(offset, end, device=ids.device)
+    - return self.token(ids) + self.position(positions)
+    + rows = torch.arange(ids.shape[0], device=ids.device) + offset
+    + return self.token(ids) + self.position.weight[rows][:, None]
+""")
 
+bug("""Embeddings: LooksUpIdsAsPositions
+    ids were looked up in the table of positions
+    believed: Both layers take ids. The second wants positions.
+    seen: IndexError for ids beyond context_length; otherwise it even learns.
+    - positions = torch.arange(offset, end, device=ids.device)
+    - return self.token(ids) + self.position(positions)
+    + return self.token(ids) + self.position(ids)
+""")
 
-@bug(
-    "Embeddings",
-    title="the position of the text in the batch, not of the token in the text",
-    misconception="arange over the first axis counts texts. Positions run along the second.",
-    symptom="The same text means something else in another row of the batch.",
-)
-class CountsTheTexts(nn.Module):
-    def __init__(self, vocab_size, context_length, d_model):
-        super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
-        self.position = nn.Embedding(context_length, d_model)
+bug("""Embeddings: ScalesTheTokens
+    token vectors were multiplied by the root of d_model
+    believed: The first transformer did so. GPT does not.
+    seen: Positions hardly count, and weights from GPT-2 give other logits.
+    - return self.token(ids) + self.position(positions)
+    + scale = math.sqrt(self.token.embedding_dim)
+    + return self.token(ids) * scale + self.position(positions)
+""")
 
-    def forward(self, ids, offset=0):
-        if offset + ids.shape[1] > self.position.num_embeddings:
-            raise ValueError(f"context_length is {self.position.num_embeddings}, got more.")
-        rows = torch.arange(ids.shape[0], device=ids.device) + offset
-        return self.token(ids) + self.position.weight[rows][:, None]
+bug("""Embeddings: JoinsTheVectors
+    joined end to end, not added
+    believed: Two vectors are joined by cat. The next layer expects C numbers, not 2C.
+    seen: Shape (B, T, 2C), and an error in the next layer.
+    - return self.token(ids) + self.position(positions)
+    + return torch.cat([self.token(ids), self.position(positions).expand(*ids.shape, -1)], dim=-1)
+""")
 
+bug("""Embeddings: MultipliesTheVectors
+    multiplied, not added
+    believed: * is as good as +. Where a position's number is near 0, the token is gone.
+    seen: It learns, slowly.
+    - return self.token(ids) + self.position(positions)
+    + return self.token(ids) * self.position(positions)
+""")
 
-@bug(
-    "Embeddings",
-    title="ids were looked up in the table of positions",
-    misconception="Both layers take ids. The second wants positions.",
-    symptom="IndexError for ids beyond context_length; otherwise it even learns.",
-)
-class LooksUpIdsAsPositions(nn.Module):
-    def __init__(self, vocab_size, context_length, d_model):
-        super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
-        self.position = nn.Embedding(context_length, d_model)
+bug("""Embeddings: SwapsTheSizes
+    the two tables have each other's sizes
+    believed: nn.Embedding(rows, width), twice. Which rows belong to which was mixed up.
+    seen: IndexError for large ids; saved weights do not load.
+    - self.token = nn.Embedding(vocab_size, d_model)
+    - self.position = nn.Embedding(context_length, d_model)
+    + self.token = nn.Embedding(context_length, d_model)
+    + self.position = nn.Embedding(vocab_size, d_model)
+""")
 
-    def forward(self, ids, offset=0):
-        if offset + ids.shape[1] > self.position.num_embeddings:
-            raise ValueError(f"context_length is {self.position.num_embeddings}, got more.")
-        return self.token(ids) + self.position(ids)
-
-
-@bug(
-    "Embeddings",
-    title="token vectors were multiplied by the root of d_model",
-    misconception="The first transformer did so. GPT does not.",
-    symptom="Positions hardly count, and weights from GPT-2 give other logits.",
-)
-class ScalesTheTokens(nn.Module):
-    def __init__(self, vocab_size, context_length, d_model):
-        super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
-        self.position = nn.Embedding(context_length, d_model)
-
-    def forward(self, ids, offset=0):
-        end = offset + ids.shape[1]
-        if end > self.position.num_embeddings:
-            raise ValueError(f"context_length is {self.position.num_embeddings}, got more.")
-        positions = torch.arange(offset, end, device=ids.device)
-        scale = math.sqrt(self.token.embedding_dim)
-        return self.token(ids) * scale + self.position(positions)
+bug("""Embeddings: SavesThePositions
+    the positions are kept as a buffer that is saved
+    believed: register_buffer is how to keep arange around. It puts it into the state_dict,
+        unless persistent=False.
+    seen: Unexpected key 'positions' when weights are loaded.
+    = self.position = nn.Embedding(context_length, d_model)
+    + self.register_buffer("positions", torch.arange(context_length))
+""")
 
 
-@bug(
-    "Embeddings",
-    title="joined end to end, not added",
-    misconception="Two vectors are joined by cat. The next layer expects C numbers, not 2C.",
-    symptom="Shape (B, T, 2C), and an error in the next layer.",
-)
-class JoinsTheVectors(nn.Module):
-    def __init__(self, vocab_size, context_length, d_model):
-        super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
-        self.position = nn.Embedding(context_length, d_model)
-
-    def forward(self, ids, offset=0):
-        end = offset + ids.shape[1]
-        if end > self.position.num_embeddings:
-            raise ValueError(f"context_length is {self.position.num_embeddings}, got more.")
-        positions = torch.arange(offset, end, device=ids.device)
-        return torch.cat([self.token(ids), self.position(positions).expand(*ids.shape, -1)], dim=-1)
-
-
-@bug(
-    "Embeddings",
-    title="multiplied, not added",
-    misconception="* is as good as +. Where a position's number is near 0, the token is gone.",
-    symptom="It learns, slowly.",
-)
-class MultipliesTheVectors(nn.Module):
-    def __init__(self, vocab_size, context_length, d_model):
-        super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
-        self.position = nn.Embedding(context_length, d_model)
-
-    def forward(self, ids, offset=0):
-        end = offset + ids.shape[1]
-        if end > self.position.num_embeddings:
-            raise ValueError(f"context_length is {self.position.num_embeddings}, got more.")
-        positions = torch.arange(offset, end, device=ids.device)
-        return self.token(ids) * self.position(positions)
-
-
-@bug(
-    "Embeddings",
-    title="the two tables have each other's sizes",
-    misconception="nn.Embedding(rows, width), twice. Which rows belong to which was mixed up.",
-    symptom="IndexError for large ids; saved weights do not load.",
-)
-class SwapsTheSizes(nn.Module):
-    def __init__(self, vocab_size, context_length, d_model):
-        super().__init__()
-        self.token = nn.Embedding(context_length, d_model)
-        self.position = nn.Embedding(vocab_size, d_model)
-
-    def forward(self, ids, offset=0):
-        positions = torch.arange(offset, offset + ids.shape[1], device=ids.device)
-        return self.token(ids) + self.position(positions)
-
-
-@bug(
-    "Embeddings",
-    title="the positions are kept as a buffer that is saved",
-    misconception="register_buffer is how to keep arange around. It puts it into the state_dict, "
-    "unless persistent=False.",
-    symptom="Unexpected key 'positions' when weights are loaded.",
-)
-class SavesThePositions(nn.Module):
-    def __init__(self, vocab_size, context_length, d_model):
-        super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
-        self.position = nn.Embedding(context_length, d_model)
-        self.register_buffer("positions", torch.arange(context_length))
-
-    def forward(self, ids, offset=0):
-        return self.token(ids) + self.position(self.positions[offset : offset + ids.shape[1]])
-
-
-@bug(
-    "Embeddings",
-    title="past context_length an IndexError, not a ValueError",
-    misconception="The table complains when it ends. On a GPU that is 'device-side assert "
-    "triggered', and everything after it fails.",
-    symptom="IndexError on a CPU; on a GPU an error in some later line.",
-    threads=("facebookresearch/fairseq#757", "lucidrains/phenaki-pytorch#25"),
-)
+@whole_bug("Embeddings")
 class RunsOffTheTable(nn.Module):
+    """past context_length an IndexError, not a ValueError
+    believed: The table complains when it ends. On a GPU that is 'device-side assert triggered',
+        and everything after it fails.
+    seen: IndexError on a CPU; on a GPU an error in some later line.
+    reported: facebookresearch/fairseq#757, lucidrains/phenaki-pytorch#25
+    """
+
     def __init__(self, vocab_size, context_length, d_model):
         super().__init__()
         self.token = nn.Embedding(vocab_size, d_model)
@@ -1348,60 +942,32 @@ class RunsOffTheTable(nn.Module):
         return self.token(ids) + self.position(positions)
 
 
-@bug(
-    "Embeddings",
-    title="the length is checked, but without the offset",
-    misconception="A text of T tokens fits if T <= context_length. Not if it begins at an offset.",
-    symptom="Right in training; with a cache an IndexError when the context is full.",
-)
-class ChecksTheLengthOnly(nn.Module):
-    def __init__(self, vocab_size, context_length, d_model):
-        super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
-        self.position = nn.Embedding(context_length, d_model)
+bug("""Embeddings: ChecksTheLengthOnly
+    the length is checked, but without the offset
+    believed: A text of T tokens fits if T <= context_length. Not if it begins at an offset.
+    seen: Right in training; with a cache an IndexError when the context is full.
+    - end = offset + ids.shape[1]
+    - if end > self.position.num_embeddings:
+    + if ids.shape[1] > self.position.num_embeddings:
 
-    def forward(self, ids, offset=0):
-        if ids.shape[1] > self.position.num_embeddings:
-            raise ValueError(f"context_length is {self.position.num_embeddings}, got more.")
-        positions = torch.arange(offset, offset + ids.shape[1], device=ids.device)
-        return self.token(ids) + self.position(positions)
+    - positions = torch.arange(offset, end, device=ids.device)
+    + positions = torch.arange(offset, offset + ids.shape[1], device=ids.device)
+""")
 
+bug("""Embeddings: RefusesAFullContext
+    a text that just fits is refused
+    believed: Positions end before context_length, so the end must be smaller. The end is one
+        past the last position.
+    seen: ValueError at the full context, the very length that training uses.
+    - if end > self.position.num_embeddings:
+    + if end >= self.position.num_embeddings:
+""")
 
-@bug(
-    "Embeddings",
-    title="a text that just fits is refused",
-    misconception="Positions end before context_length, so the end must be smaller. The end is one "
-    "past the last position.",
-    symptom="ValueError at the full context, the very length that training uses.",
-)
-class RefusesAFullContext(nn.Module):
-    def __init__(self, vocab_size, context_length, d_model):
-        super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
-        self.position = nn.Embedding(context_length, d_model)
-
-    def forward(self, ids, offset=0):
-        end = offset + ids.shape[1]
-        if end >= self.position.num_embeddings:
-            raise ValueError(f"context_length is {self.position.num_embeddings}, got {end}.")
-        positions = torch.arange(offset, end, device=ids.device)
-        return self.token(ids) + self.position(positions)
-
-
-@bug(
-    "Embeddings",
-    title="positions are made on the CPU, wherever the ids are",
-    misconception="torch.arange goes where the others are. It goes to the CPU unless told.",
-    symptom="Right on a CPU; on a GPU 'expected all tensors to be on the same device'.",
-)
-class MakesPositionsOnTheCPU(nn.Module):
-    def __init__(self, vocab_size, context_length, d_model):
-        super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
-        self.position = nn.Embedding(context_length, d_model)
-
-    def forward(self, ids, offset=0):
-        end = offset + ids.shape[1]
-        if end > self.position.num_embeddings:
-            raise ValueError(f"context_length is {self.position.num_embeddings}, got {end}.")
-        return self.token(ids) + self.position(torch.arange(offset, end))
+bug("""Embeddings: MakesPositionsOnTheCPU
+    positions are made on the CPU, wherever the ids are
+    believed: torch.arange goes where the others are. It goes to the CPU unless told.
+    seen: Right on a CPU; on a GPU 'expected all tensors to be on the same device'.
+    - positions = torch.arange(offset, end, device=ids.device)
+    - return self.token(ids) + self.position(positions)
+    + return self.token(ids) + self.position(torch.arange(offset, end))
+""")
