@@ -275,10 +275,13 @@ def bugs(component, as_json):
 @click.option("--root", type=FOLDER, default=Path("."), help="The checkout.")
 def build(root):
     """Build exercises/ and solutions/ from the lessons' text."""
+    from course_lib.bugs import misfits
     from course_lib.lessons.build import build as build_notebooks
     from course_lib.lessons.text import LessonError
 
     _must_be_checkout(root)
+    if wrong := misfits():
+        raise fail("bugs that do not fit their components:\n" + "\n".join(wrong))
     try:
         changed = build_notebooks(root, say=click.echo)
     except LessonError as error:

@@ -37,8 +37,8 @@ def describe_bug(bug: Bug) -> dict:
         "misconception": bug.misconception,
         "symptom": bug.symptom,
         "threads": list(bug.threads),
-        "source": bug.source,
-        "marked": bug.marked_source,
+        "is_change": bool(bug.change),
+        "lines": bug.marked_source,
         "message": verdict.message,
     }
 

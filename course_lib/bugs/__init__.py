@@ -34,7 +34,7 @@ from types import ModuleType
 
 from course_lib.transformer import MODULES
 
-from .changes import COMES, MARKS, ChangeError, apply_change, marked
+from .changes import COMES, MARKS, ChangeError, apply_change, marked, read_change
 from .reference import (
     modules_of_components,
     names_used,
@@ -52,6 +52,7 @@ __all__ = [
     "bugs_in",
     "bugs_of",
     "find_bug",
+    "misfits",
     "read_bug",
     "whole_bug",
 ]
@@ -193,7 +194,10 @@ def _read(body: str) -> dict:
     if missing := [key for key, name in _KEYS.items() if name != "threads" and not said.get(name)]:
         raise ChangeError(f"the text must say what is {' and '.join(missing)}, got {body!r}.")
     said["threads"] = tuple(filter(None, said.get("threads", "").split(", ")))
-    return {**said, "change": "\n".join(lines[first:])}
+    said["change"] = "\n".join(lines[first:])
+    if said["change"]:
+        read_change(said["change"])
+    return said
 
 
 def all_bugs() -> list[Bug]:
@@ -201,6 +205,17 @@ def all_bugs() -> list[Bug]:
     for module in MODULES:
         import_module(f"{__name__}.{module}")
     return sorted(_bugs.values(), key=lambda bug: MODULES.index(bug.module))
+
+
+def misfits() -> list[str]:
+    """What is wrong with bugs that do not fit their components any more; empty if all do."""
+    found = []
+    for bug in all_bugs():
+        try:
+            bug.implementation  # noqa: B018 (it is made when it is asked for)
+        except ChangeError as error:
+            found.append(str(error))
+    return found
 
 
 def bugs_in(module: ModuleType) -> list[Bug]:

@@ -64,7 +64,7 @@ def apply_change(change: str, text: str) -> str:
         ChangeError: a hunk stands nowhere in the text or in two places, or nothing changes.
     """
     changed = [line for mark, line in marked(change, text) if mark != GOES]
-    if changed == text.splitlines():
+    if [*filter(str.strip, changed)] == [*filter(str.strip, text.splitlines())]:
         raise ChangeError("the change changes nothing.")
     return "\n".join(changed)
 
