@@ -144,117 +144,94 @@ bug("""causal_mask: makes_the_mask_on_the_cpu
     + return torch.arange(n_keys) <= queries[:, None]
 """)
 
-
-@whole_bug("causal_mask")
-def accepts_fewer_keys_than_queries(n_queries, n_keys=None, *, device=None):
-    """fewer keys than queries are accepted
+bug("""causal_mask: accepts_fewer_keys_than_queries
+    fewer keys than queries are accepted
     believed: The formula gives something for any two numbers, so no check is needed. Queries
         before position 0 see nothing at all.
     seen: The first rows are empty, and swapped arguments go unnoticed.
-    """
-    n_keys = n_queries if n_keys is None else n_keys
-    queries = torch.arange(n_keys - n_queries, n_keys, device=device)
-    return torch.arange(n_keys, device=device) <= queries[:, None]
+    - if n_keys < n_queries:
+    -     raise ValueError(
+    -         "n_keys must be at least n_queries, because the queries are the last of the keys' "
+    -         f"positions, got n_keys={n_keys} and n_queries={n_queries}."
+    -     )
+    = query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
+""")
 
 
 # --- padding_mask ----------------------------------------------------------------------------
 
 
-@whole_bug("padding_mask")
-def inverts_the_padding_mask(lengths, n_keys):
-    """the mask was inverted: True where a key is padding
+bug("""padding_mask: inverts_the_padding_mask
+    the mask was inverted: True where a key is padding
     believed: A padding mask marks the padding. Here every mask marks what may be seen.
     seen: Only the filling is attended to; a full text attends to nothing.
-    """
-    if ((lengths < 0) | (lengths > n_keys)).any():
-        raise ValueError(f"lengths must lie in 0..n_keys={n_keys}, got lengths={lengths}.")
-    return torch.arange(n_keys, device=lengths.device) >= lengths[:, None, None]
+    - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    + return torch.arange(n_keys, device=lengths.device) >= lengths[:, None, None]
+""")
 
-
-@whole_bug("padding_mask")
-def shows_the_first_padding_key(lengths, n_keys):
-    """one padding key too many is shown (<= instead of <)
+bug("""padding_mask: shows_the_first_padding_key
+    one padding key too many is shown (<= instead of <)
     believed: A text of length 3 is real up to position 3. Positions count from 0, so the last
         real one is 2.
     seen: Each text attends to the first token of its filling.
-    """
-    if ((lengths < 0) | (lengths > n_keys)).any():
-        raise ValueError(f"lengths must lie in 0..n_keys={n_keys}, got lengths={lengths}.")
-    return torch.arange(n_keys, device=lengths.device) <= lengths[:, None, None]
+    - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    + return torch.arange(n_keys, device=lengths.device) <= lengths[:, None, None]
+""")
 
-
-@whole_bug("padding_mask")
-def expects_padding_on_the_left(lengths, n_keys):
-    """the last positions are taken for real, not the first
+bug("""padding_mask: expects_padding_on_the_left
+    the last positions are taken for real, not the first
     believed: Padding stands on the left. Some tokenizers put it there; here texts are filled up
         at the end.
     seen: Short texts attend to their filling and miss their own beginning.
-    """
-    if ((lengths < 0) | (lengths > n_keys)).any():
-        raise ValueError(f"lengths must lie in 0..n_keys={n_keys}, got lengths={lengths}.")
-    return torch.arange(n_keys, device=lengths.device) >= n_keys - lengths[:, None, None]
+    - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    + return torch.arange(n_keys, device=lengths.device) >= n_keys - lengths[:, None, None]
+""")
 
-
-@whole_bug("padding_mask")
-def masks_the_queries(lengths, n_keys):
-    """queries were masked instead of keys
+bug("""padding_mask: masks_the_queries
+    queries were masked instead of keys
     believed: A padding token should not count, so its row goes. What must not count is the
         token as a key, which is a column.
     seen: Shape (B, S, 1): rows of padding are empty, and real queries see the padding.
     reported: hyunwoongko/transformer#40, keras-team/keras-io#1046
-    """
-    if ((lengths < 0) | (lengths > n_keys)).any():
-        raise ValueError(f"lengths must lie in 0..n_keys={n_keys}, got lengths={lengths}.")
-    return (torch.arange(n_keys, device=lengths.device) < lengths[:, None])[:, :, None]
+    - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    + return (torch.arange(n_keys, device=lengths.device) < lengths[:, None])[:, :, None]
+""")
 
-
-@whole_bug("padding_mask")
-def forgets_the_axis_of_the_queries(lengths, n_keys):
-    """the axis for the queries is missing: (B, S), not (B, 1, S)
+bug("""padding_mask: forgets_the_axis_of_the_queries
+    the axis for the queries is missing: (B, S), not (B, 1, S)
     believed: One row of keys a text is all there is to say. Broadcasting lines axes up from the
         right, so B then meets the queries.
     seen: An error with the scores; with B = T, query b of every text gets text b's length.
-    """
-    if ((lengths < 0) | (lengths > n_keys)).any():
-        raise ValueError(f"lengths must lie in 0..n_keys={n_keys}, got lengths={lengths}.")
-    return torch.arange(n_keys, device=lengths.device) < lengths[:, None]
+    - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    + return torch.arange(n_keys, device=lengths.device) < lengths[:, None]
+""")
 
-
-@whole_bug("padding_mask")
-def uses_the_longest_length_for_all(lengths, n_keys):
-    """every text got the length of the longest
+bug("""padding_mask: uses_the_longest_length_for_all
+    every text got the length of the longest
     believed: Texts are filled up to the longest, so that one's length says where the filling
         starts. It does for that text only.
     seen: Right for one text; in a batch the shorter texts attend to their filling.
-    """
-    if ((lengths < 0) | (lengths > n_keys)).any():
-        raise ValueError(f"lengths must lie in 0..n_keys={n_keys}, got lengths={lengths}.")
-    real = torch.arange(n_keys, device=lengths.device) < lengths.max()
-    return real.repeat(len(lengths), 1, 1)
+    - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    + real = torch.arange(n_keys, device=lengths.device) < lengths.max()
+    + return real.repeat(len(lengths), 1, 1)
+""")
 
-
-@whole_bug("padding_mask")
-def refuses_a_text_without_padding(lengths, n_keys):
-    """a text without any padding is refused
+bug("""padding_mask: refuses_a_text_without_padding
+    a text without any padding is refused
     believed: A length must be below n_keys like an index. A length may equal it: that text
         fills its row.
     seen: ValueError for the longest text of every batch.
-    """
-    if ((lengths < 0) | (lengths >= n_keys)).any():
-        raise ValueError(f"lengths must lie in 0..n_keys={n_keys}, got lengths={lengths}.")
-    return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    - wrong = (lengths < 0) | (lengths > n_keys)
+    + wrong = (lengths < 0) | (lengths >= n_keys)
+""")
 
-
-@whole_bug("padding_mask")
-def refuses_an_empty_text(lengths, n_keys):
-    """an empty text is refused
+bug("""padding_mask: refuses_an_empty_text
+    an empty text is refused
     believed: A text has at least one token. Batches of prompts do hold empty ones.
     seen: ValueError for lengths that hold a 0.
-    """
-    if ((lengths < 1) | (lengths > n_keys)).any():
-        raise ValueError(f"lengths must lie in 0..n_keys={n_keys}, got lengths={lengths}.")
-    return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
-
+    - wrong = (lengths < 0) | (lengths > n_keys)
+    + wrong = (lengths < 1) | (lengths > n_keys)
+""")
 
 bug("""padding_mask: accepts_impossible_lengths
     impossible lengths are accepted
@@ -493,34 +470,24 @@ bug("""masked_attention: is_causal_unless_told_otherwise
     + mask = torch.ones_like(scores, dtype=torch.bool).tril(scores.shape[-1] - scores.shape[-2])
 """)
 
-
-@whole_bug("masked_attention")
-def hides_keys_after_softmax(q, k, v, mask=None):
-    """masked after softmax, without renormalising
+bug("""masked_attention: hides_keys_after_softmax
+    masked after softmax, without renormalising
     believed: Removing the hidden weights is enough. The rest then sums to less than 1, and the
         future still decided how much less.
     seen: Early positions give outputs near 0, and a causality test still finds a leak.
     reported: huggingface/pytorch-image-models#2236
-    """
-    _, weights = attention(q, k, v)
-    if mask is not None:
-        weights = weights.masked_fill(~mask, 0.0)
-    return weights @ v, weights
+    - weights = masked_softmax(scores, mask)
+    + weights = scores.softmax(dim=-1).masked_fill(~mask, 0.0)
+""")
 
-
-@whole_bug("masked_attention")
-def shows_the_weights_without_the_mask(q, k, v, mask=None):
-    """the weights shown are those without the mask
+bug("""masked_attention: shows_the_weights_without_the_mask
+    the weights shown are those without the mask
     believed: The weights come from attention and the output from a masked copy. They are asked
         for to show what the output was made of.
     seen: The output is right, and the heat map shows a leak that is not there.
-    """
-    output, weights = attention(q, k, v)
-    if mask is not None:
-        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-        output = masked_softmax(scores, mask) @ v
-    return output, weights
-
+    - return weights @ v, weights
+    + return weights @ v, scores.softmax(dim=-1)
+""")
 
 bug("""masked_attention: answers_an_empty_query_with_nan
     a query with nothing to attend to gives nan
@@ -586,22 +553,20 @@ bug("""CausalSelfAttention: SeesTheWholeText
     + output, _ = attention(self.query(x), self.key(x), self.value(x))
 """)
 
-
-@whole_bug("CausalSelfAttention")
-class HidesEveryPositionFromItself(SelfAttention):
-    """the diagonal is hidden too, so the first position is nan
+bug("""CausalSelfAttention: HidesEveryPositionFromItself
+    the diagonal is hidden too, so the first position is nan
     believed: A token must not see what it predicts. It predicts the next one, so it may see
         itself, and the first has nothing else.
     seen: nan at the first position of every text, and in the loss.
     reported: pbloem/former#10
-    """
-
-    def forward(self, x):
-        q, k, v = self.query(x), self.key(x), self.value(x)
-        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-        hidden = torch.ones_like(scores, dtype=torch.bool).triu()
-        return scores.masked_fill(hidden, -math.inf).softmax(dim=-1) @ v
-
+    - mask = causal_mask(x.shape[-2], device=x.device)
+    - output, _ = masked_attention(self.query(x), self.key(x), self.value(x), mask)
+    - return output
+    + q, k, v = self.query(x), self.key(x), self.value(x)
+    + scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    + hidden = torch.ones_like(scores, dtype=torch.bool).triu()
+    + return scores.masked_fill(hidden, -math.inf).softmax(dim=-1) @ v
+""")
 
 bug("""CausalSelfAttention: SeesOnlyTheFuture
     the mask was inverted: only the future is seen
@@ -666,42 +631,31 @@ bug("""CausalSelfAttention: SizesTheMaskByAxisOne
     + mask = causal_mask(x.shape[1], device=x.device)
 """)
 
-
-@whole_bug("CausalSelfAttention")
-class ScalesCausalScoresByTheModelWidth(SelfAttention):
-    """scores are scaled by the model's width, not the head's
+bug("""CausalSelfAttention: ScalesCausalScoresByTheModelWidth
+    scores are scaled by the model's width, not the head's
     believed: C stands in the same line of code, so C**-0.5 is the scale. The dot product runs
         over the D numbers of a head.
     seen: Right when d_head = d_model; a heat map that is too even in every narrower head.
     reported: karpathy/ng-video-lecture#6
-    """
+    - output, _ = masked_attention(self.query(x), self.key(x), self.value(x), mask)
+    + q, k, v = self.query(x), self.key(x), self.value(x)
+    + scores = q @ k.transpose(-2, -1) / math.sqrt(x.shape[-1])
+    + output = masked_softmax(scores, mask) @ v
+""")
 
-    def forward(self, x):
-        q, k, v = self.query(x), self.key(x), self.value(x)
-        scores = q @ k.transpose(-2, -1) * x.shape[-1] ** -0.5
-        hidden = torch.ones_like(scores, dtype=torch.bool).triu(diagonal=1)
-        return scores.masked_fill(hidden, -math.inf).softmax(dim=-1) @ v
-
-
-@whole_bug("CausalSelfAttention")
-class SavesTheMaskWithTheWeights(nn.Module):
-    """the mask is saved among the weights
+bug("""CausalSelfAttention: SavesTheMaskWithTheWeights
+    the mask is saved among the weights
     believed: register_buffer is for what is no parameter. Unless persistent=False is said, a
         buffer is saved and loaded with the weights.
     seen: The state_dict holds 'mask'; checkpoints grow and do not fit other lengths.
-    """
+    = class CausalSelfAttention(SelfAttention):
+    +     def __init__(self, d_model: int, d_head: int):
+    +         super().__init__(d_model, d_head)
+    +         self.register_buffer("mask", causal_mask(1024))
 
-    def __init__(self, d_model, d_head):
-        super().__init__()
-        self.query = nn.Linear(d_model, d_head, bias=False)
-        self.key = nn.Linear(d_model, d_head, bias=False)
-        self.value = nn.Linear(d_model, d_head, bias=False)
-        self.register_buffer("mask", causal_mask(1024))
-
-    def forward(self, x):
-        mask = self.mask[: x.shape[-2], : x.shape[-2]]
-        output, _ = masked_attention(self.query(x), self.key(x), self.value(x), mask)
-        return output
+    - mask = causal_mask(x.shape[-2], device=x.device)
+    + mask = self.mask[: x.shape[-2], : x.shape[-2]]
+""")
 
 
 # --- future_influence ------------------------------------------------------------------------
@@ -716,34 +670,27 @@ bug("""future_influence: swaps_outputs_and_inputs
     + return by_entry.square().sum(dim=(1, 3)).sqrt().T
 """)
 
-
-@whole_bug("future_influence")
-def sums_the_outputs_first(fn, x):
-    """the outputs of a position were summed before differentiating
+bug("""future_influence: sums_the_outputs_first
+    the outputs of a position were summed before differentiating
     believed: A gradient needs one number, so the outputs are summed first. Influences of
         opposite sign then cancel.
     seen: Too small throughout; 0 after a layer whose outputs sum to a constant.
-    """
+    - jacobian = torch.autograd.functional.jacobian(fn, x)  # (T, ..., T, C)
+    - n_positions = x.shape[0]
+    - by_entry = jacobian.reshape(n_positions, -1, n_positions, x.shape[1])
+    - return by_entry.square().sum(dim=(1, 3)).sqrt()
+    + sums = lambda x: fn(x).reshape(x.shape[0], -1).sum(dim=1)
+    + return torch.autograd.functional.jacobian(sums, x).norm(dim=-1)
+""")
 
-    def sums(x):
-        return fn(x).reshape(x.shape[0], -1).sum(dim=1)
-
-    return torch.autograd.functional.jacobian(sums, x.detach()).norm(dim=-1)
-
-
-@whole_bug("future_influence")
-def follows_the_first_channel(fn, x):
-    """only the first channel of each output was differentiated
+bug("""future_influence: follows_the_first_channel
+    only the first channel of each output was differentiated
     believed: One channel shows whether there is influence. It may be the one that does not
         depend on that input.
     seen: Too small throughout; a leak in any other channel is not seen.
-    """
-
-    def first_channel(x):
-        return fn(x).reshape(x.shape[0], -1)[:, 0]
-
-    return torch.autograd.functional.jacobian(first_channel, x.detach()).norm(dim=-1)
-
+    - by_entry = jacobian.reshape(n_positions, -1, n_positions, x.shape[1])
+    + by_entry = jacobian.reshape(n_positions, -1, n_positions, x.shape[1])[:, :1]
+""")
 
 bug("""future_influence: takes_the_largest_entry
     the largest entry was taken instead of the Frobenius norm
@@ -802,21 +749,14 @@ def leaves_gradients_on_the_parameters(fn, x):
     return torch.stack(rows)
 
 
-@whole_bug("future_influence")
-def switches_on_the_gradient_of_x(fn, x):
-    """x itself was switched to requires_grad
+bug("""future_influence: switches_on_the_gradient_of_x
+    x itself was switched to requires_grad
     believed: requires_grad_() prepares a tensor for this one call. It changes the caller's
         tensor for good.
     seen: The table is right; afterwards every result made from x drags a graph along.
-    """
-    x.requires_grad_()
-    outputs = fn(x).reshape(x.shape[0], -1)
-    rows = []
-    for output in outputs:
-        gradients = [torch.autograd.grad(one, x, retain_graph=True)[0] for one in output]
-        rows.append(torch.stack(gradients).norm(dim=(0, 2)))
-    return torch.stack(rows)
-
+    - x = x.detach()
+    + x.requires_grad_()
+""")
 
 bug("""future_influence: keeps_the_graph
     the result still carries its graph: it is not detached
@@ -849,17 +789,13 @@ def takes_differences_instead_of_derivatives(fn, x):
     return torch.stack(columns, dim=1)
 
 
-@whole_bug("future_influence")
-def expects_outputs_as_wide_as_inputs(fn, x):
-    """outputs are assumed to be as wide as the inputs
+bug("""future_influence: expects_outputs_as_wide_as_inputs
+    outputs are assumed to be as wide as the inputs
     believed: A layer keeps the shape of x. fn promises to keep only its first axis.
     seen: RuntimeError 'shape is invalid for input' when fn changes the width.
-    """
-    jacobian = torch.autograd.functional.jacobian(fn, x.detach())
-    n_positions, width = x.shape
-    by_entry = jacobian.reshape(n_positions, width, n_positions, width)
-    return by_entry.square().sum(dim=(1, 3)).sqrt()
-
+    - by_entry = jacobian.reshape(n_positions, -1, n_positions, x.shape[1])
+    + by_entry = jacobian.reshape(n_positions, x.shape[1], n_positions, x.shape[1])
+""")
 
 bug("""future_influence: erases_the_future
     all above the diagonal is set to 0, leak or not

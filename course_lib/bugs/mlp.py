@@ -13,114 +13,85 @@ from . import bug, whole_bug
 # --- gelu ------------------------------------------------------------------------------------
 
 
-@whole_bug("gelu")
-def always_takes_the_tanh_form(x, approximate="none"):
-    """approximate is ignored: it is always the curve of "tanh"
+bug("""gelu: always_takes_the_tanh_form
+    approximate is ignored: it is always the curve of "tanh"
     believed: GELU is the tanh formula, as GPT-2 has it. It is an approximation, and not what
         torch or BERT compute by default.
     seen: Weights trained with the exact curve give outputs that agree to three digits only.
     reported: microsoft/onnxruntime#2270
-    """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    return F.gelu(x, approximate="tanh")
+    - if approximate == "none":
+    -     bend = torch.erf(wide / math.sqrt(2))
+    - else:
+    -     bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    + bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+""")
 
-
-@whole_bug("gelu")
-def always_takes_the_exact_form(x, approximate="none"):
-    """approximate is ignored: it is always the curve of "none"
+bug("""gelu: always_takes_the_exact_form
+    approximate is ignored: it is always the curve of "none"
     believed: An approximation is close enough to be left out. GPT-2's weights were trained with
         it.
     seen: GPT-2's weights give logits that agree to three digits only.
     reported: karpathy/nanoGPT#274
-    """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    return F.gelu(x)
+    - if approximate == "none":
+    -     bend = torch.erf(wide / math.sqrt(2))
+    - else:
+    -     bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    + bend = torch.erf(wide / math.sqrt(2))
+""")
 
-
-@whole_bug("gelu")
-def exchanges_the_forms(x, approximate="none"):
-    """the two forms are exchanged: "none" gives tanh, "tanh" gives erf
+bug("""gelu: exchanges_the_forms
+    the two forms are exchanged: "none" gives tanh, "tanh" gives erf
     believed: The branches of the if stand the wrong way round.
     seen: Outputs agree to three digits with either reference, and never to six.
-    """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    return F.gelu(x, approximate="none" if approximate == "tanh" else "tanh")
+    - if approximate == "none":
+    + if approximate == "tanh":
+""")
 
-
-@whole_bug("gelu")
-def takes_approximate_as_a_flag(x, approximate="none"):
-    """approximate is taken as true or false, and "none" is true
+bug("""gelu: takes_approximate_as_a_flag
+    approximate is taken as true or false, and "none" is true
     believed: `if approximate:` asks whether there is an approximation. Every string but the
         empty one is true.
     seen: The tanh form in any case, and no error for a misspelt name.
-    """
-    return F.gelu(x, approximate="tanh" if approximate else "none")
+    - if approximate not in ("none", "tanh"):
+    -     raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
+    = wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    - if approximate == "none":
+    + if not approximate:
+""")
 
-
-@whole_bug("gelu")
-def squares_instead_of_cubing(x, approximate="none"):
-    """in the "tanh" form, x is squared where it should be cubed
+bug("""gelu: squares_instead_of_cubing
+    in the "tanh" form, x is squared where it should be cubed
     believed: 0.044715 x² also bends. But it is the same on both sides of 0, and tanh must turn
         over there.
     seen: Right near 0; from about 1 on off by several percent.
-    """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    if approximate == "none":
-        return F.gelu(x)
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**2))
-    return (wide * (1 + bend) / 2).to(x.dtype)
+    - bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    + bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**2))
+""")
 
-
-@whole_bug("gelu")
-def takes_the_root_of_two_pi(x, approximate="none"):
-    """in the "tanh" form, the factor is sqrt(2π), not sqrt(2/π)
+bug("""gelu: takes_the_root_of_two_pi
+    in the "tanh" form, the factor is sqrt(2π), not sqrt(2/π)
     believed: sqrt(2π) is the number that stands in the normal density. Here the two are
         divided.
     seen: The curve bends three times too fast: nearly a ReLU.
-    """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    if approximate == "none":
-        return F.gelu(x)
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    bend = torch.tanh(math.sqrt(2 * math.pi) * (wide + 0.044715 * wide**3))
-    return (wide * (1 + bend) / 2).to(x.dtype)
+    - bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    + bend = torch.tanh(math.sqrt(2 * math.pi) * (wide + 0.044715 * wide**3))
+""")
 
-
-@whole_bug("gelu")
-def loses_a_zero(x, approximate="none"):
-    """in the "tanh" form, 0.44715 stands for 0.044715
+bug("""gelu: loses_a_zero
+    in the "tanh" form, 0.44715 stands for 0.044715
     believed: A zero was lost in copying.
     seen: Off by a tenth around 1, where most numbers are; training hides it.
-    """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    if approximate == "none":
-        return F.gelu(x)
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.44715 * wide**3))
-    return (wide * (1 + bend) / 2).to(x.dtype)
+    - bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    + bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.44715 * wide**3))
+""")
 
-
-@whole_bug("gelu")
-def forgets_the_inner_brackets(x, approximate="none"):
-    """in the "tanh" form, sqrt(2/π) multiplies x alone, not the cube
+bug("""gelu: forgets_the_inner_brackets
+    in the "tanh" form, sqrt(2/π) multiplies x alone, not the cube
     believed: The inner brackets do not matter. They hold both terms together.
     seen: Agrees with GPT-2's curve to two digits only.
-    """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    if approximate == "none":
-        return F.gelu(x)
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    bend = torch.tanh(math.sqrt(2 / math.pi) * wide + 0.044715 * wide**3)
-    return (wide * (1 + bend) / 2).to(x.dtype)
-
+    - bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    + bend = torch.tanh(math.sqrt(2 / math.pi) * wide + 0.044715 * wide**3)
+""")
 
 bug("""gelu: takes_the_sigmoid_form
     x · sigmoid(1.702 x): a third form, which is neither of the two
@@ -134,43 +105,30 @@ bug("""gelu: takes_the_sigmoid_form
     + return (wide * torch.sigmoid(1.702 * wide)).to(x.dtype)
 """)
 
-
-@whole_bug("gelu")
-def takes_silu(x, approximate="none"):
-    """x · sigmoid(x): this is SiLU, also called swish
+bug("""gelu: takes_silu
+    x · sigmoid(x): this is SiLU, also called swish
     believed: Smooth curves that look like a ReLU are all GELUs. This one belongs to LLaMA.
     seen: Trains well; loaded weights give other outputs.
-    """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    return F.silu(x)
+    - return (wide * (1 + bend) / 2).to(x.dtype)
+    + return F.silu(x)
+""")
 
-
-@whole_bug("gelu")
-def takes_relu(x, approximate="none"):
-    """this is ReLU: what is negative becomes 0
+bug("""gelu: takes_relu
+    this is ReLU: what is negative becomes 0
     believed: The GELU is a ReLU with round corners, and corners do not matter.
     seen: Trains nearly as well; loaded weights give other outputs.
-    """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    return F.relu(x)
+    - return (wide * (1 + bend) / 2).to(x.dtype)
+    + return F.relu(x)
+""")
 
-
-@whole_bug("gelu")
-def forgets_the_root_of_two(x, approximate="none"):
-    """in the "none" form, x is not divided by sqrt(2) inside erf
+bug("""gelu: forgets_the_root_of_two
+    in the "none" form, x is not divided by sqrt(2) inside erf
     believed: erf is the normal distribution. It belongs to a normal distribution with variance
         1/2, not 1.
     seen: The curve bends too fast; off by up to 0.1.
-    """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    if approximate == "tanh":
-        return F.gelu(x, approximate="tanh")
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    return (wide * (1 + torch.erf(wide)) / 2).to(x.dtype)
-
+    - bend = torch.erf(wide / math.sqrt(2))
+    + bend = torch.erf(wide)
+""")
 
 bug("""gelu: forgets_to_halve
     it is not divided by 2: every value is twice as large
@@ -192,48 +150,48 @@ bug("""gelu: forgets_to_multiply_by_x
     + return ((1 + bend) / 2).to(x.dtype)
 """)
 
-
-@whole_bug("gelu")
-def takes_the_density(x, approximate="none"):
-    """x times the density at x, not times the share below x
+bug("""gelu: takes_the_density
+    x times the density at x, not times the share below x
     believed: Φ and φ are two ways to write the same thing. The large one is the area under the
         small one.
     seen: Large numbers vanish instead of passing through.
-    """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    density = torch.exp(-wide.square() / 2) / math.sqrt(2 * math.pi)
-    return (wide * density).to(x.dtype)
+    - if approximate == "none":
+    -     bend = torch.erf(wide / math.sqrt(2))
+    - else:
+    -     bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    - return (wide * (1 + bend) / 2).to(x.dtype)
+    + density = torch.exp(-wide.square() / 2) / math.sqrt(2 * math.pi)
+    + return (wide * density).to(x.dtype)
+""")
 
-
-@whole_bug("gelu")
-def takes_anything_else_for_tanh(x, approximate="none"):
-    """any approximate that is not "none" is taken for "tanh"
+bug("""gelu: takes_anything_else_for_tanh
+    any approximate that is not "none" is taken for "tanh"
     believed: There are two forms, so an else will do. It also takes what was misspelt.
     seen: gelu(x, "sigmoid") gives the tanh form without a word.
-    """
-    return F.gelu(x, approximate="none" if approximate == "none" else "tanh")
+    - if approximate not in ("none", "tanh"):
+    -     raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
+    = wide = x.to(torch.promote_types(x.dtype, torch.float32))
+""")
 
-
-@whole_bug("gelu")
-def takes_anything_else_for_none(x, approximate="none"):
-    """any approximate that is not "tanh" is taken for "none"
+bug("""gelu: takes_anything_else_for_none
+    any approximate that is not "tanh" is taken for "none"
     believed: There are two forms, so an else will do. It also takes what was misspelt.
     seen: gelu(x, "sigmoid") gives the exact form without a word.
-    """
-    return F.gelu(x, approximate="tanh" if approximate == "tanh" else "none")
+    - if approximate not in ("none", "tanh"):
+    -     raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
+    = wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    - if approximate == "none":
+    + if approximate != "tanh":
+""")
 
-
-@whole_bug("gelu")
-def asserts_that_the_form_is_known(x, approximate="none"):
-    """a wrong approximate is refused by assert: AssertionError, not ValueError
+bug("""gelu: asserts_that_the_form_is_known
+    a wrong approximate is refused by assert: AssertionError, not ValueError
     believed: assert is short for raising an error. python -O leaves it out.
     seen: except ValueError does not catch it.
-    """
-    assert approximate in ("none", "tanh"), f"got approximate={approximate!r}"
-    return F.gelu(x, approximate=approximate)
-
+    - if approximate not in ("none", "tanh"):
+    -     raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
+    + assert approximate in ("none", "tanh"), f"got approximate={approximate!r}"
+""")
 
 bug("""gelu: computes_in_half_precision
     half precision is computed step by step in half precision
@@ -256,61 +214,40 @@ bug("""gelu: returns_float32
     + return F.gelu(wide, approximate=approximate)
 """)
 
-
-@whole_bug("gelu")
-def squeezes_through_float32(x, approximate="none"):
-    """float64 is computed in float32
+bug("""gelu: squeezes_through_float32
+    float64 is computed in float32
     believed: x.float() makes everything wide. For float64 it makes it narrow.
     seen: In float64 only seven digits are right, and tests at 1e-9 fail.
-    """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    return F.gelu(x.float(), approximate=approximate).to(x.dtype)
+    - wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    + wide = x.float()
+""")
 
-
-@whole_bug("gelu")
-def multiplies_in_place(x, approximate="none"):
-    """x is overwritten with the result
+bug("""gelu: multiplies_in_place
+    x is overwritten with the result
     believed: x *= … saves memory. It writes into the tensor that the caller still holds.
     seen: The caller's x is another one after the call; in training a RuntimeError.
-    """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    result = F.gelu(x, approximate=approximate)
-    x.copy_(result.detach())
-    return result
+    - return (wide * (1 + bend) / 2).to(x.dtype)
+    + result = (wide * (1 + bend) / 2).to(x.dtype)
+    + x.copy_(result.detach())
+    + return result
+""")
 
-
-@whole_bug("gelu")
-def detaches_the_share(x, approximate="none"):
-    """the share is detached: its own slope is lost
+bug("""gelu: detaches_the_share
+    the share is detached: its own slope is lost
     believed: The share is a switch, and switches have no gradient. This one is smooth.
     seen: The loss falls, more slowly; gradients differ from finite differences.
-    """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    with torch.no_grad():
-        if approximate == "none":
-            bend = torch.erf(wide / math.sqrt(2))
-        else:
-            bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
-    return (wide * (1 + bend) / 2).to(x.dtype)
+    - return (wide * (1 + bend) / 2).to(x.dtype)
+    + return (wide * (1 + bend.detach()) / 2).to(x.dtype)
+""")
 
-
-@whole_bug("gelu")
-def makes_tanh_of_exponentials(x, approximate="none"):
-    """tanh is made of exponentials, which overflow far from 0
+bug("""gelu: makes_tanh_of_exponentials
+    tanh is made of exponentials, which overflow far from 0
     believed: (e²ᵘ - 1)/(e²ᵘ + 1) is tanh u. On paper; in a computer it is inf/inf.
     seen: nan as soon as one activation is large.
-    """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    if approximate == "none":
-        return F.gelu(x)
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    power = torch.exp(2 * math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
-    return (wide * (1 + (power - 1) / (power + 1)) / 2).to(x.dtype)
+    - bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    + power = torch.exp(2 * math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    + bend = (power - 1) / (power + 1)
+""")
 
 
 # --- MLP -------------------------------------------------------------------------------------
@@ -399,44 +336,28 @@ bug("""MLP: KeepsTheBiasOfDown
     + self.down = nn.Linear(d_mlp, d_model)
 """)
 
-
-@whole_bug("MLP")
-class IgnoresBiasInTheMLP(nn.Module):
-    """bias=False is ignored: both layers have a bias
+bug("""MLP: IgnoresBiasInTheMLP
+    bias=False is ignored: both layers have a bias
     believed: nn.Linear has a bias by itself, so there is nothing to do about it.
     seen: Loading weights without bias says: missing keys.
-    """
+    - self.up = nn.Linear(d_model, d_mlp, bias=bias)
+    - self.down = nn.Linear(d_mlp, d_model, bias=bias)
+    + self.up = nn.Linear(d_model, d_mlp)
+    + self.down = nn.Linear(d_mlp, d_model)
+""")
 
-    def __init__(self, d_model, d_mlp=None, *, bias=True, dropout=0.0, approximate="none"):
-        super().__init__()
-        d_mlp = 4 * d_model if d_mlp is None else d_mlp
-        self.up = nn.Linear(d_model, d_mlp)
-        self.down = nn.Linear(d_mlp, d_model)
-        self.dropout = nn.Dropout(dropout)
-        self.approximate = approximate
-
-    def forward(self, x):
-        return self.dropout(self.down(gelu(self.up(x), self.approximate)))
-
-
-@whole_bug("MLP")
-class CallsTheLayersByNumbers(nn.Module):
-    """the layers are not called up and down
+bug("""MLP: CallsTheLayersByNumbers
+    the layers are not called up and down
     believed: Names are a matter of taste. Saved weights are found by them.
     seen: load_state_dict says: missing keys, unexpected keys.
-    """
+    - self.up = nn.Linear(d_model, d_mlp, bias=bias)
+    - self.down = nn.Linear(d_mlp, d_model, bias=bias)
+    + self.fc1 = nn.Linear(d_model, d_mlp, bias=bias)
+    + self.fc2 = nn.Linear(d_mlp, d_model, bias=bias)
 
-    def __init__(self, d_model, d_mlp=None, *, bias=True, dropout=0.0, approximate="none"):
-        super().__init__()
-        d_mlp = 4 * d_model if d_mlp is None else d_mlp
-        self.fc1 = nn.Linear(d_model, d_mlp, bias=bias)
-        self.fc2 = nn.Linear(d_mlp, d_model, bias=bias)
-        self.dropout = nn.Dropout(dropout)
-        self.approximate = approximate
-
-    def forward(self, x):
-        return self.dropout(self.fc2(gelu(self.fc1(x), self.approximate)))
-
+    - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
+    + return self.dropout(self.fc2(gelu(self.fc1(x), self.approximate)))
+""")
 
 bug("""MLP: KeepsApproximateToItself
     approximate is not passed on to gelu
