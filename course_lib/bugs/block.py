@@ -313,25 +313,19 @@ bug("""Block: KeepsTheBiasOfTheMLP
     + self.mlp = MLP(d_model, dropout=dropout, approximate=approximate)
 """)
 
-
-@whole_bug("Block")
-class IgnoresBiasEverywhere(nn.Module):
-    """bias=False is passed on to no part
+bug("""Block: IgnoresBiasEverywhere
+    bias=False is passed on to no part
     believed: The option was taken in, and forgotten.
     seen: Loading weights without bias says: missing keys.
-    """
-
-    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0, approximate="none"):
-        super().__init__()
-        self.norm1 = LayerNorm(d_model)
-        self.attention = MultiHeadAttention(d_model, n_heads, dropout=dropout)
-        self.norm2 = LayerNorm(d_model)
-        self.mlp = MLP(d_model, dropout=dropout, approximate=approximate)
-
-    def forward(self, x, mask=None):
-        x = x + self.attention(self.norm1(x), mask)
-        return x + self.mlp(self.norm2(x))
-
+    - self.norm1 = LayerNorm(d_model, bias=bias)
+    - self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
+    - self.norm2 = LayerNorm(d_model, bias=bias)
+    - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
+    + self.norm1 = LayerNorm(d_model)
+    + self.attention = MultiHeadAttention(d_model, n_heads, dropout=dropout)
+    + self.norm2 = LayerNorm(d_model)
+    + self.mlp = MLP(d_model, dropout=dropout, approximate=approximate)
+""")
 
 bug("""Block: KeepsApproximateFromTheMLP
     approximate is not passed on to the MLP
@@ -376,27 +370,23 @@ bug("""Block: DropsFromAttentionOnly
     + self.mlp = MLP(d_model, bias=bias, approximate=approximate)
 """)
 
-
-@whole_bug("Block")
-class DropsOutputsByItself(nn.Module):
-    """dropout falls on both outputs, but not on the weights of attention
+bug("""Block: DropsOutputsByItself
+    dropout falls on both outputs, but not on the weights of attention
     believed: One nn.Dropout in the block is simpler. It cannot reach the weights inside
         attention.
     seen: Training differs from that of other implementations; nothing else shows.
-    """
+    - self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
+    = self.norm2 = LayerNorm(d_model, bias=bias)
+    - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
+    + self.attention = MultiHeadAttention(d_model, n_heads, bias=bias)
+    + self.mlp = MLP(d_model, bias=bias, approximate=approximate)
+    + self.dropout = nn.Dropout(dropout)
 
-    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0, approximate="none"):
-        super().__init__()
-        self.norm1 = LayerNorm(d_model, bias=bias)
-        self.attention = MultiHeadAttention(d_model, n_heads, bias=bias)
-        self.norm2 = LayerNorm(d_model, bias=bias)
-        self.mlp = MLP(d_model, bias=bias, approximate=approximate)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x, mask=None):
-        x = x + self.dropout(self.attention(self.norm1(x), mask))
-        return x + self.dropout(self.mlp(self.norm2(x)))
-
+    - x = x + self.attention(self.norm1(x), mask)
+    - return x + self.mlp(self.norm2(x))
+    + x = x + self.dropout(self.attention(self.norm1(x), mask))
+    + return x + self.dropout(self.mlp(self.norm2(x)))
+""")
 
 bug("""Block: DropsTwice
     dropout falls twice on each output: in the part and in the block

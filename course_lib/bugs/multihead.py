@@ -43,18 +43,14 @@ bug("""split_heads: splits_head_minor
     + return by_channel.movedim(-1, -3)
 """)
 
-
-@whole_bug("split_heads")
-def leaves_the_heads_behind_the_positions(x, n_heads):
-    """the heads are left behind the positions: (T, H, D), not (H, T, D)
+bug("""split_heads: leaves_the_heads_behind_the_positions
+    the heads are left behind the positions: (T, H, D), not (H, T, D)
     believed: Cutting the channels is all there is to it. Attention works on the last two axes,
         and these must be positions and channels.
     seen: Heads attend to each other instead of positions; a mask (T, S) no longer fits.
-    """
-    if x.shape[-1] % n_heads:
-        raise ValueError(f"n_heads must divide {x.shape[-1]}, got n_heads={n_heads}.")
-    return x.unflatten(-1, (n_heads, -1))
-
+    - return by_head.transpose(-3, -2)
+    + return by_head
+""")
 
 bug("""split_heads: takes_the_number_for_the_width
     D heads of width H, not H heads of width D
@@ -65,17 +61,13 @@ bug("""split_heads: takes_the_number_for_the_width
     + return x.unflatten(-1, (d_model // n_heads, n_heads)).transpose(-3, -2)
 """)
 
-
-@whole_bug("split_heads")
-def puts_heads_before_texts(x, n_heads):
-    """the head axis went in front of all axes, the batch too
+bug("""split_heads: puts_heads_before_texts
+    the head axis went in front of all axes, the batch too
     believed: Heads come first. They come first within a text: (B, H, T, D).
     seen: Right for a single text. With B = H no shape tells; texts and heads are exchanged.
-    """
-    if x.shape[-1] % n_heads:
-        raise ValueError(f"n_heads must divide {x.shape[-1]}, got n_heads={n_heads}.")
-    return x.unflatten(-1, (n_heads, -1)).movedim(-2, 0)
-
+    - return by_head.transpose(-3, -2)
+    + return by_head.movedim(-2, 0)
+""")
 
 bug("""split_heads: expects_one_leading_axis
     exactly one leading axis is expected
@@ -85,25 +77,29 @@ bug("""split_heads: expects_one_leading_axis
     + n_texts, n_tokens, d_model = x.shape
 """)
 
-
-@whole_bug("split_heads")
-def drops_what_does_not_fit(x, n_heads):
-    """channels that do not fit are dropped without a word
+bug("""split_heads: drops_what_does_not_fit
+    channels that do not fit are dropped without a word
     believed: C // H is the width of a head. With a remainder it leaves channels over.
     seen: No error for n_heads=3 and 8 channels, and the last two are never used.
-    """
-    d_head = x.shape[-1] // n_heads
-    return x[..., : n_heads * d_head].unflatten(-1, (n_heads, d_head)).transpose(-3, -2)
+    - if d_model % n_heads != 0:
+    -     raise ValueError(
+    -         f"n_heads must divide the channels of x, got n_heads={n_heads} and {d_model} channels."
+    -     )
+    - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
+    + d_head = d_model // n_heads
+    + by_head = x[..., : n_heads * d_head].unflatten(-1, (n_heads, d_head))
+""")
 
-
-@whole_bug("split_heads")
-def asserts_that_heads_divide(x, n_heads):
-    """the wrong n_heads is refused by assert: AssertionError, not ValueError
+bug("""split_heads: asserts_that_heads_divide
+    the wrong n_heads is refused by assert: AssertionError, not ValueError
     believed: assert checks arguments. It is for what cannot happen, and python -O skips it.
     seen: Code that expects ValueError does not catch it; with -O nothing is checked.
-    """
-    assert x.shape[-1] % n_heads == 0, f"n_heads={n_heads} does not divide {x.shape[-1]}"
-    return x.unflatten(-1, (n_heads, -1)).transpose(-3, -2)
+    - if d_model % n_heads != 0:
+    -     raise ValueError(
+    -         f"n_heads must divide the channels of x, got n_heads={n_heads} and {d_model} channels."
+    -     )
+    + assert d_model % n_heads == 0, f"n_heads={n_heads} does not divide {d_model}"
+""")
 
 
 # --- merge_heads -----------------------------------------------------------------------------
@@ -213,86 +209,43 @@ bug("""MultiHeadAttention: JoinsHeadsByAReshape
     + return self.dropout(self.out((self.dropout(weights) @ v).reshape(x.shape)))
 """)
 
-
-@whole_bug("MultiHeadAttention")
-class CutsAndJoinsByViews(nn.Module):
-    """cut and joined by views alone: each head sees a stretch of the text
+bug("""MultiHeadAttention: CutsAndJoinsByViews
+    cut and joined by views alone: each head sees a stretch of the text
     believed: What the first view does, the second undoes. In between, attention has compared
         pieces of different positions.
     seen: No error and no leak, but each head sees a stretch of the text alone: the more heads,
         the shorter.
     reported: 649453932/Chinese-Text-Classification-Pytorch#10, reczoo/FuxiCTR#30
-    """
+    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
+    + shape = (len(x), self.n_heads, x.shape[1], -1)
+    + q, k, v = (part.reshape(shape) for part in self.qkv(x).chunk(3, dim=-1))
 
-    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
-        self.n_heads = n_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-        self.dropout = nn.Dropout(dropout)
+    - return self.dropout(self.out(merge_heads(gathered)))
+    + return self.dropout(self.out(gathered.reshape(x.shape)))
+""")
 
-    def forward(self, x, mask=None):
-        shape = (len(x), self.n_heads, x.shape[1], -1)
-        q, k, v = (a.reshape(shape) for a in self.qkv(x).chunk(3, dim=-1))
-        mask = None if mask is None else mask.unsqueeze(-3)
-        _, weights = masked_attention(q, k, v, mask)
-        return self.dropout(self.out((self.dropout(weights) @ v).reshape(x.shape)))
-
-
-@whole_bug("MultiHeadAttention")
-class DealsChannelsOneByOne(nn.Module):
-    """head h owns every H-th channel, not a block of neighbours
+bug("""MultiHeadAttention: DealsChannelsOneByOne
+    head h owns every H-th channel, not a block of neighbours
     believed: (D, H) and (H, D) are both H groups of D channels. They are other groups, and
         weights belong to one grouping.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
-    """
+    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
+    + parts = (part.unflatten(-1, (-1, self.n_heads)) for part in self.qkv(x).chunk(3, dim=-1))
+    + q, k, v = (part.permute(0, 3, 1, 2) for part in parts)
 
-    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
-        self.n_heads = n_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-        self.dropout = nn.Dropout(dropout)
+    - return self.dropout(self.out(merge_heads(gathered)))
+    + return self.dropout(self.out(gathered.permute(0, 2, 3, 1).flatten(-2)))
+""")
 
-    def forward(self, x, mask=None):
-        n_texts, n_tokens, d_model = x.shape
-        shape = (n_texts, n_tokens, d_model // self.n_heads, self.n_heads)
-        q, k, v = (a.reshape(shape).permute(0, 3, 1, 2) for a in self.qkv(x).chunk(3, dim=-1))
-        mask = None if mask is None else mask.unsqueeze(-3)
-        _, weights = masked_attention(q, k, v, mask)
-        gathered = (self.dropout(weights) @ v).permute(0, 2, 3, 1)  # (B, T, D, H)
-        return self.dropout(self.out(gathered.flatten(start_dim=-2)))
-
-
-@whole_bug("MultiHeadAttention")
-class DealsChannelsOneByOneButJoinsBlocks(nn.Module):
-    """cut with every H-th channel to a head, joined in blocks
+bug("""MultiHeadAttention: DealsChannelsOneByOneButJoinsBlocks
+    cut with every H-th channel to a head, joined in blocks
     believed: Splitting and merging need not agree. Each must put the channels where the layers
         expect them.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
-    """
-
-    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
-        self.n_heads = n_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x, mask=None):
-        n_texts, n_tokens, d_model = x.shape
-        shape = (n_texts, n_tokens, d_model // self.n_heads, self.n_heads)
-        q, k, v = (a.reshape(shape).permute(0, 3, 1, 2) for a in self.qkv(x).chunk(3, dim=-1))
-        mask = None if mask is None else mask.unsqueeze(-3)
-        _, weights = masked_attention(q, k, v, mask)
-        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
-
+    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
+    + parts = (part.unflatten(-1, (-1, self.n_heads)) for part in self.qkv(x).chunk(3, dim=-1))
+    + q, k, v = (part.permute(0, 3, 1, 2) for part in parts)
+""")
 
 bug("""MultiHeadAttention: ReadsQkvHeadByHead
     qkv is read head by head: q, k, v of head 0, then of head 1, and so on
@@ -342,110 +295,47 @@ bug("""MultiHeadAttention: UsesKeysAsValues
     + mask = None if mask is None else mask.unsqueeze(-3)
 """)
 
-
-@whole_bug("MultiHeadAttention")
-class ScalesByTheModelsWidth(nn.Module):
-    """scores are scaled by the model's width C, not the head's D
+bug("""MultiHeadAttention: ScalesByTheModelsWidth
+    scores are scaled by the model's width C, not the head's D
     believed: The paper divides by sqrt(d_k), and C is the d at hand. Each dot product runs over
         D channels only.
     seen: Weights are too even, the more so the more heads. Training is slower, nothing fails.
     reported: karpathy/ng-video-lecture#6, aladdinpersson/Machine-Learning-Collection#159,
         rezazad68/TMUnet#13, FareedKhan-dev/train-llm-from-scratch#3
-    """
+    - _, weights = masked_attention(q, k, v, mask)
+    + too_small = q / math.sqrt(self.n_heads)  # sqrt(C) = sqrt(D) * sqrt(H)
+    + _, weights = masked_attention(too_small, k, v, mask)
+""")
 
-    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
-        self.n_heads = n_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x, mask=None):
-        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
-        mask = None if mask is None else mask.unsqueeze(-3)
-        too_small = q / math.sqrt(self.n_heads)  # sqrt(C) = sqrt(D) * sqrt(H)
-        _, weights = masked_attention(too_small, k, v, mask)
-        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
-
-
-@whole_bug("MultiHeadAttention")
-class DoesNotScale(nn.Module):
-    """scores are not divided by sqrt(D)
+bug("""MultiHeadAttention: DoesNotScale
+    scores are not divided by sqrt(D)
     believed: The scale is a detail. Without it, scores grow with D, and softmax picks one key.
     seen: Weights near 0 and 1, small gradients, slow training.
     reported: delzac/cntkx#10, huggingface/blog#2893
-    """
+    - _, weights = masked_attention(q, k, v, mask)
+    + _, weights = masked_attention(q * math.sqrt(q.shape[-1]), k, v, mask)
+""")
 
-    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
-        self.n_heads = n_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x, mask=None):
-        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
-        mask = None if mask is None else mask.unsqueeze(-3)
-        _, weights = masked_attention(q * math.sqrt(q.shape[-1]), k, v, mask)
-        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
-
-
-@whole_bug("MultiHeadAttention")
-class ScalesByTheNumberOfHeads(nn.Module):
-    """scores are divided by sqrt(H), not by sqrt(D)
+bug("""MultiHeadAttention: ScalesByTheNumberOfHeads
+    scores are divided by sqrt(H), not by sqrt(D)
     believed: The number of heads was taken for the width of a head.
     seen: Right where H = D. Elsewhere the weights are too sharp or too even.
     reported: tenstorrent/tt-metal#56789
-    """
+    - _, weights = masked_attention(q, k, v, mask)
+    + _, weights = masked_attention(q * math.sqrt(q.shape[-1] / self.n_heads), k, v, mask)
+""")
 
-    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
-        self.n_heads = n_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x, mask=None):
-        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
-        mask = None if mask is None else mask.unsqueeze(-3)
-        scaled = q * math.sqrt(q.shape[-1] / self.n_heads)
-        _, weights = masked_attention(scaled, k, v, mask)
-        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
-
-
-@whole_bug("MultiHeadAttention")
-class SoftmaxOverTheHeads(nn.Module):
-    """softmax over the heads instead of the keys
+bug("""MultiHeadAttention: SoftmaxOverTheHeads
+    softmax over the heads instead of the keys
     believed: dim=1 is the axis after the batch. In (B, H, T, S) that is the heads; the keys are
         last.
     seen: Each row of weights sums to something else. With one head all weights are 1.
-    """
-
-    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
-        self.n_heads = n_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x, mask=None):
-        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
-        mask = None if mask is None else mask.unsqueeze(-3)
-        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-        if mask is not None:
-            scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-        weights = scores.softmax(dim=1)
-        weights = weights if mask is None else weights.masked_fill(~mask, 0.0)
-        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
-
+    - _, weights = masked_attention(q, k, v, mask)
+    + scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    + hidden = torch.zeros((), dtype=torch.bool) if mask is None else ~mask
+    + weights = scores.masked_fill(hidden, torch.finfo(scores.dtype).min).softmax(dim=1)
+    + weights = weights.masked_fill(hidden, 0.0)
+""")
 
 bug("""MultiHeadAttention: ForgetsTheMask
     the mask is ignored
@@ -643,28 +533,20 @@ bug("""MultiHeadAttention: KeepsWhatItShouldDrop
     + self.dropout = nn.Dropout(1 - dropout if dropout else 0.0)
 """)
 
-
-@whole_bug("MultiHeadAttention")
-class DividesWithoutLooking(nn.Module):
-    """an n_heads that does not divide d_model is accepted
+bug("""MultiHeadAttention: DividesWithoutLooking
+    an n_heads that does not divide d_model is accepted
     believed: C // H is the width of a head. With a remainder it leaves channels over.
     seen: The layer is made; the first call fails somewhere inside, or channels go missing.
-    """
+    - if d_model % n_heads != 0:
+    -     raise ValueError(
+    -         f"n_heads must divide d_model, got n_heads={n_heads} and d_model={d_model}."
+    -     )
+    = self.n_heads = n_heads
 
-    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
-        super().__init__()
-        self.n_heads = n_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x, mask=None):
-        shape = (len(x), x.shape[1], self.n_heads, -1)
-        q, k, v = (a.reshape(shape).transpose(1, 2) for a in self.qkv(x).chunk(3, dim=-1))
-        mask = None if mask is None else mask.unsqueeze(-3)
-        _, weights = masked_attention(q, k, v, mask)
-        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
-
+    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
+    + shape = (len(x), x.shape[1], self.n_heads, -1)
+    + q, k, v = (part.reshape(shape).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
+""")
 
 bug("""MultiHeadAttention: AssertsThatHeadsDivide
     the wrong n_heads is refused by assert: AssertionError, not ValueError
@@ -687,82 +569,34 @@ bug("""MultiHeadAttention: MakesTheMaskOnTheCpu
     + mask = everything if mask is None else mask.unsqueeze(-3) & everything
 """)
 
-
-@whole_bug("MultiHeadAttention")
-class ChangesTheMask(nn.Module):
-    """the mask itself is changed
+bug("""MultiHeadAttention: ChangesTheMask
+    the mask itself is changed
     believed: logical_not_ and friends are quicker. They write into the caller's mask, which the
         next layer uses.
     seen: The first layer is right, the second gets an inverted mask.
-    """
+    - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
+    + mask.logical_not_()
+    + mask = ~mask.unsqueeze(-3)
+""")
 
-    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
-        self.n_heads = n_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x, mask=None):
-        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
-        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-        if mask is not None:
-            hidden = mask.unsqueeze(-3).logical_not_()
-            scores = scores.masked_fill(hidden, torch.finfo(scores.dtype).min)
-        weights = scores.softmax(dim=-1)
-        weights = weights if mask is None else weights.masked_fill(hidden, 0.0)
-        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
-
-
-@whole_bug("MultiHeadAttention")
-class MasksAfterSoftmax(nn.Module):
-    """masked after softmax, without renormalising
+bug("""MultiHeadAttention: MasksAfterSoftmax
+    masked after softmax, without renormalising
     believed: A weight of 0 hides a key at any time. Each row was divided by a sum that the
         hidden scores took part in.
     seen: Rows of weights sum to less than 1, and the loss is a bit too good.
     reported: huggingface/pytorch-image-models#2236
-    """
+    - _, weights = masked_attention(q, k, v, mask)
+    + _, weights = masked_attention(q, k, v)
+    + weights = weights if mask is None else weights * mask
+""")
 
-    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
-        self.n_heads = n_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x, mask=None):
-        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
-        mask = None if mask is None else mask.unsqueeze(-3)
-        _, weights = masked_attention(q, k, v)
-        weights = weights if mask is None else weights * mask
-        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
-
-
-@whole_bug("MultiHeadAttention")
-class AnswersEmptyQueriesWithNan(nn.Module):
-    """a query with nothing to attend to gives nan
+bug("""MultiHeadAttention: AnswersEmptyQueriesWithNan
+    a query with nothing to attend to gives nan
     believed: Some key is always left. Padding in front, or an empty text, leaves none: 0 / 0.
     seen: nan spreads from one padded text to the loss and every weight.
     reported: pytorch/pytorch#103963
-    """
-
-    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
-        self.n_heads = n_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x, mask=None):
-        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
-        mask = None if mask is None else mask.unsqueeze(-3)
-        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-        scores = scores if mask is None else scores.masked_fill(~mask, -math.inf)
-        weights = scores.softmax(dim=-1)
-        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
+    - _, weights = masked_attention(q, k, v, mask)
+    + scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    + scores = scores if mask is None else scores.masked_fill(~mask, -math.inf)
+    + weights = scores.softmax(dim=-1)
+""")

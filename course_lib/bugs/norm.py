@@ -10,21 +10,16 @@ from . import bug, whole_bug
 # --- layer_norm ------------------------------------------------------------------------------
 
 
-@whole_bug("layer_norm")
-def adds_eps_to_the_deviation(x, weight, bias, eps=1e-5):
-    """eps was added outside the root, to the standard deviation
+bug("""layer_norm: adds_eps_to_the_deviation
+    eps was added outside the root, to the standard deviation
     believed: eps keeps from dividing by 0, so it may stand anywhere in the denominator. Outside
         the root it is 300 times weaker: sqrt(1e-5) is 0.003.
     seen: Right to five digits on usual inputs; nearly constant vectors come out too large.
     reported: hkproj/pytorch-transformer#31, hyunwoongko/transformer#7,
         codertimo/BERT-pytorch#30
-    """
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    centred = wide - wide.mean(dim=-1, keepdim=True)
-    deviation = wide.var(dim=-1, keepdim=True, unbiased=False).sqrt()
-    normed = centred / (deviation + eps) * weight
-    return (normed if bias is None else normed + bias).to(x.dtype)
-
+    - normed = centred / torch.sqrt(variance + eps) * weight
+    + normed = centred / (torch.sqrt(variance) + eps) * weight
+""")
 
 bug("""layer_norm: divides_by_one_less
     the variance divides by C - 1 instead of C
@@ -36,39 +31,32 @@ bug("""layer_norm: divides_by_one_less
     + variance = centred.square().sum(dim=-1, keepdim=True) / (x.shape[-1] - 1)
 """)
 
-
-@whole_bug("layer_norm")
-def leaves_eps_out(x, weight, bias, eps=1e-5):
-    """eps is left out
+bug("""layer_norm: leaves_eps_out
+    eps is left out
     believed: The variance of real numbers is never 0. It is for a vector of zeros, such as an
         embedding of padding.
     seen: nan at the first constant vector; nearly constant ones come out too large.
-    """
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    centred = wide - wide.mean(dim=-1, keepdim=True)
-    normed = centred / centred.square().mean(dim=-1, keepdim=True).sqrt() * weight
-    return (normed if bias is None else normed + bias).to(x.dtype)
+    - normed = centred / torch.sqrt(variance + eps) * weight
+    + normed = centred / torch.sqrt(variance) * weight
+""")
 
-
-@whole_bug("layer_norm")
-def ignores_the_given_eps(x, weight, bias, eps=1e-5):
-    """the given eps is ignored: it is always 1e-5
+bug("""layer_norm: ignores_the_given_eps
+    the given eps is ignored: it is always 1e-5
     believed: eps is a constant of the formula. Models differ in it, and their weights were
         trained with it.
     seen: Loaded weights of another model give slightly other logits.
     reported: keras-team/keras-hub#642
-    """
-    return layer_norm(x, weight, bias, 1e-5)
+    - normed = centred / torch.sqrt(variance + eps) * weight
+    + normed = centred / torch.sqrt(variance + 1e-5) * weight
+""")
 
-
-@whole_bug("layer_norm")
-def has_a_smaller_default_eps(x, weight, bias, eps=1e-6):
-    """the default eps is 1e-6, not 1e-5
+bug("""layer_norm: has_a_smaller_default_eps
+    the default eps is 1e-6, not 1e-5
     believed: All small numbers are alike. The variance of a quiet vector may be smaller.
     seen: Right on usual inputs; nearly constant vectors come out too large.
-    """
-    return layer_norm(x, weight, bias, eps)
-
+    - eps: float = 1e-5,
+    + eps: float = 1e-6,
+""")
 
 bug("""layer_norm: divides_by_the_variance
     divided by the variance, not by its root
@@ -83,30 +71,25 @@ bug("""layer_norm: divides_by_the_variance
     + return (normed if bias is None else normed + bias).to(x.dtype)
 """)
 
-
-@whole_bug("layer_norm")
-def normalises_by_the_root_mean_square(x, weight, bias, eps=1e-5):
-    """the mean is not subtracted: this is RMSNorm
+bug("""layer_norm: normalises_by_the_root_mean_square
+    the mean is not subtracted: this is RMSNorm
     believed: Dividing by the root mean square is the newer form, so it is the same thing. It
         keeps the mean.
     seen: Right where the mean is 0 already; an offset common to all channels comes through.
-    """
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    normed = wide / torch.sqrt(wide.square().mean(dim=-1, keepdim=True) + eps) * weight
-    return (normed if bias is None else normed + bias).to(x.dtype)
+    - centred = wide - wide.mean(dim=-1, keepdim=True)
+    - variance = centred.square().mean(dim=-1, keepdim=True)
+    - normed = centred / torch.sqrt(variance + eps) * weight
+    + mean_square = wide.square().mean(dim=-1, keepdim=True)
+    + normed = wide / torch.sqrt(mean_square + eps) * weight
+""")
 
-
-@whole_bug("layer_norm")
-def forgets_to_centre(x, weight, bias, eps=1e-5):
-    """the mean is not subtracted from x, only inside the variance
+bug("""layer_norm: forgets_to_centre
+    the mean is not subtracted from x, only inside the variance
     believed: The variance knows the mean already. It says how wide x spreads, not where.
     seen: The outputs have variance 1, but their mean is not 0.
-    """
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    variance = wide.var(dim=-1, keepdim=True, unbiased=False)
-    normed = wide / torch.sqrt(variance + eps) * weight
-    return (normed if bias is None else normed + bias).to(x.dtype)
-
+    - normed = centred / torch.sqrt(variance + eps) * weight
+    + normed = wide / torch.sqrt(variance + eps) * weight
+""")
 
 bug("""layer_norm: normalises_over_the_positions
     mean and variance over the positions, not over the channels
@@ -146,18 +129,15 @@ bug("""layer_norm: normalises_all_axes_but_the_first
     + variance = centred.square().mean(dim=axes, keepdim=True)
 """)
 
-
-@whole_bug("layer_norm")
-def normalises_the_whole_batch(x, weight, bias, eps=1e-5):
-    """one mean and variance for the whole batch
+bug("""layer_norm: normalises_the_whole_batch
+    one mean and variance for the whole batch
     believed: mean() without an axis is the mean. It is the mean of everything.
     seen: A text gets other logits when another text stands beside it.
-    """
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    centred = wide - wide.mean()
-    normed = centred / torch.sqrt(centred.square().mean() + eps) * weight
-    return (normed if bias is None else normed + bias).to(x.dtype)
-
+    - centred = wide - wide.mean(dim=-1, keepdim=True)
+    - variance = centred.square().mean(dim=-1, keepdim=True)
+    + centred = wide - wide.mean()
+    + variance = centred.square().mean()
+""")
 
 bug("""layer_norm: normalises_over_the_first_axis
     mean and variance over the batch: this is batch norm
@@ -170,97 +150,95 @@ bug("""layer_norm: normalises_over_the_first_axis
     + variance = centred.square().mean(dim=0, keepdim=True)
 """)
 
-
-@whole_bug("layer_norm")
-def swaps_weight_and_bias(x, weight, bias, eps=1e-5):
-    """weight and bias are swapped
+bug("""layer_norm: swaps_weight_and_bias
+    weight and bias are swapped
     believed: Two vectors of the same shape, and the order is easy to lose. Papers call them
         gamma, which multiplies, and beta, which is added.
     seen: With fresh parameters (1 and 0) every output is 1, whatever goes in.
-    """
-    if bias is None:
-        return layer_norm(x, weight, None, eps)
-    return layer_norm(x, bias, weight, eps)
+    = ) -> Float[Tensor, "... C"]:
+    +     if bias is not None:
+    +         weight, bias = bias, weight
+""")
 
-
-@whole_bug("layer_norm")
-def shifts_before_it_scales(x, weight, bias, eps=1e-5):
-    """the bias was added before the weight multiplied
+bug("""layer_norm: shifts_before_it_scales
+    the bias was added before the weight multiplied
     believed: Scale and shift may come in any order. (n + b)·w is n·w + b·w.
     seen: Right while the weights are near 1, so a fresh model shows nothing.
-    """
-    normed = layer_norm(x, torch.ones_like(weight), None, eps)
-    return normed * weight if bias is None else (normed + bias) * weight
+    - normed = centred / torch.sqrt(variance + eps) * weight
+    + normed = centred / torch.sqrt(variance + eps)
+    = if bias is not None:
+    =     normed = normed + bias
+    - return normed.to(x.dtype)
+    + return (normed * weight).to(x.dtype)
+""")
 
-
-@whole_bug("layer_norm")
-def forgets_the_bias(x, weight, bias, eps=1e-5):
-    """the bias is never added
+bug("""layer_norm: forgets_the_bias
+    the bias is never added
     believed: Normalised means mean 0. The layer learns how far from 0 to put it again.
     seen: Right in a fresh model, where the bias is 0; loaded weights give other logits.
-    """
-    return layer_norm(x, weight, None, eps)
+    - if bias is not None:
+    -     normed = normed + bias
+    = return normed.to(x.dtype)
+""")
 
-
-@whole_bug("layer_norm")
-def ignores_weight_and_bias(x, weight, bias, eps=1e-5):
-    """weight and bias are both left out
+bug("""layer_norm: ignores_weight_and_bias
+    weight and bias are both left out
     believed: Normalising is all there is to it. The two parameters let each channel be as loud
         as it needs.
     seen: Right in a fresh model; neither parameter ever gets a gradient.
-    """
-    return layer_norm(x, torch.ones_like(weight), None, eps)
+    - normed = centred / torch.sqrt(variance + eps) * weight
+    - if bias is not None:
+    -     normed = normed + bias
+    + normed = centred / torch.sqrt(variance + eps)
+""")
 
-
-@whole_bug("layer_norm")
-def expects_a_bias(x, weight, bias, eps=1e-5):
-    """bias=None is not expected
+bug("""layer_norm: expects_a_bias
+    bias=None is not expected
     believed: There is always a bias. Many models leave it out, and pass None.
     seen: TypeError in every model with bias=False.
-    """
-    return layer_norm(x, weight, None, eps) + bias
+    - if bias is not None:
+    -     normed = normed + bias
+    + normed = normed + bias
+""")
 
-
-@whole_bug("layer_norm")
-def takes_statistics_in_half_precision(x, weight, bias, eps=1e-5):
-    """the statistics of half precision were taken in half precision
+bug("""layer_norm: takes_statistics_in_half_precision
+    the statistics of half precision were taken in half precision
     believed: torch's mean is exact enough in any dtype. Its result is rounded to the dtype of
         x: in bfloat16, 257 becomes 256 or 258.
     seen: Right in float32; in half precision wrong where the mean is far from 0, and 0
         everywhere where a square passes 65,504.
     reported: pytorch/pytorch#66707, facebookresearch/fairseq#335, microsoft/onnxruntime#28442
-    """
-    mean = x.mean(dim=-1, keepdim=True)
-    variance = x.var(dim=-1, keepdim=True, unbiased=False)
-    normed = (x - mean) / torch.sqrt(variance + eps) * weight
-    return normed if bias is None else normed + bias
+    - wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    - centred = wide - wide.mean(dim=-1, keepdim=True)
+    + centred = x - x.mean(dim=-1, keepdim=True)
+""")
 
-
-@whole_bug("layer_norm")
-def copies_the_annotated_formula(x, weight, bias, eps=1e-5):
-    """x.std() + eps: C - 1, eps outside the root, statistics in x's own dtype
+bug("""layer_norm: copies_the_annotated_formula
+    x.std() + eps: C - 1, eps outside the root, statistics in x's own dtype
     believed: This is the formula of a well-known annotated paper. torch's own function, and so
         every checkpoint, has it otherwise.
     seen: Every output is a little too small; quiet vectors come out much too large.
     reported: codertimo/BERT-pytorch#30, harvardnlp/annotated-transformer#122
-    """
-    mean, deviation = x.mean(dim=-1, keepdim=True), x.std(dim=-1, keepdim=True)
-    normed = weight * (x - mean) / (deviation + eps)
-    return normed if bias is None else normed + bias
+    - wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    - centred = wide - wide.mean(dim=-1, keepdim=True)
+    - variance = centred.square().mean(dim=-1, keepdim=True)
+    - normed = centred / torch.sqrt(variance + eps) * weight
+    + mean, deviation = x.mean(dim=-1, keepdim=True), x.std(dim=-1, keepdim=True)
+    + normed = weight * (x - mean) / (deviation + eps)
+""")
 
-
-@whole_bug("layer_norm")
-def takes_var_as_it_comes(x, weight, bias, eps=1e-5):
-    """x.var() as it comes: it divides by C - 1, in x's own dtype
+bug("""layer_norm: takes_var_as_it_comes
+    x.var() as it comes: it divides by C - 1, in x's own dtype
     believed: var() is the variance. By default torch corrects it for a sample, and rounds it to
         the dtype of x.
     seen: Every output is too small by the factor sqrt((C - 1)/C); half precision is off.
     reported: harvardnlp/annotated-transformer#119
-    """
-    mean, variance = x.mean(dim=-1, keepdim=True), x.var(dim=-1, keepdim=True)
-    normed = (x - mean) / torch.sqrt(variance + eps) * weight
-    return normed if bias is None else normed + bias
-
+    - wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    - centred = wide - wide.mean(dim=-1, keepdim=True)
+    - variance = centred.square().mean(dim=-1, keepdim=True)
+    + centred = x - x.mean(dim=-1, keepdim=True)
+    + variance = x.var(dim=-1, keepdim=True)
+""")
 
 bug("""layer_norm: returns_float32_for_half_precision
     half precision comes back as float32
@@ -273,40 +251,35 @@ bug("""layer_norm: returns_float32_for_half_precision
     + return normed if bias is None else normed + bias
 """)
 
-
-@whole_bug("layer_norm")
-def squeezes_float64_through_float32(x, weight, bias, eps=1e-5):
-    """float64 is computed in float32
+bug("""layer_norm: squeezes_float64_through_float32
+    float64 is computed in float32
     believed: float32 is the wider type. Of float64 it keeps half the digits.
     seen: float64 comes back rounded: gradient checks fail in the eighth digit.
-    """
-    narrow = [None if t is None else t.float() for t in (x, weight, bias)]
-    return layer_norm(*narrow, eps).to(x.dtype)
+    - wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    + wide = x.float()
+""")
 
-
-@whole_bug("layer_norm")
-def centres_x_in_place(x, weight, bias, eps=1e-5):
-    """x was changed in place
+bug("""layer_norm: centres_x_in_place
+    x was changed in place
     believed: x -= mean saves memory. In a block, x is the residual stream, and it is still
         needed.
     seen: The residual sum adds normalised x; or RuntimeError about an in-place operation.
-    """
-    x -= x.mean(dim=-1, keepdim=True)
-    return layer_norm(x, weight, bias, eps)
+    = wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    - centred = wide - wide.mean(dim=-1, keepdim=True)
+    + x -= x.mean(dim=-1, keepdim=True)
+    + centred = wide - wide.mean(dim=-1, keepdim=True)
+""")
 
-
-@whole_bug("layer_norm")
-def detaches_the_statistics(x, weight, bias, eps=1e-5):
-    """mean and variance were cut off from the gradient
+bug("""layer_norm: detaches_the_statistics
+    mean and variance were cut off from the gradient
     believed: Statistics are numbers, not part of the network. They are made of x, and change
         with it.
     seen: Outputs are right, and gradients are too large along x itself; training drifts.
-    """
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    mean = wide.mean(dim=-1, keepdim=True).detach()
-    variance = wide.var(dim=-1, keepdim=True, unbiased=False).detach()
-    normed = (wide - mean) / torch.sqrt(variance + eps) * weight
-    return (normed if bias is None else normed + bias).to(x.dtype)
+    - centred = wide - wide.mean(dim=-1, keepdim=True)
+    - variance = centred.square().mean(dim=-1, keepdim=True)
+    + centred = wide - wide.mean(dim=-1, keepdim=True).detach()
+    + variance = centred.square().mean(dim=-1, keepdim=True).detach()
+""")
 
 
 # --- LayerNorm -------------------------------------------------------------------------------
@@ -470,30 +443,22 @@ bug("""LayerNorm: IsRMSNorm
     + return (normed if self.bias is None else normed + self.bias).to(x.dtype)
 """)
 
-
-@whole_bug("LayerNorm")
-class KeepsARunningMean(nn.Module):
-    """a running mean and variance are used in evaluation, as in batch norm
+bug("""LayerNorm: KeepsARunningMean
+    a running mean and variance are used in evaluation, as in batch norm
     believed: What was seen in training is needed later. Each vector brings its own mean.
     seen: The loss jumps as soon as a trained model is put into eval mode.
-    """
+    - self.eps = eps
+    + self.eps, self.statistics = eps, None
 
-    def __init__(self, d_model, *, bias=True, eps=1e-5):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(d_model))
-        self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
-        self.eps = eps
-        self.statistics = None
-
-    def forward(self, x):
-        if self.training:
-            self.statistics = x.detach().mean(), x.detach().var(unbiased=False)
-        if self.training or self.statistics is None:
-            return layer_norm(x, self.weight, self.bias, self.eps)
-        mean, variance = self.statistics
-        normed = (x - mean) / torch.sqrt(variance + self.eps) * self.weight
-        return normed if self.bias is None else normed + self.bias
-
+    - return layer_norm(x, self.weight, self.bias, self.eps)
+    + if self.training:
+    +     self.statistics = x.detach().mean(), x.detach().var(unbiased=False)
+    + if self.training or self.statistics is None:
+    +     return layer_norm(x, self.weight, self.bias, self.eps)
+    + mean, variance = self.statistics
+    + normed = (x - mean) / torch.sqrt(variance + self.eps) * self.weight
+    + return normed if self.bias is None else normed + self.bias
+""")
 
 bug("""LayerNorm: NormalisesInTrainingOnly
     it normalises in training only

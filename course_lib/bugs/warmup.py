@@ -97,19 +97,18 @@ bug("""pairwise_dots: scales_the_dots
     + return x @ y.T / math.sqrt(x.shape[-1])
 """)
 
-
-@whole_bug("pairwise_dots")
-def multiplies_x_in_place(x, y):
-    """x itself was multiplied on the way
+bug("""pairwise_dots: multiplies_x_in_place
+    x itself was multiplied on the way
     believed: x *= … is short for x = x * …. For an array it writes into the caller's.
     seen: The result is right, and the x of the caller is not what it was.
-    """
-    dots = np.empty((len(x), len(y)))
-    for s in reversed(range(len(y))):
-        copy = x.copy() if s else x
-        copy *= y[s]
-        dots[:, s] = copy.sum(axis=1)
-    return dots
+    - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
+    + dots = np.empty((len(x), len(y)))
+    + for s in reversed(range(len(y))):
+    +     row = x.copy() if s else x
+    +     row *= y[s]
+    +     dots[:, s] = row.sum(axis=1)
+    + return dots
+""")
 
 
 # --- weighted_average ------------------------------------------------------------------------
@@ -156,21 +155,15 @@ bug("""weighted_average: loses_the_axis_of_the_sums
     + totals = weights.sum(axis=1)
 """)
 
-
-@whole_bug("weighted_average")
-def takes_softmax_of_the_weights(weights, values):
-    """softmax of the weights instead of their shares
+bug("""weighted_average: takes_softmax_of_the_weights
+    softmax of the weights instead of their shares
     believed: Weights are made by softmax. It turns scores into weights; these are weights
         already.
     seen: Blends that are too even, and a weight of 0 still counts.
-    """
-    totals = weights.sum(axis=1)
-    for row, total in enumerate(totals):
-        if total == 0:
-            raise ValueError(f"weights must not sum to 0, got 0 in row {row}.")
-    shares = np.exp(weights - weights.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True) @ values
-
+    - return weights / totals @ values
+    + shares = np.exp(weights - weights.max(axis=1, keepdims=True))
+    + return shares / shares.sum(axis=1, keepdims=True) @ values
+""")
 
 bug("""weighted_average: adds_a_little_to_the_sums
     a small number was added to the sums
@@ -190,43 +183,41 @@ bug("""weighted_average: divides_by_absolute_sums
     + return weights / np.abs(weights).sum(axis=1, keepdims=True) @ values
 """)
 
-
-@whole_bug("weighted_average")
-def divides_by_zero(weights, values):
-    """a row that sums to 0 gives nan or infinity, and no error
+bug("""weighted_average: divides_by_zero
+    a row that sums to 0 gives nan or infinity, and no error
     believed: Nobody asks for an average without weights. Somebody does, and nan spreads from
         there to everything.
     seen: A warning in a corner, and nan many lines later.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return weights / weights.sum(axis=1, keepdims=True) @ values
+    - if (totals == 0).any():
+    -     row = int(np.flatnonzero(totals == 0)[0])
+    -     raise ValueError(f"each row of weights must have a sum other than 0, got 0 in row {row}.")
+    - return weights / totals @ values
+    + with np.errstate(divide="ignore", invalid="ignore"):
+    +     return weights / totals @ values
+""")
 
-
-@whole_bug("weighted_average")
-def gives_zeros_without_weights(weights, values):
-    """a row that sums to 0 gives zeros, and no error
+bug("""weighted_average: gives_zeros_without_weights
+    a row that sums to 0 gives zeros, and no error
     believed: No weights, no average, so 0. But 0 is a value like any other, and hides the
         mistake of whoever made the weights.
     seen: Rows of zeros that nobody asks about.
-    """
-    totals = weights.sum(axis=1, keepdims=True)
-    shares = np.where(totals == 0, 0.0, weights / np.where(totals == 0, 1.0, totals))
-    return shares @ values
+    - if (totals == 0).any():
+    -     row = int(np.flatnonzero(totals == 0)[0])
+    -     raise ValueError(f"each row of weights must have a sum other than 0, got 0 in row {row}.")
+    - return weights / totals @ values
+    + shares = np.where(totals == 0, 0.0, weights / np.where(totals == 0, 1.0, totals))
+    + return shares @ values
+""")
 
-
-@whole_bug("weighted_average")
-def normalises_in_place(weights, values):
-    """the caller's weights were normalised in place
+bug("""weighted_average: normalises_in_place
+    the caller's weights were normalised in place
     believed: weights /= … is short for weights = weights / …. It writes into the array that the
         caller still holds.
     seen: The result is right; the caller's weights sum to 1 afterwards.
-    """
-    totals = weights.sum(axis=1, keepdims=True)
-    for row, total in enumerate(totals):
-        if total == 0:
-            raise ValueError(f"weights must not sum to 0, got 0 in row {row}.")
-    weights /= totals
-    return weights @ values
+    - return weights / totals @ values
+    + weights /= totals
+    + return weights @ values
+""")
 
 
 # --- Affine ----------------------------------------------------------------------------------
