@@ -1,6 +1,7 @@
 """What goes wrong in lesson 1: characters, pairs of bytes, and the vectors of tokens."""
 
 import math
+import unicodedata
 from collections import Counter
 from itertools import pairwise
 
@@ -14,80 +15,43 @@ from . import bug, whole_bug
 # --- CharTokenizer ---------------------------------------------------------------------------
 
 
-@whole_bug("CharTokenizer")
-class KeepsTheOrderOfAppearance:
-    """the vocabulary is in the order of first appearance, not sorted
+bug("""CharTokenizer: KeepsTheOrderOfAppearance
+    the vocabulary is in the order of first appearance, not sorted
     believed: Any order will do as long as encode and decode agree. Two programs that read
         different texts first then disagree.
     seen: Round trips work; a saved model reads nonsense in another run.
-    """
+    - self.characters = sorted(set(text))
+    + self.characters = list(dict.fromkeys(text))
+""")
 
-    def __init__(self, text):
-        self.characters = list(dict.fromkeys(text))
-        self.vocab_size = len(self.characters)
-
-    def encode(self, text):
-        for character in text:
-            if character not in self.characters:
-                raise ValueError(f"text holds {character!r}, which is unknown.")
-        return [self.characters.index(character) for character in text]
-
-    def decode(self, ids):
-        for i in ids:
-            if not 0 <= i < self.vocab_size:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return "".join(self.characters[i] for i in ids)
-
-
-@whole_bug("CharTokenizer")
-class UsesCodePoints:
-    """ids are code points (ord), not places in the vocabulary
+bug("""CharTokenizer: UsesCodePoints
+    ids are code points (ord), not places in the vocabulary
     believed: ord gives every character a number already. They reach past a million, and the
         model needs a row for each.
     seen: IndexError in the embedding, whose table is smaller than the ids.
-    """
+    - self.ids = {character: i for i, character in enumerate(self.characters)}
+    + self.ids = {character: ord(character) for character in self.characters}
 
-    def __init__(self, text):
-        self.characters = set(text)
-        self.vocab_size = len(self.characters)
+    - unknown = [i for i in ids if not 0 <= i < self.vocab_size]
+    + unknown = [i for i in ids if i not in self.ids.values()]
 
-    def encode(self, text):
-        for character in text:
-            if character not in self.characters:
-                raise ValueError(f"text holds {character!r}, which is unknown.")
-        return [ord(character) for character in text]
+    - return "".join(self.characters[i] for i in ids)
+    + return "".join(chr(i) for i in ids)
+""")
 
-    def decode(self, ids):
-        for i in ids:
-            if i < 0 or chr(i) not in self.characters:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return "".join(chr(i) for i in ids)
-
-
-@whole_bug("CharTokenizer")
-class CountsFromOne:
-    """ids begin at 1
+bug("""CharTokenizer: CountsFromOne
+    ids begin at 1
     believed: The first one is number 1. Rows of a table are counted from 0.
     seen: The last character has an id that the embedding does not have: IndexError.
-    """
+    - self.ids = {character: i for i, character in enumerate(self.characters)}
+    + self.ids = {character: i for i, character in enumerate(self.characters, start=1)}
 
-    def __init__(self, text):
-        self.characters = sorted(set(text))
-        self.ids = {character: i for i, character in enumerate(self.characters, start=1)}
-        self.vocab_size = len(self.characters)
+    - unknown = [i for i in ids if not 0 <= i < self.vocab_size]
+    + unknown = [i for i in ids if not 1 <= i <= self.vocab_size]
 
-    def encode(self, text):
-        for character in text:
-            if character not in self.ids:
-                raise ValueError(f"text holds {character!r}, which is unknown.")
-        return [self.ids[character] for character in text]
-
-    def decode(self, ids):
-        for i in ids:
-            if not 1 <= i <= self.vocab_size:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return "".join(self.characters[i - 1] for i in ids)
-
+    - return "".join(self.characters[i] for i in ids)
+    + return "".join(self.characters[i - 1] for i in ids)
+""")
 
 bug("""CharTokenizer: SkipsUnknownCharacters
     unknown characters are left out without a word
@@ -124,28 +88,24 @@ bug("""CharTokenizer: ReadsNegativeIds
     +         raise ValueError(f"ids holds {i}, which is unknown.")
 """)
 
-
-@whole_bug("CharTokenizer")
-class LooksUpWithoutLooking:
-    """what is unknown raises KeyError or IndexError, not ValueError
+bug("""CharTokenizer: LooksUpWithoutLooking
+    what is unknown raises KeyError or IndexError, not ValueError
     believed: It raises something, and that is enough. KeyError: 'd' says neither which argument
         was wrong nor why.
     seen: KeyError or IndexError from deep inside.
     reported: karpathy/nanoGPT#434
-    """
+    - unknown = [character for character in text if character not in self.ids]
+    - if unknown:
+    -     raise ValueError(f"text must hold known characters only, got {unknown[0]!r}.")
+    = return [self.ids[character] for character in text]
 
-    def __init__(self, text):
-        self.characters = sorted(set(text))
-        self.ids = {character: i for i, character in enumerate(self.characters)}
-        self.names = dict(enumerate(self.characters))
-        self.vocab_size = len(self.characters)
-
-    def encode(self, text):
-        return [self.ids[character] for character in text]
-
-    def decode(self, ids):
-        return "".join(self.names[i] for i in ids)
-
+    - unknown = [i for i in ids if not 0 <= i < self.vocab_size]
+    - if unknown:
+    -     raise ValueError(f"ids must lie in 0..{self.vocab_size - 1}, got {unknown[0]}.")
+    - return "".join(self.characters[i] for i in ids)
+    + characters = dict(enumerate(self.characters))
+    + return "".join(characters[i] for i in ids)
+""")
 
 bug("""CharTokenizer: DecodesToAList
     decode returns a list of characters, not a string
@@ -156,142 +116,89 @@ bug("""CharTokenizer: DecodesToAList
     + return [self.characters[i] for i in ids]
 """)
 
-
-@whole_bug("CharTokenizer")
-class MeasuresTheText:
-    """vocab_size is the length of the text
+bug("""CharTokenizer: MeasuresTheText
+    vocab_size is the length of the text
     believed: len(text) counts characters. It counts each as often as it occurs.
     seen: An embedding of a million rows, of which 65 are used.
-    """
+    - self.vocab_size = len(self.characters)
+    + self.vocab_size = len(text)
 
-    def __init__(self, text):
-        self.characters = sorted(set(text))
-        self.ids = {character: i for i, character in enumerate(self.characters)}
-        self.vocab_size = len(text)
+    - unknown = [i for i in ids if not 0 <= i < self.vocab_size]
+    + unknown = [i for i in ids if not 0 <= i < len(self.characters)]
+""")
 
-    def encode(self, text):
-        for character in text:
-            if character not in self.ids:
-                raise ValueError(f"text holds {character!r}, which is unknown.")
-        return [self.ids[character] for character in text]
-
-    def decode(self, ids):
-        for i in ids:
-            if not 0 <= i < len(self.characters):
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return "".join(self.characters[i] for i in ids)
-
-
-@whole_bug("CharTokenizer")
-class MakesTheSizeAMethod:
-    """vocab_size is a method, not a number
+bug("""CharTokenizer: MakesTheSizeAMethod
+    vocab_size is a method, not a number
     believed: tokenizer.vocab_size() reads well. nn.Embedding(tokenizer.vocab_size, …) wants a
         number.
     seen: TypeError: a method where an int was expected.
-    """
+    -     self.vocab_size = len(self.characters)
+    +
+    + def vocab_size(self) -> int:
+    +     return len(self.characters)
 
-    def __init__(self, text):
-        self.characters = sorted(set(text))
-        self.ids = {character: i for i, character in enumerate(self.characters)}
+    - unknown = [i for i in ids if not 0 <= i < self.vocab_size]
+    + unknown = [i for i in ids if not 0 <= i < self.vocab_size()]
 
-    def vocab_size(self):
-        return len(self.characters)
+    - raise ValueError(f"ids must lie in 0..{self.vocab_size - 1}, got {unknown[0]}.")
+    + raise ValueError(f"ids must lie in 0..{self.vocab_size() - 1}, got {unknown[0]}.")
+""")
 
-    def encode(self, text):
-        for character in text:
-            if character not in self.ids:
-                raise ValueError(f"text holds {character!r}, which is unknown.")
-        return [self.ids[character] for character in text]
-
-    def decode(self, ids):
-        for i in ids:
-            if not 0 <= i < len(self.characters):
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return "".join(self.characters[i] for i in ids)
-
-
-@whole_bug("CharTokenizer")
-class LowersTheText:
-    """upper and lower case were made one
+bug("""CharTokenizer: LowersTheText
+    upper and lower case were made one
     believed: A smaller vocabulary learns faster. It also cannot say 'I'.
     seen: Text comes back in lower case.
-    """
+    - self.characters = sorted(set(text))
+    + self.characters = sorted(set(text.lower()))
 
-    def __init__(self, text):
-        self.characters = sorted(set(text.lower()))
-        self.ids = {character: i for i, character in enumerate(self.characters)}
-        self.vocab_size = len(self.characters)
+    = def encode(self, text: str) -> list[int]:
+    +     text = text.lower()
+""")
 
-    def encode(self, text):
-        for character in text.lower():
-            if character not in self.ids:
-                raise ValueError(f"text holds {character!r}, which is unknown.")
-        return [self.ids[character] for character in text.lower()]
-
-    def decode(self, ids):
-        for i in ids:
-            if not 0 <= i < self.vocab_size:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return "".join(self.characters[i] for i in ids)
-
-
-@whole_bug("CharTokenizer")
-class StripsTheText:
-    """spaces and line ends at the edges were stripped
+bug("""CharTokenizer: StripsTheText
+    spaces and line ends at the edges were stripped
     believed: strip() tidies a text up. A token is a token, spaces included.
     seen: 'the ' and 'the' have the same ids, and words grow together.
-    """
+    - self.characters = sorted(set(text))
+    + self.characters = sorted(set(text.strip()))
 
-    def __init__(self, text):
-        self.characters = sorted(set(text.strip()))
-        self.ids = {character: i for i, character in enumerate(self.characters)}
-        self.vocab_size = len(self.characters)
-
-    def encode(self, text):
-        for character in text.strip():
-            if character not in self.ids:
-                raise ValueError(f"text holds {character!r}, which is unknown.")
-        return [self.ids[character] for character in text.strip()]
-
-    def decode(self, ids):
-        for i in ids:
-            if not 0 <= i < self.vocab_size:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return "".join(self.characters[i] for i in ids)
+    = def encode(self, text: str) -> list[int]:
+    +     text = text.strip()
+""")
 
 
 # --- merge_pair ------------------------------------------------------------------------------
 
 
-@whole_bug("merge_pair")
-def keeps_the_second_id(ids, pair, new_id):
-    """after a match the second id of the pair stays in the list
+bug("""merge_pair: keeps_the_second_id
+    after a match the second id of the pair stays in the list
     believed: A for loop over all places sees every pair. It also visits the second id of a pair
         that was merged.
     seen: The list does not get shorter.
-    """
-    merged = []
-    for n in range(len(ids)):
-        merged.append(new_id if tuple(ids[n : n + 2]) == pair else ids[n])
-    return merged
+    - position += 2
+    + position += 1
+""")
 
-
-@whole_bug("merge_pair")
-def merges_from_the_right(ids, pair, new_id):
-    """merged from right to left
+bug("""merge_pair: merges_from_the_right
+    merged from right to left
     believed: The direction does not matter. It does in a run: a, a, a has two readings.
     seen: Only runs of equal ids differ; encode and training disagree.
-    """
-    merged, n = [], len(ids) - 1
-    while n >= 0:
-        if n > 0 and (ids[n - 1], ids[n]) == pair:
-            merged.append(new_id)
-            n -= 2
-        else:
-            merged.append(ids[n])
-            n -= 1
-    return merged[::-1]
-
+    - merged, position = [], 0
+    - while position < len(ids):
+    -     if tuple(ids[position : position + 2]) == pair:
+    + merged, position = [], len(ids) - 1
+    + while position >= 0:
+    +     if position > 0 and tuple(ids[position - 1 : position + 1]) == pair:
+    =         merged.append(new_id)
+    -         position += 2
+    +         position -= 2
+    =     else:
+    =         merged.append(ids[position])
+    -         position += 1
+    - return merged
+    +         position -= 1
+    + return merged[::-1]
+""")
 
 bug("""merge_pair: loses_the_last_id
     the last id is lost
@@ -310,18 +217,14 @@ bug("""merge_pair: looks_past_the_end
     + if (ids[position], ids[position + 1]) == pair:
 """)
 
-
-@whole_bug("merge_pair")
-def merges_once(ids, pair, new_id):
-    """only the first pair was merged
+bug("""merge_pair: merges_once
+    only the first pair was merged
     believed: Find it, replace it, done. There may be more.
     seen: The list gets shorter by one, however often the pair occurs.
-    """
-    for n in range(len(ids) - 1):
-        if (ids[n], ids[n + 1]) == pair:
-            return [*ids[:n], new_id, *ids[n + 2 :]]
-    return list(ids)
-
+    - merged.append(new_id)
+    - position += 2
+    + return [*ids[:position], new_id, *ids[position + 2 :]]
+""")
 
 bug("""merge_pair: ignores_the_order_of_the_pair
     the pair is merged in either order
@@ -331,34 +234,35 @@ bug("""merge_pair: ignores_the_order_of_the_pair
     + if tuple(ids[position : position + 2]) in (pair, pair[::-1]):
 """)
 
-
-@whole_bug("merge_pair")
-def walks_in_steps_of_two(ids, pair, new_id):
-    """always on by two places
+bug("""merge_pair: walks_in_steps_of_two
+    always on by two places
     believed: Pairs are two ids long, so the list is walked in steps of two. A pair may begin at
         an odd place.
     seen: About half of the pairs are missed.
-    """
-    merged = []
-    for n in range(0, len(ids), 2):
-        both = ids[n : n + 2]
-        merged += [new_id] if tuple(both) == pair else both
-    return merged
+    - merged.append(ids[position])
+    - position += 1
+    + merged += ids[position : position + 2]
+    + position += 2
+""")
 
-
-@whole_bug("merge_pair")
-def merges_in_place(ids, pair, new_id):
-    """the caller's list was changed
+bug("""merge_pair: merges_in_place
+    the caller's list was changed
     believed: del ids[n] works on my list. It is the caller's.
     seen: Right the first time; then training data are merged already.
-    """
-    n = 0
-    while n < len(ids) - 1:
-        if (ids[n], ids[n + 1]) == pair:
-            ids[n : n + 2] = [new_id]
-        n += 1
-    return ids
-
+    - merged, position = [], 0
+    + position = 0
+    = while position < len(ids):
+    =     if tuple(ids[position : position + 2]) == pair:
+    -         merged.append(new_id)
+    -         position += 2
+    -     else:
+    -         merged.append(ids[position])
+    -         position += 1
+    - return merged
+    +         ids[position : position + 2] = [new_id]
+    +     position += 1
+    + return ids
+""")
 
 bug("""merge_pair: returns_nothing
     nothing is returned
@@ -412,103 +316,59 @@ bug("""train_bpe: takes_the_largest_of_equals
     + ids = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
 """)
 
-
-@whole_bug("train_bpe")
-def counts_without_overlap(ids, n_merges, first_new_id=256):
-    """overlapping pairs are not counted
+bug("""train_bpe: counts_without_overlap
+    overlapping pairs are not counted
     believed: Only what can be merged should count, and in a, a, a that is once. A fair view;
         here every position counts, as in most programs.
     seen: Other merges wherever a text has runs: spaces, dots, zeros.
     reported: karpathy/minbpe#51, karpathy/minbpe#72
-    """
-    for i in ids:
-        if i >= first_new_id:
-            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
-    merges = []
-    while len(merges) < n_merges:
-        counts, free = Counter(), {}
-        for n, pair in enumerate(pairwise(ids)):
-            if free.get(pair, 0) <= n:
-                counts[pair] += 1
-                free[pair] = n + 2
-        if not counts or max(counts.values()) < 2:
-            break
-        merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
-        ids = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
-    return merges
+    - counts = Counter(pairwise(ids))
+    + counts, free = Counter(), {}
+    + for n, pair in enumerate(pairwise(ids)):
+    +     if free.get(pair, 0) <= n:
+    +         counts[pair] += 1
+    +         free[pair] = n + 2
+""")
 
-
-@whole_bug("train_bpe")
-def counts_only_once(ids, n_merges, first_new_id=256):
-    """pairs are counted once, before the first merge
+bug("""train_bpe: counts_only_once
+    pairs are counted once, before the first merge
     believed: The counts say which pairs are frequent. Each merge changes them and makes new
         pairs.
     seen: No merge ever builds on another: tokens of two bytes only.
-    """
-    for i in ids:
-        if i >= first_new_id:
-            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
-    counts = Counter(pairwise(ids))
-    often = [pair for pair in counts if counts[pair] >= 2]
-    return sorted(often, key=lambda pair: (-counts[pair], pair))[:n_merges]
+    - while len(merges) < n_merges:
+    -     counts = Counter(pairwise(ids))
+    + counts = Counter(pairwise(ids))
+    + while len(merges) < n_merges:
 
+    - ids = merge_pair(ids, best, first_new_id + len(merges))
+    + del counts[best]
+""")
 
-@whole_bug("train_bpe")
-def merges_what_occurs_once(ids, n_merges, first_new_id=256):
-    """goes on when no pair occurs twice
+bug("""train_bpe: merges_what_occurs_once
+    goes on when no pair occurs twice
     believed: n_merges merges were asked for. A pair that occurs once saves one id and costs
         one.
     seen: Merges that spell the training text out, whole sentences as one token.
-    """
-    for i in ids:
-        if i >= first_new_id:
-            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
-    merges = []
-    while len(merges) < n_merges and len(ids) > 1:
-        counts = Counter(pairwise(ids))
-        merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
-        ids = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
-    return merges
+    - if counts[best] < 2:
+    + if counts[best] < 1:
+""")
 
-
-@whole_bug("train_bpe")
-def wants_three(ids, n_merges, first_new_id=256):
-    """stops although a pair still occurs twice
+bug("""train_bpe: wants_three
+    stops although a pair still occurs twice
     believed: More than twice is 'often'. Twice is enough.
     seen: Fewer merges than asked for.
-    """
-    for i in ids:
-        if i >= first_new_id:
-            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
-    merges = []
-    while len(merges) < n_merges:
-        counts = Counter(pairwise(ids))
-        if not counts or max(counts.values()) <= 2:
-            break
-        merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
-        ids = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
-    return merges
+    - if counts[best] < 2:
+    + if counts[best] <= 2:
+""")
 
-
-@whole_bug("train_bpe")
-def needs_a_pair(ids, n_merges, first_new_id=256):
-    """a text without pairs is an error
+bug("""train_bpe: needs_a_pair
+    a text without pairs is an error
     believed: There is always a most frequent pair. Not in an empty text, nor at the end of one
         that was merged away.
     seen: ValueError: max() iterable argument is empty.
-    """
-    for i in ids:
-        if i >= first_new_id:
-            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
-    merges = []
-    while len(merges) < n_merges:
-        counts = Counter(pairwise(ids))
-        if max(counts.values()) < 2:
-            break
-        merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
-        ids = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
-    return merges
-
+    - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+    + best = min(counts, key=lambda pair: (-counts[pair], pair))
+""")
 
 bug("""train_bpe: always_begins_at_256
     new ids always begin at 256
@@ -530,45 +390,27 @@ bug("""train_bpe: reuses_the_first_new_id
     + ids = merge_pair(ids, merges[-1], first_new_id)
 """)
 
-
-@whole_bug("train_bpe")
-def merges_the_rarest(ids, n_merges, first_new_id=256):
-    """the rarest pair is merged, not the most frequent one
+bug("""train_bpe: merges_the_rarest
+    the rarest pair is merged, not the most frequent one
     believed: min() with the counts as its key gives the smallest count.
     seen: Tokens for typing errors and none for 'the'.
-    """
-    for i in ids:
-        if i >= first_new_id:
-            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
-    merges = []
-    while len(merges) < n_merges:
-        counts = {pair: n for pair, n in Counter(pairwise(ids)).items() if n >= 2}
-        if not counts:
-            break
-        merges.append(min(counts, key=lambda pair: (counts[pair], pair)))
-        ids = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
-    return merges
+    - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+    + often = [pair for pair in counts if counts[pair] >= 2]
+    + best = min(often, key=lambda pair: (counts[pair], pair), default=None)
+""")
 
-
-@whole_bug("train_bpe")
-def returns_a_dictionary(ids, n_merges, first_new_id=256):
-    """a dictionary of pairs and ids instead of the list of pairs
+bug("""train_bpe: returns_a_dictionary
+    a dictionary of pairs and ids instead of the list of pairs
     believed: encode wants to look pairs up. The order is what matters here, and a list has it.
     seen: TypeError or strange merges in whatever expects pairs.
-    """
-    for i in ids:
-        if i >= first_new_id:
-            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
-    merges = {}
-    while len(merges) < n_merges:
-        counts = Counter(pairwise(ids))
-        if not counts or max(counts.values()) < 2:
-            break
-        best = min(counts, key=lambda pair: (-counts[pair], pair))
-        ids = merge_pair(ids, best, first_new_id + len(merges))
-        merges[best] = first_new_id + len(merges)
-    return merges
+    - merges = []
+    + merges = {}
 
+    - ids = merge_pair(ids, best, first_new_id + len(merges))
+    - merges.append(best)
+    + merges[best] = first_new_id + len(merges)
+    + ids = merge_pair(ids, best, merges[best])
+""")
 
 bug("""train_bpe: accepts_large_ids
     ids of first_new_id and above are accepted
@@ -649,99 +491,43 @@ bug("""BPETokenizer: MergesInReverse
     + for new_id, pair in reversed(list(enumerate(self.merges, self.first_new_id))):
 """)
 
-
-@whole_bug("BPETokenizer")
-class TakesTheLongestToken:
-    """the longest token is taken at each place, not the merges in their order
+bug("""BPETokenizer: TakesTheLongestToken
+    the longest token is taken at each place, not the merges in their order
     believed: Encoding is finding the longest token that fits. BPE has no such rule: its merges
         are played back.
     seen: Mostly the same ids; a few texts are cut otherwise than in training.
     reported: google/sentencepiece#406
-    """
+    - ids = list(text.encode("utf-8"))
+    - for new_id, pair in self.merges.items():
+    -     ids = merge_pair(ids, pair, new_id)
+    + left, ids = text.encode("utf-8"), []
+    + while left:
+    +     fitting = [i for i, piece in self.pieces.items() if left.startswith(piece)]
+    +     ids.append(max(fitting, key=lambda i: len(self.pieces[i])))
+    +     left = left[len(self.pieces[ids[-1]]) :]
+""")
 
-    def __init__(self, merges, first_new_id=256):
-        if first_new_id < 256:
-            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
-        self.vocab_size = first_new_id + len(merges)
-        self.pieces = {byte: bytes([byte]) for byte in range(256)}
-        for new_id, (left, right) in enumerate(merges, first_new_id):
-            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
-
-    def encode(self, text):
-        left, ids = text.encode("utf-8"), []
-        while left:
-            fitting = [i for i, piece in self.pieces.items() if left.startswith(piece)]
-            ids.append(max(fitting, key=lambda i: len(self.pieces[i])))
-            left = left[len(self.pieces[ids[-1]]) :]
-        return ids
-
-    def decode(self, ids):
-        for i in ids:
-            if i not in self.pieces:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
-
-
-@whole_bug("BPETokenizer")
-class NormalisesTheText:
-    """the text was normalised (NFC) first
+bug("""BPETokenizer: NormalisesTheText
+    the text was normalised (NFC) first
     believed: é is é. As one character or as e and an accent it is not the same bytes, and what
         goes in should come out.
     seen: Round trips change some texts in ways that one cannot see.
-    """
+    - ids = list(text.encode("utf-8"))
+    + ids = list(unicodedata.normalize("NFC", text).encode("utf-8"))
+""")
 
-    def __init__(self, merges, first_new_id=256):
-        if first_new_id < 256:
-            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
-        self.merges, self.first_new_id = list(merges), first_new_id
-        self.vocab_size = first_new_id + len(merges)
-        self.pieces = {byte: bytes([byte]) for byte in range(256)}
-        for new_id, (left, right) in enumerate(merges, first_new_id):
-            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
-
-    def encode(self, text):
-        import unicodedata
-
-        ids = list(unicodedata.normalize("NFC", text).encode("utf-8"))
-        for new_id, pair in enumerate(self.merges, self.first_new_id):
-            ids = merge_pair(ids, pair, new_id)
-        return ids
-
-    def decode(self, ids):
-        for i in ids:
-            if i not in self.pieces:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
-
-
-@whole_bug("BPETokenizer")
-class IgnoresTheFirstNewId:
-    """new ids always begin at 256, whatever first_new_id
+bug("""BPETokenizer: IgnoresTheFirstNewId
+    new ids always begin at 256, whatever first_new_id
     believed: There are 256 bytes, so the first merge is 256. Unless ids were kept free.
     seen: Right by default; otherwise ids and vocab_size do not fit together.
-    """
+    - self.merges = dict(enumerate(merges, start=first_new_id))
+    - self.vocab_size = first_new_id + len(merges)
+    + self.merges = dict(enumerate(merges, start=256))
+    + self.vocab_size = 256 + len(merges)
 
-    def __init__(self, merges, first_new_id=256):
-        if first_new_id < 256:
-            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
-        self.merges = list(merges)
-        self.vocab_size = 256 + len(merges)
-        self.pieces = {byte: bytes([byte]) for byte in range(256)}
-        for new_id, (left, right) in enumerate(merges, 256):
-            self.pieces[new_id] = self.pieces.get(left, b"") + self.pieces.get(right, b"")
-
-    def encode(self, text):
-        ids = list(text.encode("utf-8"))
-        for new_id, pair in enumerate(self.merges, 256):
-            ids = merge_pair(ids, pair, new_id)
-        return ids
-
-    def decode(self, ids):
-        for i in ids:
-            if i not in self.pieces:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
-
+    - self.pieces[new_id] = self.pieces[left] + self.pieces[right]
+    + self.pieces[new_id] = self.pieces.get(left, b"") + self.pieces.get(right, b"")
+""")
 
 bug("""BPETokenizer: CountsTheMergesOnly
     vocab_size counts the merges only
@@ -775,33 +561,15 @@ bug("""BPETokenizer: LooksUpUnknownIds
     -     raise ValueError(f"ids must be bytes or merged pairs, got {unknown[0]}.")
 """)
 
-
-@whole_bug("BPETokenizer")
-class AcceptsIdsOfBytes:
-    """first_new_id below 256 is accepted
+bug("""BPETokenizer: AcceptsIdsOfBytes
+    first_new_id below 256 is accepted
     believed: Nobody does that. With 255, one id is a byte and a merged pair, and one of them is
         lost.
     seen: A letter comes back as two others.
-    """
-
-    def __init__(self, merges, first_new_id=256):
-        self.merges, self.first_new_id = list(merges), first_new_id
-        self.vocab_size = first_new_id + len(merges)
-        self.pieces = {byte: bytes([byte]) for byte in range(256)}
-        for new_id, (left, right) in enumerate(merges, first_new_id):
-            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
-
-    def encode(self, text):
-        ids = list(text.encode("utf-8"))
-        for new_id, pair in enumerate(self.merges, self.first_new_id):
-            ids = merge_pair(ids, pair, new_id)
-        return ids
-
-    def decode(self, ids):
-        for i in ids:
-            if i not in self.pieces:
-                raise ValueError(f"ids holds {i}, which is unknown.")
-        return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
+    - if first_new_id < 256:
+    -     raise ValueError(f"first_new_id must be at least 256, got first_new_id={first_new_id}.")
+    = self.merges = dict(enumerate(merges, start=first_new_id))
+""")
 
 
 # --- Embeddings ------------------------------------------------------------------------------
@@ -826,29 +594,19 @@ bug("""Embeddings: IgnoresTheOffset
     + return self.token(ids) + self.position(torch.arange(ids.shape[1], device=ids.device))
 """)
 
-
-@whole_bug("Embeddings")
-class CountsOnFromTheLastCall(nn.Module):
-    """positions go on from where the last call ended
+bug("""Embeddings: CountsOnFromTheLastCall
+    positions go on from where the last call ended
     believed: The layer can count by itself how far the text has come. It cannot know that the
         next call is another text.
     seen: The first batch is right, the second is not, and soon the context is full.
-    """
+    - self.position = nn.Embedding(context_length, d_model)
+    + self.position = nn.Embedding(context_length, d_model)
+    + self.n_seen = 0
 
-    def __init__(self, vocab_size, context_length, d_model):
-        super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
-        self.position = nn.Embedding(context_length, d_model)
-        self.n_seen = 0
-
-    def forward(self, ids, offset=0):
-        start = offset or self.n_seen
-        self.n_seen = start + ids.shape[1]
-        if self.n_seen > self.position.num_embeddings:
-            raise ValueError(f"context_length is {self.position.num_embeddings}, got more.")
-        positions = torch.arange(start, self.n_seen, device=ids.device)
-        return self.token(ids) + self.position(positions)
-
+    - end = offset + ids.shape[1]
+    + offset = offset or self.n_seen
+    + end = self.n_seen = offset + ids.shape[1]
+""")
 
 bug("""Embeddings: GivesAllTheSamePosition
     every token has the position of the first
@@ -922,25 +680,19 @@ bug("""Embeddings: SavesThePositions
     + self.register_buffer("positions", torch.arange(context_length))
 """)
 
-
-@whole_bug("Embeddings")
-class RunsOffTheTable(nn.Module):
-    """past context_length an IndexError, not a ValueError
+bug("""Embeddings: RunsOffTheTable
+    past context_length an IndexError, not a ValueError
     believed: The table complains when it ends. On a GPU that is 'device-side assert triggered',
         and everything after it fails.
     seen: IndexError on a CPU; on a GPU an error in some later line.
     reported: facebookresearch/fairseq#757, lucidrains/phenaki-pytorch#25
-    """
-
-    def __init__(self, vocab_size, context_length, d_model):
-        super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
-        self.position = nn.Embedding(context_length, d_model)
-
-    def forward(self, ids, offset=0):
-        positions = torch.arange(offset, offset + ids.shape[1], device=ids.device)
-        return self.token(ids) + self.position(positions)
-
+    - if end > self.position.num_embeddings:
+    -     raise ValueError(
+    -         f"ids must end by position context_length={self.position.num_embeddings}, "
+    -         f"got {ids.shape[1]} tokens from offset={offset} on."
+    -     )
+    = positions = torch.arange(offset, end, device=ids.device)
+""")
 
 bug("""Embeddings: ChecksTheLengthOnly
     the length is checked, but without the offset
