@@ -8,6 +8,7 @@ reading.py    what a piece of Python defines and imports
 cells.py      which cell of a notebook holds an answer
 sections.py   a module's text, cell by cell
 promote.py    write what passed into the package
+desk.py       which folder a notebook's passes go to
 status.py     how much of it is theirs
 notebook.py   the `check` of a notebook
 terminal.py   the same checks, on the package

@@ -7,7 +7,6 @@ notebook is validated or graded, when the notebook runs but nobody is at work in
 
 import contextlib
 import io
-import os
 import sys
 import textwrap
 from collections.abc import Callable
@@ -28,7 +27,8 @@ from course_lib.lessons.exercises import (
 
 from .borrow import PACKAGE
 from .cells import NotACell, answer_cell
-from .folder import WorkspaceError, find_workspace
+from .desk import NOT_COLLECTED, someone_is_at_work, where_passes_go, workspace_of
+from .folder import WorkspaceError
 from .package import import_part, install_borrowed_package, use_package
 from .promote import promote
 from .reading import imported_modules
@@ -38,8 +38,8 @@ from .whole import judge_whole
 def open_lesson(lesson: str) -> Callable:
     """The `check` for the notebook of `lesson`, with `my_transformer` ready to be imported.
 
-    The package is that of the workspace which holds the working directory; without one, a
-    package in memory, all of it borrowed.
+    The package is that of the workspace around the working directory or the notebook; without
+    one, a package in memory, all of it borrowed. A line says which.
 
     Raises:
         ValueError: there is no such lesson.
@@ -47,11 +47,13 @@ def open_lesson(lesson: str) -> Callable:
     """
     if lesson not in lesson_names():
         raise ValueError(f"lesson must be one of {', '.join(lesson_names())}, got {lesson!r}.")
-    workspace = find_workspace(Path.cwd())
+    workspace = workspace_of(lesson)
     if workspace is None:
         install_borrowed_package()
     else:
         use_package(workspace)
+    if someone_is_at_work():
+        print(where_passes_go(workspace))
 
     def check(
         component, *, seed: int | None = None, device: str = "cpu", package: str = PACKAGE
@@ -74,7 +76,7 @@ def open_lesson(lesson: str) -> Callable:
             _judge(exercise, cell, seed, device)
         except (NotACell, UnknownComponent, WorkspaceError) as error:
             raise CheckFailed(_not_checked(error)) from None
-        if workspace is not None and _someone_is_at_work():
+        if someone_is_at_work():
             _write_down(workspace, exercise, cell)
 
     return check
@@ -180,13 +182,11 @@ def _modules_from(lesson: str) -> set[str]:
     return {e.module for name in later for e in read_exercises(read_notebook(name))}
 
 
-def _someone_is_at_work() -> bool:
-    """Is this a notebook that a learner works in? nbgrader sets these when it runs one."""
-    return not (os.environ.get("NBGRADER_VALIDATING") or os.environ.get("NBGRADER_EXECUTION"))
-
-
-def _write_down(workspace: Path, exercise: Exercise, cell: str) -> None:
-    """Put the cell into the learner's package, and say where it stands."""
+def _write_down(workspace: Path | None, exercise: Exercise, cell: str) -> None:
+    """Put the cell into the learner's package, if there is one, and say where it stands."""
+    if workspace is None:
+        print(NOT_COLLECTED)
+        return
     silence = io.StringIO()  # what the module prints as it runs again
     try:
         with contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
