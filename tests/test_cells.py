@@ -373,6 +373,94 @@ def find_course(notebook, component):
     )
 
 
+# --- a cell that changed since it ran -----------------------------------------------------------
+
+
+@pytest.fixture
+def lab(told_kernel, workspace, monkeypatch):
+    """A kernel that is told, as JupyterLab does, which file its notebook is and which cell runs."""
+    told_kernel.open(workspace, told=JUPYTER_SAYS.format(path=str(workspace / f"{LESSON}.ipynb")))
+    session = told_kernel.client.kc.session
+    plain = session.msg
+
+    def run(source, cell_id):
+        def named(kind, *args, **more):
+            about = {"metadata": {"cellId": cell_id}} if kind == "execute_request" else {}
+            return plain(kind, *args, **more | about)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(session, "msg", named)
+            return told_kernel.run(source)
+
+    return run
+
+
+def save(workspace, source, cell_id="causal-mask"):
+    """What JupyterLab writes when the notebook is saved with this text in a cell."""
+    path = workspace / f"{LESSON}.ipynb"
+    notebook = json.loads(path.read_text("utf-8"))
+    (cell,) = [cell for cell in notebook["cells"] if cell["id"] == cell_id]
+    cell["source"] = source
+    path.write_text(json.dumps(notebook), "utf-8")
+
+
+@pytest.mark.parametrize(
+    "edited", [RIGHT.replace(":", "", 1), RIGHT.replace("causal_mask", "mask"), "1 / 0"]
+)
+def test_a_cell_that_ran_again_and_defined_nothing_is_no_answer(lab, workspace, edited):
+    lab(RIGHT, "causal-mask")
+    assert "is right" in lab("check(causal_mask)", "check-causal-mask").out
+    lab(edited, "causal-mask")
+    seen = lab("check(causal_mask)", "check-causal-mask")
+    assert seen.out == ""
+    assert re.match(
+        r"the cell that defined causal_mask was changed and run again\n"
+        r"  as In \[\d+\] it defined causal_mask, as In \[\d+\] it did not\n  hint: ",
+        seen.error,
+    )
+    lab(RIGHT, "causal-mask")
+    assert "is right" in lab("check(causal_mask)", "check-causal-mask").out
+
+
+def test_a_right_cell_is_never_refused_for_what_another_cell_did(lab, workspace):
+    lab(RIGHT, "causal-mask")
+    lab(RIGHT.replace(":", "", 1), "a-scratch-cell")
+    assert "is right" in lab("check(causal_mask)", "check-causal-mask").out
+    lab("1 / 0", "another")
+    lab(RIGHT + "\n", "causal-mask")
+    assert "is right" in lab("check(causal_mask)", "check-causal-mask").out
+    lab("1 / 0", "causal-mask")
+    lab(RIGHT, "a-scratch-cell")  # moved
+    assert "is right" in lab("check(causal_mask)", "check-causal-mask").out
+
+
+def test_a_cell_saved_with_another_text_after_it_ran_is_pointed_out(lab, workspace):
+    save(workspace, STUB)  # what was saved before counts for nothing
+    lab(RIGHT, "causal-mask")
+    assert "note:" not in lab("check(causal_mask)", "check-causal-mask").out
+    save(workspace, RIGHT)
+    assert "note:" not in lab("check(causal_mask)", "check-causal-mask").out
+    save(workspace, RIGHT.replace(":", "", 1))
+    seen = lab("check(causal_mask)", "check-causal-mask")
+    note = (
+        r"note: the cell was judged as it ran, In \[\d+\]; saved since, it has another text\.\n"
+        r" *If you have edited it, run it and check again\.\n"
+    )
+    assert re.search(r"^causal_mask is right.*\n" + note, seen.out)
+    assert [seen.err, seen.error] == ["", ""]
+
+
+def test_a_failure_of_a_cell_that_was_edited_and_not_run_says_so(lab, workspace):
+    lab(STUB, "causal-mask")
+    assert "note:" not in lab("check(causal_mask)", "check-causal-mask").error
+    save(workspace, RIGHT)
+    seen = lab("check(causal_mask)", "check-causal-mask")
+    assert "\n  note: the cell was judged as it ran" in seen.error
+    assert all(len(line) <= 83 for line in seen.error.splitlines())
+    lab(RIGHT, "causal-mask")
+    assert "note:" not in lab("check(causal_mask)", "check-causal-mask").out
+
+
 # --- reading -----------------------------------------------------------------------------------
 
 

@@ -29,12 +29,12 @@ def workspace_of(lesson: str) -> Path | None:
         WorkspaceError: the folder was made by a later version of the course.
     """
     workspace = find_workspace(Path.cwd())
-    if workspace is None and (notebook := _notebook_file(lesson)):
+    if workspace is None and (notebook := notebook_file(lesson)):
         workspace = find_workspace(notebook.parent)
     return workspace
 
 
-def _notebook_file(lesson: str) -> Path | None:
+def notebook_file(lesson: str) -> Path | None:
     """The notebook's file, as Jupyter's server or VS Code tells its kernel."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     told = [os.environ.get("JPY_SESSION_NAME")]

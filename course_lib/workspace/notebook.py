@@ -26,12 +26,13 @@ from course_lib.lessons.exercises import (
 )
 
 from .borrow import PACKAGE
-from .cells import NotACell, answer_cell
+from .cells import AnswerCell, NotACell, answer_cell
 from .desk import NOT_COLLECTED, someone_is_at_work, where_passes_go, workspace_of
 from .folder import WorkspaceError
 from .package import import_part, install_borrowed_package, use_package
 from .promote import promote
 from .reading import imported_modules
+from .runs import note_of_a_change, refuse_superseded, watch_runs
 from .whole import judge_whole
 
 
@@ -54,6 +55,7 @@ def open_lesson(lesson: str) -> Callable:
         use_package(workspace)
     if someone_is_at_work():
         print(where_passes_go(workspace))
+        watch_runs(lesson)
 
     def check(
         component, *, seed: int | None = None, device: str = "cpu", package: str = PACKAGE
@@ -72,12 +74,13 @@ def open_lesson(lesson: str) -> Callable:
         names = sys._getframe(1).f_globals
         try:
             exercise = _exercise(component, lesson, names)
-            cell = answer_cell(component, exercise.component)
-            _judge(exercise, cell, seed, device)
+            answer = answer_cell(component, exercise.component)
+            refuse_superseded(answer, exercise.component)
+            _judge(exercise, answer, seed, device)
         except (NotACell, UnknownComponent, WorkspaceError) as error:
             raise CheckFailed(_not_checked(error)) from None
         if someone_is_at_work():
-            _write_down(workspace, exercise, cell)
+            _write_down(workspace, exercise, answer.typed)
 
     return check
 
@@ -121,9 +124,9 @@ def _unknown(name: str):
     raise UnknownComponent(f"{name} is no exercise of a lesson.")
 
 
-def _judge(exercise: Exercise, cell: str, seed: int | None, device: str) -> None:
+def _judge(exercise: Exercise, answer: AnswerCell, seed: int | None, device: str) -> None:
     """Print that the cell is right, or raise `CheckFailed`."""
-    earlier = []
+    cell, earlier = answer.typed, []
     for other in read_exercises(read_notebook(exercise.lesson)):
         if other.component == exercise.component:
             break
@@ -149,9 +152,13 @@ def _judge(exercise: Exercise, cell: str, seed: int | None, device: str) -> None
             seed=DEFAULT_SEED if seed is None else seed,
             device=device,
         )
+    note = note_of_a_change(answer)
     if not verdict.passed:
-        raise CheckFailed(failure_text(verdict, seed))
+        text = failure_text(verdict, seed)
+        raise CheckFailed(f"{text}\n{textwrap.indent(note, '  ')}" if note else text)
     print(success_text(verdict))
+    if note:
+        print(note)
 
 
 def _refuse_imports(cell: str, exercise: Exercise) -> None:
