@@ -150,10 +150,14 @@ def test_start_takes_an_empty_folder_and_the_one_it_is_called_in(tmp_path, monke
 
 
 def test_a_full_disk_leaves_no_half_workspace(tmp_path, monkeypatch):
-    def full(source, target):
-        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+    write = starting._write
 
-    monkeypatch.setattr(starting.shutil, "copyfile", full)
+    def full(path, text):
+        if path.suffix == ".ipynb":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(path, text)
+
+    monkeypatch.setattr(starting, "_write", full)
     with pytest.raises(WorkspaceError, match="No space left on device"):
         start(tmp_path / "course")
     assert list(tmp_path.iterdir()) == []

@@ -6,8 +6,10 @@ borrow.py     what a module has before it is written: ours
 package.py    where `import my_transformer` leads
 reading.py    what a piece of Python defines and imports
 cells.py      which cell of a notebook holds an answer
+runs.py       whether that cell has changed since it ran
 sections.py   a module's text, cell by cell
 promote.py    write what passed into the package
+desk.py       which folder a notebook's passes go to
 status.py     how much of it is theirs
 notebook.py   the `check` of a notebook
 terminal.py   the same checks, on the package

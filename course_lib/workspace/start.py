@@ -1,6 +1,7 @@
 """Make a learner's folder: the notebooks, and the package that they will write."""
 
 import contextlib
+import json
 import secrets
 import shutil
 from pathlib import Path
@@ -9,10 +10,10 @@ from course_lib import __version__
 from course_lib.lessons.exercises import (
     exercises_folder,
     lesson_names,
-    notebook_path,
     read_exercises,
     read_notebook,
 )
+from course_lib.lessons.links import side_by_side
 
 from .borrow import PACKAGE, borrowing_text, our_modules
 from .folder import MARKER, WorkspaceError, find_workspace, marker_text
@@ -95,13 +96,17 @@ def _fill(folder: Path) -> None:
     written = {e.module for name in lessons for e in read_exercises(read_notebook(name))}
     for name in ("__init__", *our_modules()):
         text = borrowing_text(name, is_for_writing=name in written)
-        (package / f"{name}.py").write_text(text, encoding="utf-8", newline="\n")
+        _write(package / f"{name}.py", text)
     for name in lessons:
-        shutil.copyfile(notebook_path(name), folder / f"{name}.ipynb")
-    readme = README.format(first=f"{lessons[0]}.ipynb")
-    (folder / "README.md").write_text(readme, encoding="utf-8", newline="\n")
-    marker = marker_text(f"build-a-transformer {__version__}")
-    (folder / MARKER).write_text(marker, encoding="utf-8", newline="\n")
+        notebook = side_by_side(read_notebook(name), there=lessons)
+        text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True)
+        _write(folder / f"{name}.ipynb", text + "\n")
+    _write(folder / "README.md", README.format(first=f"{lessons[0]}.ipynb"))
+    _write(folder / MARKER, marker_text(f"build-a-transformer {__version__}"))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _move(draft: Path, directory: Path) -> None:
