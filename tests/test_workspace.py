@@ -140,7 +140,7 @@ def test_start_refuses_a_folder_that_holds_something(tmp_path):
 
 
 def test_start_makes_no_workspace_inside_another(workspace):
-    with pytest.raises(WorkspaceError, match="cannot lie inside another, got .* would lie in"):
+    with pytest.raises(WorkspaceError, match=r"cannot lie inside another, got .* would lie in"):
         start(workspace / "deeper" / "still")
     assert not (workspace / "deeper").exists()
 
