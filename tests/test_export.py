@@ -139,6 +139,16 @@ def test_it_trains_and_writes_where_only_numpy_and_torch_are(exported, alone):
     assert all(text.startswith("mia is a ") for text in texts)
 
 
+def test_it_trains_on_a_text_of_ones_own_and_begins_with_what_it_knows(exported, alone, tmp_path):
+    (tmp_path / "own.txt").write_text("zwölf " * 200, encoding="utf-8")
+    mine = ["--text", str(tmp_path / "own.txt"), "--out", str(tmp_path / "own.safetensors")]
+    alone(exported.folder, "train.py", *SMALL, *mine, "--dtype", "bfloat16")
+    model = ["--model", str(tmp_path / "own.safetensors"), "--n-new", "9", "--seed", "1"]
+    said = alone(exported.folder, "generate.py", *model)
+    assert len(said.removesuffix("\n")) == 10
+    assert set(said) <= set("zwölf \n")
+
+
 LOADED = """
 import numpy
 import torch
@@ -253,6 +263,16 @@ def test_a_module_that_borrows_nothing_gets_nothing():
     made = stand_alone("masking", "def causal_mask():\n    return 1\n")
     assert (made.yours, made.borrowed, made.given) == (("causal_mask",), (), ())
     assert "given" not in made.text
+
+
+def test_a_component_that_is_neither_written_nor_borrowed_is_said_to_be_missing(tmp_path):
+    workspace = start(tmp_path / "mine")
+    (workspace / PACKAGE / "warmup.py").write_text("def pairwise_dots(x, y):\n    return x @ y.T\n")
+    made = export(tmp_path / "out", directory=workspace)
+    assert made.yours == ("pairwise_dots",)
+    assert made.missing == ("weighted_average", "Affine")
+    assert f"1 of {len(ALL)} components are yours, {len(ALL) - 3} are given: " in made.text
+    assert "Not there at all: weighted_average and Affine." in made.text
 
 
 def test_what_a_learner_imports_besides_is_named(tmp_path):

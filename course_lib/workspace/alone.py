@@ -12,14 +12,13 @@ a part that the learner wrote: that stands behind it. All other lines are the le
 import ast
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from course_lib.lessons.package import BORROW_FROM, given_modules
-from course_lib.lessons.source import module_source
+from course_lib.lessons.package import BORROW_FROM
 
 from .borrow import PACKAGE, borrowing_text
 from .folder import WorkspaceError
+from .pieces import Piece, components_of, named_when_run, pieces_of
 from .reading import definitions, imported_modules
 from .sections import find_section
 
@@ -43,19 +42,6 @@ class Alone:
     needs: frozenset[str]  # what the learner's lines import besides Python, numpy and torch
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """A statement of our module, or its imports."""
-
-    names: tuple[str, ...]  # what it defines; none: imports
-    text: str
-    needs: frozenset[str]  # names that must be there when it is declared
-
-    @property
-    def label(self) -> str:
-        return ", ".join(self.names) or "imports"
-
-
 def stand_alone(module: str, own: str | None) -> Alone:
     """The learner's `module` with all that it borrows written into it.
 
@@ -72,13 +58,13 @@ def stand_alone(module: str, own: str | None) -> Alone:
     lines = _without_borrowing(own, tree)
     _refuse_ours("\n".join(lines), module)
     ends = {} if place is None else _ends_of_definitions(own, tree, place)
-    pieces = [] if place is None else [p for p in _pieces(module) if not _is_theirs(p, ends)]
-    text = _woven(lines, place, pieces, ends, component_names_of(module))
+    pieces = [] if place is None else [p for p in pieces_of(module) if not _is_theirs(p, ends)]
+    text = _woven(lines, place, pieces, ends, components_of(module))
     has_own = any(line.strip() for line in lines)
     head = NONE_GIVEN if not pieces else IN_PART if has_own else ALL_GIVEN
     text = f"{head}\n\n{text.strip(chr(10))}\n"
     _check_order(text, module)
-    components = component_names_of(module)
+    components = components_of(module)
     names = definitions("\n".join(lines)) if place is None else ends
     shown = {name for piece in pieces for name in piece.names}
     return Alone(
@@ -88,11 +74,6 @@ def stand_alone(module: str, own: str | None) -> Alone:
         given=tuple(p.label for p in pieces if not set(p.names) & set(components)),
         needs=_needs("\n".join(lines)),
     )
-
-
-def component_names_of(module: str) -> list[str]:
-    """The components of one of our modules; none of a module of the learner's own."""
-    return given_modules()[module]["components"] if module in given_modules() else []
 
 
 def _parsed(own: str, module: str) -> ast.Module:
@@ -157,42 +138,8 @@ def _ends_of_definitions(own: str, tree: ast.Module, place: int) -> dict[str, in
     return ends
 
 
-def _pieces(module: str) -> Iterator[_Piece]:
-    """Our module, statement by statement with the comments above; neighbouring imports are one."""
-    if module not in given_modules():  # the learner's own, such as my_transformer/plots.py
-        return
-    source = module_source(module)
-    lines, stop, imports = source.split("\n"), 0, ""
-    for node in ast.parse(source).body:
-        text = "\n".join(lines[stop : node.end_lineno])
-        stop = node.end_lineno
-        if isinstance(node, ast.Expr):  # the docstring
-            continue
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            imports += text + "\n"
-            continue
-        if imports:
-            yield _Piece((), imports.strip("\n"), frozenset())
-            imports = ""
-        names = tuple(sorted(definitions(text)))
-        yield _Piece(names, text.strip("\n"), frozenset(_named_when_run(node)))
-
-
-def _is_theirs(piece: _Piece, ends: dict) -> bool:
+def _is_theirs(piece: Piece, ends: dict) -> bool:
     return bool(piece.names) and set(piece.names) <= set(ends)
-
-
-def _named_when_run(node: ast.AST) -> Iterator[str]:
-    """The names that must have a meaning when a statement runs: not those in a function's body."""
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-        now = [node.args, *getattr(node, "decorator_list", [])]
-        now += [node.returns] if getattr(node, "returns", None) else []
-    else:
-        now = list(ast.iter_child_nodes(node))
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            yield node.id
-    for part in now:
-        yield from _named_when_run(part)
 
 
 def _woven(lines, place, pieces, ends, components) -> str:
@@ -220,7 +167,7 @@ def _check_order(text: str, module: str) -> None:
     lines = text.split("\n")
     for node in tree.body:
         own = set(definitions("\n".join(lines[node.lineno - 1 : node.end_lineno])))
-        early = sorted((set(_named_when_run(node)) & waiting) - known - own)
+        early = sorted((set(named_when_run(node)) & waiting) - known - own)
         if early:
             raise WorkspaceError(
                 f"{module}.py uses {early[0]} above its definition, in the line "

@@ -37,6 +37,7 @@ class Export:
     folder: Path
     yours: tuple[str, ...]
     given: tuple[str, ...]  # components of the course's, because they are still borrowed
+    missing: tuple[str, ...]  # neither: its module was made to borrow nothing
     kept: tuple[str, ...]  # files that somebody has changed, and that stay as they are
     model: Path | None  # the run whose weights went along
     runs: tuple[Path, ...]  # runs that lie at hand, none of which was named
@@ -46,7 +47,7 @@ class Export:
     def text(self) -> str:
         """What a reader should know of it."""
         lines = [f"{self.folder} stands alone: it needs {_listed(self.needs)}."]
-        lines.append(whose_text(self.yours, self.given))
+        lines.append(self._whose())
         if self.model is not None:
             lines.append(f"The weights of {self.model} went along.")
         elif self.runs:
@@ -58,9 +59,24 @@ class Export:
             f"{name} was changed there and stays as it is; the new one lies beside it, {name}.new."
             for name in self.kept
         ]
+        if self.missing:
+            lines.append(
+                f"Not there at all: {_listed(self.missing)}. Write or borrow what is used."
+            )
         first = [] if self.model else ["  python train.py"]
         lines += ["Go on with:", f"  cd {shlex.quote(str(self.folder))}", *first]
-        return "\n".join([*lines, '  python generate.py --prompt "mia is a "'])
+        return "\n".join([*lines, "  python generate.py"])
+
+    def _whose(self) -> str:
+        """How many components are the learner's, in a sentence."""
+        n, given = len(self.yours) + len(self.given) + len(self.missing), self.given
+        if not self.yours:
+            return f"None of the {n} components is yours: all are given."
+        if len(self.yours) == n:
+            return f"All {n} components are yours. README.md lists what was given around them."
+        are = "is" if len(given) == 1 else "are"
+        which = f", {len(given)} {are} given: {_listed(given)}" if given else ""
+        return f"{len(self.yours)} of {n} components are yours{which}."
 
     def as_dict(self) -> dict:
         """The same as plain data."""
@@ -68,6 +84,7 @@ class Export:
             "folder": str(self.folder),
             "yours": list(self.yours),
             "given": list(self.given),
+            "missing": list(self.missing),
             "kept": list(self.kept),
             "model": None if self.model is None else str(self.model),
             "needs": list(self.needs),
@@ -101,30 +118,20 @@ def export(
     if len(runs) == 1:
         model, runs = runs[0], ()
     trained = None if model is None else read_run(model)
-    theirs = {name for alone in modules.values() for name in alone.yours}
-    yours = tuple(e.component for e in exercises if e.component in theirs)
-    given = tuple(e.component for e in exercises if e.component not in theirs)
+    yours = tuple(e.component for e in exercises if e.component in modules[e.module].yours)
+    given = tuple(e.component for e in exercises if e.component in modules[e.module].borrowed)
+    named = (e.component for e in exercises)
+    missing = tuple(name for name in named if name not in (*yours, *given))
     needs = ("numpy", "torch", *sorted({n for alone in modules.values() for n in alone.needs}))
     files = {f"{PACKAGE}/{name}.py": alone.text.encode() for name, alone in modules.items()}
     files |= {name: (_TEMPLATES / name).read_bytes() for name in _RUNNERS}
     files["stories.txt"] = stories(N_STORY_CHARACTERS, seed=STORY_SEED).encode()
-    files["README.md"] = _readme(modules, yours, given, needs, trained).encode()
+    files["README.md"] = _readme(modules, yours, len(exercises), needs, trained).encode()
     if trained:
         files[MODEL] = trained.content
     folder = Path(folder).expanduser()
     written = write_folder(folder, files)
-    return Export(folder, yours, given, written.kept, model, runs, needs)
-
-
-def whose_text(yours: tuple[str, ...], given: tuple[str, ...]) -> str:
-    """How many components are the learner's, in a sentence."""
-    n = len(yours) + len(given)
-    if not given:
-        return f"All {n} components are yours. README.md lists what was given around them."
-    if not yours:
-        return f"None of the {n} components is yours: all are given."
-    are = "is" if len(given) == 1 else "are"
-    return f"{len(yours)} of {n} components are yours, {len(given)} {are} given: {_listed(given)}."
+    return Export(folder, yours, given, missing, written.kept, model, runs, needs)
 
 
 def _sources(home: Path) -> dict[str, str]:
@@ -161,7 +168,7 @@ def _closed(sources: Mapping[str, str], home: Path, lessons: list[str]) -> dict[
     return done
 
 
-def _readme(modules, yours, given, needs, trained: Trained | None) -> str:
+def _readme(modules, yours, n: int, needs, trained: Trained | None) -> str:
     rows = []
     for name, alone in modules.items():
         rows.append(f"### {PACKAGE}/{name}.py\n")
@@ -174,11 +181,8 @@ def _readme(modules, yours, given, needs, trained: Trained | None) -> str:
         if not (alone.yours or alone.borrowed or alone.given):
             rows.append("- written by the learner, all of it")
         rows.append("")
-    n = len(yours) + len(given)
     whose = f"{len(yours)} of {n} components were written by the learner whose model this is"
-    if not given:
-        whose = f"All {n} components were written by the learner whose model this is"
-    elif not yours:
+    if not yours:
         whose = f"None of the {n} components was written by a learner: all are the course's"
     text = (_TEMPLATES / "README.md").read_text("utf-8")
     about = (

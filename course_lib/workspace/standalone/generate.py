@@ -21,7 +21,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Let a trained model write.")
     add = parser.add_argument
     add("--model", type=Path, default=HERE / "model.safetensors", help="what train.py wrote")
-    add("--prompt", default="\n", help="where the text begins")
+    add("--prompt", help="where the text begins; by default a new line, if the model knows one")
     add("--n-new", type=int, default=200, help="tokens to write")
     add("--temperature", type=float, default=0.8, help="0 takes the likeliest")
     add("--top-k", type=int, help="choose among this many")
@@ -29,6 +29,12 @@ def arguments() -> argparse.Namespace:
     add("--seed", type=int, help="repeat a text")
     add("--device", default="cpu", help="such as cpu or cuda")
     return parser.parse_args()
+
+
+def beginning(tokenizer) -> str:
+    """Where a text may begin: with a new line, or with the first token that there is."""
+    every = tokenizer.decode(list(range(tokenizer.vocab_size)))
+    return "\n" if "\n" in every else tokenizer.decode([0])
 
 
 def main() -> None:
@@ -40,7 +46,8 @@ def main() -> None:
     model.to(asked.device)
     generator = torch.Generator(asked.device)
     generator.seed() if asked.seed is None else generator.manual_seed(asked.seed)
-    ids = torch.tensor([tokenizer.encode(asked.prompt)], device=asked.device)
+    prompt = beginning(tokenizer) if asked.prompt is None else asked.prompt
+    ids = torch.tensor([tokenizer.encode(prompt)], device=asked.device)
     fits = ids.shape[1] + asked.n_new <= model.config.context_length
     write = generate_cached if fits else generate  # a cache cannot slide along a longer text
     ids = write(

@@ -49,6 +49,8 @@ def main() -> None:
     asked = arguments()
     if asked.out.exists():
         sys.exit(f"{asked.out} is there already: name another with --out, or delete it.")
+    if not asked.out.resolve().parent.is_dir():
+        sys.exit(f"{asked.out} would lie in a folder that is not there: make the folder first.")
     text = asked.text.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     spec = {"kind": "characters", "characters": "".join(sorted(set(text)))}
     tokenizer = make_tokenizer(spec)
@@ -106,3 +108,5 @@ if __name__ == "__main__":
         main()
     except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; what is kept is the model of the last step shown above.")
