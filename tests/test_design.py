@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "figures.py": {"plots.py"},  # each wraps a picture and the numbers behind it
     "zoo.py": {"bugs", "checks"},
     "lessons": set(),
-    "workspace": {"lessons", "checks"},
+    "workspace": {"lessons", "checks", "corpus"},
     "grading": {"lessons", "checks", "bugs", "corpus"},
     "models": {"transformer", "corpus", "plots.py"},
     "cli.py": {"bugs", "lessons", "checks", "workspace", "grading", "models"},

@@ -36,6 +36,10 @@ is yours to keep and to change: nothing here is ever overwritten but a part that
 its earlier versions are kept.
 
 How far you are: `course status`. All parts at once, from a terminal: `course check`.
+
+This package needs the course beside it, which lends what you have not written, and what is given
+to everybody. `course export` writes one that needs numpy and torch alone, and says in it what is
+yours and what was given.
 """
 
 
@@ -51,6 +55,7 @@ def start(directory: str | Path) -> Path:
     try:
         directory = directory.resolve()
         _refuse_what_is_there(directory)
+        _refuse_to_nest(directory)
         directory.parent.mkdir(parents=True, exist_ok=True)
         draft = directory.with_name(f".{directory.name}.unfinished-{secrets.token_hex(4)}")
         try:
@@ -82,6 +87,15 @@ def _refuse_what_is_there(directory: Path) -> None:
         )
     if directory.exists():
         raise WorkspaceError(f"the folder must be new or empty, got {directory}, which is a file.")
+
+
+def _refuse_to_nest(directory: Path) -> None:
+    around = find_workspace(directory.parent)
+    if around is not None:
+        raise WorkspaceError(
+            f"a workspace cannot lie inside another, got {directory}, which would lie in {around}. "
+            "Go on working there, or name a folder outside it."
+        )
 
 
 def _fill(folder: Path) -> None:
