@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 
 from .notebook import source_notebook
-from .text import lesson_texts, read_lesson
+from .text import lesson_texts, of_file, read_lesson
 
 
 def build(root: Path, say: Callable[[str], None] = print) -> list[Path]:
@@ -18,7 +18,8 @@ def build(root: Path, say: Callable[[str], None] = print) -> list[Path]:
     lessons = [path.stem for path in lesson_texts(root / "book")]
     changed = []
     for path in lesson_texts(root / "book"):
-        solution = source_notebook(path.stem, read_lesson(path), lessons)
+        with of_file(path):
+            solution = source_notebook(path.stem, read_lesson(path), lessons)
         for folder, notebook in (("solutions", solution), ("exercises", release(solution))):
             target = root / folder / path.stem / f"{path.stem}.ipynb"
             if _write(target, nbformat.writes(notebook, version=4) + "\n"):
