@@ -24,7 +24,8 @@ TOGETHER = {
     "test_book": "the whole book",
     "test_prose": "the whole book",
     **{name: name for name in ("test_capstone", "test_clinic", "test_figures", "test_grading")},
-    **{name: name for name in ("test_page", "test_quiz", "test_sample_class", "test_wheel")},
+    **{name: name for name in ("test_page", "test_quiz", "test_reference", "test_wheel")},
+    "test_sample_class": "test_sample_class",
 }
 
 

@@ -2,19 +2,22 @@
 
 The lesson's text holds only an import line. Before Sphinx parses a lesson, that cell is replaced
 by what a reader needs; the import itself still runs, unseen, so that the page shows what the
-code does.
+code does. In the same way the Reference is filled with the components.
 """
 
 from collections.abc import Container
 from pathlib import Path
 
+from .addresses import REFERENCE, exercise_anchor
 from .bug_pages import page_name
+from .reference import fill_reference
 from .source import component_source, stub
 from .text import Cell, below, of_file, read_cells
 
 _EXERCISE = """\
 :::{{admonition}} Exercise: `{name}`
 :class: exercise
+:name: {anchor}
 
 About {minutes} minutes · difficulty {difficulty} of 5 · importance {importance} of 5.
 In the notebook of this lesson you write the part marked `YOUR CODE HERE`:{links}
@@ -33,6 +36,7 @@ In the notebook of this lesson you write the part marked `YOUR CODE HERE`:{links
 
 {imported}"""
 
+_RULES = "what it must do: {{py:obj}}`{name}`"
 _OTHERS = "{{doc}}`how others got this wrong </{page}>`"
 
 _HINT = """\
@@ -67,14 +71,18 @@ def setup(app):
 def _on_source_read(app, docname, source) -> None:
     pages = app.env.found_docs
     with of_file(Path(app.env.doc2path(docname))):
-        source[0] = expand_exercises(source[0], pages)
+        if docname == REFERENCE:
+            source[0] = fill_reference(source[0], Path(app.srcdir), pages)
+        else:
+            source[0] = expand_exercises(source[0], pages)
 
 
 def expand_exercises(text: str, pages: Container[str] = ()) -> str:
     """A lesson's MyST text with every exercise cell spelt out, and the set-up cell out of sight.
 
     Args:
-        pages: names of the book's pages; an exercise links to that of its bugs, if there is one.
+        pages: names of the book's pages; an exercise links to the rules in the Reference and to
+            its bugs, where there are such pages.
     """
     if "{code-cell}" not in text:
         return text
@@ -104,9 +112,12 @@ def _unseen(cell: Cell) -> str:
 def _expand(cell: Cell, pages: Container[str]) -> str:
     module, name = cell.component
     about, source = cell.about, component_source(module, name)
-    links = [_OTHERS.format(page=page_name(name))] if page_name(name) in pages else []
+    links = [_RULES.format(name=name)] if REFERENCE in pages else []
+    if page_name(name) in pages:
+        links.append(_OTHERS.format(page=page_name(name)))
     return _EXERCISE.format(
         name=name,
+        anchor=exercise_anchor(name),
         links="".join(f"\n- {link}" for link in links),
         minutes=about["minutes"],
         difficulty=about["difficulty"],

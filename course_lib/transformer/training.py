@@ -70,8 +70,9 @@ def learning_rate(
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
     """The parameters in two groups for the optimizer: those that shrink, and those that do not.
 
-    Matrices and embeddings shrink; biases and the scales of norms, with one axis, do not.
-    Frozen parameters are left out, shared ones stand once.
+    Those with two or more axes shrink: matrices and embeddings. Those with
+    fewer do not: biases and the scales of norms. Frozen parameters are left
+    out, shared ones stand once.
 
     Returns:
         A dict for each group, with its `params` and its `weight_decay`: 0.0
