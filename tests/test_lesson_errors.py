@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from small_book import small_book
 
 from course_lib.lessons.build import build
 from course_lib.lessons.page import expand_exercises
+from course_lib.lessons.site import BookFailed
 from course_lib.lessons.text import ABOUT, LessonError, lesson_texts, read_cells, read_lesson
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
@@ -58,10 +60,11 @@ def test_an_error_of_a_build_names_file_and_line(tmp_path, text, line, rule):
     assert rule in str(refusal.value)
 
 
-def test_an_error_on_a_page_has_its_line_too():
-    with pytest.raises(LessonError) as refusal:
-        expand_exercises(ABOVE + EXERCISE.replace("import causal", "import cusal"))
-    assert refusal.value.line == 13
+def test_an_error_on_a_page_names_file_and_line_too(tmp_path):
+    text = ABOVE + EXERCISE.replace("import causal", "import cusal")
+    with pytest.raises(BookFailed) as failure:
+        small_book(tmp_path, {"index": "# First page", "03_masks": text})
+    assert "book/03_masks.md:13: an exercise must be" in " ".join(str(failure.value).split())
 
 
 @pytest.mark.parametrize("lesson", lesson_texts(BOOK), ids=lambda path: path.stem)
