@@ -20,7 +20,10 @@ _EXERCISE = """\
 :name: {anchor}
 
 About {minutes} minutes · difficulty {difficulty} of 5 · importance {importance} of 5.
-In the notebook of this lesson you write the part marked `YOUR CODE HERE`:{links}
+
+{links}
+
+In the notebook of this lesson you write the part marked `YOUR CODE HERE`:
 :::
 
 ```python
@@ -36,8 +39,8 @@ In the notebook of this lesson you write the part marked `YOUR CODE HERE`:{links
 
 {imported}"""
 
-_RULES = "what it must do: {{py:obj}}`{name}`"
-_OTHERS = "{{doc}}`how others got this wrong </{page}>`"
+_RULES = "What it must do: {{py:obj}}`{name}`"
+_OTHERS = "{{doc}}`How others got this wrong </{page}>`"
 
 _HINT = """\
 ````{{dropdown}} Hint {number}
@@ -118,7 +121,7 @@ def _expand(cell: Cell, pages: Container[str]) -> str:
     return _EXERCISE.format(
         name=name,
         anchor=exercise_anchor(name),
-        links="".join(f"\n- {link}" for link in links),
+        links=" · ".join(links),
         minutes=about["minutes"],
         difficulty=about["difficulty"],
         importance=about["importance"],
