@@ -175,14 +175,20 @@ def train(out, config, resume, package, as_json, **flags):
 @click.option("--top-p", type=float, help="Choose among those that make up this share.")
 @click.option("--stop", help="End before this text.")
 @click.option("--seed", type=int, help="Repeat a text.")
-@click.option("--cache/--no-cache", default=True, help="Keep keys and values, or recompute.")
+@click.option(
+    "--cache/--no-cache", default=True, help="Keep keys and values while the text fits the context."
+)
 @click.option("--device", default="auto", show_default=True, help="Such as cpu or cuda.")
 @click.option("--dtype", default="float32", show_default=True, help="float32 or bfloat16.")
 @click.option("--attention", default="fused", show_default=True, help="Our own: or explicit.")
 @_PACKAGE
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def generate(model, gpt2, package, as_json, **how):
-    """Write text with a trained model."""
+    """Write text with a trained model.
+
+    Past the model's context a text goes on from its end, as much of it as the context holds; that
+    is read again for every token, which takes longer.
+    """
     from course_lib.models import ModelError
     from course_lib.models.terminal import generate_here
 

@@ -277,10 +277,6 @@ def test_a_row_ends_before_its_stop_text(trained):
     assert text("no such text") == whole
 
 
-def test_past_the_context_the_uncached_text_slides_along(trained):
-    assert len(generate(trained, "--prompt", "the ", "--n-new", "40", "--no-cache")[0]) == 40
-
-
 # --- what is refused ---------------------------------------------------------------------------
 
 
@@ -363,8 +359,6 @@ def test_a_checkpoint_of_another_shape(trained):
 def test_what_cannot_be_generated(trained, tmp_path):
     assert "it does not know 'Z€'" in refused("generate", "--model", trained, "--prompt", "Z€")
     assert "at least one token" in refused("generate", "--model", trained, "--prompt", "")
-    too_long = ["generate", "--model", trained, "--prompt", "the", "--n-new", "99"]
-    assert "--no-cache" in refused(*too_long)
     assert "holds no checkpoint" in refused("generate", "--model", tmp_path)
     assert "either --model DIR or --gpt2 DIR" in refused("generate")
     for option, value in (("--temperature", -1), ("--top-k", 0), ("--top-p", 1.5)):

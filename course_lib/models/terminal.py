@@ -127,6 +127,8 @@ def generate_here(
 ) -> list[dict]:
     """Write texts; a single one appears as it is written. Returns them as plain data.
 
+    `past_context` says of each whether the model lost sight of its beginning while it wrote.
+
     Raises:
         ModelError: the model cannot be read, or cannot go on from a prompt.
     """
@@ -136,16 +138,18 @@ def generate_here(
     place = hardware.choose_device(device)
     gpt = whose.run_by(gpt, attention).to(place, hardware.choose_dtype(dtype, place))
     prompts = [one for one in (prompt or ("\n",)) for _ in range(samples)]
-    texts = [""] * len(prompts)
+    texts, are_past = [""] * len(prompts), [False] * len(prompts)
     is_streamed = len(prompts) == 1 and not quiet
     pieces = write(
         gpt, whose, tokenizer, prompts, n_new,
         sampling=sampling, stop=stop, seed=seed, use_cache=cache,
+        say=(lambda text: None) if quiet else (lambda text: click.echo(text, err=True)),
     )  # fmt: skip
     if is_streamed:
         click.echo(prompts[0], nl=False)
     for piece in pieces:
         texts[piece.row] += piece.text
+        are_past[piece.row] |= piece.is_past_context
         if is_streamed:
             click.echo(piece.text, nl=False)
             sys.stdout.flush()
@@ -155,7 +159,10 @@ def generate_here(
         for number, (start, text) in enumerate(zip(prompts, texts, strict=True), start=1):
             click.secho(f"--- {number} of {len(prompts)}", dim=True)
             click.echo(start + text)
-    return [{"prompt": p, "text": text} for p, text in zip(prompts, texts, strict=True)]
+    return [
+        {"prompt": start, "text": text, "past_context": is_past}
+        for start, text, is_past in zip(prompts, texts, are_past, strict=True)
+    ]
 
 
 def _read_trained(folder: Path, package: Package):
