@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,28 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
         if old != target:
             shutil.rmtree(old, ignore_errors=True)
     return target
+
+
+def require_writable(folder: Path) -> None:
+    """Make sure, before hours of work, that files can be written there; it leaves no trace.
+
+    Raises:
+        ModelError: they cannot.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ModelError(
+            f"--out must be a folder that can be written to, got {folder} ({error.strerror}): "
+            "choose another."
+        ) from None
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):  # never made, or somebody else is in it by now
+                path.rmdir()
 
 
 def load(folder: Path) -> Checkpoint:

@@ -3,12 +3,12 @@
 import difflib
 import os
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from . import ModelError, checkpoint, hardware
+from .bar import progress_bar
 from .generation import Sampling, write
 from .package import OURS, Package
 from .settings import read_settings, resumed_settings
@@ -33,7 +33,9 @@ def train_here(flags, config, out: Path, resume: bool, package: str, *, quiet: b
         settings = resumed_settings(saved.state["settings"], flags)
     else:
         settings = read_settings(config, flags)
-    with _progress(quiet) as told:
+    if is_first:
+        checkpoint.require_writable(out)
+    with progress_bar(quiet) as told:
         outcome = train(
             settings,
             Package(package),
@@ -61,36 +63,6 @@ def train_here(flags, config, out: Path, resume: bool, package: str, *, quiet: b
         "out": str(out),
         "was_stopped": outcome.was_stopped,
     }
-
-
-@contextmanager
-def _progress(quiet: bool):
-    """A bar in a terminal; elsewhere a line for each checkpoint."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(file=sys.stderr)
-    bar = Progress(
-        TextColumn("step {task.completed}/{task.total}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[said]}"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=quiet or not console.is_terminal,
-        transient=True,
-    )
-    task = bar.add_task("", total=None, said="")
-
-    def told(progress) -> None:
-        said = f"loss {progress.loss:.3f} · {progress.tokens_per_second:,.0f} tokens/s"
-        if progress.validation is not None:
-            said += f" · validation {progress.validation:.3f}"
-        bar.update(task, completed=progress.step, total=progress.n_steps, said=said)
-        if progress.is_saved and bar.disable and not quiet:
-            click.echo(f"step {progress.step}/{progress.n_steps} · {said}", err=True)
-
-    with bar:
-        yield told
 
 
 def _draw_losses(out: Path) -> Path:
@@ -195,6 +167,8 @@ def bench_here(
     from .bench.report import measure, write_report
     from .bench.workloads import workloads
 
+    if out:
+        checkpoint.require_writable(out)
     place = hardware.choose_device(device)
     every = {workload.name: workload for workload in workloads(place, Package(package))}
     for name in names:
