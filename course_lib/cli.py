@@ -5,6 +5,7 @@ Exit status: 0 done, 1 a check or a grading run found failures, 2 wrong usage or
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def start(directory):
         made = make(directory)
     except WorkspaceError as error:
         raise fail(error) from None
-    click.echo(f"{made} is ready. Go on with:\n  cd {made}\n  jupyter lab")
+    click.echo(f"{made} is ready. Go on with:\n  cd {shlex.quote(str(made))}\n  jupyter lab")
 
 
 @main.command()

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -120,7 +121,8 @@ def load(folder: Path) -> Checkpoint:
             place = folder / Path(json.loads((folder / POINTER).read_text("utf-8"))["newest"]).name
         except FileNotFoundError:
             raise ModelError(
-                f"{folder} holds no checkpoint: train one with  course train --out {folder}"
+                f"{folder} holds no checkpoint: train one with  "
+                f"course train --out {shlex.quote(str(folder))}"
             ) from None
         except (OSError, ValueError, KeyError, TypeError):
             raise ModelError(f"{folder / POINTER} is damaged: {_others(folder)}") from None

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -52,9 +53,9 @@ def train_here(flags, config, out: Path, resume: bool, package: str, *, quiet: b
             f"loss {outcome.loss:.3f}, validation loss {outcome.validation:.3f}"
         )
         if outcome.was_stopped:
-            click.echo(f"Go on:  course train --out {out} --resume")
+            click.echo(f"Go on:  course train --out {shlex.quote(str(out))} --resume")
         click.echo(f"Losses: {picture}")
-        click.echo(f"Write:  course generate --model {out}")
+        click.echo(f"Write:  course generate --model {shlex.quote(str(out))}")
     return {
         "step": outcome.step,
         "loss": outcome.loss,
