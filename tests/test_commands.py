@@ -124,6 +124,7 @@ STORIES = {
         Run("course check"),  # nothing is theirs yet, which is no failure
         Run("course status"),
         Run("course hint causal_mask"),
+        Run("course export"),
     ],
     "second desk": [Run("course start my-course"), Run("cd my-course")],
     "written desk": [
