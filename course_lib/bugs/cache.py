@@ -294,11 +294,12 @@ bug("""cached_attention: attends_before_it_appends
     believed: First use the cache, then bring it up to date. So the new positions are missing
         from what they attend to.
     seen: Every token is one step behind: it does not know itself, nor its own chunk.
-    + n_old = cache.length
-    = keys, values = cache.append(k, v)
+    - keys, values = cache.append(k, v)
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
     - output, _ = masked_attention(q, keys, values, mask)
-    + output, _ = masked_attention(q, keys[:, :, :n_old], values[:, :, :n_old])
+    + keys, values = cache.keys[:, :, : cache.length], cache.values[:, :, : cache.length]
+    + output, _ = masked_attention(q, keys, values)
+    + cache.append(k, v)
 """)
 
 bug("""cached_attention: ignores_what_the_cache_holds
