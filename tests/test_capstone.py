@@ -35,7 +35,6 @@ from course_lib.lessons.package import (
     our_package,
     read_package,
 )
-from course_lib.variants import all_variants
 from course_lib.workspace.borrow import borrowing_text
 from course_lib.workspace.start import start
 from course_lib.workspace.whole import judge_whole

@@ -16,7 +16,6 @@ PACKAGE = ROOT / "course_lib"
 MAY_IMPORT = {
     "transformer": set(),
     "bugs": {"transformer"},
-    "variants": {"transformer"},
     "corpus": set(),
     "checks": {"bugs", "corpus"},
     "plots.py": set(),
