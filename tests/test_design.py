@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "cli.py": {"lessons", "checks", "workspace", "grading", "models"},
     "__main__.py": {"cli.py"},
 }
-LESSON_ORDER = ["shapes", *MODULES, "fused", "decoding"]  # the last two run what the lessons teach
+LESSON_ORDER = ["shapes", *MODULES]
 OUTSIDE_OF = {  # what a house may use besides Python itself
     "transformer": {"torch", "numpy", "jaxtyping"},
     "checks/observe": {"torch", "numpy"},
@@ -95,6 +95,7 @@ def test_a_lesson_imports_earlier_lessons_only():
     for path in sorted((PACKAGE / "transformer").glob("*.py")):
         if path.stem == "__init__":
             continue
+        assert path.stem in LESSON_ORDER, f"{path} is no lesson's: nothing else goes to learners"
         used = {name.split(".")[2] for name in imports(path) if name.startswith("course_lib.")}
         earlier = LESSON_ORDER[: LESSON_ORDER.index(path.stem)]
         assert used <= set(earlier), path

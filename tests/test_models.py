@@ -14,13 +14,13 @@ from click.testing import CliRunner
 
 from course_lib.cli import main
 from course_lib.models import ModelError, checkpoint
-from course_lib.models.decoding import OwnDecoder
+from course_lib.models.cached_decoding import CachedDecoder
 from course_lib.models.generation import Sampling, write
+from course_lib.models.ours.decoding import Decoder
 from course_lib.models.package import OURS, Package
 from course_lib.models.settings import TrainSettings, read_settings
 from course_lib.models.terminal import _read_trained
 from course_lib.models.text import read_text
-from course_lib.transformer.decoding import Decoder
 
 SMALL = [
     *("--context-length", "16", "--d-model", "16", "--n-heads", "2", "--n-layers", "2"),
@@ -236,7 +236,7 @@ def test_what_is_fused_writes_through_the_decoder(trained):
     model, _ = _read_trained(trained, Package(OURS))
     ids = torch.tensor([[1, 2]])
     own = Package(OURS).decoder(model, 1, 8)
-    assert isinstance(own, OwnDecoder)
+    assert isinstance(own, CachedDecoder)
     expected = own.feed(ids)
     fused = Package(OURS).run_by(model, "fused")
     decoder = Package(OURS).decoder(fused, 1, 8)
