@@ -1,8 +1,10 @@
 """The design that DESIGN and CONTRIBUTING promise, kept by reading the imports."""
 
 import ast
+import graphlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,11 +45,19 @@ def house_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0]
 
 
-def imports(path: Path) -> list[str]:
+def nodes(tree: ast.AST, *, inside_functions: bool) -> Iterator[ast.AST]:
+    yield tree
+    if inside_functions or not isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        for child in ast.iter_child_nodes(tree):
+            yield from nodes(child, inside_functions=inside_functions)
+
+
+def imports(path: Path, *, inside_functions: bool = True) -> list[str]:
     """Full names of all that a module imports, at its top or inside a function."""
     package = ["course_lib", *path.relative_to(PACKAGE).parent.parts]
     names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in nodes(tree, inside_functions=inside_functions):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -89,6 +99,40 @@ def test_the_model_and_the_observer_import_relatively_and_nothing_above_them():
             ours = [name for name in imports(path) if name.startswith("course_lib")]
             assert all(name.startswith(own) for name in ours), path
             assert "course_lib" not in path.read_text(encoding="utf-8").replace("`course_lib", "")
+
+
+# A function imports what closes a circle: with the reason.
+CLOSED_IN_A_FUNCTION = {
+    # `admit` makes the model that a patient is about; models are patients too, and register there.
+    ("course_lib.bugs.patients", "course_lib.bugs.patients.model"),
+}
+
+
+def circle(*, inside_functions: bool) -> list[str]:
+    """Modules of the package that import one another in a ring; none if there is no ring."""
+    full = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
+            ".__init__"
+        ): path
+        for path in modules()
+    }
+    edges = {}
+    for module, path in full.items():
+        names = imports(path, inside_functions=inside_functions)
+        used = {name if name in full else name.rpartition(".")[0] for name in names}
+        edges[module] = {other for other in used & set(full) if other != module}
+    for importer, imported in CLOSED_IN_A_FUNCTION:
+        edges.get(importer, set()).discard(imported)
+    try:
+        graphlib.TopologicalSorter(edges).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+@pytest.mark.parametrize("inside_functions", [False, True], ids=["at the top", "anywhere"])
+def test_no_modules_import_one_another_in_a_circle(inside_functions):
+    assert not circle(inside_functions=inside_functions)
 
 
 def test_a_lesson_imports_earlier_lessons_only():
