@@ -226,7 +226,7 @@ def _package(name: str | None) -> str:
     except WorkspaceError as error:
         raise fail(error) from None
     if workspace is not None and name in (None, PACKAGE):
-        from course_lib.workspace.package import use_package
+        from course_lib.workspace.importing import use_package
 
         use_package(workspace)
         return PACKAGE

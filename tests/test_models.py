@@ -17,10 +17,10 @@ from course_lib.models import ModelError, checkpoint
 from course_lib.models.cached_decoding import CachedDecoder
 from course_lib.models.generation import Sampling, write
 from course_lib.models.ours.decoding import Decoder
-from course_lib.models.package import OURS, Package
 from course_lib.models.settings import TrainSettings, read_settings
 from course_lib.models.terminal import _read_trained
 from course_lib.models.text import read_text
+from course_lib.models.whose_model import OURS, Package
 
 SMALL = [
     *("--context-length", "16", "--d-model", "16", "--n-heads", "2", "--n-layers", "2"),

@@ -16,7 +16,7 @@ from course_lib.workspace import promote as promoting
 from course_lib.workspace import start as starting
 from course_lib.workspace.borrow import PACKAGE, borrow, borrowing_text, our_modules
 from course_lib.workspace.folder import MARKER, WorkspaceError, find_workspace
-from course_lib.workspace.package import (
+from course_lib.workspace.importing import (
     install_borrowed_package,
     package_component,
     package_of,

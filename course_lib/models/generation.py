@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from . import ModelError
-from .package import Package
 from .text import Tokenizer
+from .whose_model import Package
 
 
 @dataclass(frozen=True)

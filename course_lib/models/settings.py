@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from . import ModelError
-from .package import ATTENTION
+from .whose_model import ATTENTION
 
 
 def _setting(default, about: str):

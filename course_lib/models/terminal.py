@@ -10,10 +10,10 @@ import click
 
 from . import ModelError, checkpoint, hardware
 from .generation import Sampling, write
-from .package import OURS, Package
 from .settings import read_settings, resumed_settings
 from .text import make_tokenizer
 from .training import train
+from .whose_model import OURS, Package
 
 
 def train_here(flags, config, out: Path, resume: bool, package: str, *, quiet: bool) -> dict:

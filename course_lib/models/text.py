@@ -13,7 +13,7 @@ import torch
 from course_lib import corpus
 
 from . import ModelError
-from .package import Package
+from .whose_model import Package
 
 STORIES, SHAKESPEARE = "stories", "shakespeare"
 N_STORY_CHARACTERS = 1_000_000

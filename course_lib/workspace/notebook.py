@@ -29,7 +29,7 @@ from course_lib.lessons.exercises import (
 from .borrow import PACKAGE
 from .cells import NotACell, answer_cell
 from .folder import WorkspaceError, find_workspace
-from .package import import_part, install_borrowed_package, use_package
+from .importing import import_part, install_borrowed_package, use_package
 from .promote import promote
 from .reading import imported_modules
 from .whole import judge_whole

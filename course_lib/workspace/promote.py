@@ -18,7 +18,7 @@ from types import ModuleType
 
 from .borrow import PACKAGE, borrowing_text, our_path
 from .folder import WorkspaceError
-from .package import describe, module_file, package_of, reload_from
+from .importing import describe, module_file, package_of, reload_from
 from .reading import definitions
 from .sections import find_section, section_source, with_section, without_marks
 
