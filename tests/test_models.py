@@ -19,7 +19,6 @@ from course_lib.models.generation import Sampling, write
 from course_lib.models.ours.decoding import Decoder
 from course_lib.models.settings import TrainSettings, read_settings
 from course_lib.models.terminal import _read_trained
-from course_lib.models.text import read_text
 from course_lib.models.whose_model import OURS, Package
 
 SMALL = [
@@ -370,20 +369,3 @@ def test_what_cannot_be_generated(trained, tmp_path):
     for option, value in (("--temperature", -1), ("--top-k", 0), ("--top-p", 1.5)):
         said = refused("generate", "--model", trained, "--prompt", "the", option, value)
         assert option[2:].replace("-", "_") in said
-
-
-def test_without_a_network_the_download_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("course_lib.models.text.SHAKESPEARE_URL", "http://127.0.0.1:9/input.txt")
-    with pytest.raises(ModelError, match=r"connect to the network, put the file at .* or train on"):
-        read_text("shakespeare")
-
-
-def test_a_download_that_is_not_the_text_is_not_kept(tmp_path, monkeypatch):
-    fake = tmp_path / "fake.txt"
-    fake.write_text("To be")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("course_lib.models.text.SHAKESPEARE_URL", fake.as_uri())
-    with pytest.raises(ModelError, match="must have 1115394 bytes"):
-        read_text("shakespeare")
-    assert not list((tmp_path / "cache").rglob("*.txt"))

@@ -11,8 +11,8 @@ import threading
 import pytest
 import torch
 
+from course_lib import files
 from course_lib.lessons.source import component_source, to_learner
-from course_lib.workspace import promote as promoting
 from course_lib.workspace import start as starting
 from course_lib.workspace.borrow import PACKAGE, borrow, borrowing_text, our_modules
 from course_lib.workspace.folder import MARKER, WorkspaceError, find_workspace
@@ -294,7 +294,7 @@ def test_a_disk_that_fails_at_the_last_step_changes_nothing(workspace, monkeypat
 
     before = {path.name for path in (workspace / PACKAGE).iterdir()}
     text = masking(workspace).read_bytes()
-    monkeypatch.setattr(promoting.os, "replace", fail)
+    monkeypatch.setattr(files.os, "replace", fail)
     with pytest.raises(WorkspaceError, match="cannot be written: Read-only file system"):
         promote(workspace, "causal_mask", "masking", ALL_BUT_DIAGONAL)
     assert masking(workspace).read_bytes() == text

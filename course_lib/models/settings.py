@@ -1,10 +1,11 @@
 """What a training run can be told, with its defaults: the one list behind flags and TOML files."""
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+
+from course_lib.did_you_mean import did_you_mean
 
 from . import ModelError
 from .whose_model import ATTENTION
@@ -124,7 +125,6 @@ def _read_toml(path: Path) -> dict:
         raise ModelError(f"{path} must be TOML: {error}.") from None
     for name in found:
         if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.5)
-            advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(NAMES)}."
+            advice = did_you_mean(name, NAMES)
             raise ModelError(f"{path} sets {name!r}, which is no setting. {advice}")
     return found

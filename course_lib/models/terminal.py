@@ -1,12 +1,13 @@
 """The model commands as one sees them: a progress line, a summary, text as it is written."""
 
-import difflib
 import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
+
+from course_lib.did_you_mean import did_you_mean
 
 from . import ModelError, checkpoint, hardware
 from .generation import Sampling, write
@@ -192,9 +193,7 @@ def bench_here(
     every = {workload.name: workload for workload in workloads(place, Package(package))}
     for name in names:
         if name not in every:
-            near = difflib.get_close_matches(name, every, n=1, cutoff=0.5)
-            advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(every)}."
-            raise ModelError(f"no workload is called {name!r}. {advice}")
+            raise ModelError(f"no workload is called {name!r}. {did_you_mean(name, every)}")
 
     def say(row) -> None:
         low, high = row.quartiles
