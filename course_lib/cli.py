@@ -294,7 +294,7 @@ def book(root):
 
     _must_be_checkout(root)
     try:
-        page = build_book(root.resolve())
+        page = build_book(root.resolve(), say=click.echo)
     except BookFailed as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"The book: {page}")
