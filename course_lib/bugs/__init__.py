@@ -5,12 +5,16 @@ Every bug stands on its own: with the imports of its module, and under the name 
 its source is a complete (and wrong) answer.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
 from course_lib.transformer import MODULES
+
+# torch warns of some mistakes that are made here on purpose: no news to whoever runs the zoo.
+warnings.filterwarnings("ignore", module=r"course_lib\.bugs\b")
 
 
 @dataclass(frozen=True)
