@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from course_lib.did_you_mean import did_you_mean
+
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -31,6 +33,10 @@ class PackageCheck:
     lesson: str
     component: str
     points: float
+
+
+class UnknownExercise(LookupError):
+    """No lesson asks for a component of this name; the text suggests the nearest."""
 
 
 def exercises_folder() -> Path:
@@ -108,3 +114,16 @@ def find_exercise(component: str) -> Exercise | None:
             if exercise.component == component:
                 return exercise
     return None
+
+
+def require_exercise(component: str) -> Exercise:
+    """The exercise that asks for `component`.
+
+    Raises:
+        UnknownExercise: no lesson does.
+    """
+    every = [e for lesson in lesson_names() for e in read_exercises(read_notebook(lesson))]
+    found = {exercise.component: exercise for exercise in every}
+    if component in found:
+        return found[component]
+    raise UnknownExercise(f"no component is called {component!r}. {did_you_mean(component, found)}")
