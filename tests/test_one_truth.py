@@ -150,6 +150,24 @@ def test_table_and_feedback_follow_a_mark_without_a_new_submission(place):
     assert page(place, "ben") == before
 
 
+def test_the_command_shows_what_the_gradebook_says(place, monkeypatch):
+    from click.testing import CliRunner
+
+    from course_lib.cli import main
+
+    monkeypatch.chdir(place / "course")
+    mark(place / "out", "ada", "softmax", 0.5)
+    shutil.rmtree(place / "class" / "ada" / LESSON)
+    command = ["grade", "--submitted", "../class", "--out", "../out"]
+    shown = CliRunner().invoke(main, command)
+    assert shown.exit_code == 0
+    assert "0.5/1*" in shown.stdout
+    assert "6.5" in shown.stdout
+    assert f"Left as it is: ada {LESSON}: {run.AWAY}" in shown.stderr
+    grades = json.loads(CliRunner().invoke(main, [*command, "--json"]).stdout)["grades"]
+    assert sum(row["points"] for row in grades if row["student"] == "ada") == 6.5
+
+
 @pytest.mark.parametrize("away", ["the student's folder", "the lesson's folder", "the file"])
 def test_mark_and_comment_stay_when_a_submission_is_away(place, away):
     mark(place / "out", "ada", "softmax", 0.5, extra=1.0, comment="keep me")
@@ -402,6 +420,8 @@ def test_what_is_asked_no_more_counts_for_nobody(place):
     row = rows(place, "ben")["SelfAttention"]
     assert (row["points"], row["max_points"], row["basis"]) == (0, 0, "judged")
     assert "SelfAttention" not in rows(place, "cleo")
+    with gradebook(place / "out") as book:
+        assert not book.find_submission(LESSON, "cleo").needs_manual_grade
 
 
 def test_what_only_the_newest_release_asks_for_waits_for_a_person(place):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nbformat
 from nbconvert.writers import FilesWriter
-from nbgrader.api import Gradebook
+from nbgrader.api import Grade, Gradebook
 from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
@@ -90,9 +90,16 @@ class ClassGradebook:
             book.db.commit()
         return differs
 
-    def penalise_all(self) -> None:
-        """Bring late penalties up to the marks, dates and extensions that people entered since."""
+    def settle(self) -> None:
+        """Bring late penalties up to the marks, dates and extensions that people entered since.
+
+        And what is worth nothing and was not answered waits for nobody in formgrader.
+        """
         with self.open() as book:
+            for grade in book.db.query(Grade).filter(Grade.auto_score.is_(None)):
+                if not grade.max_score and grade.manual_score is None:
+                    grade.auto_score, grade.needs_manual_grade = 0.0, False
+            book.db.commit()
             on_record = self._submissions(book)
             dated = [(s.student_id, s.assignment.name) for s in on_record if is_dated(s)]
         for student, lesson in dated:
@@ -102,10 +109,11 @@ class ClassGradebook:
         """nbgrader's own step. It forgets a penalty where it has no two dates to compare."""
         self._penalty.preprocess(nbformat.v4.new_notebook(), self._about(student, lesson))
 
-    def on_record(self) -> set[tuple[str, str]]:
-        """Who has a submission of which lesson on record."""
+    def on_record(self) -> dict[tuple[str, str], datetime | None]:
+        """Who has a submission of which lesson on record, and when it was handed in."""
         with self.open() as book:
-            return {(each.student_id, each.assignment.name) for each in self._submissions(book)}
+            submissions = self._submissions(book)
+            return {(each.student_id, each.assignment.name): each.timestamp for each in submissions}
 
     def lessons(self) -> list[str]:
         """The lessons that the gradebook knows, in order."""

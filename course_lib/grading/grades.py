@@ -59,7 +59,7 @@ def derive(
         The marks that somebody entered and the judge would have otherwise, or that are left to
         somebody to enter.
     """
-    book.penalise_all()
+    book.settle()
     table, rows = out / "grades_long.csv", []
     for lesson in book.lessons():
 
@@ -69,7 +69,7 @@ def derive(
         rows += _rows_of(book, lesson, _order(lesson, root), why_missing)
     rows.sort(key=lambda row: row["student"])
     before, now = _by_page(_rows_before(table)), _by_page(rows)
-    for student, lesson in sorted(book.on_record() - set(fresh)):
+    for student, lesson in sorted(set(book.on_record()) - set(fresh)):
         is_new = before.get((student, lesson)) != now.get((student, lesson))
         is_new = is_new or not book.feedback(student, lesson).exists()
         if is_new and book.autograded(student, lesson).exists():

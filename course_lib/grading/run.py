@@ -207,8 +207,10 @@ class _Run:
             elif outcome.release is None:
                 self.report.missing += 1
                 self.book.add_student(item.student)
-            elif not problem and (when := self._time(item, outcome)):
-                self.book.note_time(item.student, item.lesson, when)
+            elif not problem:
+                when = self._time(item, outcome)
+                if when not in (None, self.on_record[item.student, item.lesson]):
+                    self.book.note_time(item.student, item.lesson, when)
         except Exception as error:
             problem = f"it could not be recorded ({type(error).__name__}: {error})"
         if problem:
