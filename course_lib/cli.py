@@ -382,6 +382,7 @@ def grade(submitted, out, lesson, student, workers, sandbox, again, as_json):
     from dataclasses import asdict
 
     from course_lib.grading import GradingError
+    from course_lib.grading.records import read_grades
     from course_lib.grading.run import grade_class
     from course_lib.grading.table import print_table, progress_bar
 
@@ -396,7 +397,8 @@ def grade(submitted, out, lesson, student, workers, sandbox, again, as_json):
     except KeyboardInterrupt:
         raise fail("interrupted; the same command goes on where it stopped.") from None
     if as_json:
-        click.echo(json.dumps(asdict(report), indent=1))
+        grades = read_grades(out / "grades_long.csv")
+        click.echo(json.dumps({**asdict(report), "grades": grades}, indent=1))
     else:
         print_table(out / "grades_long.csv")
         click.echo(
@@ -405,6 +407,8 @@ def grade(submitted, out, lesson, student, workers, sandbox, again, as_json):
         )
         click.echo(f"Grades:   {out / 'grades_long.csv'}")
         click.echo(f"Feedback: {out / 'feedback'}")
+        for line in report.kept:
+            click.secho(f"Left as it is: {line}", fg="yellow", err=True)
     if report.problems:
         for problem in report.problems:
             click.secho(problem, fg="red", err=True)

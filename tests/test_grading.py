@@ -218,10 +218,11 @@ def test_a_later_run_judges_only_what_changed(graded, mixed_class, root, tmp_pat
     assert read_json(here / "run.json")["seed"] != read_json(out / "run.json")["seed"]
 
     shutil.rmtree(changed / "stub" / LESSON)
-    assert grade_class(changed, here, root=root).missing == 1
-    with pytest.raises(MissingEntry):
-        score_in_gradebook(here, "stub")
-    assert not (here / "feedback" / "stub" / LESSON).exists()
+    before, score = feedback(here, "stub"), score_in_gradebook(here, "stub")
+    report = grade_class(changed, here, root=root)
+    assert (report.judged, report.missing) == (0, 0)
+    assert report.kept == [f"stub {LESSON}: no file is there now; what is on record stays"]
+    assert (feedback(here, "stub"), score_in_gradebook(here, "stub")) == (before, score)
 
 
 # ------------------------------------------------------------------------- interrupting, refusing
@@ -460,7 +461,7 @@ def test_the_table_gives_back_what_was_written(tmp_path):
     rows = [
         dict.fromkeys(COLUMNS, 0.5)
         | {"student": name, "lesson": "l", "component": "c"}
-        | {"diagnosis": name, "sandbox": "none"}
+        | {"diagnosis": name, "sandbox": "none", "basis": "manual", "comment": name}
         for name in names
     ]
     write_grades(tmp_path / "grades.csv", rows)

@@ -1,8 +1,21 @@
 """From a class's submissions to scores, feedback and diagnoses.
 
-A submission is read as text (`submission`), observed in a sandbox (`sandbox`) and judged outside
-it (`judging`). nbgrader keeps the record: `steps` are the three steps of `nbgrader autograde`
-that this course replaces, `gradebook` writes an nbgrader course, `run` grades a whole class.
+A submission goes one way, module by module, and each step is done once:
+
+    submission       reads it, as text: the answers, a package beside them, when it was handed in
+    releases         chooses the notebook it began as, with the points that count now
+    submission       puts the answers into that notebook
+    judging          goes through it: results for a component, packages for a whole package
+    sandbox          observes for them: wall around it, received and consultation at its pipes
+    steps            writes what the judge said into the notebook, where nbgrader looks for it
+    class_gradebook  enters the notebook into nbgrader's gradebook: from here on that is the truth
+    grades           derives the table from the gradebook, and feedback; records and table show it
+
+`run` leads a class along this way, with workers up to `steps` and one writer after it, and
+`classroom` finds the class. `nbgrader autograde` goes it by nbgrader's own three steps, which
+`gradebook` replaces by those in `steps`; due dates and penalties are nbgrader's in both (`late`).
+`version` is the version of the code that decides. What a person entered into the gradebook (a mark,
+a comment, extra credit, a due date) no run takes away: it is reported, and stays.
 """
 
 

@@ -32,7 +32,7 @@ def judge_package(
     results, has_model = [], True
     for check in checks:
         result = _judge(check, package["modules"], has_model, observe, seed)
-        if check.component == "computes" and result["points"] < result["max_points"]:
+        if check.component == "computes" and not result["passed"]:
             has_model = False
         results.append(result | {"sandbox": sandbox})
     if borrowed:
@@ -60,7 +60,7 @@ def _judge(check: PackageCheck, modules: Mapping, has_model: bool, observe, seed
     result = judge_one(check, find_package_check(check.component), job, observed, seed)
     if not has_model:
         result["message"] += f"\n  note: {STOOD_IN}"
-    if result["points"] == result["max_points"] or statuses[-1:] != ["done"]:
+    if result["passed"] or statuses[-1:] != ["done"]:
         return result
 
     def observe_part(module, name):

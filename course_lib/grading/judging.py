@@ -4,30 +4,15 @@ The answers are observed in a sandbox; this process judges what came back and lo
 of them.
 """
 
-import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 
 from ..checks import all_checks, find
 from ..lessons.exercises import Exercise, read_exercises, read_package_checks
 from ..lessons.source import component_source, module_source, to_learner
 from .handed_in_package import judge_package
 from .results import judge_one, printable, zero
-
-
-@cache
-def checks_version() -> str:
-    """A short hash of the code a verdict depends on: checks, zoo, text, model and this house."""
-    digest = hashlib.sha256()
-    for name in ("judging.py", "handed_in_package.py", "results.py"):
-        digest.update((Path(__file__).parent / name).read_bytes())
-    package = Path(__file__).parents[1]
-    for folder in (package / name for name in ("checks", "bugs", "corpus", "transformer")):
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def fresh_seed() -> int:
@@ -82,8 +67,7 @@ def _judge_answers(notebook, grading, observe, seed: int, sandbox: str) -> list[
             result = judge_one(exercise, find(name), job, observe, seed) | {"sandbox": sandbox}
         result["message"] = _told(result["message"], grading["notes"].get(name, ""))
         results.append(result)
-        passed = result["points"] == result["max_points"]
-        earlier.append(answers[name] if passed else our_source(exercise))
+        earlier.append(answers[name] if result["passed"] else our_source(exercise))
     return results
 
 

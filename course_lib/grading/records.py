@@ -1,4 +1,4 @@
-"""The files a grading run writes beside the gradebook: one result a submission, and one table."""
+"""The files a grading run writes beside the gradebook: `run.json` and `grades_long.csv`."""
 
 import csv
 import json
@@ -17,7 +17,13 @@ COLUMNS = (
     "diagnosis",
     "sandbox",
     "seconds",
+    "basis",
+    "comment",
 )
+
+# How a row's points came about, in the column `basis`. The first two may come with extra credit.
+JUDGED, MANUAL, EXTRA = "judged", "manual", " + extra credit"
+NOT_ASKED, MISSING, LATE = "not asked", "missing", "late"
 
 # A spreadsheet runs a cell that begins with one of these as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -39,7 +45,7 @@ def read_json(path: Path) -> dict:
 
 
 def write_grades(path: Path, rows: Iterable[Mapping]) -> None:
-    """Write `grades_long.csv`: one row for each component of each submission.
+    """Write `grades_long.csv`: one row for each component of each submission, and each penalty.
 
     A text that a spreadsheet would run as a formula (a student called `=cmd|…`) gets an
     apostrophe in front; `read_grades` takes it away again.

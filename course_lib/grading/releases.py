@@ -2,21 +2,24 @@
 
 `releases/<lesson>/<hash>/` under the course root holds the notebook as it was handed out, and
 `release.json`. A lesson that changes later leaves it alone, so a running class is not disturbed.
+Only what a component is worth has to be the same for all of a class, for nbgrader keeps one number
+for it: it is worth what the newest release says, in whichever release it was answered.
 """
 
+import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from ..did_you_mean import did_you_mean
 from ..files import write_atomically
-from ..lessons.exercises import lesson_names, notebook_path
+from ..lessons.exercises import lesson_names, notebook_path, prices
 from . import GradingError
 from .gradebook import register
-from .judging import checks_version
 from .records import read_json, write_json
+from .version import checks_version
 
 
 @dataclass(frozen=True)
@@ -50,19 +53,32 @@ def release(lesson: str, root: Path) -> Release:
             folder / "release.json",
             {"lesson": lesson, "hash": known.hash, "number": number, "checks": known.checks},
         )
-    register(f"sqlite:///{root.resolve() / 'gradebook.db'}", lesson, [known.notebook])
+    newest = choose(lesson, "", root)[0]
+    register(f"sqlite:///{root.resolve() / 'gradebook.db'}", lesson, newest.notebook)
     return known
 
 
 def choose(lesson: str, wanted: str, root: Path) -> tuple[Release, str]:
     """The release to grade against, and a note when it is not the one that was asked for."""
     known = frozen(lesson, root) or [current(lesson, root)]
+    newest = known[-1]
     for old in known:
         if old.hash == wanted:
-            return old, ""
-    newest = known[-1]
+            return _priced(old, prices(newest.notebook)), ""
     asked = f"release {wanted[:16]!r}" if wanted else "no release"
     return newest, f"the file names {asked}; graded as {newest.hash}, the newest one"
+
+
+def _priced(old: Release, worth: Mapping[str, float]) -> Release:
+    """A release with the newest one's points: none for what that no longer asks for."""
+    if prices(old.notebook) == worth:
+        return old
+    notebook = copy.deepcopy(old.notebook)
+    for cell in notebook["cells"]:
+        if cell["metadata"].get("course", {}).get("role") == "check":
+            about = cell["metadata"]["nbgrader"]
+            about["points"] = worth.get(about["grade_id"], 0.0)
+    return replace(old, notebook=notebook)
 
 
 def frozen(lesson: str, root: Path) -> list[Release]:

@@ -44,6 +44,7 @@ def judge_one(
         points = _between(verdict.points(exercise.points), exercise.points)
         result = {
             "component": name,
+            "passed": verdict.passed,
             "points": points,
             "max_points": float(exercise.points),
             "diagnosis": printable(" ".join(verdict.diagnosis.split())),
@@ -60,6 +61,7 @@ def zero(exercise: Exercise | PackageCheck, problem: str) -> dict:
     said = textwrap.fill(f"{exercise.component}: {problem}", 83, subsequent_indent="  ")
     return {
         "component": exercise.component,
+        "passed": False,
         "points": 0.0,
         "max_points": float(exercise.points),
         "diagnosis": problem,

@@ -1,33 +1,38 @@
 """Grade a whole class: `course grade`.
 
-Workers observe and judge submissions, each with a sandbox of its own, and put every result into
-`out/results/`. One writer, this thread, records them with nbgrader as they come in. A run that
-was interrupted goes on where it stopped, and a later run judges only what has changed.
+Workers read, observe and judge submissions, each with a sandbox of its own. One writer, this
+thread, enters them into nbgrader's gradebook as they come in. From the gradebook, and from nothing
+else, it derives table and feedback at the end. A run that was interrupted goes on where it
+stopped, and a later run judges only what has changed.
 """
 
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import nbformat
 import torch
 
-from ..lessons.exercises import lesson_names, read_exercises, read_package_checks
 from . import GradingError
+from .class_gradebook import ClassGradebook
 from .classroom import lessons_of, open_folder, students_of
-from .gradebook import ClassGradebook
-from .judging import checks_version, fresh_seed, judge
-from .records import read_json, write_grades, write_json
+from .grades import derive
+from .judging import fresh_seed, judge
+from .late import due_dates, time_of
+from .records import write_json
 from .releases import Release, choose
-from .results import printable, zero
+from .results import printable
 from .sandbox import Sandbox, SandboxMissing
+from .steps import write_outputs
 from .submission import read_submission, rebuild
+from .version import checks_version
 
-MISSING = "nothing was handed in"
+AWAY = "no file is there now; what is on record stays"
 
 
 @dataclass
@@ -37,9 +42,10 @@ class Report:
     students: int
     lessons: list[str]
     judged: int = 0  # submissions run now, not taken from an earlier run
-    missing: int = 0
+    missing: int = 0  # neither handed in nor on record
     unreadable: int = 0
     problems: list[str] = field(default_factory=list)  # submissions the grader failed at
+    kept: list[str] = field(default_factory=list)  # what this run would have changed, and did not
     seconds: float = 0.0
 
 
@@ -78,23 +84,26 @@ def grade_class(
     if student is not None and student not in students:
         raise GradingError(f"{submitted} holds no student called {student!r}")
     before = open_folder(out, submitted)
+    due = due_dates(root)
     # Everybody in a run meets the same inputs, and an interrupted run is still the same run.
     seed = before["seed"] if before.get("state") == "running" else fresh_seed()
-    about = {"state": "running", "seed": seed, "checks": checks_version(), "sandbox": sandbox}
-    write_json(out / "run.json", about)
-
+    about = {"seed": seed, "checks": checks_version(), "sandbox": sandbox}
+    book = ClassGradebook(out, root=root, due=due, due_before=before.get("due", {}))
     chosen = students if student is None else {student: students[student]}
-    report = Report(students=len(chosen), lessons=lessons)
+    report = Report(students=len(chosen), lessons=lessons, kept=book.follow_course())
+    write_json(out / "run.json", {"state": "running", **about, "due": due})
+
     work = [
         _Work(name, each, folder / each / f"{each}.ipynb")
         for each in lessons
         for name, folder in chosen.items()
     ]
-    _Run(submitted, out, root, about, again, report).grade(work, workers, progress)
-
-    write_grades(out / "grades_long.csv", _rows(out, students))
+    run = _Run(submitted, out, root, about, again, book, report)
+    run.grade(work, workers, progress)
+    derived = derive(book, out, students, root, fresh=run.fresh)
+    report.kept = list(dict.fromkeys([*report.kept, *derived]))
     report.seconds = round(time.perf_counter() - started, 3)
-    write_json(out / "run.json", {**about, "state": "done", **asdict(report)})
+    write_json(out / "run.json", {"state": "done", **about, "due": due, **asdict(report)})
     return report
 
 
@@ -106,16 +115,32 @@ class _Work:
     lesson: str
     path: Path
 
+    def __str__(self) -> str:
+        return f"{self.student} {self.lesson}"
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What a worker found: a notebook to enter, or why there is none."""
+
+    release: Release | None = None  # None where nothing was handed in
+    notebook: nbformat.NotebookNode | None = None  # with what the judge said in it
+    timestamp: str = ""
+    is_unreadable: bool = False
+    problem: str = ""  # what the grader failed at
+
 
 class _Run:
     """One grading run: workers that judge, one writer that records."""
 
-    def __init__(self, submitted: Path, out: Path, root: Path, about: Mapping, again, report):
+    def __init__(self, submitted, out, root, about: Mapping, again: bool, book, report: Report):
         self.submitted, self.out, self.root = submitted, out, root
-        self.about, self.again, self.report = about, again, report
-        self.new_book = not (out / "gradebook.db").exists()
-        self.book = ClassGradebook(out, root=root, results=out / "results")
+        self.about, self.again, self.book, self.report = about, again, book, report
+        for lesson in report.lessons:
+            self.book.register(lesson, choose(lesson, "", root)[0].notebook)
         self.registered: set[tuple[str, str]] = set()
+        self.on_record = book.on_record()
+        self.fresh: set[tuple[str, str]] = set()  # whose feedback was written in this run
         self.walls = ExitStack()
         self.own = threading.local()
         self.stopping = False
@@ -128,30 +153,25 @@ class _Run:
             futures = {pool.submit(self.judge_one, item): item for item in work}
             try:
                 for done, future in enumerate(as_completed(futures), 1):
-                    item = futures[future]
-                    self.record(item, *future.result())
+                    item = futures.pop(future)  # and with it the notebook that it returned
+                    self.record(item, future.result())
                     if progress:
-                        progress(done, len(work), f"{item.student} {item.lesson}")
+                        progress(done, len(work), str(item))
             except BaseException:
                 self.stopping = True
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def judge_one(self, item: _Work) -> tuple[Release, dict, bool]:
-        """The release a submission belongs to, its result, and whether it was judged just now."""
+    def judge_one(self, item: _Work) -> _Outcome:
+        """A submission read, put into its release and judged, unless it stands so on record."""
         if not os.path.lexists(item.path):
-            release, _ = choose(item.lesson, "", self.root)
-            zeros = _zeros(release, _what_is_missing(item.path))
-            return release, self._keep(item, release, "missing", "", zeros), False
+            return _Outcome()
         submission = read_submission(item.path)
         release, note = choose(item.lesson, submission.release, self.root)
         notebook = rebuild(release.notebook, submission, "" if submission.reason else note)
-        content = notebook["metadata"]["course"]["grading"]["content"]
-        old = read_json(self._path(item))
-        expected = self._identity(release, content)
-        if not self.again and all(old.get(key) == expected[key] for key in expected):
-            return release, old, False
-        status = "unreadable" if submission.reason else "graded"
+        found = {"timestamp": submission.timestamp, "is_unreadable": bool(submission.reason)}
+        if not self.again and self._stands(item, notebook):
+            return _Outcome(release, **found)
         try:
             components = judge(
                 notebook, self._observe, seed=self.about["seed"], sandbox=self.about["sandbox"]
@@ -159,31 +179,61 @@ class _Run:
         except (GradingError, CancelledError):
             raise
         except Exception as error:
-            status, content = "failed", None
-            problem = f"the grader failed ({type(error).__name__}: {error}): grade again"
-            components = _zeros(release, problem)
-        return release, self._keep(item, release, status, content, components), True
+            text = f"the grader failed ({type(error).__name__}: {error}): grade again"
+            return _Outcome(release, problem=printable(text), **found)
+        judged = nbformat.from_dict(notebook)
+        write_outputs(judged, {**self.about, "components": components})
+        return _Outcome(release, judged, **found)
 
-    def record(self, item: _Work, release: Release, result: dict, judged: bool) -> None:
-        """Enter one result into nbgrader's record, unless it stands there already."""
-        status = result["status"]
-        self.report.judged += judged
-        self.report.missing += status == "missing"
-        self.report.unreadable += status == "unreadable"
-        if (item.lesson, release.hash) not in self.registered:
-            self.book.register(item.lesson, [release.notebook])
-            self.registered.add((item.lesson, release.hash))
+    def _stands(self, item: _Work, notebook: Mapping) -> bool:
+        """Whether this very submission is on record, judged by these checks in this way."""
+        if (item.student, item.lesson) not in self.on_record:
+            return False
+        judged = self.book.judged(item.student, item.lesson)
+        content = notebook["metadata"]["course"]["grading"]["content"]
+        expected = {"content": content, **{key: self.about[key] for key in ("checks", "sandbox")}}
+        return "components" in judged and all(judged.get(key) == expected[key] for key in expected)
+
+    def record(self, item: _Work, outcome: _Outcome) -> None:
+        """Enter what a worker found into the gradebook. What a person entered there stays."""
+        self.report.unreadable += outcome.is_unreadable
+        problem = outcome.problem
         try:
-            if status in ("missing", "failed"):
-                self.book.record_missing(item.student, item.lesson)
-            elif self.new_book or not self.book.holds(item.student, item.lesson, result):
-                self.book.record(item.student, item.lesson, item.path)
+            if outcome.notebook is not None:
+                self.report.judged += 1
+                self._enter(item, outcome)
+            elif outcome.release is None and (item.student, item.lesson) in self.on_record:
+                self.report.kept.append(f"{item}: {AWAY}")
+            elif outcome.release is None:
+                self.report.missing += 1
+                self.book.add_student(item.student)
+            elif not problem:
+                when = self._time(item, outcome)
+                if when not in (None, self.on_record[item.student, item.lesson]):
+                    self.book.note_time(item.student, item.lesson, when)
         except Exception as error:
             problem = f"it could not be recorded ({type(error).__name__}: {error})"
-            self.report.problems.append(f"{item.student} {item.lesson}: {problem}")
-        if status == "failed":
-            problem = result["components"][0]["diagnosis"]
-            self.report.problems.append(f"{item.student} {item.lesson}: {problem}")
+        if problem:
+            self.report.problems.append(f"{item}: {problem}")
+
+    def _enter(self, item: _Work, outcome: _Outcome) -> None:
+        release = outcome.release
+        if (item.lesson, release.hash) not in self.registered:
+            newest, _ = choose(item.lesson, "", self.root)
+            self.book.register(item.lesson, newest.notebook, release.notebook)
+            self.registered.add((item.lesson, release.hash))
+        when = self._time(item, outcome)
+        self.book.record(item.student, item.lesson, outcome.notebook, when)
+        self.book.write_feedback(item.student, item.lesson)
+        self.fresh.add((item.student, item.lesson))
+
+    def _time(self, item: _Work, outcome: _Outcome):
+        """When it was handed in, if somebody noted that."""
+        try:
+            return time_of(outcome.timestamp) if outcome.timestamp else None
+        except GradingError as error:
+            self.report.problems.append(f"{item}: {error}")
+            return None
 
     def _observe(self, job: dict) -> Mapping:
         """Run a job in this worker's own sandbox, which opens with its first job."""
@@ -199,44 +249,3 @@ class _Run:
         if self.stopping:
             raise CancelledError  # an interrupt may have reached the sandbox as well
         return reply
-
-    def _identity(self, release: Release, content: str | None) -> dict:
-        """What must be the same for an old result to stand."""
-        kept = {key: self.about[key] for key in ("checks", "sandbox")}
-        return {"content": content, "release": release.hash, **kept}
-
-    def _keep(self, item, release: Release, status: str, content: str | None, components) -> dict:
-        result = {
-            "student": item.student,
-            "lesson": item.lesson,
-            "status": status,
-            **self._identity(release, content),
-            "seed": self.about["seed"],
-            "components": components,
-        }
-        write_json(self._path(item), result)
-        return result
-
-    def _path(self, item: _Work) -> Path:
-        return self.out / "results" / item.student / f"{item.lesson}.json"
-
-
-def _what_is_missing(path: Path) -> str:
-    others = sorted(other.name for other in path.parent.glob("*.ipynb"))
-    if not others:
-        return MISSING
-    return printable(f"{MISSING} as {path.name}; the folder holds {others[0]}")
-
-
-def _zeros(release: Release, problem: str) -> list[dict]:
-    graded = [*read_exercises(release.notebook), *read_package_checks(release.notebook)]
-    return [zero(each, problem) for each in graded]
-
-
-def _rows(out: Path, students: Iterable[str]) -> Iterator[dict]:
-    """The rows of grades_long.csv: every result there is of a student of this class."""
-    for student in students:
-        for lesson in lesson_names():
-            result = read_json(out / "results" / student / f"{lesson}.json")
-            for one in result.get("components", ()):
-                yield {"student": student, "lesson": lesson, **one}

@@ -14,10 +14,10 @@ from traitlets import Unicode, default
 
 from . import GradingError
 from .judging import fresh_seed, judge
-from .records import read_json
 from .releases import choose
 from .sandbox import Sandbox, SandboxMissing
 from .submission import read_submission, rebuild
+from .version import checks_version
 
 
 class SubmissionExporter(NotebookExporter):
@@ -70,33 +70,25 @@ class JudgeInSandbox(NbGraderPreprocessor):
         "bubblewrap", help='The wall: "bubblewrap", or "none" to grade without one.'
     ).tag(config=True)
 
-    results = Unicode("", help="A folder of results to record instead of judging again.").tag(
-        config=True
-    )
-
     def preprocess(self, nb, resources):
         """The notebook with message and score in each check cell's output."""
-        result = self._recorded(nb, resources) if self.results else self._judged(nb)
-        write_outputs(nb, result)
-        return nb, resources
-
-    def _judged(self, nb) -> dict:
         wall = _open_sandbox(self.sandbox)
         seed = _seed_of_this_run()
         components = judge(nb, wall.observe, seed=seed, sandbox=wall.how)
-        return {"components": components, "seed": seed}
-
-    def _recorded(self, nb, resources) -> dict:
-        about = resources["nbgrader"]
-        path = Path(self.results, about["student"], about["assignment"] + ".json")
-        result = read_json(path)
-        if result.get("content") != nb.metadata["course"]["grading"]["content"]:
-            raise GradingError("the submission changed while it was graded: grade it again")
-        return result
+        about = {"seed": seed, "checks": checks_version(), "sandbox": wall.how}
+        write_outputs(nb, {"components": components, **about})
+        return nb, resources
 
 
 def write_outputs(nb, result: dict) -> None:
-    """Put each component's message and score where nbgrader looks for them."""
+    """Put each component's message and score where nbgrader looks for them.
+
+    What nbgrader has no place for (diagnoses, and how the judging was done) goes into the
+    notebook's metadata, which is part of nbgrader's record like the rest of it.
+
+    Args:
+        result: the `components`, in order, and what else there is to say about the judging.
+    """
     results = {one["component"]: one for one in result["components"]}
     for cell in nb.cells:
         course = cell.metadata.get("course", {})
@@ -110,7 +102,7 @@ def write_outputs(nb, result: dict) -> None:
             nbformat.v4.new_output("execute_result", data={"text/plain": repr(one["points"])}),
         ]
     nb.metadata["course"]["grading"] |= {
-        "seed": result["seed"],
+        **result,
         "components": {
             name: {key: one[key] for key in ("points", "diagnosis", "sandbox", "seconds")}
             for name, one in results.items()

@@ -1,6 +1,7 @@
 """What counts of a submitted notebook: the text of its solution cells, and nothing else.
 
-Where a lesson is about the learner's whole package, the package's modules count too.
+Where a lesson is about the learner's whole package, the package's modules count too. When it was
+handed in stands beside it, where nbgrader's exchange and its `zip_collect` write it.
 
 The file was written by someone who wants points. It is read as bounded JSON, never as a notebook;
 its cells' metadata, its check cells, its outputs and its other cells are not looked at.
@@ -13,12 +14,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ..lessons.exercises import read_package_checks
+from ..lessons.exercises import prices, read_package_checks
 from ..lessons.package_text import PACKAGE, PackageText, Unreadable, bytes_of, read_package
 
 MAX_FILE_BYTES = 20 * 2**20
 MAX_ANSWER_CHARACTERS = 100_000
 MAX_CELLS = 10_000
+TIMESTAMP = "timestamp.txt"
+MAX_TIMESTAMP_BYTES = 100
 
 
 @dataclass(frozen=True)
@@ -31,15 +34,19 @@ class Submission:
     package: PackageText = field(
         default_factory=PackageText
     )  # what lies beside the notebook, for the capstone
+    timestamp: str = ""  # when it was handed in, as nbgrader noted it
 
 
 def read_submission(path: Path) -> Submission:
     """The code cells of the notebook at `path` that carry a grade_id. Never raises."""
-    package = read_package(path.parent / PACKAGE)
+    beside = {
+        "package": read_package(path.parent / PACKAGE),
+        "timestamp": _timestamp(path.parent / TIMESTAMP),
+    }
     try:
         notebook = _as_notebook(_as_json(bytes_of(path, MAX_FILE_BYTES)))
     except Unreadable as reason:
-        return Submission(reason=str(reason), package=package)
+        return Submission(reason=str(reason), **beside)
     metadata = notebook.get("metadata")
     course = metadata.get("course") if isinstance(metadata, dict) else None
     release = course.get("release") if isinstance(course, dict) else None
@@ -48,7 +55,7 @@ def read_submission(path: Path) -> Submission:
         grade_id, source = _solution(cell)
         if grade_id is not None:
             sources.setdefault(grade_id, []).append(source)
-    return Submission(sources, release if isinstance(release, str) else "", package=package)
+    return Submission(sources, release if isinstance(release, str) else "", **beside)
 
 
 def rebuild(pristine: Mapping, submission: Submission, note: str = "") -> dict:
@@ -91,10 +98,18 @@ def rebuild(pristine: Mapping, submission: Submission, note: str = "") -> dict:
 
 
 def _content_hash(notebook: Mapping, grading: Mapping) -> str:
-    """One hash of all that the score depends on: the released notebook and the answers in it."""
+    """One hash of all that the score depends on: the release, its points, and the answers in it."""
     release = notebook["metadata"]["course"]["release"]
-    counted = [release, grading, [cell["source"] for cell in notebook["cells"]]]
+    sources = [cell["source"] for cell in notebook["cells"]]
+    counted = [release, prices(notebook), grading, sources]
     return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
+
+
+def _timestamp(path: Path) -> str:
+    try:
+        return bytes_of(path, MAX_TIMESTAMP_BYTES).decode("utf-8", "replace").strip()
+    except Unreadable:
+        return ""
 
 
 def _as_json(content: bytes) -> object:

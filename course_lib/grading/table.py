@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .records import read_grades
+from .records import EXTRA, MANUAL, read_grades
 
 
 @contextmanager
@@ -50,6 +50,8 @@ def _print_lesson(lesson: str, rows: list[dict], console: Console) -> None:
         total = sum(row["points"] for row in found.values())
         table.add_row(escape(student), *cells, f"{total:g}")
     console.print(table)
+    if any(_by_hand(row) for row in rows):
+        console.print("* by hand, in formgrader", style="dim", highlight=False)
     for student, found in by_student.items():
         wrong = _grouped([row for row in found.values() if row["diagnosis"]])
         for diagnosis, names in wrong.items():
@@ -75,5 +77,11 @@ def _in_parts(name: str) -> str:
 
 def _cell(row: dict) -> str:
     points, most = row["points"], row["max_points"]
-    colour = "green" if points == most else "yellow" if points else "red"
-    return f"[{colour}]{points:g}/{most:g}[/]"
+    if points < 0:
+        return f"[red]{points:g}[/]"
+    colour = "green" if points >= most else "yellow" if points else "red"
+    return f"[{colour}]{points:g}/{most:g}{'*' if _by_hand(row) else ''}[/]"
+
+
+def _by_hand(row: dict) -> bool:
+    return row["basis"].startswith(MANUAL) or row["basis"].endswith(EXTRA)

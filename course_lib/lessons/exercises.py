@@ -103,6 +103,15 @@ def read_package_checks(notebook: dict) -> list[PackageCheck]:
     ]
 
 
+def prices(notebook: dict) -> dict[str, float]:
+    """What each check cell of a notebook is worth, by its grade_id, in order."""
+    return {
+        cell["metadata"]["nbgrader"]["grade_id"]: _points(cell)
+        for cell in notebook["cells"]
+        if cell["metadata"].get("course", {}).get("role") == "check"
+    }
+
+
 def _points(cell: dict) -> float:
     return cell["metadata"]["nbgrader"]["points"]
 

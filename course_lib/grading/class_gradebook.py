@@ -1,0 +1,170 @@
+"""The truth about a class: its gradebook, with its autograded notebooks and its feedback pages."""
+
+import shutil
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import nbformat
+from nbconvert.writers import FilesWriter
+from nbgrader.api import Grade, Gradebook
+from nbgrader.converters import GenerateFeedback
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
+from traitlets.config import Config
+
+from ..files import write_atomically
+from .gradebook import find_alembic, register
+from .late import follow, is_dated, nbgrader_settings
+from .records import read_json
+
+
+class ClassGradebook:
+    """An nbgrader course of its own under `out`, written by one writer.
+
+    Nothing that a person entered is changed or removed here.
+
+    Args:
+        root: the course root, whose settings of nbgrader count.
+        due: due dates and extensions of the course, as `late.due_dates` gives them.
+        due_before: what they were when this gradebook last followed them.
+    """
+
+    def __init__(self, out: Path, *, root: Path, due: Mapping, due_before: Mapping):
+        find_alembic()
+        config = nbgrader_settings(root)
+        config.CourseDirectory = Config(root=str(out))
+        self.directory = CourseDirectory(config=config)
+        self.due, self.due_before = due, due_before
+        self._scores = SaveAutoGrades(parent=self.directory)
+        self._penalty = AssignLatePenalties(parent=self.directory)
+        self._feedback = _Feedback(coursedir=self.directory, config=config)
+
+    def open(self) -> Gradebook:
+        """nbgrader's own interface to the gradebook."""
+        return Gradebook(self.directory.db_url)
+
+    def register(self, lesson: str, newest: Mapping, *others: Mapping) -> None:
+        """Make a lesson, in the releases that the class holds, known to the gradebook."""
+        register(self.directory.db_url, lesson, newest, *others)
+
+    def add_student(self, student: str) -> None:
+        """Enter a student who has handed nothing in: nbgrader counts zero."""
+        with self.open() as book:
+            book.update_or_create_student(student)
+
+    def record(self, student: str, lesson: str, notebook, timestamp: datetime | None) -> None:
+        """Enter a judged notebook: its scores, a late penalty, and the notebook itself.
+
+        Args:
+            timestamp: when it was handed in; None where nobody noted it.
+        """
+        with self.open() as book:
+            book.update_or_create_student(student)
+            submission = book.update_or_create_submission(lesson, student)
+            submission.timestamp = timestamp or submission.timestamp
+            follow(submission, self.due, self.due_before)
+            book.db.commit()
+            dated = is_dated(submission)
+        self._scores.preprocess(notebook, self._about(student, lesson))
+        if dated:
+            self._penalise(student, lesson)
+        # Written last: where it stands, everything else about it stands in the gradebook.
+        write_atomically(self.autograded(student, lesson), nbformat.writes(notebook) + "\n")
+
+    def note_time(self, student: str, lesson: str, timestamp: datetime) -> None:
+        """Enter when a submission on record was handed in."""
+        with self.open() as book:
+            book.find_submission(lesson, student).timestamp = timestamp
+            book.db.commit()
+
+    def follow_course(self) -> list[str]:
+        """Take over the course's due dates and extensions, where nobody entered others here.
+
+        Returns:
+            What differs from the course because somebody did.
+        """
+        with self.open() as book:
+            differs = []
+            for submission in self._submissions(book):
+                differs += follow(submission, self.due, self.due_before)
+            book.db.commit()
+        return differs
+
+    def settle(self) -> None:
+        """Bring late penalties up to the marks, dates and extensions that people entered since.
+
+        And what is worth nothing and was not answered waits for nobody in formgrader.
+        """
+        with self.open() as book:
+            for grade in book.db.query(Grade).filter(Grade.auto_score.is_(None)):
+                if not grade.max_score and grade.manual_score is None:
+                    grade.auto_score, grade.needs_manual_grade = 0.0, False
+            book.db.commit()
+            on_record = self._submissions(book)
+            dated = [(s.student_id, s.assignment.name) for s in on_record if is_dated(s)]
+        for student, lesson in dated:
+            self._penalise(student, lesson)
+
+    def _penalise(self, student: str, lesson: str) -> None:
+        """nbgrader's own step. It forgets a penalty where it has no two dates to compare."""
+        self._penalty.preprocess(nbformat.v4.new_notebook(), self._about(student, lesson))
+
+    def on_record(self) -> dict[tuple[str, str], datetime | None]:
+        """Who has a submission of which lesson on record, and when it was handed in."""
+        with self.open() as book:
+            submissions = self._submissions(book)
+            return {(each.student_id, each.assignment.name): each.timestamp for each in submissions}
+
+    def lessons(self) -> list[str]:
+        """The lessons that the gradebook knows, in order."""
+        with self.open() as book:
+            return sorted(assignment.name for assignment in book.assignments)
+
+    def write_feedback(self, student: str, lesson: str) -> None:
+        """Write a submission's feedback page, as the gradebook has it now."""
+        self._feedback.write(self._about(student, lesson), self.autograded(student, lesson))
+
+    def judged(self, student: str, lesson: str) -> dict:
+        """What the judge said of the submission on record, and of what; empty if there is none."""
+        notebook = read_json(self.autograded(student, lesson))
+        return notebook.get("metadata", {}).get("course", {}).get("grading", {})
+
+    def autograded(self, student: str, lesson: str) -> Path:
+        """Where a submission's judged notebook lies."""
+        folder = self.directory.format_path("autograded", student, lesson)
+        return Path(folder, f"{lesson}.ipynb")
+
+    def feedback(self, student: str, lesson: str) -> Path:
+        """Where a submission's feedback page lies."""
+        return Path(self.directory.format_path("feedback", student, lesson), f"{lesson}.html")
+
+    def _submissions(self, book: Gradebook) -> list:
+        return [each for assignment in book.assignments for each in assignment.submissions]
+
+    def _about(self, student: str, lesson: str) -> dict:
+        about = {"student": student, "assignment": lesson, "notebook": lesson}
+        return {"nbgrader": {**about, "db_url": self.directory.db_url}}
+
+
+class _Feedback(GenerateFeedback):
+    """Writes the page of one submission, where nbgrader looks for files by pattern.
+
+    So a student may be called anything, `[a]` and `*` included, and templates load once.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.writer = FilesWriter(parent=self, config=self.config)
+        self.exporter = self.exporter_class(parent=self, config=self.config)
+        for step in self.preprocessors:
+            self.exporter.register_preprocessor(step)
+
+    def write(self, resources: dict, notebook: Path) -> None:
+        """The page of a judged notebook."""
+        about = resources["nbgrader"]
+        shutil.rmtree(self._format_dest(about["assignment"], about["student"]), ignore_errors=True)
+        names = {"unique_key": notebook.stem, "output_files_dir": f"{notebook.stem}_files"}
+        page, resources = self.exporter.from_filename(str(notebook), {**names, **resources})
+        self.write_single_notebook(page, resources)
+        self.set_permissions(about["assignment"], about["student"])

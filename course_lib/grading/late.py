@@ -1,0 +1,107 @@
+"""What decides how late a submission is: settings that a person entered, in one of two gradebooks.
+
+`course release` and formgrader write the course's own gradebook; the class's gradebook follows it
+until somebody enters something else there, which then stays.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from jupyter_core.paths import jupyter_config_path
+from nbgrader.api import Gradebook, SubmittedAssignment
+from nbgrader.utils import parse_utc
+from traitlets.config import Config, ConfigFileNotFound, PyFileConfigLoader
+
+from . import GradingError
+
+CONFIG = "nbgrader_config.py"
+
+
+def nbgrader_settings(root: Path) -> Config:
+    """nbgrader's settings, from where `nbgrader autograde` reads them when it runs in `root`."""
+    settings = Config()
+    for folder in [*reversed(jupyter_config_path()), str(root)]:
+        try:
+            settings.merge(PyFileConfigLoader(CONFIG, path=folder).load_config())
+        except ConfigFileNotFound:
+            continue
+        except Exception as error:
+            raise GradingError(
+                f"{folder}/{CONFIG} fails: {type(error).__name__}: {error}"
+            ) from None
+    return settings
+
+
+def due_dates(root: Path) -> dict:
+    """Due dates and extensions in the course's gradebook, as plain data; none where there is none.
+
+    A due date stands under its lesson, an extension (in seconds) under lesson and student.
+    """
+    path = root / "gradebook.db"
+    if not path.exists():
+        return {}
+    found = {}
+    with Gradebook(f"sqlite:///{path}") as book:
+        for assignment in book.assignments:
+            found[assignment.name] = _plain(assignment.duedate)
+            for submission in assignment.submissions:
+                key = f"{assignment.name}/{submission.student_id}"
+                found[key] = _plain(submission.extension)
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def follow(submission: SubmittedAssignment, course: Mapping, before: Mapping) -> list[str]:
+    """Give a submission the course's due date and extension, unless the class has its own.
+
+    Args:
+        course: the course's settings, as `due_dates` gives them.
+        before: what they were when they were last followed.
+
+    Returns:
+        What differs from the course because somebody entered it here.
+    """
+    assignment, differs = submission.assignment, []
+    entries = {
+        assignment.name: (assignment, "duedate"),
+        f"{assignment.name}/{submission.student_id}": (submission, "extension"),
+    }
+    for key, (entry, name) in entries.items():
+        own, theirs = _plain(getattr(entry, name)), course.get(key)
+        if own is None or own == before.get(key):
+            setattr(entry, name, _entered(theirs))
+        elif theirs is not None and own != theirs:
+            differs.append(
+                f"{key}: the {name} {_entered(own)} in the class's gradebook counts, "
+                f"not {_entered(theirs)} in the course's"
+            )
+    return differs
+
+
+def is_dated(submission: SubmittedAssignment) -> bool:
+    """Whether it can be late at all: without both dates nbgrader's step has nothing to compare."""
+    return submission.timestamp is not None and submission.assignment.duedate is not None
+
+
+def time_of(text: str) -> datetime:
+    """The moment that a `timestamp.txt` names, in UTC.
+
+    Raises:
+        GradingError: it names none.
+    """
+    try:
+        return parse_utc(text)
+    except (ValueError, OverflowError):
+        raise GradingError(f"its timestamp.txt names no time: {text[:40]!r}") from None
+
+
+def _plain(value: datetime | timedelta | None) -> str | float | None:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return None if value is None else value.isoformat()
+
+
+def _entered(value: str | float | None) -> datetime | timedelta | None:
+    if isinstance(value, str):
+        return datetime.fromisoformat(value)
+    return None if value is None else timedelta(seconds=value)
