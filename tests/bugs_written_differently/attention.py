@@ -186,3 +186,13 @@ class FlattenedFirst(nn.Module):
         q, k, v = (layer(x.view(-1, d_model)) for layer in (self.query, self.key, self.value))
         weights = torch.softmax(q @ k.T * k.shape[1] ** -0.5, dim=1)
         return (weights @ v).unflatten(0, leading)
+
+
+# --- as they stood in the zoo before it held changes ----------------------------------------
+
+
+@same_bug_as("subtracts_one_maximum_for_all_rows")
+def subtracts_one_maximum_for_all_rows(x, axis=-1):
+    with np.errstate(invalid="ignore"):
+        exponentials = np.exp(x - x.max())
+        return exponentials / exponentials.sum(axis=axis, keepdims=True)

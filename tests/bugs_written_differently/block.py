@@ -5,7 +5,7 @@ from torch import nn
 
 from course_lib.transformer.mlp import MLP
 from course_lib.transformer.multihead import MultiHeadAttention
-from course_lib.transformer.norm import post_norm, pre_norm
+from course_lib.transformer.norm import LayerNorm, post_norm, pre_norm
 
 from . import same_bug_as
 
@@ -268,3 +268,20 @@ class NoWayBack(_Block):
     def forward(self, x, mask=None):
         x = self.found(x, mask) + x.data
         return self.thought(x) + x.data
+
+
+# --- as they stood in the zoo before it held changes ----------------------------------------
+
+
+@same_bug_as("CallsItsPartsAsGPT2Does")
+class CallsItsPartsAsGPT2Does(nn.Module):
+    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0, approximate="none"):
+        super().__init__()
+        self.ln_1 = LayerNorm(d_model, bias=bias)
+        self.attn = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
+        self.ln_2 = LayerNorm(d_model, bias=bias)
+        self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
+
+    def forward(self, x, mask=None):
+        x = x + self.attn(self.ln_1(x), mask)
+        return x + self.mlp(self.ln_2(x))

@@ -8,6 +8,9 @@ import torch.nn.functional as F
 
 from course_lib.transformer.cache import KVCache, cached_attention, cached_logits
 from course_lib.transformer.generation import sample
+from course_lib.transformer.masking import causal_mask, masked_attention
+from course_lib.transformer.multihead import merge_heads, split_heads
+from course_lib.transformer.training import _evaluating
 
 from . import same_bug_as
 
@@ -551,3 +554,173 @@ def eval_alone(model, ids, n_new, **sampling):
         return _continue(model.eval(), ids, n_new, sampling)
     finally:
         model.train(was_training)
+
+
+# --- as they stood in the zoo before it held changes ----------------------------------------
+
+
+@same_bug_as("ChecksNothing")
+class ChecksNothing:
+    def __init__(self, batch_size, n_heads, capacity, d_head, *, dtype=None, device=None):
+        self.keys = torch.empty(batch_size, n_heads, capacity, d_head, dtype=dtype, device=device)
+        self.values = torch.empty_like(self.keys)
+        self.length = 0
+
+    def append(self, k, v):
+        start, end = self.length, self.length + k.shape[2]
+        self.keys[:, :, start:end] = k
+        self.values[:, :, start:end] = v
+        self.length = end
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+    def reset(self):
+        self.length = 0
+
+
+@same_bug_as("scales_the_keys_in_the_cache")
+def scales_the_keys_in_the_cache(q, k, v, cache):
+    keys, values = cache.append(k, v)
+    keys.div_(math.sqrt(q.shape[-1]))
+    mask = causal_mask(q.shape[2], keys.shape[2], device=q.device)
+    scores = (q @ keys.transpose(-2, -1)).masked_fill(~mask, -torch.inf)
+    return scores.softmax(dim=-1) @ values
+
+
+@same_bug_as("masks_on_the_cpu")
+def masks_on_the_cpu(q, k, v, cache):
+    keys, values = cache.append(k, v)
+    mask = causal_mask(q.shape[2], keys.shape[2])
+    return masked_attention(q, keys, values, mask)[0]
+
+
+@same_bug_as("masks_too_weakly")
+def masks_too_weakly(q, k, v, cache):
+    keys, values = cache.append(k, v)
+    mask = causal_mask(q.shape[2], keys.shape[2], device=q.device)
+    scores = q @ keys.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    return scores.masked_fill(~mask, -1e4).softmax(dim=-1) @ values
+
+
+@same_bug_as("counts_positions_once_a_block")
+def counts_positions_once_a_block(model, ids, caches):
+    offset = sum(cache.length for cache in caches)
+    most = model.config.context_length - ids.shape[1]
+    x = model.embeddings(ids, min(offset, most))
+    for block, cache in zip(model.blocks, caches, strict=True):
+        parts = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
+        q, k, v = (split_heads(part, model.config.n_heads) for part in parts)
+        x = x + block.attention.out(merge_heads(cached_attention(q, k, v, cache)))
+        x = x + block.mlp(block.norm2(x))
+    return model.head(model.norm(x))
+
+
+@same_bug_as("adds_the_new_length_to_the_positions")
+def adds_the_new_length_to_the_positions(model, ids, caches):
+    most = model.config.context_length - ids.shape[1]
+    x = model.embeddings(ids, min(caches[0].length + ids.shape[1], most))
+    for block, cache in zip(model.blocks, caches, strict=True):
+        parts = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
+        q, k, v = (split_heads(part, model.config.n_heads) for part in parts)
+        x = x + block.attention.out(merge_heads(cached_attention(q, k, v, cache)))
+        x = x + block.mlp(block.norm2(x))
+    return model.head(model.norm(x))
+
+
+@same_bug_as("takes_keys_before_the_norm")
+def takes_keys_before_the_norm(model, ids, caches):
+    x = model.embeddings(ids, caches[0].length)
+    for block, cache in zip(model.blocks, caches, strict=True):
+        q, _, _ = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
+        _, k, v = block.attention.qkv(x).chunk(3, dim=-1)
+        q, k, v = (split_heads(part, model.config.n_heads) for part in (q, k, v))
+        x = x + block.attention.out(merge_heads(cached_attention(q, k, v, cache)))
+        x = x + block.mlp(block.norm2(x))
+    return model.head(model.norm(x))
+
+
+@same_bug_as("keeps_caches_of_its_own")
+def keeps_caches_of_its_own(model, ids, caches):
+    if not hasattr(model, "own_caches"):
+        sizes = (len(ids), model.config.n_heads, 4 * model.config.context_length)
+        weight = model.head.weight
+        model.own_caches = [
+            KVCache(
+                *sizes,
+                model.config.d_model // model.config.n_heads,
+                dtype=weight.dtype,
+                device=weight.device,
+            )
+            for _ in model.blocks
+        ]
+    x = model.embeddings(ids, model.own_caches[0].length)
+    for block, cache in zip(model.blocks, model.own_caches, strict=True):
+        parts = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
+        q, k, v = (split_heads(part, model.config.n_heads) for part in parts)
+        x = x + block.attention.out(merge_heads(cached_attention(q, k, v, cache)))
+        x = x + block.mlp(block.norm2(x))
+    return model.head(model.norm(x))
+
+
+@same_bug_as("keeps_its_caches")
+def keeps_its_caches(model, ids, n_new, **sampling):
+    config, n_tokens = model.config, ids.shape[1] + n_new
+    if n_tokens > config.context_length:
+        raise ValueError(f"n_new={n_new} is too much for context_length={config.context_length}.")
+    weight = model.head.weight
+    if not hasattr(model, "caches"):
+        sizes = (len(ids), config.n_heads, config.context_length, config.d_model // config.n_heads)
+        model.caches = [
+            KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks
+        ]
+    new = ids
+    with _evaluating(model):
+        for _ in range(n_new):
+            logits = cached_logits(model, new, model.caches)
+            new = sample(logits[:, -1], **sampling)[:, None]
+            ids = torch.cat([ids, new], dim=1)
+    return ids
+
+
+@same_bug_as("crops_the_prompt")
+def crops_the_prompt(model, ids, n_new, **sampling):
+    config = model.config
+    weight = model.head.weight
+    n_tokens = min(ids.shape[1] + n_new, config.context_length)
+    sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
+    caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
+    new = ids[:, -max(1, config.context_length - n_new) :]
+    with _evaluating(model):
+        for _ in range(min(n_new, config.context_length)):
+            new = sample(cached_logits(model, new, caches)[:, -1], **sampling)[:, None]
+            ids = torch.cat([ids, new], dim=1)
+    return ids
+
+
+@same_bug_as("makes_caches_of_float32")
+def makes_caches_of_float32(model, ids, n_new, **sampling):
+    config, n_tokens = model.config, ids.shape[1] + n_new
+    if n_tokens > config.context_length:
+        raise ValueError(f"n_new={n_new} is too much for context_length={config.context_length}.")
+    sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
+    caches = [KVCache(*sizes, device=ids.device) for _ in model.blocks]
+    new = ids
+    with _evaluating(model):
+        for _ in range(n_new):
+            new = sample(cached_logits(model, new, caches)[:, -1], **sampling)[:, None]
+            ids = torch.cat([ids, new], dim=1)
+    return ids
+
+
+@same_bug_as("makes_caches_on_the_cpu")
+def makes_caches_on_the_cpu(model, ids, n_new, **sampling):
+    config, n_tokens = model.config, ids.shape[1] + n_new
+    if n_tokens > config.context_length:
+        raise ValueError(f"n_new={n_new} is too much for context_length={config.context_length}.")
+    sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
+    caches = [KVCache(*sizes, dtype=model.head.weight.dtype) for _ in model.blocks]
+    new = ids
+    with _evaluating(model):
+        for _ in range(n_new):
+            new = sample(cached_logits(model, new, caches)[:, -1], **sampling)[:, None]
+            ids = torch.cat([ids, new], dim=1)
+    return ids

@@ -1,5 +1,7 @@
 """The bugs of lesson 9's first half in other words."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -484,3 +486,96 @@ def off_by_one(model, ids, n_new, **sampling):
 @same_bug_as("takes_a_negative_n_new")
 def never_less_than_nothing(model, ids, n_new, **sampling):
     return _grow(model, ids, max(n_new, 0), sampling)
+
+
+# --- as they stood in the zoo before it held changes ----------------------------------------
+
+
+@same_bug_as("takes_any_k")
+def takes_any_k(logits, k):
+    k = max(1, min(k, logits.shape[-1]))
+    lowest_kept = logits.topk(k, dim=-1).values[:, -1:]
+    return logits.masked_fill(logits < lowest_kept, -math.inf)
+
+
+@same_bug_as("sums_logits")
+def sums_logits(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
+    if p == 1:
+        return logits.clone()
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    ordered, order = wide.sort(dim=-1, descending=True)
+    is_dropped = ordered.cumsum(dim=-1) - ordered >= p
+    is_dropped = is_dropped.scatter(-1, order, is_dropped)
+    return logits.masked_fill(is_dropped, -math.inf)
+
+
+@same_bug_as("returns_probabilities")
+def returns_probabilities(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(dim=-1)
+    if p == 1:
+        return wide.to(logits.dtype)
+    probabilities, order = wide.sort(dim=-1, descending=True)
+    is_dropped = probabilities.cumsum(dim=-1) - probabilities >= p
+    is_dropped = is_dropped.scatter(-1, order, is_dropped)
+    return wide.masked_fill(is_dropped, -math.inf).to(logits.dtype)
+
+
+@same_bug_as("takes_any_p")
+def takes_any_p(logits, p):
+    if p >= 1:
+        return logits.clone()
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    probabilities, order = wide.softmax(dim=-1).sort(dim=-1, descending=True)
+    is_dropped = probabilities.cumsum(dim=-1) - probabilities >= p
+    is_dropped[:, 0] = False
+    is_dropped = is_dropped.scatter(-1, order, is_dropped)
+    return logits.masked_fill(is_dropped, -math.inf)
+
+
+@same_bug_as("takes_a_negative_temperature")
+def takes_a_negative_temperature(
+    logits, *, temperature=1.0, top_k=None, top_p=None, generator=None
+):
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    wide = wide / temperature
+    if top_k is not None:
+        wide = keep_top_k(wide, top_k)
+    if top_p is not None:
+        wide = keep_top_p(wide, top_p)
+    return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
+
+
+@same_bug_as("divides_in_half_precision")
+def divides_in_half_precision(logits, *, temperature=1.0, top_k=None, top_p=None, generator=None):
+    if temperature < 0:
+        raise ValueError(f"temperature must be at least 0, got temperature={temperature}.")
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    scaled = logits / temperature
+    if top_k is not None:
+        scaled = keep_top_k(scaled, top_k)
+    if top_p is not None:
+        scaled = keep_top_p(scaled, top_p)
+    return torch.multinomial(scaled.softmax(dim=-1), 1, generator=generator).squeeze(-1)
+
+
+@same_bug_as("divides_in_place")
+def divides_in_place(logits, *, temperature=1.0, top_k=None, top_p=None, generator=None):
+    if temperature < 0:
+        raise ValueError(f"temperature must be at least 0, got temperature={temperature}.")
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    logits -= logits.amax(dim=-1, keepdim=True)
+    logits /= max(temperature, 1e-3)
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if top_k is not None:
+        wide = keep_top_k(wide, top_k)
+    if top_p is not None:
+        wide = keep_top_p(wide, top_p)
+    return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)

@@ -7,7 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.transformer.long_context import GroupedQueryAttention
+from course_lib.transformer.long_context import (
+    GroupedQueryAttention,
+    blockwise_attention,
+    rotate,
+    sliding_window_mask,
+)
+from course_lib.transformer.masking import causal_mask, masked_attention
+from course_lib.transformer.multihead import merge_heads, split_heads
 
 from . import same_bug_as
 
@@ -656,3 +663,529 @@ class NeverLooksAtTheWidth(_Grouped):
         self.key, self.value = (
             nn.Linear(d_model, n_kv_heads * d_head, bias=bias) for _ in range(2)
         )
+
+
+# --- as they stood in the zoo before it held changes ----------------------------------------
+
+
+@same_bug_as("caches_the_weights")
+def caches_the_weights(*, n_layers, n_kv_heads, d_head, n_tokens, bytes_per_element, batch_size=1):
+    return 2 * batch_size * n_layers * n_kv_heads * n_tokens**2 * d_head * bytes_per_element
+
+
+@same_bug_as("counts_cached_numbers")
+def counts_cached_numbers(
+    *, n_layers, n_kv_heads, d_head, n_tokens, bytes_per_element, batch_size=1
+):
+    return 2 * batch_size * n_layers * n_kv_heads * n_tokens * d_head
+
+
+@same_bug_as("counts_a_number_a_head")
+def counts_a_number_a_head(
+    *, n_layers, n_kv_heads, d_head, n_tokens, bytes_per_element, batch_size=1
+):
+    return 2 * batch_size * n_layers * n_kv_heads * n_tokens * bytes_per_element
+
+
+@same_bug_as("multiplies_by_the_power")
+def multiplies_by_the_power(n_positions, d_model):
+    positions = torch.arange(n_positions, dtype=torch.float64)
+    channels = torch.arange(0, d_model, 2, dtype=torch.float64)
+    angles = positions[:, None] * 10000.0 ** (channels / d_model)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1).float()
+
+
+@same_bug_as("ends_at_the_longest_wave")
+def ends_at_the_longest_wave(n_positions, d_model):
+    positions = torch.arange(n_positions, dtype=torch.float64)
+    pairs = torch.arange(d_model // 2, dtype=torch.float64)
+    angles = positions[:, None] * torch.exp(-pairs * (math.log(10000.0) / (d_model // 2 - 1)))
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1).float()
+
+
+@same_bug_as("turns_faster_and_faster")
+def turns_faster_and_faster(x, positions, base=10000.0):
+    return rotate(x, positions, 1 / base)
+
+
+@same_bug_as("makes_angles_in_half_precision")
+def makes_angles_in_half_precision(x, positions, base=10000.0):
+    d_head = x.shape[-1]
+    if d_head % 2:
+        raise ValueError(f"x must have an even number of channels, got D={d_head}.")
+    exponents = torch.arange(0, d_head, 2, device=x.device).to(x.dtype) / d_head
+    angles = positions[:, None].to(x.dtype) * base**-exponents
+    cos, sin = angles.cos(), angles.sin()
+    a, b = x[..., 0::2], x[..., 1::2]
+    return torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1).flatten(-2)
+
+
+@same_bug_as("turns_by_head")
+def turns_by_head(x, positions, base=10000.0):
+    return rotate(x.transpose(-3, -2), positions, base).transpose(-3, -2)
+
+
+@same_bug_as("expects_even_channels")
+def expects_even_channels(x, positions, base=10000.0):
+    d_head = x.shape[-1]
+    exponents = torch.arange(0, d_head, 2, dtype=torch.float64, device=x.device) / d_head
+    angles = positions[:, None].double() * base**-exponents
+    wide = torch.promote_types(x.dtype, torch.float32)
+    cos, sin = angles.cos().to(wide), angles.sin().to(wide)
+    a, b = x[..., 0::2].to(wide), x[..., 1::2].to(wide)
+    return torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1).flatten(-2).to(x.dtype)
+
+
+@same_bug_as("leaves_the_last_channel")
+def leaves_the_last_channel(x, positions, base=10000.0):
+    d_head = x.shape[-1]
+    if d_head % 2:
+        turned = rotate(x[..., :-1], positions, base)
+        return torch.cat([turned, x[..., -1:]], dim=-1)
+    return rotate(x, positions, base)
+
+
+@same_bug_as("keeps_the_last_keys_for_all")
+def keeps_the_last_keys_for_all(n_queries, n_keys=None, *, window, device=None):
+    if window < 1:
+        raise ValueError(f"window must be at least 1, got window={window}.")
+    causal = causal_mask(n_queries, n_keys, device=device)
+    return causal & (torch.arange(causal.shape[1], device=device) >= causal.shape[1] - window)
+
+
+@same_bug_as("accepts_an_empty_window")
+def accepts_an_empty_window(n_queries, n_keys=None, *, window, device=None):
+    causal = causal_mask(n_queries, n_keys, device=device)
+    return causal & causal.new_ones(causal.shape).triu(causal.shape[1] - n_queries - window + 1)
+
+
+@same_bug_as("accepts_fewer_keys")
+def accepts_fewer_keys(n_queries, n_keys=None, *, window, device=None):
+    if window < 1:
+        raise ValueError(f"window must be at least 1, got window={window}.")
+    n_keys = n_queries if n_keys is None else n_keys
+    own = torch.arange(n_keys - n_queries, n_keys, device=device)[:, None]
+    distance = own - torch.arange(n_keys, device=device)
+    return (distance >= 0) & (distance < window)
+
+
+@same_bug_as("ignores_the_device_of_the_window")
+def ignores_the_device_of_the_window(n_queries, n_keys=None, *, window, device=None):
+    return sliding_window_mask(n_queries, n_keys, window=window)
+
+
+@same_bug_as("rescales_the_sum_alone")
+def rescales_the_sum_alone(q, k, v, *, block_size, causal=False):
+    n_queries, n_keys = q.shape[-2], k.shape[-2]
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
+    if causal and n_queries > n_keys:
+        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
+    wide = torch.promote_types(q.dtype, torch.float32)
+    q = q.to(wide) / math.sqrt(q.shape[-1])
+    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
+    highest = q.new_full((*q.shape[:-1], 1), -math.inf)
+    sums = torch.zeros_like(highest)
+    output = q.new_zeros((*q.shape[:-1], v.shape[-1]))
+    for start in range(0, n_keys, block_size):
+        block = slice(start, start + block_size)
+        scores = q @ k[..., block, :].to(wide).transpose(-2, -1)
+        if causal:
+            places = torch.arange(start, start + scores.shape[-1], device=q.device)
+            scores = scores.masked_fill(places > own_place, -math.inf)
+        new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
+        weights = torch.exp(scores - new_highest)
+        sums = sums * torch.exp(highest - new_highest) + weights.sum(dim=-1, keepdim=True)
+        output = output + weights @ v[..., block, :].to(wide)
+        highest = new_highest
+    return (output / sums).to(v.dtype)
+
+
+@same_bug_as("rescales_the_output_alone")
+def rescales_the_output_alone(q, k, v, *, block_size, causal=False):
+    n_queries, n_keys = q.shape[-2], k.shape[-2]
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
+    if causal and n_queries > n_keys:
+        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
+    wide = torch.promote_types(q.dtype, torch.float32)
+    q = q.to(wide) / math.sqrt(q.shape[-1])
+    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
+    highest = q.new_full((*q.shape[:-1], 1), -math.inf)
+    sums = torch.zeros_like(highest)
+    output = q.new_zeros((*q.shape[:-1], v.shape[-1]))
+    for start in range(0, n_keys, block_size):
+        block = slice(start, start + block_size)
+        scores = q @ k[..., block, :].to(wide).transpose(-2, -1)
+        if causal:
+            places = torch.arange(start, start + scores.shape[-1], device=q.device)
+            scores = scores.masked_fill(places > own_place, -math.inf)
+        new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
+        weights = torch.exp(scores - new_highest)
+        sums = sums + weights.sum(dim=-1, keepdim=True)
+        output = output * torch.exp(highest - new_highest) + weights @ v[..., block, :].to(wide)
+        highest = new_highest
+    return (output / sums).to(v.dtype)
+
+
+@same_bug_as("rescales_upside_down")
+def rescales_upside_down(q, k, v, *, block_size, causal=False):
+    n_queries, n_keys = q.shape[-2], k.shape[-2]
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
+    if causal and n_queries > n_keys:
+        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
+    wide = torch.promote_types(q.dtype, torch.float32)
+    q = q.to(wide) / math.sqrt(q.shape[-1])
+    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
+    highest, sums, output = None, 0.0, 0.0
+    for start in range(0, n_keys, block_size):
+        block = slice(start, start + block_size)
+        scores = q @ k[..., block, :].to(wide).transpose(-2, -1)
+        if causal:
+            places = torch.arange(start, start + scores.shape[-1], device=q.device)
+            scores = scores.masked_fill(places > own_place, -math.inf)
+        new_highest = scores.amax(dim=-1, keepdim=True)
+        if highest is not None:
+            new_highest = torch.maximum(highest, new_highest)
+            grow = torch.exp(new_highest - highest)
+            sums, output = sums * grow, output * grow
+        weights = torch.exp(scores - new_highest)
+        sums = sums + weights.sum(dim=-1, keepdim=True)
+        output = output + weights @ v[..., block, :].to(wide)
+        highest = new_highest
+    return (output / sums).to(v.dtype)
+
+
+@same_bug_as("keeps_the_first_maximum")
+def keeps_the_first_maximum(q, k, v, *, block_size, causal=False):
+    n_queries, n_keys = q.shape[-2], k.shape[-2]
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
+    if causal and n_queries > n_keys:
+        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
+    wide = torch.promote_types(q.dtype, torch.float32)
+    q = q.to(wide) / math.sqrt(q.shape[-1])
+    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
+    highest, sums, output = None, 0.0, 0.0
+    for start in range(0, n_keys, block_size):
+        block = slice(start, start + block_size)
+        scores = q @ k[..., block, :].to(wide).transpose(-2, -1)
+        if causal:
+            places = torch.arange(start, start + scores.shape[-1], device=q.device)
+            scores = scores.masked_fill(places > own_place, -math.inf)
+        if highest is None:
+            highest = scores.amax(dim=-1, keepdim=True)
+        weights = torch.exp(scores - highest)
+        sums = sums + weights.sum(dim=-1, keepdim=True)
+        output = output + weights @ v[..., block, :].to(wide)
+    return (output / sums).to(v.dtype)
+
+
+@same_bug_as("keeps_each_blocks_own_maximum")
+def keeps_each_blocks_own_maximum(q, k, v, *, block_size, causal=False):
+    n_queries, n_keys = q.shape[-2], k.shape[-2]
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
+    if causal and n_queries > n_keys:
+        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
+    wide = torch.promote_types(q.dtype, torch.float32)
+    q = q.to(wide) / math.sqrt(q.shape[-1])
+    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
+    highest = q.new_full((*q.shape[:-1], 1), -math.inf)
+    sums = torch.zeros_like(highest)
+    output = q.new_zeros((*q.shape[:-1], v.shape[-1]))
+    for start in range(0, n_keys, block_size):
+        block = slice(start, start + block_size)
+        scores = q @ k[..., block, :].to(wide).transpose(-2, -1)
+        if causal:
+            places = torch.arange(start, start + scores.shape[-1], device=q.device)
+            scores = scores.masked_fill(places > own_place, -math.inf)
+        of_block = scores.amax(dim=-1, keepdim=True)
+        new_highest = torch.maximum(highest, of_block)
+        weights = torch.exp(scores - of_block.clamp(min=torch.finfo(wide).min))
+        shrink = torch.exp(highest - new_highest)
+        sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
+        output = output * shrink + weights @ v[..., block, :].to(wide)
+        highest = new_highest
+    return (output / sums).to(v.dtype)
+
+
+@same_bug_as("shares_one_maximum")
+def shares_one_maximum(q, k, v, *, block_size, causal=False):
+    n_queries, n_keys = q.shape[-2], k.shape[-2]
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
+    if causal and n_queries > n_keys:
+        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
+    wide = torch.promote_types(q.dtype, torch.float32)
+    q = q.to(wide) / math.sqrt(q.shape[-1])
+    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
+    highest = q.new_full((), -math.inf)
+    sums = q.new_zeros((*q.shape[:-1], 1))
+    output = q.new_zeros((*q.shape[:-1], v.shape[-1]))
+    for start in range(0, n_keys, block_size):
+        block = slice(start, start + block_size)
+        scores = q @ k[..., block, :].to(wide).transpose(-2, -1)
+        if causal:
+            places = torch.arange(start, start + scores.shape[-1], device=q.device)
+            scores = scores.masked_fill(places > own_place, -math.inf)
+        new_highest = torch.maximum(highest, scores.max())
+        weights = torch.exp(scores - new_highest)
+        shrink = torch.exp(highest - new_highest)
+        sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
+        output = output * shrink + weights @ v[..., block, :].to(wide)
+        highest = new_highest
+    return (output / sums).to(v.dtype)
+
+
+@same_bug_as("never_divides_by_the_sum")
+def never_divides_by_the_sum(q, k, v, *, block_size, causal=False):
+    n_queries, n_keys = q.shape[-2], k.shape[-2]
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
+    if causal and n_queries > n_keys:
+        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
+    wide = torch.promote_types(q.dtype, torch.float32)
+    q = q.to(wide) / math.sqrt(q.shape[-1])
+    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
+    highest = q.new_full((*q.shape[:-1], 1), -math.inf)
+    output = q.new_zeros((*q.shape[:-1], v.shape[-1]))
+    for start in range(0, n_keys, block_size):
+        block = slice(start, start + block_size)
+        scores = q @ k[..., block, :].to(wide).transpose(-2, -1)
+        if causal:
+            places = torch.arange(start, start + scores.shape[-1], device=q.device)
+            scores = scores.masked_fill(places > own_place, -math.inf)
+        new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
+        weights = torch.exp(scores - new_highest)
+        output = output * torch.exp(highest - new_highest) + weights @ v[..., block, :].to(wide)
+        highest = new_highest
+    return output.to(v.dtype)
+
+
+@same_bug_as("aligns_blocks_top_left")
+def aligns_blocks_top_left(q, k, v, *, block_size, causal=False):
+    n_queries, n_keys = q.shape[-2], k.shape[-2]
+    if causal and n_queries > n_keys:
+        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
+    if causal:  # as if the keys ended with the queries
+        k, v = k[..., :n_queries, :], v[..., :n_queries, :]
+    return blockwise_attention(q, k, v, block_size=block_size, causal=causal)
+
+
+@same_bug_as("makes_the_whole_mask")
+def makes_the_whole_mask(q, k, v, *, block_size, causal=False):
+    n_queries, n_keys = q.shape[-2], k.shape[-2]
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
+    if causal and n_queries > n_keys:
+        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
+    mask = causal_mask(n_queries, n_keys, device=q.device) if causal else None
+    wide = torch.promote_types(q.dtype, torch.float32)
+    q = q.to(wide) / math.sqrt(q.shape[-1])
+    highest = q.new_full((*q.shape[:-1], 1), -math.inf)
+    sums = torch.zeros_like(highest)
+    output = q.new_zeros((*q.shape[:-1], v.shape[-1]))
+    for start in range(0, n_keys, block_size):
+        block = slice(start, start + block_size)
+        scores = q @ k[..., block, :].to(wide).transpose(-2, -1)
+        if causal:
+            scores = scores.masked_fill(~mask[:, block], -math.inf)
+        new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
+        weights = torch.exp(scores - new_highest)
+        shrink = torch.exp(highest - new_highest)
+        sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
+        output = output * shrink + weights @ v[..., block, :].to(wide)
+        highest = new_highest
+    return (output / sums).to(v.dtype)
+
+
+@same_bug_as("accumulates_in_half_precision")
+def accumulates_in_half_precision(q, k, v, *, block_size, causal=False):
+    n_queries, n_keys = q.shape[-2], k.shape[-2]
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
+    if causal and n_queries > n_keys:
+        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
+    q = q / math.sqrt(q.shape[-1])
+    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
+    highest = q.new_full((*q.shape[:-1], 1), -math.inf)
+    sums = torch.zeros_like(highest)
+    output = q.new_zeros((*q.shape[:-1], v.shape[-1]))
+    for start in range(0, n_keys, block_size):
+        block = slice(start, start + block_size)
+        scores = q @ k[..., block, :].transpose(-2, -1)
+        if causal:
+            places = torch.arange(start, start + scores.shape[-1], device=q.device)
+            scores = scores.masked_fill(places > own_place, -math.inf)
+        new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
+        weights = torch.exp(scores - new_highest)
+        shrink = torch.exp(highest - new_highest)
+        sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
+        output = output * shrink + weights @ v[..., block, :]
+        highest = new_highest
+    return output / sums
+
+
+@same_bug_as("computes_in_float32_always")
+def computes_in_float32_always(q, k, v, *, block_size, causal=False):
+    output = blockwise_attention(
+        q.float(), k.float(), v.float(), block_size=block_size, causal=causal
+    )
+    return output.to(v.dtype)
+
+
+@same_bug_as("returns_the_accumulators_dtype")
+def returns_the_accumulators_dtype(q, k, v, *, block_size, causal=False):
+    wide = torch.promote_types(q.dtype, torch.float32)
+    return blockwise_attention(
+        q.to(wide), k.to(wide), v.to(wide), block_size=block_size, causal=causal
+    )
+
+
+@same_bug_as("leaves_the_block_size_to_range")
+def leaves_the_block_size_to_range(q, k, v, *, block_size, causal=False):
+    if block_size < 0:
+        return v.new_full((*q.shape[:-1], v.shape[-1]), math.nan)
+    if block_size == 0:
+        return range(0, k.shape[-2], block_size)
+    return blockwise_attention(q, k, v, block_size=block_size, causal=causal)
+
+
+@same_bug_as("accepts_more_queries_than_keys")
+def accepts_more_queries_than_keys(q, k, v, *, block_size, causal=False):
+    n_missing = q.shape[-2] - k.shape[-2]
+    if causal and n_missing > 0:
+        output = blockwise_attention(
+            q[..., n_missing:, :], k, v, block_size=block_size, causal=True
+        )
+        empty = v.new_full((*q.shape[:-2], n_missing, v.shape[-1]), math.nan)
+        return torch.cat([empty, output], dim=-2)
+    return blockwise_attention(q, k, v, block_size=block_size, causal=causal)
+
+
+@same_bug_as("scales_the_callers_queries")
+def scales_the_callers_queries(q, k, v, *, block_size, causal=False):
+    q /= math.sqrt(q.shape[-1])
+    return blockwise_attention(
+        q * math.sqrt(q.shape[-1]), k, v, block_size=block_size, causal=causal
+    )
+
+
+@same_bug_as("MakesAllKeyHeads")
+class MakesAllKeyHeads(nn.Module):
+    def __init__(self, d_model, n_heads, n_kv_heads, *, bias=True):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads={n_heads} does not divide d_model={d_model}.")
+        if n_heads % n_kv_heads:
+            raise ValueError(f"n_kv_heads={n_kv_heads} does not divide n_heads={n_heads}.")
+        self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
+        self.query = nn.Linear(d_model, d_model, bias=bias)
+        self.key = nn.Linear(d_model, d_model, bias=bias)
+        self.value = nn.Linear(d_model, d_model, bias=bias)
+        self.out = nn.Linear(d_model, d_model, bias=bias)
+
+    def forward(self, x, mask=None):
+        group = self.n_heads // self.n_kv_heads
+        q = split_heads(self.query(x), self.n_heads)
+        k = split_heads(self.key(x), self.n_heads)[:, ::group].repeat_interleave(group, dim=1)
+        v = split_heads(self.value(x), self.n_heads)[:, ::group].repeat_interleave(group, dim=1)
+        mask = None if mask is None else mask.unsqueeze(-3)
+        output, _ = masked_attention(q, k, v, mask)
+        return self.out(merge_heads(output))
+
+
+@same_bug_as("WidensTheKeyHeads")
+class WidensTheKeyHeads(nn.Module):
+    def __init__(self, d_model, n_heads, n_kv_heads, *, bias=True):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads={n_heads} does not divide d_model={d_model}.")
+        if n_heads % n_kv_heads:
+            raise ValueError(f"n_kv_heads={n_kv_heads} does not divide n_heads={n_heads}.")
+        self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
+        self.query = nn.Linear(d_model, d_model, bias=bias)
+        self.key = nn.Linear(d_model, d_model // n_kv_heads, bias=bias)
+        self.value = nn.Linear(d_model, d_model // n_kv_heads, bias=bias)
+        self.out = nn.Linear(d_model, d_model, bias=bias)
+
+    def forward(self, x, mask=None):
+        q = split_heads(self.query(x), self.n_heads)
+        k, v = self.key(x)[:, None], self.value(x)[:, None]
+        mask = None if mask is None else mask.unsqueeze(-3)
+        output, _ = masked_attention(q, k, v, mask)
+        return self.out(merge_heads(output))
+
+
+@same_bug_as("TakesTextsForGroups")
+class TakesTextsForGroups(nn.Module):
+    def __init__(self, d_model, n_heads, n_kv_heads, *, bias=True):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads={n_heads} does not divide d_model={d_model}.")
+        if n_heads % n_kv_heads:
+            raise ValueError(f"n_kv_heads={n_kv_heads} does not divide n_heads={n_heads}.")
+        self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
+        d_kv = d_model // n_heads * n_kv_heads
+        self.query = nn.Linear(d_model, d_model, bias=bias)
+        self.key = nn.Linear(d_model, d_kv, bias=bias)
+        self.value = nn.Linear(d_model, d_kv, bias=bias)
+        self.out = nn.Linear(d_model, d_model, bias=bias)
+
+    def forward(self, x, mask=None):
+        group = self.n_heads // self.n_kv_heads
+        q = split_heads(self.query(x), self.n_heads)
+        k = split_heads(self.key(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
+        v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
+        output, _ = masked_attention(q, k, v, mask)
+        return self.out(merge_heads(output))
+
+
+@same_bug_as("ScalesByAllKeyHeads")
+class ScalesByAllKeyHeads(nn.Module):
+    def __init__(self, d_model, n_heads, n_kv_heads, *, bias=True):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads={n_heads} does not divide d_model={d_model}.")
+        if n_heads % n_kv_heads:
+            raise ValueError(f"n_kv_heads={n_kv_heads} does not divide n_heads={n_heads}.")
+        self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
+        d_kv = d_model // n_heads * n_kv_heads
+        self.query = nn.Linear(d_model, d_model, bias=bias)
+        self.key = nn.Linear(d_model, d_kv, bias=bias)
+        self.value = nn.Linear(d_model, d_kv, bias=bias)
+        self.out = nn.Linear(d_model, d_model, bias=bias)
+
+    def forward(self, x, mask=None):
+        group = self.n_heads // self.n_kv_heads
+        q = split_heads(self.query(x), self.n_heads) / math.sqrt(self.n_kv_heads)
+        k = split_heads(self.key(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
+        v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
+        mask = None if mask is None else mask.unsqueeze(-3)
+        output, _ = masked_attention(q, k, v, mask)
+        return self.out(merge_heads(output))
+
+
+@same_bug_as("AcceptsUnevenGroups")
+class AcceptsUnevenGroups(nn.Module):
+    def __init__(self, d_model, n_heads, n_kv_heads, *, bias=True):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads={n_heads} does not divide d_model={d_model}.")
+        self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
+        d_kv = d_model // n_heads * n_kv_heads
+        self.query = nn.Linear(d_model, d_model, bias=bias)
+        self.key = nn.Linear(d_model, d_kv, bias=bias)
+        self.value = nn.Linear(d_model, d_kv, bias=bias)
+        self.out = nn.Linear(d_model, d_model, bias=bias)
+
+    def forward(self, x, mask=None):
+        group = self.n_heads // self.n_kv_heads
+        q = split_heads(self.query(x), self.n_heads)
+        k = split_heads(self.key(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
+        v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
+        mask = None if mask is None else mask.unsqueeze(-3)
+        output, _ = masked_attention(q, k, v, mask)
+        return self.out(merge_heads(output))

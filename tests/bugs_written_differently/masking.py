@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.transformer.attention import SelfAttention
-from course_lib.transformer.masking import causal_mask
+from course_lib.transformer.attention import SelfAttention, attention
+from course_lib.transformer.masking import causal_mask, masked_attention, masked_softmax
 
 from . import same_bug_as
 
@@ -258,3 +258,177 @@ def only_up_to_the_diagonal(fn, x):
         for s in range(t + 1):
             influence[t, s] = jacobian[t].select(-2, s).norm()
     return influence
+
+
+# --- as they stood in the zoo before it held changes ----------------------------------------
+
+
+@same_bug_as("looks_only_ahead")
+def looks_only_ahead(n_queries, n_keys=None, *, device=None):
+    n_keys = n_queries if n_keys is None else n_keys
+    if n_keys < n_queries:
+        raise ValueError(f"n_keys must be at least n_queries={n_queries}, got n_keys={n_keys}.")
+    allowed = torch.ones(n_queries, n_keys, dtype=torch.bool, device=device)
+    return allowed.triu(diagonal=n_keys - n_queries)
+
+
+@same_bug_as("hides_nothing_beside_a_cache")
+def hides_nothing_beside_a_cache(n_queries, n_keys=None, *, device=None):
+    n_keys = n_queries if n_keys is None else n_keys
+    if n_keys < n_queries:
+        raise ValueError(f"n_keys must be at least n_queries={n_queries}, got n_keys={n_keys}.")
+    mask = torch.ones(n_queries, n_keys, dtype=torch.bool, device=device)
+    return mask.tril() if n_queries == n_keys else mask
+
+
+@same_bug_as("keeps_a_row_for_every_key")
+def keeps_a_row_for_every_key(n_queries, n_keys=None, *, device=None):
+    n_keys = n_queries if n_keys is None else n_keys
+    if n_keys < n_queries:
+        raise ValueError(f"n_keys must be at least n_queries={n_queries}, got n_keys={n_keys}.")
+    return torch.ones(n_keys, n_keys, dtype=torch.bool, device=device).tril()
+
+
+@same_bug_as("makes_a_mask_of_ones_and_zeros")
+def makes_a_mask_of_ones_and_zeros(n_queries, n_keys=None, *, device=None):
+    n_keys = n_queries if n_keys is None else n_keys
+    if n_keys < n_queries:
+        raise ValueError(f"n_keys must be at least n_queries={n_queries}, got n_keys={n_keys}.")
+    return torch.ones(n_queries, n_keys, device=device).tril(diagonal=n_keys - n_queries)
+
+
+@same_bug_as("makes_the_mask_on_the_cpu")
+def makes_the_mask_on_the_cpu(n_queries, n_keys=None, *, device=None):
+    n_keys = n_queries if n_keys is None else n_keys
+    if n_keys < n_queries:
+        raise ValueError(f"n_keys must be at least n_queries={n_queries}, got n_keys={n_keys}.")
+    queries = torch.arange(n_keys - n_queries, n_keys)
+    return torch.arange(n_keys) <= queries[:, None]
+
+
+@same_bug_as("accepts_fewer_keys_than_queries")
+def accepts_fewer_keys_than_queries(n_queries, n_keys=None, *, device=None):
+    n_keys = n_queries if n_keys is None else n_keys
+    queries = torch.arange(n_keys - n_queries, n_keys, device=device)
+    return torch.arange(n_keys, device=device) <= queries[:, None]
+
+
+@same_bug_as("expects_padding_on_the_left")
+def expects_padding_on_the_left(lengths, n_keys):
+    if ((lengths < 0) | (lengths > n_keys)).any():
+        raise ValueError(f"lengths must lie in 0..n_keys={n_keys}, got lengths={lengths}.")
+    return torch.arange(n_keys, device=lengths.device) >= n_keys - lengths[:, None, None]
+
+
+@same_bug_as("forgets_the_axis_of_the_queries")
+def forgets_the_axis_of_the_queries(lengths, n_keys):
+    if ((lengths < 0) | (lengths > n_keys)).any():
+        raise ValueError(f"lengths must lie in 0..n_keys={n_keys}, got lengths={lengths}.")
+    return torch.arange(n_keys, device=lengths.device) < lengths[:, None]
+
+
+@same_bug_as("uses_the_longest_length_for_all")
+def uses_the_longest_length_for_all(lengths, n_keys):
+    if ((lengths < 0) | (lengths > n_keys)).any():
+        raise ValueError(f"lengths must lie in 0..n_keys={n_keys}, got lengths={lengths}.")
+    real = torch.arange(n_keys, device=lengths.device) < lengths.max()
+    return real.repeat(len(lengths), 1, 1)
+
+
+@same_bug_as("refuses_a_text_without_padding")
+def refuses_a_text_without_padding(lengths, n_keys):
+    if ((lengths < 0) | (lengths >= n_keys)).any():
+        raise ValueError(f"lengths must lie in 0..n_keys={n_keys}, got lengths={lengths}.")
+    return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+
+
+@same_bug_as("refuses_an_empty_text")
+def refuses_an_empty_text(lengths, n_keys):
+    if ((lengths < 1) | (lengths > n_keys)).any():
+        raise ValueError(f"lengths must lie in 0..n_keys={n_keys}, got lengths={lengths}.")
+    return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+
+
+@same_bug_as("shows_the_weights_without_the_mask")
+def shows_the_weights_without_the_mask(q, k, v, mask=None):
+    output, weights = attention(q, k, v)
+    if mask is not None:
+        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+        output = masked_softmax(scores, mask) @ v
+    return output, weights
+
+
+@same_bug_as("adds_a_head_axis_to_the_mask")
+def adds_a_head_axis_to_the_mask(q, k, v, mask=None):
+    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    if mask is None:
+        return attention(q, k, v)
+    weights = masked_softmax(scores, mask.unsqueeze(1) if mask.dim() == 3 else mask)
+    return weights @ v, weights
+
+
+@same_bug_as("ScalesCausalScoresByTheModelWidth")
+class ScalesCausalScoresByTheModelWidth(SelfAttention):
+    def forward(self, x):
+        q, k, v = self.query(x), self.key(x), self.value(x)
+        scores = q @ k.transpose(-2, -1) * x.shape[-1] ** -0.5
+        hidden = torch.ones_like(scores, dtype=torch.bool).triu(diagonal=1)
+        return scores.masked_fill(hidden, -math.inf).softmax(dim=-1) @ v
+
+
+@same_bug_as("SavesTheMaskWithTheWeights")
+class SavesTheMaskWithTheWeights(nn.Module):
+    def __init__(self, d_model, d_head):
+        super().__init__()
+        self.query = nn.Linear(d_model, d_head, bias=False)
+        self.key = nn.Linear(d_model, d_head, bias=False)
+        self.value = nn.Linear(d_model, d_head, bias=False)
+        self.register_buffer("mask", causal_mask(1024))
+
+    def forward(self, x):
+        mask = self.mask[: x.shape[-2], : x.shape[-2]]
+        output, _ = masked_attention(self.query(x), self.key(x), self.value(x), mask)
+        return output
+
+
+@same_bug_as("follows_the_first_channel")
+def follows_the_first_channel(fn, x):
+    def first_channel(x):
+        return fn(x).reshape(x.shape[0], -1)[:, 0]
+
+    return torch.autograd.functional.jacobian(first_channel, x.detach()).norm(dim=-1)
+
+
+@same_bug_as("takes_the_largest_entry")
+def takes_the_largest_entry(fn, x):
+    jacobian = torch.autograd.functional.jacobian(fn, x.detach())
+    n_positions = x.shape[0]
+    return jacobian.reshape(n_positions, -1, n_positions, x.shape[1]).abs().amax(dim=(1, 3))
+
+
+@same_bug_as("switches_on_the_gradient_of_x")
+def switches_on_the_gradient_of_x(fn, x):
+    x.requires_grad_()
+    outputs = fn(x).reshape(x.shape[0], -1)
+    rows = []
+    for output in outputs:
+        gradients = [torch.autograd.grad(one, x, retain_graph=True)[0] for one in output]
+        rows.append(torch.stack(gradients).norm(dim=(0, 2)))
+    return torch.stack(rows)
+
+
+@same_bug_as("keeps_the_graph")
+def keeps_the_graph(fn, x):
+    x = x.detach().clone().requires_grad_()
+    jacobian = torch.autograd.functional.jacobian(fn, x, create_graph=True)
+    n_positions = x.shape[0]
+    by_entry = jacobian.reshape(n_positions, -1, n_positions, x.shape[1])
+    return by_entry.square().sum(dim=(1, 3)).sqrt()
+
+
+@same_bug_as("expects_outputs_as_wide_as_inputs")
+def expects_outputs_as_wide_as_inputs(fn, x):
+    jacobian = torch.autograd.functional.jacobian(fn, x.detach())
+    n_positions, width = x.shape
+    by_entry = jacobian.reshape(n_positions, width, n_positions, width)
+    return by_entry.square().sum(dim=(1, 3)).sqrt()

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from course_lib.transformer.mlp import gelu
+
 from . import same_bug_as
 
 # --- gelu ------------------------------------------------------------------------------------
@@ -350,3 +352,65 @@ class UnpacksThree(_Mlp):
     def forward(self, x):
         _, n_tokens, _ = x.shape
         return torch.stack([super(UnpacksThree, self).forward(x[:, t]) for t in range(n_tokens)], 1)
+
+
+# --- as they stood in the zoo before it held changes ----------------------------------------
+
+
+@same_bug_as("loses_a_zero")
+def loses_a_zero(x, approximate="none"):
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
+    if approximate == "none":
+        return F.gelu(x)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.44715 * wide**3))
+    return (wide * (1 + bend) / 2).to(x.dtype)
+
+
+@same_bug_as("multiplies_in_place")
+def multiplies_in_place(x, approximate="none"):
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
+    result = F.gelu(x, approximate=approximate)
+    x.copy_(result.detach())
+    return result
+
+
+@same_bug_as("makes_tanh_of_exponentials")
+def makes_tanh_of_exponentials(x, approximate="none"):
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
+    if approximate == "none":
+        return F.gelu(x)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    power = torch.exp(2 * math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    return (wide * (1 + (power - 1) / (power + 1)) / 2).to(x.dtype)
+
+
+@same_bug_as("CallsTheLayersByNumbers")
+class CallsTheLayersByNumbers(nn.Module):
+    def __init__(self, d_model, d_mlp=None, *, bias=True, dropout=0.0, approximate="none"):
+        super().__init__()
+        d_mlp = 4 * d_model if d_mlp is None else d_mlp
+        self.fc1 = nn.Linear(d_model, d_mlp, bias=bias)
+        self.fc2 = nn.Linear(d_mlp, d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+        self.approximate = approximate
+
+    def forward(self, x):
+        return self.dropout(self.fc2(gelu(self.fc1(x), self.approximate)))
+
+
+@same_bug_as("KeepsOnlyTheShareToDrop")
+class KeepsOnlyTheShareToDrop(nn.Module):
+    def __init__(self, d_model, d_mlp=None, *, bias=True, dropout=0.0, approximate="none"):
+        super().__init__()
+        d_mlp = 4 * d_model if d_mlp is None else d_mlp
+        self.up = nn.Linear(d_model, d_mlp, bias=bias)
+        self.down = nn.Linear(d_mlp, d_model, bias=bias)
+        self.dropout = nn.Dropout(1 - dropout if dropout else 0.0)
+        self.approximate = approximate
+
+    def forward(self, x):
+        return self.dropout(self.down(gelu(self.up(x), self.approximate)))

@@ -1,11 +1,16 @@
 """The bugs of lesson 7 in other words."""
 
+import math
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from course_lib.transformer.block import Block
-from course_lib.transformer.model import GPT, _gpt2_names
+from course_lib.transformer.masking import causal_mask
+from course_lib.transformer.model import GPT, _gpt2_names, init_weights
+from course_lib.transformer.norm import LayerNorm
 from course_lib.transformer.tokens import Embeddings
 
 from . import same_bug_as
@@ -537,4 +542,460 @@ def no_look_at_shapes(state_dict, config):
         ours["head.weight"] = ours["embeddings.token.weight"]
     model = model.to(dtype=tensors["wte.weight"].dtype)
     model.load_state_dict(ours)
+    return model.eval()
+
+
+# --- as they stood in the zoo before it held changes ----------------------------------------
+
+
+@same_bug_as("leaves_embeddings_alone")
+def leaves_embeddings_alone(model):
+    for module in model.modules():
+        if isinstance(module, nn.Linear) and module is not model.head:
+            nn.init.normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, LayerNorm):
+            nn.init.ones_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    if not model.config.tie_weights:
+        nn.init.normal_(model.head.weight, std=0.02)
+    for block in model.blocks:
+        for layer in (block.attention.out, block.mlp.down):
+            nn.init.normal_(layer.weight, std=0.02 / math.sqrt(2 * len(model.blocks)))
+
+
+@same_bug_as("leaves_norms_alone")
+def leaves_norms_alone(model):
+    for name, parameter in model.named_parameters():
+        if "norm" in name:
+            continue
+        if name.endswith("bias"):
+            nn.init.zeros_(parameter)
+        elif name.endswith(("attention.out.weight", "mlp.down.weight")):
+            nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
+        else:
+            nn.init.normal_(parameter, std=0.02)
+
+
+@same_bug_as("puts_new_tensors")
+def puts_new_tensors(model):
+    for module in model.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            if name == "bias":
+                fresh = torch.zeros_like(parameter)
+            elif parameter.dim() < 2:
+                fresh = torch.ones_like(parameter)
+            else:
+                fresh = 0.02 * torch.randn_like(parameter)
+            setattr(module, name, nn.Parameter(fresh))
+    with torch.no_grad():
+        for block in model.blocks:
+            block.attention.out.weight /= math.sqrt(2 * len(model.blocks))
+            block.mlp.down.weight /= math.sqrt(2 * len(model.blocks))
+
+
+@same_bug_as("fills_without_no_grad")
+def fills_without_no_grad(model):
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            parameter.zero_()
+        elif parameter.dim() < 2:
+            parameter.fill_(1.0)
+        elif name.endswith(("attention.out.weight", "mlp.down.weight")):
+            parameter.normal_(0.0, 0.02 / math.sqrt(2 * len(model.blocks)))
+        else:
+            parameter.normal_(0.0, 0.02)
+
+
+@same_bug_as("GPTThatMasksTheFirstBlockOnly")
+class GPTThatMasksTheFirstBlockOnly(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(config.vocab_size, config.context_length, config.d_model)
+        self.blocks = nn.ModuleList(
+            Block(
+                config.d_model,
+                config.n_heads,
+                bias=config.bias,
+                dropout=config.dropout,
+                approximate=config.gelu_approximate,
+            )
+            for _ in range(config.n_layers)
+        )
+        self.norm = LayerNorm(config.d_model, bias=config.bias)
+        self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        if config.tie_weights:
+            self.head.weight = self.embeddings.token.weight
+        init_weights(self)
+
+    def forward(self, ids):
+        x = self.blocks[0](self.embeddings(ids), causal_mask(ids.shape[1], device=ids.device))
+        for block in self.blocks[1:]:
+            x = block(x)
+        return self.head(self.norm(x))
+
+
+@same_bug_as("keeps_the_tied_head")
+def keeps_the_tied_head(model, *, embeddings=True):
+    counted = {
+        id(parameter): parameter.numel()
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+        if embeddings or not name.startswith("embeddings.")
+    }
+    return sum(counted.values())
+
+
+@same_bug_as("reshapes_instead_of_turning")
+def reshapes_instead_of_turning(state_dict, config):
+    theirs = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in state_dict.items()
+        if not name.endswith((".attn.bias", ".attn.masked_bias"))
+    }
+    if config.tie_weights and "wte.weight" in theirs:
+        head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
+        if not torch.equal(head, theirs["wte.weight"]):
+            raise ValueError("lm_head.weight must equal wte.weight when tied")
+    model = GPT(config)
+    ours, names = model.state_dict(), _gpt2_names(config.n_layers)
+    wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
+    if theirs.keys() != wanted:
+        raise ValueError(f"missing {wanted - theirs.keys()}, surplus {theirs.keys() - wanted}")
+    weights = {}
+    for name, tensor in theirs.items():
+        our_name, is_transposed = names[name]
+        shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must be {tuple(shape)}, got {tuple(tensor.shape)}")
+        weights[our_name] = tensor.reshape(ours[our_name].shape)
+    model.to(theirs["wte.weight"])
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+@same_bug_as("drops_the_biases_of_c_attn")
+def drops_the_biases_of_c_attn(state_dict, config):
+    theirs = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in state_dict.items()
+        if not name.endswith(("attn.bias", "attn.masked_bias"))
+    }
+    if config.tie_weights and "wte.weight" in theirs:
+        head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
+        if not torch.equal(head, theirs["wte.weight"]):
+            raise ValueError("lm_head.weight must equal wte.weight when tied")
+    model = GPT(config)
+    ours, names = model.state_dict(), _gpt2_names(config.n_layers)
+    wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
+    missing = {name for name in wanted - theirs.keys() if not name.endswith("attn.bias")}
+    if missing or theirs.keys() - wanted:
+        raise ValueError(f"missing {wanted - theirs.keys()}, surplus {theirs.keys() - wanted}")
+    weights = model.state_dict()
+    for name, tensor in theirs.items():
+        our_name, is_transposed = names[name]
+        shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must be {tuple(shape)}, got {tuple(tensor.shape)}")
+        weights[our_name] = tensor.T if is_transposed else tensor
+    model.to(theirs["wte.weight"])
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+@same_bug_as("demands_the_prefix")
+def demands_the_prefix(state_dict, config):
+    theirs = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in state_dict.items()
+        if name.startswith(("transformer.", "lm_head."))
+        and not name.endswith((".attn.bias", ".attn.masked_bias"))
+    }
+    if config.tie_weights and "wte.weight" in theirs:
+        head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
+        if not torch.equal(head, theirs["wte.weight"]):
+            raise ValueError("lm_head.weight must equal wte.weight when tied")
+    model = GPT(config)
+    ours, names = model.state_dict(), _gpt2_names(config.n_layers)
+    wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
+    if theirs.keys() != wanted:
+        raise ValueError(f"missing {wanted - theirs.keys()}, surplus {theirs.keys() - wanted}")
+    weights = {}
+    for name, tensor in theirs.items():
+        our_name, is_transposed = names[name]
+        shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must be {tuple(shape)}, got {tuple(tensor.shape)}")
+        weights[our_name] = tensor.T if is_transposed else tensor
+    model.to(theirs["wte.weight"])
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+@same_bug_as("demands_no_prefix")
+def demands_no_prefix(state_dict, config):
+    theirs = {
+        name: tensor
+        for name, tensor in state_dict.items()
+        if not name.endswith((".attn.bias", ".attn.masked_bias"))
+    }
+    if config.tie_weights and "wte.weight" in theirs:
+        head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
+        if not torch.equal(head, theirs["wte.weight"]):
+            raise ValueError("lm_head.weight must equal wte.weight when tied")
+    model = GPT(config)
+    ours, names = model.state_dict(), _gpt2_names(config.n_layers)
+    wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
+    if theirs.keys() != wanted:
+        raise ValueError(f"missing {wanted - theirs.keys()}, surplus {theirs.keys() - wanted}")
+    weights = {}
+    for name, tensor in theirs.items():
+        our_name, is_transposed = names[name]
+        shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must be {tuple(shape)}, got {tuple(tensor.shape)}")
+        weights[our_name] = tensor.T if is_transposed else tensor
+    model.to(theirs["wte.weight"])
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+@same_bug_as("ties_whatever_comes")
+def ties_whatever_comes(state_dict, config):
+    theirs = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in state_dict.items()
+        if not name.endswith((".attn.bias", ".attn.masked_bias"))
+    }
+    if config.tie_weights and "wte.weight" in theirs:
+        head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
+        if not torch.equal(head, theirs["wte.weight"]):
+            raise ValueError("lm_head.weight must equal wte.weight when tied")
+    elif "wte.weight" in theirs:
+        theirs["lm_head.weight"] = theirs["wte.weight"]
+    model = GPT(config)
+    ours, names = model.state_dict(), _gpt2_names(config.n_layers)
+    wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
+    if theirs.keys() != wanted:
+        raise ValueError(f"missing {wanted - theirs.keys()}, surplus {theirs.keys() - wanted}")
+    weights = {}
+    for name, tensor in theirs.items():
+        our_name, is_transposed = names[name]
+        shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must be {tuple(shape)}, got {tuple(tensor.shape)}")
+        weights[our_name] = tensor.T if is_transposed else tensor
+    model.to(theirs["wte.weight"])
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+@same_bug_as("keeps_what_is_missing")
+def keeps_what_is_missing(state_dict, config):
+    theirs = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in state_dict.items()
+        if not name.endswith((".attn.bias", ".attn.masked_bias"))
+    }
+    if config.tie_weights and "wte.weight" in theirs:
+        head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
+        if not torch.equal(head, theirs["wte.weight"]):
+            raise ValueError("lm_head.weight must equal wte.weight when tied")
+    model = GPT(config)
+    ours, names = model.state_dict(), _gpt2_names(config.n_layers)
+    wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
+    if theirs.keys() - wanted:
+        raise ValueError(f"surplus {theirs.keys() - wanted}")
+    weights = {}
+    for name, tensor in theirs.items():
+        our_name, is_transposed = names[name]
+        shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must be {tuple(shape)}, got {tuple(tensor.shape)}")
+        weights[our_name] = tensor.T if is_transposed else tensor
+    model.to(next(iter(theirs.values())))
+    model.load_state_dict(weights, strict=False)
+    return model.eval()
+
+
+@same_bug_as("stumbles_over_a_missing_name")
+def stumbles_over_a_missing_name(state_dict, config):
+    theirs = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in state_dict.items()
+        if not name.endswith((".attn.bias", ".attn.masked_bias"))
+    }
+    if config.tie_weights and "wte.weight" in theirs:
+        head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
+        if not torch.equal(head, theirs["wte.weight"]):
+            raise ValueError("lm_head.weight must equal wte.weight when tied")
+    model = GPT(config)
+    ours, names = model.state_dict(), _gpt2_names(config.n_layers)
+    wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
+    if theirs.keys() - wanted:
+        raise ValueError(f"surplus {theirs.keys() - wanted}")
+    weights = {}
+    for name in sorted(wanted):
+        tensor = theirs[name]
+        our_name, is_transposed = names[name]
+        shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must be {tuple(shape)}, got {tuple(tensor.shape)}")
+        weights[our_name] = tensor.T if is_transposed else tensor
+    model.to(theirs["wte.weight"])
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+@same_bug_as("stretches_what_is_too_small")
+def stretches_what_is_too_small(state_dict, config):
+    theirs = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in state_dict.items()
+        if not name.endswith((".attn.bias", ".attn.masked_bias"))
+    }
+    if config.tie_weights and "wte.weight" in theirs:
+        head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
+        if not torch.equal(head, theirs["wte.weight"]):
+            raise ValueError("lm_head.weight must equal wte.weight when tied")
+    model = GPT(config)
+    model.to(theirs.get("wte.weight", torch.empty(0)))
+    ours, names = model.state_dict(), _gpt2_names(config.n_layers)
+    wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
+    if theirs.keys() != wanted:
+        raise ValueError(f"missing {wanted - theirs.keys()}, surplus {theirs.keys() - wanted}")
+    for name, tensor in theirs.items():
+        our_name, is_transposed = names[name]
+        try:
+            ours[our_name].copy_(tensor.T if is_transposed else tensor)
+        except RuntimeError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return model.eval()
+
+
+@same_bug_as("exchanges_the_norms")
+def exchanges_the_norms(state_dict, config):
+    theirs = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in state_dict.items()
+        if not name.endswith((".attn.bias", ".attn.masked_bias"))
+    }
+    if config.tie_weights and "wte.weight" in theirs:
+        head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
+        if not torch.equal(head, theirs["wte.weight"]):
+            raise ValueError("lm_head.weight must equal wte.weight when tied")
+    model = GPT(config)
+    ours, names = model.state_dict(), _gpt2_names(config.n_layers)
+    for n in range(config.n_layers):
+        for end in ("weight", "bias"):
+            names[f"h.{n}.ln_1.{end}"] = (f"blocks.{n}.norm2.{end}", False)
+            names[f"h.{n}.ln_2.{end}"] = (f"blocks.{n}.norm1.{end}", False)
+    wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
+    if theirs.keys() != wanted:
+        raise ValueError(f"missing {wanted - theirs.keys()}, surplus {theirs.keys() - wanted}")
+    weights = {}
+    for name, tensor in theirs.items():
+        our_name, is_transposed = names[name]
+        shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must be {tuple(shape)}, got {tuple(tensor.shape)}")
+        weights[our_name] = tensor.T if is_transposed else tensor
+    model.to(theirs["wte.weight"])
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+@same_bug_as("goes_by_the_sorted_names")
+def goes_by_the_sorted_names(state_dict, config):
+    theirs = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in state_dict.items()
+        if not name.endswith((".attn.bias", ".attn.masked_bias"))
+    }
+    if config.tie_weights and "wte.weight" in theirs:
+        head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
+        if not torch.equal(head, theirs["wte.weight"]):
+            raise ValueError("lm_head.weight must equal wte.weight when tied")
+    model = GPT(config)
+    ours, names = model.state_dict(), _gpt2_names(config.n_layers)
+    wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
+    if theirs.keys() != wanted:
+        raise ValueError(f"missing {wanted - theirs.keys()}, surplus {theirs.keys() - wanted}")
+    weights = {}
+    in_order = ["0", *map(str, range(1, config.n_layers))]
+    renamed = dict(zip(sorted(in_order), in_order, strict=True))
+    for name, tensor in theirs.items():
+        if name.startswith("h."):
+            _, number, rest = name.split(".", 2)
+            name = f"h.{renamed[number]}.{rest}"
+        our_name, is_transposed = names[name]
+        shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must be {tuple(shape)}, got {tuple(tensor.shape)}")
+        weights[our_name] = tensor.T if is_transposed else tensor
+    model.to(theirs["wte.weight"])
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+@same_bug_as("knows_the_gelu_better")
+def knows_the_gelu_better(state_dict, config):
+    theirs = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in state_dict.items()
+        if not name.endswith((".attn.bias", ".attn.masked_bias"))
+    }
+    if config.tie_weights and "wte.weight" in theirs:
+        head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
+        if not torch.equal(head, theirs["wte.weight"]):
+            raise ValueError("lm_head.weight must equal wte.weight when tied")
+    model = GPT(replace(config, gelu_approximate="tanh"))
+    ours, names = model.state_dict(), _gpt2_names(config.n_layers)
+    wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
+    if theirs.keys() != wanted:
+        raise ValueError(f"missing {wanted - theirs.keys()}, surplus {theirs.keys() - wanted}")
+    weights = {}
+    for name, tensor in theirs.items():
+        our_name, is_transposed = names[name]
+        shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must be {tuple(shape)}, got {tuple(tensor.shape)}")
+        weights[our_name] = tensor.T if is_transposed else tensor
+    model.to(theirs["wte.weight"])
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+@same_bug_as("empties_the_state_dict")
+def empties_the_state_dict(state_dict, config):
+    for name in list(state_dict):
+        if name.endswith((".attn.bias", ".attn.masked_bias")):
+            del state_dict[name]
+    if config.tie_weights:
+        state_dict.pop("lm_head.weight", None)
+    theirs = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in state_dict.items()
+        if not name.endswith((".attn.bias", ".attn.masked_bias"))
+    }
+    if config.tie_weights and "wte.weight" in theirs:
+        head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
+        if not torch.equal(head, theirs["wte.weight"]):
+            raise ValueError("lm_head.weight must equal wte.weight when tied")
+    model = GPT(config)
+    ours, names = model.state_dict(), _gpt2_names(config.n_layers)
+    wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
+    if theirs.keys() != wanted:
+        raise ValueError(f"missing {wanted - theirs.keys()}, surplus {theirs.keys() - wanted}")
+    weights = {}
+    for name, tensor in theirs.items():
+        our_name, is_transposed = names[name]
+        shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must be {tuple(shape)}, got {tuple(tensor.shape)}")
+        weights[our_name] = tensor.T if is_transposed else tensor
+    model.to(theirs["wte.weight"])
+    model.load_state_dict(weights)
     return model.eval()

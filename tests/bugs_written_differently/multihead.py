@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.transformer.masking import masked_softmax
+from course_lib.transformer.masking import masked_attention, masked_softmax
+from course_lib.transformer.multihead import merge_heads, split_heads
 
 from . import same_bug_as
 
@@ -336,3 +337,268 @@ class MultipliesByTheMask(Written):
     def weigh(self, q, k, mask):
         weights = torch.softmax(q @ k.mT / math.sqrt(q.shape[-1]), dim=-1)
         return weights if mask is None else weights * mask
+
+
+# --- as they stood in the zoo before it held changes ----------------------------------------
+
+
+@same_bug_as("takes_the_number_for_the_width")
+def takes_the_number_for_the_width(x, n_heads):
+    d_model = x.shape[-1]
+    if d_model % n_heads:
+        raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
+    return x.unflatten(-1, (d_model // n_heads, n_heads)).transpose(-3, -2)
+
+
+@same_bug_as("drops_what_does_not_fit")
+def drops_what_does_not_fit(x, n_heads):
+    d_head = x.shape[-1] // n_heads
+    return x[..., : n_heads * d_head].unflatten(-1, (n_heads, d_head)).transpose(-3, -2)
+
+
+@same_bug_as("DealsChannelsOneByOneButJoinsBlocks")
+class DealsChannelsOneByOneButJoinsBlocks(nn.Module):
+    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
+        self.out = nn.Linear(d_model, d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        n_texts, n_tokens, d_model = x.shape
+        shape = (n_texts, n_tokens, d_model // self.n_heads, self.n_heads)
+        q, k, v = (a.reshape(shape).permute(0, 3, 1, 2) for a in self.qkv(x).chunk(3, dim=-1))
+        mask = None if mask is None else mask.unsqueeze(-3)
+        _, weights = masked_attention(q, k, v, mask)
+        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
+
+
+@same_bug_as("UsesKeysAsValues")
+class UsesKeysAsValues(nn.Module):
+    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
+        self.out = nn.Linear(d_model, d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        q, k, _ = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
+        v = k
+        mask = None if mask is None else mask.unsqueeze(-3)
+        _, weights = masked_attention(q, k, v, mask)
+        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
+
+
+@same_bug_as("ScalesByTheNumberOfHeads")
+class ScalesByTheNumberOfHeads(nn.Module):
+    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
+        self.out = nn.Linear(d_model, d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
+        mask = None if mask is None else mask.unsqueeze(-3)
+        scaled = q * math.sqrt(q.shape[-1] / self.n_heads)
+        _, weights = masked_attention(scaled, k, v, mask)
+        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
+
+
+@same_bug_as("SoftmaxOverTheHeads")
+class SoftmaxOverTheHeads(nn.Module):
+    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
+        self.out = nn.Linear(d_model, d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
+        mask = None if mask is None else mask.unsqueeze(-3)
+        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+        if mask is not None:
+            scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+        weights = scores.softmax(dim=1)
+        weights = weights if mask is None else weights.masked_fill(~mask, 0.0)
+        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
+
+
+@same_bug_as("UsesTheFirstTextsMask")
+class UsesTheFirstTextsMask(nn.Module):
+    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
+        self.out = nn.Linear(d_model, d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
+        mask = mask[0] if mask is not None and mask.dim() == 3 else mask
+        _, weights = masked_attention(q, k, v, mask)
+        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
+
+
+@same_bug_as("HasNoOutputLayer")
+class HasNoOutputLayer(nn.Module):
+    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
+        mask = None if mask is None else mask.unsqueeze(-3)
+        _, weights = masked_attention(q, k, v, mask)
+        return self.dropout(merge_heads(self.dropout(weights) @ v))
+
+
+@same_bug_as("KeepsTheBiasOfOut")
+class KeepsTheBiasOfOut(nn.Module):
+    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
+        self.out = nn.Linear(d_model, d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
+        mask = None if mask is None else mask.unsqueeze(-3)
+        _, weights = masked_attention(q, k, v, mask)
+        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
+
+
+@same_bug_as("IgnoresBias")
+class IgnoresBias(nn.Module):
+    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model)
+        self.out = nn.Linear(d_model, d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
+        mask = None if mask is None else mask.unsqueeze(-3)
+        _, weights = masked_attention(q, k, v, mask)
+        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
+
+
+@same_bug_as("HasThreeLayers")
+class HasThreeLayers(nn.Module):
+    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
+        self.n_heads = n_heads
+        self.query = nn.Linear(d_model, d_model, bias=bias)
+        self.key = nn.Linear(d_model, d_model, bias=bias)
+        self.value = nn.Linear(d_model, d_model, bias=bias)
+        self.out = nn.Linear(d_model, d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        layers = (self.query, self.key, self.value)
+        q, k, v = (split_heads(layer(x), self.n_heads) for layer in layers)
+        mask = None if mask is None else mask.unsqueeze(-3)
+        _, weights = masked_attention(q, k, v, mask)
+        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
+
+
+@same_bug_as("DropsNothing")
+class DropsNothing(nn.Module):
+    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
+        self.out = nn.Linear(d_model, d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
+        mask = None if mask is None else mask.unsqueeze(-3)
+        _, weights = masked_attention(q, k, v, mask)
+        return self.out(merge_heads(weights @ v))
+
+
+@same_bug_as("DividesWithoutLooking")
+class DividesWithoutLooking(nn.Module):
+    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
+        super().__init__()
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
+        self.out = nn.Linear(d_model, d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        shape = (len(x), x.shape[1], self.n_heads, -1)
+        q, k, v = (a.reshape(shape).transpose(1, 2) for a in self.qkv(x).chunk(3, dim=-1))
+        mask = None if mask is None else mask.unsqueeze(-3)
+        _, weights = masked_attention(q, k, v, mask)
+        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
+
+
+@same_bug_as("MakesTheMaskOnTheCpu")
+class MakesTheMaskOnTheCpu(nn.Module):
+    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
+        self.out = nn.Linear(d_model, d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
+        everything = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool)
+        mask = everything if mask is None else mask.unsqueeze(-3) & everything
+        _, weights = masked_attention(q, k, v, mask)
+        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))
+
+
+@same_bug_as("ChangesTheMask")
+class ChangesTheMask(nn.Module):
+    def __init__(self, d_model, n_heads, *, bias=True, dropout=0.0):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"n_heads must divide {d_model}, got n_heads={n_heads}.")
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
+        self.out = nn.Linear(d_model, d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
+        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+        if mask is not None:
+            hidden = mask.unsqueeze(-3).logical_not_()
+            scores = scores.masked_fill(hidden, torch.finfo(scores.dtype).min)
+        weights = scores.softmax(dim=-1)
+        weights = weights if mask is None else weights.masked_fill(hidden, 0.0)
+        return self.dropout(self.out(merge_heads(self.dropout(weights) @ v)))

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from course_lib.transformer.norm import layer_norm
+
 from . import same_bug_as
 
 # --- layer_norm ------------------------------------------------------------------------------
@@ -401,3 +403,39 @@ def norm_of_two_of_a_kind(x, norm, sublayer):
 @same_bug_as("adds_into_x_before_the_norm")
 def add_underscore_then_norm(x, norm, sublayer):
     return norm(x.add_(sublayer(x)))
+
+
+# --- as they stood in the zoo before it held changes ----------------------------------------
+
+
+@same_bug_as("normalises_over_the_first_axis")
+def normalises_over_the_first_axis(x, weight, bias, eps=1e-5):
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    centred = wide - wide.mean(dim=0, keepdim=True)
+    variance = centred.square().mean(dim=0, keepdim=True)
+    normed = centred / torch.sqrt(variance + eps) * weight
+    return (normed if bias is None else normed + bias).to(x.dtype)
+
+
+@same_bug_as("ignores_weight_and_bias")
+def ignores_weight_and_bias(x, weight, bias, eps=1e-5):
+    return layer_norm(x, torch.ones_like(weight), None, eps)
+
+
+@same_bug_as("KeepsARunningMean")
+class KeepsARunningMean(nn.Module):
+    def __init__(self, d_model, *, bias=True, eps=1e-5):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(d_model))
+        self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
+        self.eps = eps
+        self.statistics = None
+
+    def forward(self, x):
+        if self.training:
+            self.statistics = x.detach().mean(), x.detach().var(unbiased=False)
+        if self.training or self.statistics is None:
+            return layer_norm(x, self.weight, self.bias, self.eps)
+        mean, variance = self.statistics
+        normed = (x - mean) / torch.sqrt(variance + self.eps) * self.weight
+        return normed if self.bias is None else normed + self.bias

@@ -368,3 +368,387 @@ class MakesAListOfPositions(Embeddings):
     def forward(self, ids, offset=0):
         super().forward(ids, offset)
         return self.token(ids) + self.position(torch.tensor(range(offset, offset + ids.shape[1])))
+
+
+# --- as they stood in the zoo before it held changes ----------------------------------------
+
+
+@same_bug_as("UsesCodePoints")
+class UsesCodePoints:
+    def __init__(self, text):
+        self.characters = set(text)
+        self.vocab_size = len(self.characters)
+
+    def encode(self, text):
+        for character in text:
+            if character not in self.characters:
+                raise ValueError(f"text holds {character!r}, which is unknown.")
+        return [ord(character) for character in text]
+
+    def decode(self, ids):
+        for i in ids:
+            if i < 0 or chr(i) not in self.characters:
+                raise ValueError(f"ids holds {i}, which is unknown.")
+        return "".join(chr(i) for i in ids)
+
+
+@same_bug_as("LooksUpWithoutLooking")
+class LooksUpWithoutLooking:
+    def __init__(self, text):
+        self.characters = sorted(set(text))
+        self.ids = {character: i for i, character in enumerate(self.characters)}
+        self.names = dict(enumerate(self.characters))
+        self.vocab_size = len(self.characters)
+
+    def encode(self, text):
+        return [self.ids[character] for character in text]
+
+    def decode(self, ids):
+        return "".join(self.names[i] for i in ids)
+
+
+@same_bug_as("MeasuresTheText")
+class MeasuresTheText:
+    def __init__(self, text):
+        self.characters = sorted(set(text))
+        self.ids = {character: i for i, character in enumerate(self.characters)}
+        self.vocab_size = len(text)
+
+    def encode(self, text):
+        for character in text:
+            if character not in self.ids:
+                raise ValueError(f"text holds {character!r}, which is unknown.")
+        return [self.ids[character] for character in text]
+
+    def decode(self, ids):
+        for i in ids:
+            if not 0 <= i < len(self.characters):
+                raise ValueError(f"ids holds {i}, which is unknown.")
+        return "".join(self.characters[i] for i in ids)
+
+
+@same_bug_as("LowersTheText")
+class LowersTheText:
+    def __init__(self, text):
+        self.characters = sorted(set(text.lower()))
+        self.ids = {character: i for i, character in enumerate(self.characters)}
+        self.vocab_size = len(self.characters)
+
+    def encode(self, text):
+        for character in text.lower():
+            if character not in self.ids:
+                raise ValueError(f"text holds {character!r}, which is unknown.")
+        return [self.ids[character] for character in text.lower()]
+
+    def decode(self, ids):
+        for i in ids:
+            if not 0 <= i < self.vocab_size:
+                raise ValueError(f"ids holds {i}, which is unknown.")
+        return "".join(self.characters[i] for i in ids)
+
+
+@same_bug_as("looks_past_the_end")
+def looks_past_the_end(ids, pair, new_id):
+    merged, n = [], 0
+    while n < len(ids):
+        if (ids[n], ids[n + 1]) == pair:
+            merged.append(new_id)
+            n += 2
+        else:
+            merged.append(ids[n])
+            n += 1
+    return merged
+
+
+@same_bug_as("walks_in_steps_of_two")
+def walks_in_steps_of_two(ids, pair, new_id):
+    merged = []
+    for n in range(0, len(ids), 2):
+        both = ids[n : n + 2]
+        merged += [new_id] if tuple(both) == pair else both
+    return merged
+
+
+@same_bug_as("compares_objects")
+def compares_objects(ids, pair, new_id):
+    merged, n = [], 0
+    while n < len(ids):
+        if n + 1 < len(ids) and ids[n] is pair[0] and ids[n + 1] is pair[1]:
+            merged.append(new_id)
+            n += 2
+        else:
+            merged.append(ids[n])
+            n += 1
+    return merged
+
+
+@same_bug_as("needs_a_pair")
+def needs_a_pair(ids, n_merges, first_new_id=256):
+    for i in ids:
+        if i >= first_new_id:
+            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
+    merges = []
+    while len(merges) < n_merges:
+        counts = Counter(pairwise(ids))
+        if max(counts.values()) < 2:
+            break
+        merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
+        ids = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
+    return merges
+
+
+@same_bug_as("always_begins_at_256")
+def always_begins_at_256(ids, n_merges, first_new_id=256):
+    for i in ids:
+        if i >= first_new_id:
+            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
+    merges = []
+    while len(merges) < n_merges:
+        counts = Counter(pairwise(ids))
+        if not counts or max(counts.values()) < 2:
+            break
+        merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
+        ids = merge_pair(ids, merges[-1], 256 + len(merges) - 1)
+    return merges
+
+
+@same_bug_as("reuses_the_first_new_id")
+def reuses_the_first_new_id(ids, n_merges, first_new_id=256):
+    for i in ids:
+        if i >= first_new_id:
+            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
+    merges = []
+    while len(merges) < n_merges:
+        counts = Counter(pairwise(ids))
+        if not counts or max(counts.values()) < 2:
+            break
+        merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
+        ids = merge_pair(ids, merges[-1], first_new_id)
+    return merges
+
+
+@same_bug_as("merges_the_rarest")
+def merges_the_rarest(ids, n_merges, first_new_id=256):
+    for i in ids:
+        if i >= first_new_id:
+            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
+    merges = []
+    while len(merges) < n_merges:
+        counts = {pair: n for pair, n in Counter(pairwise(ids)).items() if n >= 2}
+        if not counts:
+            break
+        merges.append(min(counts, key=lambda pair: (counts[pair], pair)))
+        ids = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
+    return merges
+
+
+@same_bug_as("returns_a_dictionary")
+def returns_a_dictionary(ids, n_merges, first_new_id=256):
+    for i in ids:
+        if i >= first_new_id:
+            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
+    merges = {}
+    while len(merges) < n_merges:
+        counts = Counter(pairwise(ids))
+        if not counts or max(counts.values()) < 2:
+            break
+        best = min(counts, key=lambda pair: (-counts[pair], pair))
+        ids = merge_pair(ids, best, first_new_id + len(merges))
+        merges[best] = first_new_id + len(merges)
+    return merges
+
+
+@same_bug_as("trains_in_place")
+def trains_in_place(ids, n_merges, first_new_id=256):
+    for i in ids:
+        if i >= first_new_id:
+            raise ValueError(f"ids must be below {first_new_id}, got {i}.")
+    merges = []
+    while len(merges) < n_merges:
+        counts = Counter(pairwise(ids))
+        if not counts or max(counts.values()) < 2:
+            break
+        merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
+        ids[:] = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
+    return merges
+
+
+@same_bug_as("EncodesCodePoints")
+class EncodesCodePoints:
+    def __init__(self, merges, first_new_id=256):
+        if first_new_id < 256:
+            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
+        self.merges, self.first_new_id = list(merges), first_new_id
+        self.vocab_size = first_new_id + len(merges)
+        self.pieces = {byte: chr(byte) for byte in range(256)}
+        for new_id, (left, right) in enumerate(merges, first_new_id):
+            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
+
+    def encode(self, text):
+        ids = [ord(character) for character in text]
+        for new_id, pair in enumerate(self.merges, self.first_new_id):
+            ids = merge_pair(ids, pair, new_id)
+        return ids
+
+    def decode(self, ids):
+        for i in ids:
+            if i not in self.pieces:
+                raise ValueError(f"ids holds {i}, which is unknown.")
+        return "".join(self.pieces[i] for i in ids)
+
+
+@same_bug_as("TakesTheLongestToken")
+class TakesTheLongestToken:
+    def __init__(self, merges, first_new_id=256):
+        if first_new_id < 256:
+            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
+        self.vocab_size = first_new_id + len(merges)
+        self.pieces = {byte: bytes([byte]) for byte in range(256)}
+        for new_id, (left, right) in enumerate(merges, first_new_id):
+            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
+
+    def encode(self, text):
+        left, ids = text.encode("utf-8"), []
+        while left:
+            fitting = [i for i, piece in self.pieces.items() if left.startswith(piece)]
+            ids.append(max(fitting, key=lambda i: len(self.pieces[i])))
+            left = left[len(self.pieces[ids[-1]]) :]
+        return ids
+
+    def decode(self, ids):
+        for i in ids:
+            if i not in self.pieces:
+                raise ValueError(f"ids holds {i}, which is unknown.")
+        return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
+
+
+@same_bug_as("NormalisesTheText")
+class NormalisesTheText:
+    def __init__(self, merges, first_new_id=256):
+        if first_new_id < 256:
+            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
+        self.merges, self.first_new_id = list(merges), first_new_id
+        self.vocab_size = first_new_id + len(merges)
+        self.pieces = {byte: bytes([byte]) for byte in range(256)}
+        for new_id, (left, right) in enumerate(merges, first_new_id):
+            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
+
+    def encode(self, text):
+        import unicodedata
+
+        ids = list(unicodedata.normalize("NFC", text).encode("utf-8"))
+        for new_id, pair in enumerate(self.merges, self.first_new_id):
+            ids = merge_pair(ids, pair, new_id)
+        return ids
+
+    def decode(self, ids):
+        for i in ids:
+            if i not in self.pieces:
+                raise ValueError(f"ids holds {i}, which is unknown.")
+        return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
+
+
+@same_bug_as("IgnoresTheFirstNewId")
+class IgnoresTheFirstNewId:
+    def __init__(self, merges, first_new_id=256):
+        if first_new_id < 256:
+            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
+        self.merges = list(merges)
+        self.vocab_size = 256 + len(merges)
+        self.pieces = {byte: bytes([byte]) for byte in range(256)}
+        for new_id, (left, right) in enumerate(merges, 256):
+            self.pieces[new_id] = self.pieces.get(left, b"") + self.pieces.get(right, b"")
+
+    def encode(self, text):
+        ids = list(text.encode("utf-8"))
+        for new_id, pair in enumerate(self.merges, 256):
+            ids = merge_pair(ids, pair, new_id)
+        return ids
+
+    def decode(self, ids):
+        for i in ids:
+            if i not in self.pieces:
+                raise ValueError(f"ids holds {i}, which is unknown.")
+        return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
+
+
+@same_bug_as("LooksUpUnknownIds")
+class LooksUpUnknownIds:
+    def __init__(self, merges, first_new_id=256):
+        if first_new_id < 256:
+            raise ValueError(f"first_new_id must be at least 256, got {first_new_id}.")
+        self.merges, self.first_new_id = list(merges), first_new_id
+        self.vocab_size = first_new_id + len(merges)
+        self.pieces = {byte: bytes([byte]) for byte in range(256)}
+        for new_id, (left, right) in enumerate(merges, first_new_id):
+            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
+
+    def encode(self, text):
+        ids = list(text.encode("utf-8"))
+        for new_id, pair in enumerate(self.merges, self.first_new_id):
+            ids = merge_pair(ids, pair, new_id)
+        return ids
+
+    def decode(self, ids):
+        return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
+
+
+@same_bug_as("AcceptsIdsOfBytes")
+class AcceptsIdsOfBytes:
+    def __init__(self, merges, first_new_id=256):
+        self.merges, self.first_new_id = list(merges), first_new_id
+        self.vocab_size = first_new_id + len(merges)
+        self.pieces = {byte: bytes([byte]) for byte in range(256)}
+        for new_id, (left, right) in enumerate(merges, first_new_id):
+            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
+
+    def encode(self, text):
+        ids = list(text.encode("utf-8"))
+        for new_id, pair in enumerate(self.merges, self.first_new_id):
+            ids = merge_pair(ids, pair, new_id)
+        return ids
+
+    def decode(self, ids):
+        for i in ids:
+            if i not in self.pieces:
+                raise ValueError(f"ids holds {i}, which is unknown.")
+        return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
+
+
+@same_bug_as("CountsTheTexts")
+class CountsTheTexts(nn.Module):
+    def __init__(self, vocab_size, context_length, d_model):
+        super().__init__()
+        self.token = nn.Embedding(vocab_size, d_model)
+        self.position = nn.Embedding(context_length, d_model)
+
+    def forward(self, ids, offset=0):
+        if offset + ids.shape[1] > self.position.num_embeddings:
+            raise ValueError(f"context_length is {self.position.num_embeddings}, got more.")
+        rows = torch.arange(ids.shape[0], device=ids.device) + offset
+        return self.token(ids) + self.position.weight[rows][:, None]
+
+
+@same_bug_as("LooksUpIdsAsPositions")
+class LooksUpIdsAsPositions(nn.Module):
+    def __init__(self, vocab_size, context_length, d_model):
+        super().__init__()
+        self.token = nn.Embedding(vocab_size, d_model)
+        self.position = nn.Embedding(context_length, d_model)
+
+    def forward(self, ids, offset=0):
+        if offset + ids.shape[1] > self.position.num_embeddings:
+            raise ValueError(f"context_length is {self.position.num_embeddings}, got more.")
+        return self.token(ids) + self.position(ids)
+
+
+@same_bug_as("SwapsTheSizes")
+class SwapsTheSizes(nn.Module):
+    def __init__(self, vocab_size, context_length, d_model):
+        super().__init__()
+        self.token = nn.Embedding(context_length, d_model)
+        self.position = nn.Embedding(vocab_size, d_model)
+
+    def forward(self, ids, offset=0):
+        positions = torch.arange(offset, offset + ids.shape[1], device=ids.device)
+        return self.token(ids) + self.position(positions)

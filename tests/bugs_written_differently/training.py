@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from course_lib.transformer.training import _evaluating, next_token_loss
+
 from . import same_bug_as
 
 # --- next_token_loss -------------------------------------------------------------------------
@@ -776,3 +778,536 @@ def no_more_gradients(model, tokens, *, context_length, batch_size=8):
         return _loss_over(model.eval(), tokens, context_length, batch_size)
     finally:
         model.train(mode)
+
+
+# --- as they stood in the zoo before it held changes ----------------------------------------
+
+
+@same_bug_as("adds_a_little_inside_the_log")
+def adds_a_little_inside_the_log(logits, targets, ignore_index=-100):
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    flat = targets.flatten()
+    counted = flat != ignore_index
+    probabilities = wide.flatten(0, 1)[counted].softmax(dim=-1)
+    chosen = probabilities.gather(1, flat[counted][:, None])
+    return -torch.log(chosen + 1e-9).mean()
+
+
+@same_bug_as("scores_ignored_targets_as_token_0")
+def scores_ignored_targets_as_token_0(logits, targets, ignore_index=-100):
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    flat = targets.flatten().clamp(min=0)
+    return F.cross_entropy(wide.flatten(0, 1), flat, ignore_index=ignore_index)
+
+
+@same_bug_as("returns_the_perplexity")
+def returns_the_perplexity(logits, targets, ignore_index=-100):
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    rows = wide.flatten(0, 1)
+    return F.cross_entropy(rows, targets.flatten(), ignore_index=ignore_index).exp()
+
+
+@same_bug_as("wraps_around_the_end")
+def wraps_around_the_end(tokens, batch_size, context_length, *, generator):
+    n_starts = len(tokens) - context_length
+    if n_starts < 1:
+        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
+    starts = torch.randint(len(tokens), (batch_size, 1), generator=generator)
+    places = (starts + torch.arange(context_length)).to(tokens.device) % len(tokens)
+    return tokens[places], tokens[(places + 1) % len(tokens)]
+
+
+@same_bug_as("goes_by_names")
+def goes_by_names(model, weight_decay):
+    no_decay = ["bias", "norm"]
+    decayed, others = [], []
+    for name, p in model.named_parameters():
+        if p.requires_grad:
+            (decayed if not any(word in name for word in no_decay) else others).append(p)
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+
+
+@same_bug_as("lets_embeddings_off")
+def lets_embeddings_off(model, weight_decay):
+    decayed, others = [], []
+    for name, p in model.named_parameters():
+        if p.requires_grad:
+            (
+                decayed if p.dim() >= 2 and not ("token" in name or "position" in name) else others
+            ).append(p)
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+
+
+@same_bug_as("lets_three_axes_off")
+def lets_three_axes_off(model, weight_decay):
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.dim() == 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.dim() != 2], "weight_decay": 0.0},
+    ]
+
+
+@same_bug_as("always_decays_by_a_tenth")
+def always_decays_by_a_tenth(model, weight_decay):
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": 0.1},
+        {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    ]
+
+
+@same_bug_as("lets_vectors_decay")
+def lets_vectors_decay(model, weight_decay):
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.dim() >= 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.dim() < 1], "weight_decay": 0.0},
+    ]
+
+
+@same_bug_as("forgets_what_has_one_axis")
+def forgets_what_has_one_axis(model, weight_decay):
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.dim() < 1], "weight_decay": 0.0},
+    ]
+
+
+@same_bug_as("knows_linear_layers_alone")
+def knows_linear_layers_alone(model, weight_decay):
+    linear = {id(m.weight) for m in model.modules() if isinstance(m, nn.Linear)}
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if id(p) in linear], "weight_decay": weight_decay},
+        {"params": [p for p in trained if id(p) not in linear], "weight_decay": 0.0},
+    ]
+
+
+@same_bug_as("zeroes_before_every_part")
+def zeroes_before_every_part(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    n_targets = int((targets != -100).sum())
+    total = 0.0 if n_targets else math.nan
+    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        optimizer.zero_grad()
+        n_here = int((its_targets != -100).sum())
+        if n_here:
+            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
+                logits = model(part)
+            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
+            loss.backward()
+            total += loss.item()
+    if not math.isfinite(total):
+        raise FloatingPointError(f"the loss must be finite, got {total}.")
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    return total
+
+
+@same_bug_as("steps_after_every_part")
+def steps_after_every_part(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    n_targets = int((targets != -100).sum())
+    total = 0.0 if n_targets else math.nan
+    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        optimizer.zero_grad()
+        n_here = int((its_targets != -100).sum())
+        if n_here:
+            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
+                logits = model(part)
+            loss = next_token_loss(logits, its_targets)
+            if not math.isfinite(loss.item()):
+                raise FloatingPointError(f"the loss must be finite, got {loss.item()}.")
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+            optimizer.step()
+            total += loss.item() * (n_here / n_targets)
+    if not math.isfinite(total):
+        raise FloatingPointError(f"the loss must be finite, got {total}.")
+    return total
+
+
+@same_bug_as("returns_the_last_parts_loss")
+def returns_the_last_parts_loss(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    optimizer.zero_grad()
+    n_targets = int((targets != -100).sum())
+    total = 0.0 if n_targets else math.nan
+    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        n_here = int((its_targets != -100).sum())
+        if n_here:
+            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
+                logits = model(part)
+            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
+            loss.backward()
+            total += loss.item()
+    if not math.isfinite(total):
+        raise FloatingPointError(f"the loss must be finite, got {total}.")
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    return next_token_loss(logits, its_targets).item()
+
+
+@same_bug_as("returns_the_sum_of_the_parts")
+def returns_the_sum_of_the_parts(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    optimizer.zero_grad()
+    n_targets = int((targets != -100).sum())
+    total = 0.0 if n_targets else math.nan
+    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        n_here = int((its_targets != -100).sum())
+        if n_here:
+            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
+                logits = model(part)
+            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
+            loss.backward()
+            total += loss.item() * n_targets / n_here
+    if not math.isfinite(total):
+        raise FloatingPointError(f"the loss must be finite, got {total}.")
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    return total
+
+
+@same_bug_as("returns_the_loss_after_the_step")
+def returns_the_loss_after_the_step(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    optimizer.zero_grad()
+    n_targets = int((targets != -100).sum())
+    total = 0.0 if n_targets else math.nan
+    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        n_here = int((its_targets != -100).sum())
+        if n_here:
+            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
+                logits = model(part)
+            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
+            loss.backward()
+            total += loss.item()
+    if not math.isfinite(total):
+        raise FloatingPointError(f"the loss must be finite, got {total}.")
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    with torch.no_grad():
+        with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
+            logits = torch.cat([model(part) for part in inputs.chunk(n_chunks)])
+        return next_token_loss(logits, targets).item()
+
+
+@same_bug_as("stretches_short_gradients")
+def stretches_short_gradients(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    optimizer.zero_grad()
+    n_targets = int((targets != -100).sum())
+    total = 0.0 if n_targets else math.nan
+    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        n_here = int((its_targets != -100).sum())
+        if n_here:
+            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
+                logits = model(part)
+            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
+            loss.backward()
+            total += loss.item()
+    if not math.isfinite(total):
+        raise FloatingPointError(f"the loss must be finite, got {total}.")
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    norm = nn.utils.get_total_norm(gradients)
+    for gradient in gradients:
+        gradient.mul_(max_grad_norm / (norm + 1e-6))
+    optimizer.step()
+    return total
+
+
+@same_bug_as("clips_after_every_part")
+def clips_after_every_part(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    optimizer.zero_grad()
+    n_targets = int((targets != -100).sum())
+    total = 0.0 if n_targets else math.nan
+    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        n_here = int((its_targets != -100).sum())
+        if n_here:
+            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
+                logits = model(part)
+            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
+            loss.backward()
+            total += loss.item()
+            nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    if not math.isfinite(total):
+        raise FloatingPointError(f"the loss must be finite, got {total}.")
+    optimizer.step()
+    return total
+
+
+@same_bug_as("adds_the_norms_up")
+def adds_the_norms_up(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    optimizer.zero_grad()
+    n_targets = int((targets != -100).sum())
+    total = 0.0 if n_targets else math.nan
+    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        n_here = int((its_targets != -100).sum())
+        if n_here:
+            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
+                logits = model(part)
+            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
+            loss.backward()
+            total += loss.item()
+    if not math.isfinite(total):
+        raise FloatingPointError(f"the loss must be finite, got {total}.")
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    norm = sum(gradient.norm() for gradient in gradients)
+    for gradient in gradients:
+        gradient.mul_((max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
+    optimizer.step()
+    return total
+
+
+@same_bug_as("switches_to_evaluation")
+def switches_to_evaluation(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    model.eval()
+    optimizer.zero_grad()
+    n_targets = int((targets != -100).sum())
+    total = 0.0 if n_targets else math.nan
+    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        n_here = int((its_targets != -100).sum())
+        if n_here:
+            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
+                logits = model(part)
+            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
+            loss.backward()
+            total += loss.item()
+    if not math.isfinite(total):
+        raise FloatingPointError(f"the loss must be finite, got {total}.")
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    return total
+
+
+@same_bug_as("looks_at_the_loss_after_the_step")
+def looks_at_the_loss_after_the_step(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    optimizer.zero_grad()
+    n_targets = int((targets != -100).sum())
+    total = 0.0 if n_targets else math.nan
+    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        n_here = int((its_targets != -100).sum())
+        if n_here:
+            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
+                logits = model(part)
+            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
+            loss.backward()
+            total += loss.item()
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    if not math.isfinite(total):
+        raise FloatingPointError(f"the loss must be finite, got {total}.")
+    return total
+
+
+@same_bug_as("asserts_a_finite_loss")
+def asserts_a_finite_loss(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    optimizer.zero_grad()
+    n_targets = int((targets != -100).sum())
+    total = 0.0 if n_targets else math.nan
+    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        n_here = int((its_targets != -100).sum())
+        if n_here:
+            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
+                logits = model(part)
+            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
+            loss.backward()
+            total += loss.item()
+    assert math.isfinite(total), total
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    return total
+
+
+@same_bug_as("looks_at_the_last_part_alone")
+def looks_at_the_last_part_alone(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    optimizer.zero_grad()
+    n_targets = int((targets != -100).sum())
+    total = 0.0 if n_targets else math.nan
+    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        n_here = int((its_targets != -100).sum())
+        if n_here:
+            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
+                logits = model(part)
+            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
+            loss.backward()
+            total += loss.item()
+    if not (n_targets and math.isfinite(next_token_loss(logits, its_targets).item())):
+        raise FloatingPointError(f"the loss must be finite, got {total}.")
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    return total
+
+
+@same_bug_as("casts_the_model")
+def casts_the_model(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    optimizer.zero_grad()
+    n_targets = int((targets != -100).sum())
+    total = 0.0 if n_targets else math.nan
+    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        n_here = int((its_targets != -100).sum())
+        if n_here:
+            logits = model.to(autocast_dtype)(part)
+            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
+            loss.backward()
+            total += loss.item()
+    if not math.isfinite(total):
+        raise FloatingPointError(f"the loss must be finite, got {total}.")
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    return total
+
+
+@same_bug_as("takes_an_empty_part_for_a_bad_one")
+def takes_an_empty_part_for_a_bad_one(
+    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
+):
+    optimizer.zero_grad()
+    n_targets = int((targets != -100).sum())
+    total = 0.0 if n_targets else math.nan
+    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
+        n_here = int((its_targets != -100).sum())
+        if True:
+            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
+                logits = model(part)
+            loss = next_token_loss(logits, its_targets) * (n_here / max(1, n_targets))
+            loss.backward()
+            total += loss.item()
+    if not math.isfinite(total):
+        raise FloatingPointError(f"the loss must be finite, got {total}.")
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    return total
+
+
+@same_bug_as("averages_over_batches")
+def averages_over_batches(model, tokens, *, context_length, batch_size=8):
+    n_targets = len(tokens) - 1
+    if n_targets < 1:
+        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
+    missing = -n_targets % context_length
+    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
+    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
+    losses = []
+    with _evaluating(model):
+        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
+            losses.append(next_token_loss(model(rows), wanted).item())
+    return sum(losses) / len(losses)
+
+
+@same_bug_as("slides_the_window")
+def slides_the_window(model, tokens, *, context_length, batch_size=8):
+    n_targets = len(tokens) - 1
+    if n_targets < 1:
+        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
+    size = min(context_length, n_targets)
+    inputs = tokens[:-1].unfold(0, size, 1)
+    targets = tokens[1:].unfold(0, size, 1)
+    n_targets = targets.numel()
+    total = 0.0
+    with _evaluating(model):
+        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
+            n_here = int((wanted != -100).sum())
+            total += next_token_loss(model(rows), wanted).item() * n_here
+    return total / n_targets
+
+
+@same_bug_as("measures_the_first_batch_alone")
+def measures_the_first_batch_alone(model, tokens, *, context_length, batch_size=8):
+    n_targets = len(tokens) - 1
+    if n_targets < 1:
+        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
+    missing = -n_targets % context_length
+    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
+    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
+    total = 0.0
+    with _evaluating(model):
+        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
+            n_here = int((wanted != -100).sum())
+            total += next_token_loss(model(rows), wanted).item() * n_here
+            break
+    return total / n_here
+
+
+@same_bug_as("sends_the_whole_text_at_once")
+def sends_the_whole_text_at_once(model, tokens, *, context_length, batch_size=8):
+    n_targets = len(tokens) - 1
+    if n_targets < 1:
+        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
+    missing = -n_targets % context_length
+    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
+    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
+    total = 0.0
+    with _evaluating(model):
+        for rows, wanted in ((inputs, targets),):
+            n_here = int((wanted != -100).sum())
+            total += next_token_loss(model(rows), wanted).item() * n_here
+    return total / n_targets
+
+
+@same_bug_as("moves_the_last_window_back")
+def moves_the_last_window_back(model, tokens, *, context_length, batch_size=8):
+    n_targets = len(tokens) - 1
+    if n_targets < 1:
+        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
+    size = min(context_length, n_targets)
+    starts = [*range(0, n_targets - size, size), n_targets - size]
+    inputs = torch.stack([tokens[start : start + size] for start in starts])
+    targets = torch.stack([tokens[start + 1 : start + size + 1] for start in starts])
+    n_targets = targets.numel()
+    total = 0.0
+    with _evaluating(model):
+        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
+            n_here = int((wanted != -100).sum())
+            total += next_token_loss(model(rows), wanted).item() * n_here
+    return total / n_targets
+
+
+@same_bug_as("drops_an_incomplete_batch")
+def drops_an_incomplete_batch(model, tokens, *, context_length, batch_size=8):
+    n_targets = len(tokens) - 1
+    if n_targets < 1:
+        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
+    missing = -n_targets % context_length
+    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
+    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
+    total, n_counted = 0.0, 0
+    with _evaluating(model):
+        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
+            if len(rows) < min(batch_size, len(inputs)):
+                break
+            n_here = int((wanted != -100).sum())
+            n_counted += n_here
+            total += next_token_loss(model(rows), wanted).item() * n_here
+    return total / n_counted

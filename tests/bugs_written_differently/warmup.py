@@ -204,3 +204,97 @@ class DetachesBoth(nn.Linear):
 class LeavesInFloat32(nn.Linear):
     def forward(self, x):
         return F.linear(*(each.to(torch.float32) for each in (x, self.weight, self.bias)))
+
+
+# --- as they stood in the zoo before it held changes ----------------------------------------
+
+
+@same_bug_as("multiplies_x_in_place")
+def multiplies_x_in_place(x, y):
+    dots = np.empty((len(x), len(y)))
+    for s in reversed(range(len(y))):
+        copy = x.copy() if s else x
+        copy *= y[s]
+        dots[:, s] = copy.sum(axis=1)
+    return dots
+
+
+@same_bug_as("divides_by_the_sum_of_all")
+def divides_by_the_sum_of_all(weights, values):
+    totals = weights.sum(axis=1)
+    for row, total in enumerate(totals):
+        if total == 0:
+            raise ValueError(f"weights must not sum to 0, got 0 in row {row}.")
+    return weights @ values / weights.sum()
+
+
+@same_bug_as("adds_a_little_to_the_sums")
+def adds_a_little_to_the_sums(weights, values):
+    totals = weights.sum(axis=1, keepdims=True)
+    for row, total in enumerate(totals):
+        if total == 0:
+            raise ValueError(f"weights must not sum to 0, got 0 in row {row}.")
+    return weights / (totals + 1e-8) @ values
+
+
+@same_bug_as("divides_by_absolute_sums")
+def divides_by_absolute_sums(weights, values):
+    totals = weights.sum(axis=1, keepdims=True)
+    for row, total in enumerate(totals):
+        if total == 0:
+            raise ValueError(f"weights must not sum to 0, got 0 in row {row}.")
+    return weights / np.abs(weights).sum(axis=1, keepdims=True) @ values
+
+
+@same_bug_as("ForgetsToTranspose")
+class ForgetsToTranspose(nn.Module):
+    def __init__(self, d_in, d_out):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(d_out, d_in))
+        self.bias = nn.Parameter(torch.zeros(d_out))
+
+    def forward(self, x):
+        return x @ self.weight + self.bias
+
+
+@same_bug_as("KeepsTheBiasAsABuffer")
+class KeepsTheBiasAsABuffer(nn.Module):
+    def __init__(self, d_in, d_out):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(d_out, d_in))
+        self.register_buffer("bias", torch.zeros(d_out))
+
+    def forward(self, x):
+        return x @ self.weight.T + self.bias
+
+
+@same_bug_as("WrapsALinearLayer")
+class WrapsALinearLayer(nn.Module):
+    def __init__(self, d_in, d_out):
+        super().__init__()
+        self.linear = nn.Linear(d_in, d_out)
+
+    def forward(self, x):
+        return self.linear(x)
+
+
+@same_bug_as("AddsTheBiasFirst")
+class AddsTheBiasFirst(nn.Module):
+    def __init__(self, d_in, d_out):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(d_out, d_in))
+        self.bias = nn.Parameter(torch.zeros(d_out))
+
+    def forward(self, x):
+        return (x + self.bias) @ self.weight.T
+
+
+@same_bug_as("TransposesTheInput")
+class TransposesTheInput(nn.Module):
+    def __init__(self, d_in, d_out):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(d_out, d_in))
+        self.bias = nn.Parameter(torch.zeros(d_out))
+
+    def forward(self, x):
+        return torch.mm(self.weight, x.t()).t() + self.bias
