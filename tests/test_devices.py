@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course_lib.checks.observe.devices import DeviceWatch
+from course_lib.checks.observe.watches.devices import DeviceWatch
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,11 @@
 import pytest
 
 from course_lib.checks import find
-from course_lib.checks.expect_plain import asks, function_case, reads, returns_value, script_case
-from course_lib.checks.observe import wire
-from course_lib.checks.observe.plain import MAX_ITEMS, plain, revive
-from course_lib.checks.observe.probes import observe
-from course_lib.checks.seen import Seen
+from course_lib.checks.judges.plain import asks, function_case, reads, returns_value, script_case
+from course_lib.checks.judges.seen import Seen
+from course_lib.checks.observe.observing import observe
+from course_lib.checks.observe.probes.plain import MAX_ITEMS, plain, revive
+from course_lib.checks.observe.wall import wire
 
 
 def endless():

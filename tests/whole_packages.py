@@ -1,8 +1,8 @@
 """Whole packages, observed in this process as the grader's sandbox observes them."""
 
 from course_lib.checks import run
-from course_lib.checks.observe.package import LearnersPackage
-from course_lib.checks.observe.probes import observe
+from course_lib.checks.observe.load.package import LearnersPackage
+from course_lib.checks.observe.observing import observe
 from course_lib.lessons.package import as_job
 
 

@@ -5,10 +5,10 @@ submission meets), judge (`expect`, `verdict`). In a notebook they run in one pr
 runs observe in a sandbox, by the same calls.
 """
 
-from .cases import ComponentCheck
+from .cases.check import ComponentCheck
 from .catalogue import UnknownComponent, all_checks, find
 from .local import CheckFailed, check, observe_here
-from .verdict import Verdict, run
+from .verdict.running import Verdict, run
 
 __all__ = [
     "CheckFailed",

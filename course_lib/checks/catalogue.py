@@ -5,7 +5,7 @@ import importlib
 
 from course_lib.bugs import MODULES
 
-from .cases import ComponentCheck
+from .cases.check import ComponentCheck
 
 
 class UnknownComponent(LookupError):
@@ -16,7 +16,7 @@ def all_checks() -> list[ComponentCheck]:
     """The checks of all components, in the order in which the lessons teach them."""
     found = []
     for name in MODULES:
-        module = importlib.import_module(f".{name}", __package__)
+        module = importlib.import_module(f".lessons.{name}", __package__)
         found += [v for v in vars(module).values() if isinstance(v, ComponentCheck)]
     return found
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from .capstone import find_package_check
 from .catalogue import find
-from .observe.answer import AnswerRefused
-from .observe.package import ImportedPackage
-from .observe.probes import observe
-from .verdict import Verdict, run
+from .observe.load.answer import AnswerRefused
+from .observe.load.package import ImportedPackage
+from .observe.observing import observe
+from .verdict.running import Verdict, run
 
 DEFAULT_SEED = 0
 

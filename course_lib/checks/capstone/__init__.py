@@ -13,7 +13,7 @@ parts.py       where to look when one of them fails
 
 import difflib
 
-from ..cases import ComponentCheck
+from ..cases.check import ComponentCheck
 from ..catalogue import UnknownComponent
 from .computing import computes
 from .generating import caches, generates

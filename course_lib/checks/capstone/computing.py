@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from .. import oracles_capstone as oracle
-from ..cases import ComponentCheck, Draw
-from ..expect import Judge, also, differs, no_error, parameters_are, raises
-from ..findings import Finding
-from ..tolerances import Tolerance
+from ..cases.check import ComponentCheck, Draw
+from ..judges.expect import Judge, also, differs, no_error, parameters_are, raises
+from ..judges.findings import Finding
+from ..judges.tolerances import Tolerance
+from ..oracles import capstone as oracle
 from .runs import EXACT, FLOAT32, LESSON, any_seed, arrays, run_case, sizes, wrong_shape
 
 computes = ComponentCheck("computes", "model", LESSON)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .. import oracles_capstone as oracle
-from ..cases import Case, ComponentCheck, Draw
-from ..expect import Judge, also, no_error, raises
-from ..findings import Finding
+from ..cases.check import Case, ComponentCheck, Draw
+from ..judges.expect import Judge, also, no_error, raises
+from ..judges.findings import Finding
+from ..oracles import capstone as oracle
 from .runs import LESSON, any_seed, arrays, run_case, sizes, wrong_shape
 
 generates = ComponentCheck("generates", "generation", LESSON)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from ..catalogue import all_checks
-from ..verdict import Observe, run
+from ..verdict.running import Observe, run
 from . import MODULES_OF
 
 

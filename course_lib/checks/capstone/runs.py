@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ..cases import Case, Draw
-from ..expect import Judge, also
-from ..findings import Finding
-from ..seen import Malformed, Seen
-from ..tolerances import Tolerance
+from ..cases.check import Case, Draw
+from ..judges.expect import Judge, also
+from ..judges.findings import Finding
+from ..judges.seen import Malformed, Seen
+from ..judges.tolerances import Tolerance
 
 LESSON = "12_capstone"
 
@@ -15,7 +15,7 @@ FLOAT32 = Tolerance(relative=1e-2, absolute=2e-2)  # logits of size 20, through 
 
 
 def run_case(run: str, shown: str, judge: Judge, **call) -> Case:
-    """One run of a package (`observe.whole` says which there are)."""
+    """One run of a package (`observe/probes/whole.py` says which there are)."""
     call = {"probe": "package", "run": run, "device": "cpu", "dtype": "float64", **call}
     return Case({"weights": None, **call}, shown, also(_needs_nothing_borrowed, judge))
 

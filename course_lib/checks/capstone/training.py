@@ -6,12 +6,12 @@ import numpy as np
 
 from course_lib.corpus import ALPHABET, stories
 
-from .. import oracles_capstone as oracle
-from ..cases import Case, ComponentCheck, Draw
-from ..expect import Judge, also, differs, no_error
-from ..findings import Finding, number
-from ..seen import Seen
-from ..tolerances import Tolerance
+from ..cases.check import Case, ComponentCheck, Draw
+from ..judges.expect import Judge, also, differs, no_error
+from ..judges.findings import Finding, number
+from ..judges.seen import Seen
+from ..judges.tolerances import Tolerance
+from ..oracles import capstone as oracle
 from .runs import FLOAT32, LESSON, any_seed, arrays, run_case, sizes, wrong_shape
 
 trains = ComponentCheck("trains", "training", LESSON)

@@ -26,10 +26,11 @@ import time
 
 import torch
 
-from . import clinic, jail, wire
-from .answer import AnswerRefused, load_answer, short
-from .package import load_package
-from .probes import observe
+from .load.answer import AnswerRefused, load_answer, short
+from .load.package import load_package
+from .observing import observe
+from .probes import clinic
+from .wall import jail, wire
 
 START_SECONDS = 20.0
 LOOK_SECONDS = 0.05  # how often memory and processes are counted
