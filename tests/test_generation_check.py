@@ -6,7 +6,9 @@ import pytest
 from course_lib.checks import find
 from course_lib.checks.cases.check import Draw
 from course_lib.checks.judges.seen import Seen
-from course_lib.checks.lessons.generation import DEVIATIONS, N_ROWS, drawn_by, expected_text
+from course_lib.checks.lessons.generation.fixtures import DEVIATIONS, N_ROWS
+from course_lib.checks.lessons.generation.generate import expected_text
+from course_lib.checks.lessons.generation.sample import drawn_by
 from course_lib.checks.oracles.generation import distribution, greedy_text, rolling_logits, top_p
 
 

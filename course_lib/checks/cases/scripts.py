@@ -1,7 +1,8 @@
 """Scripts: what is done to a component in turn, what must come of each step, and their judge.
 
 A component with a memory shows what it remembers only over several calls. Each module of checks
-has scripts of its own that know its verbs, and what they must give; see `observe/probes/caching.py`.
+has scripts of its own that know its verbs, and what they must give; the observer goes through them
+in `observe/probes/caching.py`.
 """
 
 from collections.abc import Sequence

@@ -19,7 +19,12 @@ from ..judges.findings import Finding, number
 from ..oracles.block import block as right_block
 from ..oracles.block import block_gradients as right_gradients
 from .mlp import FORMS, mlp_layers
-from .multihead import CALL, MANY, attention_layers, outputs_count_weights, weights_were_dropped
+from .multihead.fixtures import CALL, MANY
+from .multihead.multi_head_attention import (
+    attention_layers,
+    outputs_count_weights,
+    weights_were_dropped,
+)
 
 LESSON = "06_mlp_and_block"
 

@@ -1,10 +1,10 @@
-"""What must hold of lesson 4: channels dealt out to heads and back, and attention by all heads."""
+"""What must hold of `MultiHeadAttention`."""
 
 import numpy as np
 
-from ..cases.check import ComponentCheck, Draw, exact_in
-from ..judges.chance import BY_CHANCE, DROPOUT, own_fates, share
-from ..judges.expect import (
+from ...cases.check import ComponentCheck, Draw, exact_in
+from ...judges.chance import BY_CHANCE, DROPOUT, own_fates, share
+from ...judges.expect import (
     also,
     arguments_unchanged,
     differs,
@@ -15,186 +15,12 @@ from ..judges.expect import (
     returns,
     same_device,
 )
-from ..judges.findings import Finding
-from ..judges.tolerances import Tolerance
-from ..oracles import attention as oracles
+from ...judges.findings import Finding
+from ...judges.tolerances import Tolerance
+from ...oracles import attention as oracles
+from .fixtures import CALL, LESSON, MANY
 
-LESSON = "04_multi_head_attention"
-CALL = ("x", "mask")
-MANY = (16, 7, 5, 3)  # texts, tokens, heads, channels: a share of all deviates by about 1 %
-
-split_heads = ComponentCheck("split_heads", "multihead", LESSON)
-merge_heads = ComponentCheck("merge_heads", "multihead", LESSON)
 multi_head_attention = ComponentCheck("MultiHeadAttention", "multihead", LESSON)
-
-
-# --- split_heads ---
-
-
-def _dealt_out(x: np.ndarray, n_heads: int) -> np.ndarray:
-    """Head by head: a block of neighbouring channels each."""
-    return np.stack(np.split(x, n_heads, axis=-1), axis=-3)
-
-
-def _split_case(x, n_heads: int, dtype="float64", *, judge=None, **options):
-    judge = judge or returns(_dealt_out(x, n_heads), dtype=dtype)
-    return split_heads.call(x, n_heads, names=["x"], dtype=dtype, **options).expect(judge)
-
-
-def _numbered(*shape: int) -> np.ndarray:
-    """0, 1, 2, … in reading order: every entry says where it comes from."""
-    return np.arange(float(np.prod(shape))).reshape(shape)
-
-
-@split_heads.core(
-    "head h owns the channels h·D to (h+1)·D - 1 of every position",
-    hint="cut the last axis into (H, D), which moves nothing; then bring H forward",
-)
-def split_heads_values(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3)
-    yield _split_case(_numbered(2, 6), 2)
-    for lead in ((2,), (), (2, 4), (n_heads, n_heads)):
-        yield _split_case(draw.normal(*lead, n_tokens, n_heads * d_head), n_heads)
-    # heads as many as texts, as positions, as channels of a head
-    yield _split_case(draw.normal(n_heads, n_tokens, n_heads * d_head), n_heads)
-    yield _split_case(draw.normal(2, n_heads, n_heads * d_head), n_heads)
-    yield _split_case(draw.normal(2, n_tokens, n_heads * n_heads), n_heads)
-
-
-@split_heads.core(
-    "one head, one channel a head and one position are heads too",
-    hint="D = C / H; squeeze() and -1 in a view guess wrong when a size is 1",
-)
-def split_heads_small(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3)
-    for tokens, heads, width in (
-        (n_tokens, 1, d_head),
-        (n_tokens, n_heads, 1),
-        (1, n_heads, d_head),
-        (1, 1, 1),
-    ):
-        yield _split_case(draw.normal(2, tokens, heads * width), heads)
-
-
-@split_heads.core(
-    "gradients reach x", hint="detach(), numpy() and a new tensor from x cut the way back"
-)
-def split_heads_gradients(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3)
-    x = draw.normal(2, n_tokens, n_heads * d_head)
-    cotangent = draw.normal(2, n_heads, n_tokens, d_head)
-    expected = {"argument 0": _joined(cotangent)}
-    judge = gradients_are(expected, "float64", {"argument 0": "x"})
-    yield _split_case(x, n_heads, judge=judge, cotangents=[cotangent])
-
-
-@split_heads.edge(
-    "n_heads does not divide the channels: ValueError naming n_heads and its value",
-    hint="look at the remainder, x.shape[-1] % n_heads, before anything else",
-)
-def split_heads_refuses(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3)
-    for d_model in (n_heads * d_head + 1, n_heads * d_head - 1, n_heads - 1):
-        x = draw.normal(2, n_tokens, d_model)
-        yield _split_case(x, n_heads, judge=raises("ValueError", "n_heads", str(n_heads)))
-
-
-@split_heads.edge(
-    "every dtype comes back as it was", hint="splitting moves numbers and computes none"
-)
-def split_heads_dtypes(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3)
-    for dtype in ("float32", "bfloat16", "float16"):
-        x = draw.normal(2, n_tokens, n_heads * d_head, dtype=dtype)
-        yield _split_case(x, n_heads, dtype)
-
-
-@split_heads.edge(
-    "x is not changed, and every tensor is made on its device", hint="new_empty, or device=x.device"
-)
-def split_heads_leaves_x(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3)
-    x = draw.normal(2, n_tokens, n_heads * d_head)
-    yield _split_case(x, n_heads, judge=arguments_unchanged(["x"]))
-    yield _split_case(x, n_heads, judge=same_device, watch_devices=True)
-
-
-# --- merge_heads ---
-
-
-def _joined(x: np.ndarray) -> np.ndarray:
-    """Head by head: each one's channels after those of the head before."""
-    return np.concatenate([x[..., h, :, :] for h in range(x.shape[-3])], axis=-1)
-
-
-def _merge_case(x, dtype="float64", *, judge=None, **options):
-    judge = judge or returns(_joined(x), dtype=dtype)
-    return merge_heads.call(x, names=["x"], dtype=dtype, **options).expect(judge)
-
-
-@merge_heads.core(
-    "each position holds the channels of head 0, then those of head 1, and so on",
-    hint="put H beside D first; only neighbouring axes can be joined",
-)
-def merge_heads_values(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3)
-    yield _merge_case(_numbered(2, 2, 3))
-    for lead in ((2,), (), (2, 4), (n_heads, n_heads)):
-        yield _merge_case(draw.normal(*lead, n_heads, n_tokens, d_head))
-    # heads as many as texts, as positions, as channels of a head
-    yield _merge_case(draw.normal(n_heads, n_heads, n_tokens, d_head))
-    yield _merge_case(draw.normal(2, n_heads, n_heads, d_head))
-    yield _merge_case(draw.normal(2, n_heads, n_tokens, n_heads))
-
-
-@merge_heads.core(
-    "one head, one channel a head and one position are heads too",
-    hint="squeeze() takes more away than you mean when a size is 1",
-)
-def merge_heads_small(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3)
-    for shape in (
-        (1, n_tokens, d_head),
-        (n_heads, n_tokens, 1),
-        (n_heads, 1, d_head),
-        (1, 1, 1),
-    ):
-        yield _merge_case(draw.normal(2, *shape))
-    yield _merge_case(draw.normal(1, n_heads, n_tokens, d_head))
-
-
-@merge_heads.core(
-    "gradients reach x", hint="detach(), numpy() and a new tensor from x cut the way back"
-)
-def merge_heads_gradients(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3)
-    x = draw.normal(2, n_heads, n_tokens, d_head)
-    cotangent = draw.normal(2, n_tokens, n_heads * d_head)
-    expected = {"argument 0": _dealt_out(cotangent, n_heads)}
-    judge = gradients_are(expected, "float64", {"argument 0": "x"})
-    yield _merge_case(x, judge=judge, cotangents=[cotangent])
-
-
-@merge_heads.edge(
-    "every dtype comes back as it was", hint="merging moves numbers and computes none"
-)
-def merge_heads_dtypes(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3)
-    for dtype in ("float32", "bfloat16", "float16"):
-        yield _merge_case(draw.normal(2, n_heads, n_tokens, d_head, dtype=dtype), dtype)
-
-
-@merge_heads.edge(
-    "x is not changed, and every tensor is made on its device", hint="new_empty, or device=x.device"
-)
-def merge_heads_leaves_x(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3)
-    x = draw.normal(2, n_heads, n_tokens, d_head)
-    yield _merge_case(x, judge=arguments_unchanged(["x"]))
-    yield _merge_case(x, judge=same_device, watch_devices=True)
-
-
-# --- MultiHeadAttention ---
 
 
 def attention_layers(

@@ -1,0 +1,26 @@
+"""What the checks of tokens share: texts that a careless hand breaks, and ids."""
+
+from ...cases.check import Draw
+
+LESSON = "01_tokens_and_embeddings"
+
+# Characters of one to four bytes, and all that a careless hand strips, folds, joins or translates.
+SPOKEN = "to be or not to be, that is the question"
+WORLD = (
+    "naïve café, Straße und İstanbul",
+    "cafe\u0301 is not café, and ﬁ is not fi",
+    "日本語 и русский, עברית",
+    "👩‍👩‍👧 🇫🇷 👍🏽 emoji are made of several",
+    " \t spaces\r\nand\n\nlines\u2028 \u00a0",
+    "\ufeffmark, \x00 zero, \ufffd, \uffff and \U0010ffff",
+)
+STRANGERS = "€жΩ漢🙂"  # in none of the texts
+ACQUAINTANCES = "éßï"  # in texts of other tokenizers
+
+
+def pick(draw: Draw, items, count: int) -> list:
+    return [items[int(n)] for n in draw.integers(0, len(items) - 1, count)]
+
+
+def few_ids(draw: Draw, count: int, n_different: int, start: int = 0) -> list[int]:
+    return [start + int(n) for n in draw.integers(0, n_different - 1, count)]
