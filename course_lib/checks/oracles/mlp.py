@@ -4,6 +4,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .tensors import tensors_of
+
 
 def gelu(x, approximate: str = "none") -> np.ndarray:
     """torch's GELU."""
@@ -19,13 +21,13 @@ def gelu_gradients(x, cotangent, approximate: str = "none") -> dict[str, np.ndar
 
 def mlp(x, weights: dict, approximate: str = "none") -> np.ndarray:
     """Linear, GELU, linear, with the weights of `.up` and `.down`; biases may be missing."""
-    return _mlp(torch.from_numpy(x), _tensors(weights), approximate).numpy()
+    return _mlp(torch.from_numpy(x), tensors_of(weights), approximate).numpy()
 
 
 def mlp_gradients(x, weights, cotangent, approximate: str = "none") -> dict[str, np.ndarray]:
     """Gradients of `x` ("argument 0") and of every weight, by name."""
     point = torch.from_numpy(x).requires_grad_()
-    parameters = {name: p.requires_grad_() for name, p in _tensors(weights).items()}
+    parameters = {name: p.requires_grad_() for name, p in tensors_of(weights).items()}
     output = _mlp(point, parameters, approximate)
     return _gradients(output, cotangent, {"argument 0": point} | parameters)
 
@@ -34,10 +36,6 @@ def _mlp(x, parameters, approximate):
     hidden = F.linear(x, parameters["up.weight"], parameters.get("up.bias"))
     hidden = F.gelu(hidden, approximate=approximate)
     return F.linear(hidden, parameters["down.weight"], parameters.get("down.bias"))
-
-
-def _tensors(weights: dict) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(array).clone() for name, array in weights.items()}
 
 
 def _gradients(output, cotangent, inputs: dict) -> dict[str, np.ndarray]:

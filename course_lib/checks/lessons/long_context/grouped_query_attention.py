@@ -14,8 +14,8 @@ from ...judges.expect import (
     same_device,
 )
 from ...judges.tolerances import Tolerance
-from ...oracles import attention as oracles
 from ...oracles import long_context as long_oracles
+from ...oracles import multihead as oracles
 from .fixtures import LESSON
 
 SEEN_BY = ("x", "mask")

@@ -10,7 +10,7 @@ from ...judges.expect import also, no_error, returns
 from ...judges.findings import Finding, number
 from ...judges.tolerances import NO_INFLUENCE
 from ...observe.given import fixtures
-from ...oracles import attention as oracles
+from ...oracles import masking as oracles
 from .fixtures import LESSON
 
 future_influence = ComponentCheck("future_influence", "masking", LESSON)

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...cases.check import ComponentCheck, Draw, exact_in
 from ...judges.expect import also, arguments_unchanged, gradients_are, returns, same_device
-from ...oracles import attention as oracles
+from ...oracles import masking as oracles
 from ..attention import rows_sum_to_one
 from .fixtures import LESSON, MASKED_CALL, zero_where_masked
 

@@ -17,7 +17,7 @@ from ...judges.expect import (
 )
 from ...judges.findings import Finding
 from ...judges.tolerances import Tolerance
-from ...oracles import attention as oracles
+from ...oracles import multihead as oracles
 from .fixtures import CALL, LESSON, MANY
 
 multi_head_attention = ComponentCheck("MultiHeadAttention", "multihead", LESSON)

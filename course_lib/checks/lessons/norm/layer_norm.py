@@ -4,7 +4,7 @@ import numpy as np
 
 from ...cases.check import ComponentCheck, Draw, exact_in
 from ...judges.expect import arguments_unchanged, gradients_are, returns, same_device
-from ...oracles import attention as oracles
+from ...oracles import norm as oracles
 from .fixtures import EPS_ASIDE, LESSON, NORM_CALL, far_from_zero, nearly_constant, scale_and_shift
 
 layer_norm = ComponentCheck("layer_norm", "norm", LESSON)

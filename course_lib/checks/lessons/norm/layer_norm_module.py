@@ -16,7 +16,7 @@ from ...judges.expect import (
 from ...judges.findings import Finding
 from ...judges.seen import Malformed
 from ...judges.tolerances import BY_DTYPE
-from ...oracles import attention as oracles
+from ...oracles import norm as oracles
 from .fixtures import LESSON, far_from_zero, nearly_constant, scale_and_shift
 
 layer_norm_module = ComponentCheck("LayerNorm", "norm", LESSON)

@@ -6,7 +6,7 @@ from ...cases.check import ComponentCheck, Draw
 from ...judges.expect import arguments_unchanged, gradients_are, no_error, returns, same_device
 from ...judges.findings import Finding
 from ...observe.given import fixtures
-from ...oracles import attention as oracles
+from ...oracles import norm as oracles
 from .fixtures import LESSON
 
 RESIDUAL_CALL = ("x", "norm", "sublayer")
