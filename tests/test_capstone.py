@@ -13,7 +13,7 @@ from whole_packages import observer, verdict_on
 from course_lib.bugs import all_bugs
 from course_lib.bugs.packages import all_package_bugs
 from course_lib.checks.capstone import MODULES_OF, PACKAGE_CHECKS, find_package_check, training
-from course_lib.checks.cases.check import Draw
+from course_lib.checks.cases.draw import Draw
 from course_lib.checks.catalogue import UnknownComponent
 from course_lib.checks.judges.seen import Seen
 from course_lib.checks.oracles.capstone import loss_on_text, model_of

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from course_lib.checks import find
-from course_lib.checks.cases.check import Draw
+from course_lib.checks.cases.draw import Draw
 from course_lib.checks.judges.seen import Seen
 from course_lib.checks.lessons.generation.fixtures import DEVIATIONS, N_ROWS
 from course_lib.checks.lessons.generation.generate import expected_text

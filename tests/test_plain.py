@@ -3,7 +3,8 @@
 import pytest
 
 from course_lib.checks import find
-from course_lib.checks.judges.plain import asks, function_case, reads, returns_value, script_case
+from course_lib.checks.cases.plain import asks, function_case, reads, script_case
+from course_lib.checks.judges.plain import returns_value
 from course_lib.checks.judges.seen import Seen
 from course_lib.checks.observe.observing import observe
 from course_lib.checks.observe.probes.plain import MAX_ITEMS, plain, revive

@@ -7,7 +7,8 @@ runs observe in a sandbox, by the same calls.
 
 from .cases.check import ComponentCheck
 from .catalogue import UnknownComponent, all_checks, find
-from .local import CheckFailed, check, observe_here
+from .local import CheckFailed, check
+from .observe.here import observe_here
 from .verdict.running import Verdict, run
 
 __all__ = [

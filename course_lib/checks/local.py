@@ -1,13 +1,9 @@
 """The check in one process: in a notebook, on a page of the book, under pytest."""
 
-import time
-from collections.abc import Callable
-
 from .capstone import find_package_check
 from .catalogue import find
-from .observe.load.answer import AnswerRefused
+from .observe.here import observe_here
 from .observe.load.package import ImportedPackage
-from .observe.observing import observe
 from .verdict.running import Verdict, run
 
 DEFAULT_SEED = 0
@@ -64,25 +60,3 @@ def failure_text(verdict: Verdict, seed: int | None) -> str:
     if seed is None:
         return verdict.message
     return f"{verdict.message}\n  (inputs of seed={seed})"
-
-
-def observe_here(component: object | Callable[[], object], *, load: bool = False):
-    """An observer for `run` that calls the component in this process.
-
-    Args:
-        component: the component, or, with `load`, a function without arguments that returns it
-            and may raise `AnswerRefused`.
-    """
-
-    def observe_calls(calls: list[dict]) -> dict:
-        started = time.perf_counter()
-        reply = {"status": "done", "message": "", "observations": []}
-        try:
-            subject = component() if load else component
-        except AnswerRefused as refusal:
-            reply |= {"status": "refused", "message": str(refusal)}
-        else:
-            reply["observations"] = [observe(subject, call) for call in calls]
-        return reply | {"seconds": time.perf_counter() - started}
-
-    return observe_calls

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ..cases.check import ComponentCheck, Draw
+from ..cases.check import ComponentCheck
+from ..cases.draw import Draw
 from ..judges.expect import Judge, also, differs, no_error, parameters_are, raises
 from ..judges.findings import Finding
 from ..judges.tolerances import Tolerance

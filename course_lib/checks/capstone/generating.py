@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..cases.check import Case, ComponentCheck, Draw
+from ..cases.check import Case, ComponentCheck
+from ..cases.draw import Draw
 from ..judges.expect import Judge, also, no_error, raises
 from ..judges.findings import Finding
 from ..oracles import capstone as oracle

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..cases.check import Case, Draw
+from ..cases.check import Case
+from ..cases.draw import Draw
 from ..judges.expect import Judge, also
 from ..judges.findings import Finding
 from ..judges.seen import Malformed, Seen

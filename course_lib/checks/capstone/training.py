@@ -6,7 +6,8 @@ import numpy as np
 
 from course_lib.corpus import ALPHABET, stories
 
-from ..cases.check import Case, ComponentCheck, Draw
+from ..cases.check import Case, ComponentCheck
+from ..cases.draw import Draw
 from ..judges.expect import Judge, also, differs, no_error
 from ..judges.findings import Finding, number
 from ..judges.seen import Seen

@@ -1,7 +1,7 @@
 """What a check is made of: a component's properties, each a list of cases.
 
 A case is a call and a judge for what was seen in it. Properties are written once, in
-`checks/<lesson module>.py`, as functions that draw inputs and yield cases:
+`checks/lessons/`, as functions that draw inputs and yield cases:
 
     @attention.core("the weights of a query must sum to 1 over the keys", hint="…")
     def sums(draw):
@@ -13,54 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 
 from ..judges.findings import Finding
 from ..judges.seen import Seen
+from .draw import Draw
 from .scoring import CORE_THEN_EDGE, CoreThenEdge
-
-ODD_SIZES = (3, 5, 7, 9, 11, 13)
-
-
-class Draw:
-    """Fresh inputs from a seed: the same seed gives the same inputs, on any machine."""
-
-    def __init__(self, seed: int):
-        self._rng = np.random.default_rng(seed)
-
-    def sizes(self, count: int, *, largest: int = 13) -> list[int]:
-        """Pairwise different odd sizes, so that no two axes can be taken for each other."""
-        sizes = [size for size in ODD_SIZES if size <= largest]
-        return [int(n) for n in self._rng.choice(sizes, size=count, replace=False)]
-
-    def normal(self, *shape: int, dtype: str = "float64") -> np.ndarray:
-        """Standard normal values in float64, each one exact in `dtype`."""
-        return exact_in(self._rng.standard_normal(shape), dtype)
-
-    def integers(self, low: int, high: int, shape=()) -> np.ndarray:
-        """Whole numbers in low..high, both ends included."""
-        return self._rng.integers(low, high, size=shape, endpoint=True)
-
-    def mask(self, *shape: int) -> np.ndarray:
-        """A boolean mask with both values in it, and True at least once in every row."""
-        mask = self._rng.random(shape) < 0.5
-        rows = mask.reshape(-1, shape[-1])
-        columns = self._rng.integers(0, shape[-1], size=len(rows))
-        rows[np.arange(len(rows)), columns] = True
-        rows[0, (columns[0] + 1) % shape[-1]] = False
-        return mask
-
-    def order(self, n: int) -> np.ndarray:
-        """A permutation of 0..n-1 that is not the identity."""
-        order = self._rng.permutation(n)
-        return np.roll(order, 1) if (order == np.arange(n)).all() else order
-
-
-def exact_in(array: np.ndarray, dtype: str) -> np.ndarray:
-    """`array` rounded to `dtype` and back to float64: what a component in `dtype` is given."""
-    if dtype in ("float64", "numpy"):
-        return array
-    return torch.from_numpy(array).to(getattr(torch, dtype)).double().numpy()
+from .shown import show, show_arrays, show_shape
 
 
 @dataclass(frozen=True)
@@ -152,8 +110,8 @@ class ComponentCheck:
         notes = [call["dtype"], *(["training"] if training else [])]
         before = [earlier if isinstance(earlier, list) else [earlier] for earlier in warm_up]
         in_training = " in training" if call["warm_up_training"] and not training else ""
-        notes += [f"after {_show_arrays(earlier, names)}{in_training}" for earlier in before]
-        given = [_show_arrays(args, names), *(f"{k}={_show(v)}" for k, v in options.items())]
+        notes += [f"after {show_arrays(earlier, names)}{in_training}" for earlier in before]
+        given = [show_arrays(args, names), *(f"{k}={show(v)}" for k, v in options.items())]
         shown = f"{self.name}({', '.join(made)})({', '.join(given)})"
         return Case(call, f"{shown}, {', '.join(notes)}")
 
@@ -161,7 +119,7 @@ class ComponentCheck:
         """A call of `future_influence` on a named fixture."""
         call = self._call("influence", (x,), dtype, {})
         call |= {"fn": fn, "x_requires_grad": x_requires_grad}
-        return Case(call, f"{self.name}(fn, x {_shape(x)}), {call['dtype']}")
+        return Case(call, f"{self.name}(fn, x {show_shape(x)}), {call['dtype']}")
 
     def _call(self, probe: str, args, dtype, options) -> dict:
         special = {
@@ -179,33 +137,8 @@ class ComponentCheck:
         }
 
     def _shown(self, args, kwargs, names, dtype) -> str:
-        parts = [_show(value, names[n] if n < len(names) else "") for n, value in enumerate(args)]
-        parts += [f"{name}={_show(value)}" for name, value in kwargs.items()]
+        parts = [show(value, names[n] if n < len(names) else "") for n, value in enumerate(args)]
+        parts += [f"{name}={show(value)}" for name, value in kwargs.items()]
         arrays = any(isinstance(v, np.ndarray) and v.dtype.kind == "f" for v in args)
         suffix = f", {dtype}" if arrays and dtype != "numpy" else ""
         return f"{self.name}({', '.join(parts)}){suffix}"
-
-
-def _show(value, name: str = "") -> str:
-    if isinstance(value, dict):  # a fixture
-        return name or "…"
-    if isinstance(value, np.ndarray):
-        if value.dtype.kind in "iu" and value.size <= 6:
-            return f"{name} {value.tolist()}".strip()
-        return f"{name} {_shape(value)}".strip()
-    return repr(value)
-
-
-def _show_arrays(args, names) -> str:
-    shown = []
-    for n, value in enumerate(args):
-        if isinstance(value, np.ndarray):
-            name = "ids" if value.dtype.kind == "i" else names[min(n, len(names) - 1)]
-            shown.append(f"{name} {_shape(value)}")
-        else:
-            shown.append(repr(value))
-    return ", ".join(shown)
-
-
-def _shape(array: np.ndarray) -> str:
-    return "×".join(map(str, array.shape)) or "scalar"

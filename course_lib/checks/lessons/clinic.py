@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from course_lib.bugs.patients import Patient, admit, patients_of
 
-from ..cases.check import Case, ComponentCheck, Draw
+from ..cases.check import Case, ComponentCheck
+from ..cases.draw import Draw
 from ..cases.scoring import SHARE_OF_EDGE
 from ..judges.expect import no_error
 from ..judges.findings import Finding

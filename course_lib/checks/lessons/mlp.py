@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..cases.check import ComponentCheck, Draw, exact_in
+from ..cases.check import ComponentCheck
+from ..cases.draw import Draw, exact_in
 from ..judges.chance import BY_CHANCE, DROPOUT, own_fates, share
 from ..judges.expect import (
     also,

@@ -19,9 +19,12 @@ from collections.abc import Mapping
 
 from .load.answer import describe_error
 from .probes import caching, clinic, generation, gpt
+from .probes.batches import observe_batches
+from .probes.evaluation import observe_evaluation
 from .probes.functions import observe_function, observe_influence, observe_module
+from .probes.groups import observe_groups
 from .probes.plain import observe_plain
-from .probes.train import PROBES as TRAINING_PROBES
+from .probes.train_step import observe_steps
 from .probes.whole import observe_package
 from .watches.memory import watching_memory
 
@@ -32,7 +35,10 @@ _PROBES = {
     "plain": observe_plain,
     "package": observe_package,
     **gpt.PROBES,
-    **TRAINING_PROBES,
+    "steps": observe_steps,
+    "evaluation": observe_evaluation,
+    "batches": observe_batches,
+    "groups": observe_groups,
     "caching": caching.observe_script,
     **generation.PROBES,
     "memory": watching_memory(observe_function),

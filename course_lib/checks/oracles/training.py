@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..observe.probes.train import build_model, build_optimizer, state_of
+from ..observe.given.trained import build_model, build_optimizer, state_of
 
 IGNORED = -100
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from course_lib.bugs import bugs_of
 
 from ..catalogue import all_checks
-from ..local import observe_here
+from ..observe.here import observe_here
 from .running import run
 
 

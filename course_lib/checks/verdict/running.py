@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..cases.check import Case, ComponentCheck, Draw, Property
+from ..cases.check import Case, ComponentCheck, Property
+from ..cases.draw import Draw
 from ..judges.findings import Finding, render
 from ..judges.seen import Malformed, Seen
 from .diagnosis import names_of_bugs

@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from ...cases.check import ComponentCheck, Draw
-from ...cases.scripts import Script, value_is
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
+from ...cases.scripts import Script
 from ...judges.expect import also, arguments_unchanged, no_error, raises, returns
 from ...judges.findings import Finding
 from ...judges.seen import Seen
+from ...judges.steps import value_is
 from ...judges.tolerances import Tolerance
 from ...oracles import cache as oracles
 from .fixtures import HALF, LESSON, splits

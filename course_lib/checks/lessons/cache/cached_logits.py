@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from ...cases.check import ComponentCheck, Draw
-from ...cases.scripts import value_is
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import also, arguments_unchanged, no_error, raises, returns
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen
+from ...judges.steps import value_is
 from ...judges.tolerances import Tolerance
 from ...oracles import cache as oracles
 from .fixtures import HALF, LESSON, ModelScript, draw_ids, draw_model, splits

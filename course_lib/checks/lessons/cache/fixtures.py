@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ...cases.check import Draw
+from ...cases.draw import Draw
 from ...cases.scripts import Script
 from ...judges.expect import no_error, returns
 from ...judges.findings import Finding

@@ -4,11 +4,12 @@ from itertools import cycle
 
 import numpy as np
 
-from ...cases.check import ComponentCheck, Draw
-from ...cases.scripts import either, is_text, mentions_one_of, text_is
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import also, arguments_unchanged, no_error
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen
+from ...judges.steps import are_ids_of_shape, either, ids_are, mentions_one_of
 from ...oracles import cache as oracles
 from .fixtures import LESSON, ModelScript, draw_ids, model_spec, unjudged
 
@@ -36,7 +37,7 @@ class _Generating(ModelScript):
     ) -> None:
         sampling = {"temperature": 0.0} if sampling is None else sampling
         if judge is None:
-            judge = text_is(self.recomputing.greedy(ids, n_new)[0])
+            judge = ids_are(self.recomputing.greedy(ids, n_new)[0])
         options = "".join(f", {name}={value}" for name, value in sampling.items())
         options = "" if sampling == {"temperature": 0.0} else options
         shown = f"{ids.shape[0]}×{ids.shape[1]} tokens, {n_new} new{options}"
@@ -126,7 +127,7 @@ def text_computed_once(draw: Draw):
         script = _Generating(draw, model)
         # A component that takes the embeddings' weights without calling them is right, too.
         steady = oracles.Recomputing(model.spec | {"growing": False}).greedy(ids, 8)[0]
-        script.generate(ids, 8, either(text_is(right), text_is(steady)))
+        script.generate(ids, 8, either(ids_are(right), ids_are(steady)))
         yield script.case()
         unseen -= seen
         if not unseen:
@@ -163,7 +164,7 @@ def _with_other_weights(draw: Draw):
     script = _Generating(draw, model)
     script.generate(ids, 6)
     script.add("roll_weights", "other weights")
-    script.generate(ids, 6, text_is(text))
+    script.generate(ids, 6, ids_are(text))
     return script.case()
 
 
@@ -174,7 +175,7 @@ def _with_other_weights(draw: Draw):
 def text_sampled(draw: Draw):
     model, ids = _clear(draw, 2, 5, 6)
     script = _Generating(draw, model)
-    likeliest = text_is(script.recomputing.greedy(ids, 6)[0])
+    likeliest = ids_are(script.recomputing.greedy(ids, 6)[0])
     for sampling in ({"top_k": 1}, {"top_p": 1e-6}, {"temperature": 0.5, "top_k": 1}):
         script.generate(ids, 6, likeliest, sampling=sampling, seed=1)
     yield script.case()
@@ -183,7 +184,9 @@ def text_sampled(draw: Draw):
         script = _Generating(draw, model)
         judge = _among_the_likeliest(script.recomputing, many, 3, temperature)
         sampling = {"temperature": temperature, "top_k": 3}
-        script.generate(many, 4, is_text((400, ids.shape[1] + 4), judge), sampling=sampling, seed=2)
+        script.generate(
+            many, 4, are_ids_of_shape((400, ids.shape[1] + 4), judge), sampling=sampling, seed=2
+        )
         yield script.case()
 
 
@@ -236,7 +239,7 @@ def text_by_generator(draw: Draw):
     model, ids = _clear(draw, 3, 5, 6)
     script = _Generating(draw, model)
     for seed in (3, 3, 4):
-        script.generate(ids, 8, is_text((3, 13), no_error), sampling={}, seed=seed)
+        script.generate(ids, 8, are_ids_of_shape((3, 13), no_error), sampling={}, seed=seed)
     script.replay(ids, 8, seed=3)
     yield script.case(_by_the_generator)
 
@@ -251,7 +254,7 @@ def _by_the_generator(seen: Seen) -> Finding | None:
         return Finding("two seeds gave the same text")
     if recomputed.error or not recomputed.outputs:  # the cell has no sample to compare with
         return None
-    return text_is(texts[0])(recomputed) and Finding(
+    return ids_are(texts[0])(recomputed) and Finding(
         "other tokens than recomputing draws with this seed",
         expected=str(recomputed.outputs[0].array[0].tolist())[:60],
         got=str(texts[0][0].tolist())[:60],
@@ -279,7 +282,7 @@ def text_mode(draw: Draw):
     model, ids = _clear(draw, 2, 5, 6, dropout=0.5)
     for training in (True, False):
         script = _Generating(draw, model)
-        right = text_is(script.recomputing.greedy(ids, 6)[0])
+        right = ids_are(script.recomputing.greedy(ids, 6)[0])
         script.generate(ids, 6, also(right, _mode_kept(training)), training=training)
         yield script.case()
     for n_tokens, n_new, options in (
@@ -328,7 +331,7 @@ def text_in_half(draw: Draw):
     for dtype, tie in HALF_TIE.items():
         script = _Generating(draw, model, dtype=dtype)
         judge = _likely_enough(script.recomputing, ids, tie)
-        script.generate(ids, 8, is_text((2, 13), judge))
+        script.generate(ids, 8, are_ids_of_shape((2, 13), judge))
         yield script.case()
 
 

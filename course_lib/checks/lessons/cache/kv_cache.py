@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from ...cases.check import ComponentCheck, Draw
-from ...cases.scripts import Script, value_is
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
+from ...cases.scripts import Script
 from ...judges.expect import also, arguments_unchanged, no_error, raises, returns
+from ...judges.steps import value_is
 from .fixtures import HALF, LESSON, unjudged
 
 kv_cache = ComponentCheck("KVCache", "cache", LESSON)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...cases.check import Draw
+from ...cases.draw import Draw
 from ...judges.expect import _right_dtype, _right_kind, _right_shape, no_error
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Output, Seen

@@ -3,11 +3,12 @@
 import numpy as np
 import torch
 
-from ...cases.check import Case, ComponentCheck, Draw
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import Judge, arguments_unchanged, no_error, raises, returns, same_device
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen
-from ...observe.probes.generation import build_model
+from ...observe.given.rolling import build_model
 from ...oracles import generation as oracles
 from .fixtures import (
     ALIKE_ON_AVERAGE,

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...cases.check import ComponentCheck, Draw
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
 from ...oracles import generation as oracles
 from .filters import add_filter_properties, filter_case
 from .fixtures import LESSON, distinct_logits

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from ...cases.check import Case, ComponentCheck, Draw
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import Judge, arguments_unchanged, differs, no_error, raises, same_device
 from ...judges.findings import Finding
 from ...judges.seen import Seen

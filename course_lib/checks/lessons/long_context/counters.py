@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
-from ...cases.check import Case, ComponentCheck, Draw
-from ...judges.plain import function_case, returns_value
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
+from ...cases.plain import function_case
+from ...judges.plain import returns_value
 from .fixtures import LESSON
 
 attention_flops = ComponentCheck("attention_flops", "long_context", LESSON)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...cases.check import ComponentCheck, Draw
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import arguments_unchanged, gradients_are, raises, returns, same_device
 from ...judges.tolerances import BY_DTYPE, Tolerance
 from ...oracles import long_context as long_oracles

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...cases.check import Case, ComponentCheck, Draw
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import returns
 from ...judges.tolerances import Tolerance
 from ...oracles import long_context as long_oracles

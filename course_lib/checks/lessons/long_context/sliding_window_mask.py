@@ -1,6 +1,7 @@
 """What must hold of `sliding_window_mask`."""
 
-from ...cases.check import Case, ComponentCheck, Draw
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import raises, returns, same_device
 from ...oracles import long_context as long_oracles
 from .fixtures import LESSON

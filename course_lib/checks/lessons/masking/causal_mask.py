@@ -1,6 +1,7 @@
 """What must hold of `causal_mask`."""
 
-from ...cases.check import ComponentCheck, Draw
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import raises, returns, same_device
 from .fixtures import LESSON, THE_CALLS_DEVICE, lower
 

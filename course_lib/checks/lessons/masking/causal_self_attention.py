@@ -1,6 +1,7 @@
 """What must hold of `CausalSelfAttention`."""
 
-from ...cases.check import ComponentCheck, Draw
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import differs, returns
 from ...judges.tolerances import Tolerance
 from ...oracles import attention as oracles

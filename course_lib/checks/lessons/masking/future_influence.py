@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 import torch
 
-from ...cases.check import ComponentCheck, Draw
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import also, no_error, returns
 from ...judges.findings import Finding, number
 from ...judges.tolerances import NO_INFLUENCE

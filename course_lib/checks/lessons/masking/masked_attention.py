@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...cases.check import ComponentCheck, Draw, exact_in
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw, exact_in
 from ...judges.expect import also, arguments_unchanged, gradients_are, returns, same_device
 from ...oracles import attention as oracles
 from ..attention import QKV, RESULT

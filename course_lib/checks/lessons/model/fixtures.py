@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from ...cases.check import Draw, exact_in
+from ...cases.draw import Draw, exact_in
 from ...judges.tolerances import Tolerance
 from ...observe.given.models import ReferenceConfig
 from ...oracles import model as oracles

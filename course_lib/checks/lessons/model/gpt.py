@@ -5,7 +5,8 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from ...cases.check import Case, ComponentCheck, Draw
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
 from ...judges.chance import BY_CHANCE, DROPOUT
 from ...judges.expect import (
     also,

@@ -2,7 +2,8 @@
 
 from dataclasses import asdict
 
-from ...cases.check import Case, ComponentCheck, Draw
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import also, no_error
 from ...judges.findings import Finding
 from .fixtures import LESSON, shown_config, tied_names

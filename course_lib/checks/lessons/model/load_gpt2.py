@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 import numpy as np
 
-from ...cases.check import Case, ComponentCheck, Draw
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
 from ...judges.chance import DROPOUT
 from ...judges.expect import also, arguments_unchanged, differs, no_error, raises, returns
 from ...judges.findings import Finding

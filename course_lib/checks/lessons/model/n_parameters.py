@@ -2,7 +2,8 @@
 
 from dataclasses import asdict
 
-from ...cases.check import Case, ComponentCheck, Draw
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import also, arguments_unchanged, no_error
 from ...judges.findings import Finding
 from ...observe.given.models import ReferenceConfig

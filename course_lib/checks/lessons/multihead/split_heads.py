@@ -1,6 +1,7 @@
 """What must hold of `split_heads`."""
 
-from ...cases.check import ComponentCheck, Draw
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import arguments_unchanged, gradients_are, raises, returns, same_device
 from .fixtures import LESSON, dealt_out, joined, numbered
 

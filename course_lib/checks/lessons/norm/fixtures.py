@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...cases.check import Draw, exact_in
+from ...cases.draw import Draw, exact_in
 from ...judges.tolerances import Tolerance
 
 LESSON = "05_residual_and_layernorm"

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...cases.check import ComponentCheck, Draw, exact_in
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw, exact_in
 from ...judges.expect import arguments_unchanged, gradients_are, returns, same_device
 from ...oracles import norm as oracles
 from .fixtures import EPS_ASIDE, LESSON, NORM_CALL, far_from_zero, nearly_constant, scale_and_shift

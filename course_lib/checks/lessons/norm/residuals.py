@@ -2,7 +2,8 @@
 
 import torch
 
-from ...cases.check import ComponentCheck, Draw
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import arguments_unchanged, gradients_are, no_error, returns, same_device
 from ...judges.findings import Finding
 from ...observe.given import fixtures

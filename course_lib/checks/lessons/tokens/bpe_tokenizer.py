@@ -1,8 +1,10 @@
 """What must hold of `BPETokenizer`."""
 
-from ...cases.check import ComponentCheck, Draw
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
+from ...cases.plain import asks, reads, script_case
 from ...judges.expect import also, raises
-from ...judges.plain import asks, leaves_alone, reads, returns_value, script_case
+from ...judges.plain import leaves_alone, returns_value
 from ...oracles import tokens as oracles
 from .fixtures import LESSON, SPOKEN, WORLD, pick
 

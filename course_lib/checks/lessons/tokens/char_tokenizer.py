@@ -1,8 +1,10 @@
 """What must hold of `CharTokenizer`."""
 
-from ...cases.check import ComponentCheck, Draw
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
+from ...cases.plain import asks, reads, script_case
 from ...judges.expect import raises
-from ...judges.plain import asks, leaves_alone, reads, returns_value, script_case
+from ...judges.plain import leaves_alone, returns_value
 from .fixtures import ACQUAINTANCES, LESSON, SPOKEN, STRANGERS, WORLD, pick
 
 char_tokenizer = ComponentCheck("CharTokenizer", "tokens", LESSON)

@@ -1,6 +1,6 @@
 """What the checks of tokens share: texts that a careless hand breaks, and ids."""
 
-from ...cases.check import Draw
+from ...cases.draw import Draw
 
 LESSON = "01_tokens_and_embeddings"
 

@@ -1,7 +1,9 @@
 """What must hold of `merge_pair`."""
 
-from ...cases.check import ComponentCheck, Draw
-from ...judges.plain import function_case, leaves_alone, returns_value
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
+from ...cases.plain import function_case
+from ...judges.plain import leaves_alone, returns_value
 from ...oracles import tokens as oracles
 from .fixtures import LESSON, few_ids
 

@@ -1,8 +1,10 @@
 """What must hold of `train_bpe`."""
 
-from ...cases.check import ComponentCheck, Draw
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
+from ...cases.plain import function_case
 from ...judges.expect import raises
-from ...judges.plain import function_case, leaves_alone, returns_value
+from ...judges.plain import leaves_alone, returns_value
 from ...oracles import tokens as oracles
 from .fixtures import LESSON, few_ids
 

@@ -2,11 +2,12 @@
 
 import torch
 
-from ...cases.check import Case, ComponentCheck, Draw
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import Judge, no_error
 from ...judges.findings import Finding
 from ...judges.seen import Seen
-from ...observe.probes.train import build_model
+from ...observe.given.trained import build_model
 from .fixtures import LESSON, facts_of, gpt_spec
 
 decay_groups = ComponentCheck("decay_groups", "training", LESSON)

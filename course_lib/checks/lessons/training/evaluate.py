@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ...cases.check import Case, ComponentCheck, Draw
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import Judge, also, no_error, raises, same_device
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen

@@ -1,6 +1,6 @@
 """What the checks of training share: models that are trained, and facts that were written down."""
 
-from ...cases.check import Draw
+from ...cases.draw import Draw
 from ...judges.seen import Malformed
 from ...oracles import training as oracles
 

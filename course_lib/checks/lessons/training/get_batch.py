@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from ...cases.check import Case, ComponentCheck, Draw
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import Judge, also, arguments_unchanged, no_error, raises, same_device
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen
-from ...observe.probes.train import facts_of_batches
+from ...observe.probes.batches import facts_of_batches
 from .fixtures import LESSON, as_listed, facts_of
 
 get_batch = ComponentCheck("get_batch", "training", LESSON)

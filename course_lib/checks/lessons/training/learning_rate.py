@@ -1,6 +1,7 @@
 """What must hold of `learning_rate`."""
 
-from ...cases.check import ComponentCheck, Draw
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
 from ...judges.tolerances import BY_DTYPE
 from ...oracles import training as oracles
 from .fixtures import LESSON

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...cases.check import ComponentCheck, Draw, exact_in
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw, exact_in
 from ...judges.expect import Judge, arguments_unchanged, gradients_are, no_error, same_device
 from ...judges.findings import Finding
 from ...judges.seen import Seen

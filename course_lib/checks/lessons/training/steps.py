@@ -5,7 +5,8 @@ from functools import partial
 
 import numpy as np
 
-from ...cases.check import Case, Draw
+from ...cases.check import Case
+from ...cases.draw import Draw
 from ...judges.expect import also, arguments_unchanged, differs, no_error, raises
 from ...judges.findings import Finding, number
 from ...judges.seen import Malformed, Seen

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...cases.check import ComponentCheck, Draw
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
 from ...judges.expect import same_device
 from ...judges.tolerances import Tolerance
 from .fixtures import LESSON, gpt_spec, small_spec

@@ -13,83 +13,17 @@ whose embeddings grow with the number of positions it has seen, give recomputing
 """
 
 import contextlib
-import inspect
 import operator
 
 import torch
 from torch import Tensor, nn
 
-from ..given.models import ReferenceConfig, ReferenceGPT
+from ..given.caches import ReferenceCache, reference_cache
+from ..given.growing import build_model, roll_weights
 from ..load.answer import describe_error
+from ..load.namespace import namespace_of
 from ..watches.devices import DeviceWatch
 from . import record
-
-
-class ReferenceCache:
-    """A cache as CONTRACTS has it, for components that are given one. Nothing lies in it: nan."""
-
-    def __init__(self, batch_size, n_heads, capacity, d_head, *, dtype=None, device=None):
-        shape = (batch_size, n_heads, capacity, d_head)
-        self.keys = torch.full(shape, torch.nan, dtype=dtype, device=device)
-        self.values = torch.full(shape, torch.nan, dtype=dtype, device=device)
-        self.capacity = capacity
-        self.length = 0
-
-    def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        start, end = self.length, self.length + k.shape[-2]
-        if end > self.capacity:
-            raise ValueError(f"at most capacity={self.capacity} positions fit, got {end}.")
-        self.keys[:, :, start:end].copy_(k)
-        self.values[:, :, start:end].copy_(v)
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-    def reset(self) -> None:
-        self.length = 0
-
-
-def reference_cache(component, *sizes, **options) -> ReferenceCache:
-    """A `ReferenceCache`; where the component's cell knows a class KVCache, it passes for one.
-
-    An annotation that is checked, or `isinstance`, may ask for that class. Its methods are not
-    used: a cache that is wrong costs points once.
-    """
-    known = namespace_of(component).get("KVCache")
-    with contextlib.suppress(Exception):
-        return type("KVCache", (ReferenceCache, known), {})(*sizes, **options)
-    return ReferenceCache(*sizes, **options)
-
-
-def namespace_of(component) -> dict:
-    """The names that the component's own code sees."""
-    return getattr(inspect.unwrap(component), "__globals__", {})
-
-
-class GrowingEmbedding(nn.Embedding):
-    """Scales the n-th position it is ever asked for by a number of n: once each is right."""
-
-    n_seen = 0
-
-    def forward(self, ids: Tensor) -> Tensor:
-        places = torch.arange(self.n_seen, self.n_seen + ids.shape[-1], device=ids.device)
-        self.n_seen += ids.shape[-1]
-        scale = 1.5 + torch.cos(1.7 * places.double()).to(self.weight.dtype)
-        return super().forward(ids) * scale[:, None]
-
-
-def build_model(spec: dict, dtype: torch.dtype = torch.float64) -> ReferenceGPT:
-    """The model that `spec` describes, in evaluation mode."""
-    model = ReferenceGPT(ReferenceConfig(**spec["config"]), seed=spec["seed"]).to(dtype)
-    if spec["growing"]:
-        model.embeddings.token.__class__ = GrowingEmbedding
-    return model.eval()
-
-
-@torch.no_grad()
-def roll_weights(model: nn.Module) -> None:
-    """Change every parameter, exactly in every dtype: its rows move on by one."""
-    for parameter in model.parameters():
-        parameter.copy_(parameter.roll(1, dims=0))
 
 
 def observe_script(component, call, seen) -> None:
