@@ -687,7 +687,7 @@ def test_the_desk_says_what_the_class_says(workspace):
 
     def observe(job):
         from course_lib.checks.observe.load.package import LearnersPackage
-        from course_lib.checks.observe.observing import observe as probe
+        from course_lib.checks.observe.observing import observe_call as probe
 
         with LearnersPackage(**job["package"]) as subject:
             subject = subject.part(*job["part"]) if job.get("part") else subject

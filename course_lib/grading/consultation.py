@@ -1,6 +1,6 @@
 """Questions from the test that a submission is, put to the implementations it is tried on."""
 
-from course_lib.checks.observe.probes.clinic import MAX_BYTES
+from course_lib.checks.observe.given.questions import MAX_BYTES
 from course_lib.checks.observe.wall import wire
 
 _STOPPED = wire.pack({"refused": "the implementation was given too much to do, and was stopped"})

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from course_lib.checks.observe.probes.clinic import MAX_BYTES as MAX_QUESTION
+from course_lib.checks.observe.given.questions import MAX_BYTES as MAX_QUESTION
 from course_lib.checks.observe.wall import wire
 
 MAX_MESSAGE = 2_000

@@ -11,7 +11,7 @@ from ..judges.expect import Judge, no_error
 from ..judges.findings import Finding
 from ..judges.plain import as_typed
 from ..judges.seen import Seen
-from ..observe.probes.plain import plain
+from ..observe.probes.plain import as_json
 from .check import Case, ComponentCheck
 
 
@@ -26,7 +26,7 @@ class Step:
     @property
     def call(self) -> dict:
         return {"name": self.name} | (
-            {} if self.args is None else {"args": plain(self.args)["tuple"]}
+            {} if self.args is None else {"args": as_json(self.args)["tuple"]}
         )
 
     @property
@@ -46,9 +46,9 @@ def reads(attribute: str, judge: Judge) -> Step:
 
 def function_case(check: ComponentCheck, *args, **kwargs) -> Case:
     """A call of a function of plain values."""
-    named = [f"{name}={as_typed(plain(value))}" for name, value in kwargs.items()]
+    named = [f"{name}={as_typed(as_json(value))}" for name, value in kwargs.items()]
     shown = ", ".join([*([_arguments(args)] if args else []), *named])
-    call = _call(args, None) | {"kwargs": {name: plain(value) for name, value in kwargs.items()}}
+    call = _call(args, None) | {"kwargs": {name: as_json(value) for name, value in kwargs.items()}}
     return Case(call, f"{check.name}({shown})")
 
 
@@ -78,7 +78,7 @@ def _in_turn(steps: tuple[Step, ...], *, name_them: bool) -> Callable[[Seen], Fi
 
 
 def _arguments(args) -> str:
-    return ", ".join(as_typed(plain(value)) for value in args)
+    return ", ".join(as_typed(as_json(value)) for value in args)
 
 
 def _call(args, script) -> dict:
@@ -86,6 +86,6 @@ def _call(args, script) -> dict:
         "probe": "plain",
         "dtype": "plain",
         "device": "cpu",
-        "args": plain(tuple(args))["tuple"],
+        "args": as_json(tuple(args))["tuple"],
         "script": script,
     }

@@ -19,7 +19,7 @@ def share(what: str, is_so: np.ndarray, expected: float) -> Finding | None:
     )
 
 
-def own_fates(what: str, fates: np.ndarray, axes) -> Finding | None:
+def dropped_together(what: str, fates: np.ndarray, axes) -> Finding | None:
     """A finding if all numbers along an axis share one fate (nan: unknown)."""
     highest, lowest = (np.where(np.isnan(fates), sign * np.inf, fates) for sign in (-1, 1))
     for axis, name in enumerate(axes):

@@ -124,7 +124,7 @@ def same_device(seen: Seen) -> Finding | None:
     finding = no_error(seen)
     if finding:
         return finding
-    mixed, outputs = seen.flag("mixed_devices"), seen.flag("homeless_outputs")
+    mixed, outputs = seen.flag("mixed_devices"), seen.flag("unplaced_outputs")
     if not isinstance(mixed, list) or not isinstance(outputs, list):
         raise Malformed("devices")
     if mixed or outputs:

@@ -1,6 +1,6 @@
 """Judges of components of plain Python: exactly this value, and how a value is shown."""
 
-from ..observe.probes.plain import plain
+from ..observe.probes.plain import as_json
 from .expect import Judge, arguments_unchanged, no_error
 from .findings import Finding
 from .seen import Seen
@@ -10,7 +10,7 @@ WIDEST = 200  # characters of a value that are shown whole
 
 def returns_value(expected) -> Judge:
     """Exactly this value, of exactly these types."""
-    wanted = plain(expected)
+    wanted = as_json(expected)
 
     def judge(seen: Seen) -> Finding | None:
         return no_error(seen) or _difference(seen.value, wanted)

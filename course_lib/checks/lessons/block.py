@@ -6,7 +6,7 @@ import numpy as np
 
 from ..cases.check import ComponentCheck
 from ..cases.draw import Draw, exact_in
-from ..judges.chance import BY_CHANCE, DROPOUT, own_fates, share
+from ..judges.chance import BY_CHANCE, DROPOUT, dropped_together, share
 from ..judges.expect import (
     also,
     arguments_unchanged,
@@ -303,8 +303,8 @@ def _each_fell_by_itself(x: np.ndarray, weights: dict):
             share("of what attention returns is 0", 1 - kept[0], DROPOUT)
             or share("of what the MLP returns is 0", 1 - kept[1], DROPOUT)
             or share("is 0 of both", both, DROPOUT**2)
-            or own_fates("attention's outputs", kept[0], ("texts", "positions", "channels"))
-            or own_fates("the MLP's outputs", kept[1], ("texts", "positions", "channels"))
+            or dropped_together("attention's outputs", kept[0], ("texts", "positions", "channels"))
+            or dropped_together("the MLP's outputs", kept[1], ("texts", "positions", "channels"))
         )
 
     return judge

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..cases.check import ComponentCheck
 from ..cases.draw import Draw, exact_in
-from ..judges.chance import BY_CHANCE, DROPOUT, own_fates, share
+from ..judges.chance import BY_CHANCE, DROPOUT, dropped_together, share
 from ..judges.expect import (
     also,
     arguments_unchanged,
@@ -330,7 +330,7 @@ def _dropped(expected: np.ndarray):
         return (
             share("of the outputs are 0", is_zero, DROPOUT)
             or differs(output, np.where(is_zero, 0.0, expected / (1 - DROPOUT)), BY_CHANCE)
-            or own_fates("outputs", 1.0 * is_zero, ("texts", "positions", "channels"))
+            or dropped_together("outputs", 1.0 * is_zero, ("texts", "positions", "channels"))
         )
 
     return judge

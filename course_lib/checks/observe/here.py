@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from .load.answer import AnswerRefused
-from .observing import observe
+from .observing import observe_call
 
 
 def observe_here(component: object | Callable[[], object], *, load: bool = False):
@@ -23,7 +23,7 @@ def observe_here(component: object | Callable[[], object], *, load: bool = False
         except AnswerRefused as refusal:
             reply |= {"status": "refused", "message": str(refusal)}
         else:
-            reply["observations"] = [observe(subject, call) for call in calls]
+            reply["observations"] = [observe_call(subject, call) for call in calls]
         return reply | {"seconds": time.perf_counter() - started}
 
     return observe_calls

@@ -1,23 +1,12 @@
 """Call a component and write down what it did: arrays, numbers, and the error it raised.
 
-A *call* says what to do, an *observation* what happened. Both are trees of dicts and lists with
-NumPy arrays as leaves, so that they can cross a process boundary as they are.
-
-    call         probe, dtype, device, args, kwargs          how to call a function
-                 init, init_kwargs, weights, training        a module is built and filled first
-                 warm_up, warm_up_training                   and called with these before
-                 initial, attributes                         look at a fresh module's state, kinds
-                 cotangents                                  ask for gradients as well
-                 watch_devices                               look for tensors on another device
-                 random                                      chance is part of what it does
-    observation  error, outputs, structure, changed, gradients, mixed_devices, parameters, ...
-
-The probes stand in `probes/`, what they share in `probes/record.py`.
+A *call* (`calls.py`) says what to do, an *observation* (`observations.py`) what happened. The
+probes stand in `probes/`, what they share in `probes/record.py`.
 """
 
-from collections.abc import Mapping
-
+from .calls import Call
 from .load.answer import describe_error
+from .observations import Observation, blank
 from .probes import caching, clinic, generation, gpt
 from .probes.batches import observe_batches
 from .probes.evaluation import observe_evaluation
@@ -47,9 +36,9 @@ _PROBES = {
 }
 
 
-def observe(component, call: Mapping) -> dict:
+def observe_call(component, call: Call) -> Observation:
     """What `component` does in this `call`. Never raises: an error is part of what it did."""
-    seen = {"error": None, "outputs": [], "structure": "", "changed": []}
+    seen = blank()
     try:
         _PROBES[call["probe"]](component, call, seen)
     except (Exception, SystemExit) as error:

@@ -13,7 +13,7 @@ from course_lib.bugs import Bug, bugs_of
 
 from ..judges.plain import same_value
 from ..judges.seen import Malformed, Output, Seen
-from ..observe.observing import observe
+from ..observe.observing import observe_call
 
 # Two ways of writing one bug differ by rounding alone: far less than the bug itself.
 _ALIKE = {
@@ -36,7 +36,7 @@ MOST_REMEMBERED = 5_000  # observations, mostly of some kilobytes
 
 # What else an observation says must be the same to the letter.
 _SAME = (
-    "homeless_outputs",
+    "unplaced_outputs",
     "parameters",
     "trainable",
     "x_requires_grad",
@@ -87,7 +87,7 @@ def _what_it_does(bug: Bug, call: Mapping, which: tuple) -> Mapping:
     if found is None:
         if len(_remembered) > MOST_REMEMBERED:
             _remembered.clear()
-        found = _remembered[key] = observe(bug.implementation, call)
+        found = _remembered[key] = observe_call(bug.implementation, call)
     return found
 
 

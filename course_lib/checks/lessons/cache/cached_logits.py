@@ -191,16 +191,16 @@ def logits_until_full(draw: Draw):
     hint="train() and eval() are the caller's business",
 )
 def logits_leave_the_mode(draw: Draw):
-    def awake(seen: Seen) -> Finding | None:
+    def still_in_training(seen: Seen) -> Finding | None:
         if not seen.outputs or seen.outputs[0].array is None:
             raise Malformed("mode")
-        is_awake = not seen.outputs[0].array
-        return None if is_awake else Finding("the model was put into evaluation mode")
+        is_in_training = not seen.outputs[0].array
+        return None if is_in_training else Finding("the model was put into evaluation mode")
 
     script = _Feeding(draw, draw_model(draw), 2)
     script.add("train", "training mode")
     script.feed(3, judge=no_error)
-    script.add("asleep", "a look at the mode", awake)
+    script.add("count_in_evaluation", "a look at the mode", still_in_training)
     yield script.case()
 
 

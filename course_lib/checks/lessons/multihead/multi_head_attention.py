@@ -4,7 +4,7 @@ import numpy as np
 
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw, exact_in
-from ...judges.chance import BY_CHANCE, DROPOUT, own_fates, share
+from ...judges.chance import BY_CHANCE, DROPOUT, dropped_together, share
 from ...judges.expect import (
     also,
     arguments_unchanged,
@@ -208,7 +208,7 @@ def heads_dropout_on_the_output(draw: Draw):
         return (
             share("of the outputs are 0", is_zero, DROPOUT)
             or differs(output, np.where(is_zero, 0.0, bias / (1 - DROPOUT)), BY_CHANCE)
-            or own_fates("outputs", 1.0 * is_zero, ("texts", "positions", "channels"))
+            or dropped_together("outputs", 1.0 * is_zero, ("texts", "positions", "channels"))
         )
 
     yield _heads_case(
@@ -337,7 +337,7 @@ def weights_were_dropped(seen):
             expected="with equal weights, the same in all channels that are left",
         )
     finding = share("of the weights are 0", 1 - known / n_tokens, DROPOUT)
-    return finding or own_fates("weights", survived, ("texts", "queries", "heads"))
+    return finding or dropped_together("weights", survived, ("texts", "queries", "heads"))
 
 
 @multi_head_attention.edge(

@@ -158,12 +158,12 @@ def evaluation_restores(draw: Draw):
 
 
 def _in_the_old_mode(training: bool, *, returned: Judge = no_error) -> Judge:
-    awake = ["", "head", "mix", "token"] if training else []
+    in_training = ["", "head", "mix", "token"] if training else []
     return _left(
         "in_training_after",
-        awake,
+        in_training,
         "the model is in another mode afterwards",
-        f"{as_listed(awake)} in training",
+        f"{as_listed(in_training)} in training",
         returned=returned,
     )
 
@@ -184,12 +184,14 @@ def evaluation_of_a_model_that_fails(draw: Draw):
                 model, tokens, width, training=training, batch_size=1, judge=judge
             )
 
-    def is_awake(seen: Seen) -> Finding | None:
-        if _parts(seen)[1].flag("awake_without_targets") == ["", "head", "mix", "token"]:
+    def is_still_in_training(seen: Seen) -> Finding | None:
+        if _parts(seen)[1].flag("in_training_without_targets") == ["", "head", "mix", "token"]:
             return None
         return Finding("the model is in another mode afterwards", expected="in training, as before")
 
-    yield _evaluation_case(small_spec(draw), _text(draw, 1), width, training=True, judge=is_awake)
+    yield _evaluation_case(
+        small_spec(draw), _text(draw, 1), width, training=True, judge=is_still_in_training
+    )
 
 
 @evaluate.edge(

@@ -142,21 +142,26 @@ def step_uneven_chunks(draw: Draw):
 def step_mode(draw: Draw):
     n_texts, n_tokens = draw.sizes(2)
     parts = ["", "head", "mix", "token"]
-    for training, asleep in ((True, []), (True, ["mix"]), (False, [])):
+    for training, in_evaluation in ((True, []), (True, ["mix"]), (False, [])):
         during = fact_is(
             "modes_during", [training], "the model ran in another mode", f"training: {training}"
         )
-        awake = [name for name in parts if training and name not in asleep]
+        in_training = [name for name in parts if training and name not in in_evaluation]
         after = fact_is(
             "in_training_after",
-            awake,
+            in_training,
             "the model is in another mode afterwards",
-            _in_training(awake),
+            _in_training(in_training),
         )
         for judge in (during, after, None):
             batch = draw_batch(draw, n_texts, n_tokens)
             yield steps_case(
-                small_spec(draw), SGD, batch, training=training, asleep=asleep, judge=judge
+                small_spec(draw),
+                SGD,
+                batch,
+                training=training,
+                in_evaluation=in_evaluation,
+                judge=judge,
             )
 
 

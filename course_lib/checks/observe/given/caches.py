@@ -9,7 +9,7 @@ from ..load.namespace import namespace_of
 
 
 class ReferenceCache:
-    """A cache as CONTRACTS has it, for components that are given one. Nothing lies in it: nan."""
+    """A cache as lesson 9 has it, for components that are given one. Nothing lies in it: nan."""
 
     def __init__(self, batch_size, n_heads, capacity, d_head, *, dtype=None, device=None):
         shape = (batch_size, n_heads, capacity, d_head)

@@ -1,6 +1,6 @@
 """Small models that a call needs as an argument, built from sizes and a seed on either side.
 
-`ReferenceGPT` has the parts, names and shapes that CONTRACTS gives a GPT, so components written
+`ReferenceGPT` has the parts, names and shapes that the lessons give a GPT, so components written
 for the learner's model run on it. It is made of torch's own functions: an oracle, too.
 """
 

@@ -28,15 +28,15 @@ class Recorded:
                 "autocast": name_of_dtype(torch.get_autocast_dtype(kind)) if is_on else "none",
             }
         )
-        struck = (ids == self.vocab_size - 1).any(dim=1)[:, None, None]
-        if self.trouble == "raise" and struck.any():
+        is_troubled = (ids == self.vocab_size - 1).any(dim=1)[:, None, None]
+        if self.trouble == "raise" and is_troubled.any():
             raise RuntimeError("the model cannot read this token")
         logits = super().forward(ids)
         if self.trouble == "nan":
-            logits = logits.masked_fill(struck, torch.nan)
+            logits = logits.masked_fill(is_troubled, torch.nan)
         if self.trouble == "inf":
             first = torch.arange(self.vocab_size, device=ids.device) == 0
-            logits = logits.masked_fill(struck & first, -torch.inf)
+            logits = logits.masked_fill(is_troubled & first, -torch.inf)
         return logits * 0.5 ** (self.training + self.head.training)
 
 

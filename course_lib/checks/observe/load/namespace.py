@@ -4,5 +4,6 @@ import inspect
 
 
 def namespace_of(component) -> dict:
-    """The names that the component's own code sees."""
-    return getattr(inspect.unwrap(component), "__globals__", {})
+    """The global names that a function, or the making of an object, looks up."""
+    function = component.__init__ if isinstance(component, type) else component
+    return getattr(inspect.unwrap(function), "__globals__", {})

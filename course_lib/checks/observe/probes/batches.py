@@ -6,11 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..calls import BatchesCall
 from ..given.trained import name_of_dtype
+from ..observations import Observation
 from .training import array_of, ids_of, is_unplaced, watching_devices
 
 
-def observe_batches(component, call, seen) -> None:
+def observe_batches(component, call: BatchesCall, seen: Observation) -> None:
     """Many batches with one generator, and the first few again with another of the same seed.
 
     The global sources of chance stand elsewhere the second time, and must not have moved.
@@ -21,7 +23,7 @@ def observe_batches(component, call, seen) -> None:
         given = torch.stack([tokens, tokens + 1], dim=1)[:, 0] if call["sliced"] else tokens.clone()
         with watching_devices(call, seen) as watch:
             batches, moved = _draw_batches(component, given, call, call["n_calls"], 1)
-            seen["homeless_outputs"] = [
+            seen["unplaced_outputs"] = [
                 n for batch in batches for n, part in enumerate(batch) if is_unplaced(watch, part)
             ][:4]
         again, moved_again = _draw_batches(component, given, call, min(3, call["n_calls"]), 2)

@@ -1,12 +1,7 @@
 """Observe a KV cache and what is built on it: a script of steps, each written down.
 
-    call         subject                 what the component is: a key of `SUBJECTS`
-                 caches                  sizes of the caches: batch_size, n_heads, capacity, d_head
-                 cache_kwargs            "dtype" and "device": are they given to KVCache?
-                 model                   config and seed of a `ReferenceGPT`, and its kind
-                 steps                   {"do": verb, ...}: the methods of the subject's class below
-    observation  steps                   the observation of each step; its `value` is the length of
-                                         the cache after it, and whatever else the verb says
+Each step gives an observation, whose `value` is the length of the cache after it, and whatever
+else the verb says. The verbs are the methods of the subject's class below.
 
 Work is seen through values, not counters: a model whose weights change between two steps, and one
 whose embeddings grow with the number of positions it has seen, give recomputing away.
@@ -18,21 +13,23 @@ import operator
 import torch
 from torch import Tensor, nn
 
+from ..calls import ScriptCall
 from ..given.caches import ReferenceCache, reference_cache
 from ..given.growing import build_model, roll_weights
 from ..load.answer import describe_error
 from ..load.namespace import namespace_of
+from ..observations import Observation, blank
 from ..watches.devices import DeviceWatch
 from . import record
 
 
-def observe_script(component, call, seen) -> None:
+def observe_script(component, call: ScriptCall, seen: Observation) -> None:
     """Go through the script, without gradients but where a step says otherwise."""
     subject = SUBJECTS[call["subject"]](component, call)
     seen["steps"] = []
     with torch.no_grad():
         for step in call["steps"]:
-            written = {"error": None, "outputs": [], "structure": "", "changed": [], "value": None}
+            written = blank()
             subject.seen = written
             try:
                 getattr(subject, step["do"])(step)
@@ -42,7 +39,7 @@ def observe_script(component, call, seen) -> None:
             seen["steps"].append(written)
     if call.get("watch_devices"):
         seen["mixed_devices"] = subject.watch.mixed[:4]
-        seen["homeless_outputs"] = subject.homeless
+        seen["unplaced_outputs"] = subject.unplaced
 
 
 class Subject:
@@ -52,7 +49,7 @@ class Subject:
         self.component, self.call, self.seen = component, call, {}
         self.dtype, self.device = record.DTYPES[call["dtype"]], torch.device(call["device"])
         self.watch = DeviceWatch() if call.get("watch_devices") else contextlib.nullcontext()
-        self.homeless = []
+        self.unplaced = []
         self.prepare()
 
     def ask(self, asked, *args, **kwargs):
@@ -66,7 +63,7 @@ class Subject:
         self.write(result)
         parts = result if isinstance(result, (tuple, list)) else [result]
         if isinstance(self.watch, DeviceWatch):
-            self.homeless += [n for n, part in enumerate(parts) if self.watch.is_homeless(part)]
+            self.unplaced += [n for n, part in enumerate(parts) if self.watch.is_unplaced(part)]
         return result
 
     def write(self, result) -> None:
@@ -169,7 +166,7 @@ class Model(Subject):
     def train(self, step) -> None:
         self.model.train()
 
-    def asleep(self, step) -> None:
+    def count_in_evaluation(self, step) -> None:
         """How many parts of the model are in evaluation mode."""
         self.write(float(sum(not part.training for part in self.model.modules())))
 

@@ -4,9 +4,10 @@ import math
 
 import torch
 
+from ..calls import EvaluationCall
 from ..given.trained import build_model
+from ..observations import Observation, blank
 from .training import (
-    blank,
     came_back,
     dtype_of,
     ids_of,
@@ -16,7 +17,7 @@ from .training import (
 )
 
 
-def observe_evaluation(component, call, seen) -> None:
+def observe_evaluation(component, call: EvaluationCall, seen: Observation) -> None:
     """One call of `evaluate`, on a model whose parameters hold a gradient already."""
     model = build_model(call["model"], dtype_of(call)).to(call["device"]).train(call["training"])
     for parameter in model.parameters():
@@ -37,14 +38,14 @@ def observe_evaluation(component, call, seen) -> None:
 
 def _left_after_evaluation(model, weights, tokens, given, call) -> dict:
     rows = max((call["rows"] for call in model.calls), default=0)
-    awake = parts_in_training(model)
+    in_training = parts_in_training(model)
     return blank() | {
         "changed": [] if torch.equal(tokens, given) else [1],
         # Without a target: whoever looks at the tokens first differs here, and in nothing else.
-        "awake_without_targets": awake if len(tokens) < 2 else [],
+        "in_training_without_targets": in_training if len(tokens) < 2 else [],
         "value": {
             "modes_during": modes_of(model.calls),
-            "in_training_after": awake if len(tokens) >= 2 else [],
+            "in_training_after": in_training if len(tokens) >= 2 else [],
             "gradients_during": sorted({call["gradients"] for call in model.calls}),
             "gradients_after": torch.is_grad_enabled(),
             "too_many_rows": rows > call["kwargs"].get("batch_size", 8),

@@ -5,7 +5,9 @@ import contextlib
 import torch
 from torch import nn
 
+from ..calls import FunctionCall, InfluenceCall, ModuleCall
 from ..given import fixtures
+from ..observations import Observation
 from .record import (
     DTYPES,
     arguments,
@@ -22,7 +24,7 @@ from .record import (
 )
 
 
-def observe_function(component, call, seen) -> None:
+def observe_function(component, call: FunctionCall, seen: Observation) -> None:
     args, kwargs = arguments(call)
     before = [copy_of(value) for value in args]
     with watching(call) as watch:
@@ -34,7 +36,7 @@ def observe_function(component, call, seen) -> None:
     record_calls(args, seen)
 
 
-def observe_module(component, call, seen) -> None:
+def observe_module(component, call: ModuleCall, seen: Observation) -> None:
     torch.manual_seed(0)
     with watching(call) as watch:
         module = component(*call["init"], **call["init_kwargs"])
@@ -69,7 +71,7 @@ def observe_module(component, call, seen) -> None:
     record_gradients(result, args, dict(module.named_parameters()), call, seen)
 
 
-def observe_influence(component, call, seen) -> None:
+def observe_influence(component, call: InfluenceCall, seen: Observation) -> None:
     """`future_influence`: a function of a function, with a gradient that must stay as it was."""
     fn = fixtures.build(call["fn"], DTYPES[call["dtype"]]).to(call["device"])
     x = tensor_of(call["args"][0], call).requires_grad_(call["x_requires_grad"])

@@ -1,11 +1,5 @@
 """Observe what chance decides, and text that grows: two probes.
 
-    draws     args [logits, one row of each kind], kwargs, n_rows of each kind
-              seed                  of the generator; None: without one
-              compare               two calls more: from the state after, and from the first again
-    generate  model, training, args [ids, n_new], kwargs, n_rows, seed, compare
-              learns                asked once before, when the model had other weights
-
 What is drawn differs from one right answer to another, so `outputs` holds how often each token
 was drawn by rows of each kind; the ids themselves are in `draws`. `inside` and `afterwards` say
 in which state the model was, and whether one state of the generator gave the same ids twice.
@@ -15,11 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..calls import DrawsCall, GenerateCall
 from ..given.rolling import build_model
+from ..observations import Observation
 from . import record
 
 
-def observe_draws(component, call, seen) -> None:
+def observe_draws(component, call: DrawsCall, seen: Observation) -> None:
     """`sample`, by what it draws for many rows at once."""
     kinds = record.tensor_of(call["args"][0], call)
     logits = kinds.repeat(call["n_rows"], 1)
@@ -32,7 +28,7 @@ def observe_draws(component, call, seen) -> None:
     _record_draws(results, [ids for ids in results if _are_whole(ids, 1, 2)], kinds, call, seen)
 
 
-def observe_generate(component, call, seen) -> None:
+def observe_generate(component, call: GenerateCall, seen: Observation) -> None:
     """`generate`, with a model that says in which state it was."""
     model = build_model(call["model"], record.DTYPES[call["dtype"]]).to(call["device"])
     model.train(call["training"])

@@ -1,34 +1,27 @@
 """Observe a GPT, and what is done to one: its first weights, its size, weights that are loaded.
 
 A config travels as plain data, and what is called gets a `GPTConfig` of its own namespace. Models
-that are given to a function are fixtures with the names of CONTRACTS, see `given/models.py`.
-
-    call         config                    the fields of a `GPTConfig`
-                 weights, args, …          "gpt": as of a module; without weights as it is made
-                 by_parts                  "gpt": an offset, if its parts are called one by one
-                 shared, without_memory    "n_parameters": pairs of tensors that are one; on meta?
-                 head_first                "n_parameters": was the head made before all else?
-                 tensors                   "load_gpt2": the state_dict, by name
-    observation  attributes                what its parts are, and which tensors are one
-                 initial                   the values of its state
+that are given to a function are fixtures with the names of the lessons' own, see `given/models.py`.
 """
 
 import dataclasses
 import functools
-import inspect
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..calls import CountCall, GPTCall, InitWeightsCall, LoadCall
 from ..given.models import ReferenceConfig, ReferenceGPT
+from ..load.namespace import namespace_of
+from ..observations import Observation, blank
 from . import functions, record
 
 CONFIG_FIELDS = tuple(field.name for field in dataclasses.fields(ReferenceConfig))
 BEFORE = 1.5  # every number of a model that is about to get its first weights
 
 
-def observe_gpt(component, call, seen) -> None:
+def observe_gpt(component, call: GPTCall, seen: Observation) -> None:
     """A module built from a config, with weights sent by name, or with those it begins with."""
     config, built = config_for(component, call["config"]), []
 
@@ -64,7 +57,7 @@ def _by_parts(model, offset: int, ids):
     return model.head(model.norm(x))
 
 
-def _observe_fresh(build, call, seen) -> None:
+def _observe_fresh(build, call: GPTCall, seen: Observation) -> None:
     torch.manual_seed(0)
     model = build()
     if not isinstance(model, nn.Module):
@@ -76,7 +69,7 @@ def _observe_fresh(build, call, seen) -> None:
         record.record_result(model.to(call["device"])(*args), seen)
 
 
-def observe_init_weights(component, call, seen) -> None:
+def observe_init_weights(component, call: InitWeightsCall, seen: Observation) -> None:
     """A model whose numbers are all the same, before; and after."""
     torch.manual_seed(0)
     config = config_for(component, call["config"])
@@ -94,7 +87,7 @@ def observe_init_weights(component, call, seen) -> None:
     seen["attributes"]["replaced"] = replaced
 
 
-def observe_n_parameters(component, call, seen) -> None:
+def observe_n_parameters(component, call: CountCall, seen: Observation) -> None:
     """A count of a model; tensors may be shared, and need not have any memory."""
     model = ReferenceGPT(config_for(component, call["config"]), seed=0)
     if call["head_first"]:
@@ -113,7 +106,7 @@ def observe_n_parameters(component, call, seen) -> None:
     seen["changed"] = [] if same else [0]
 
 
-def observe_load_gpt2(component, call, seen) -> None:
+def observe_load_gpt2(component, call: LoadCall, seen: Observation) -> None:
     """The model that comes of a state_dict, its logits, and these again with the given ones 0."""
     torch.manual_seed(0)
     config = config_for(component, call["config"])
@@ -135,29 +128,23 @@ def observe_load_gpt2(component, call, seen) -> None:
         record.record_result(model(*args), seen)
         for tensor in tensors.values():
             tensor.zero_()
-        later = {"error": None, "outputs": [], "structure": "", "changed": []}
+        later = blank()
         record.record_result(model(*args), later)
         seen["steps"] = [later]
 
 
 def config_for(component, fields: dict):
     """A config with these fields: a `GPTConfig` of the component's namespace, if it has one."""
-    return _namespace(component).get("GPTConfig", ReferenceConfig)(**fields)
+    return namespace_of(component).get("GPTConfig", ReferenceConfig)(**fields)
 
 
 def norm_for(component) -> type[nn.LayerNorm]:
     """A layer norm that an answer may tell by its class, be that torch's or the course's."""
-    own = _namespace(component).get("LayerNorm", nn.LayerNorm)
+    own = namespace_of(component).get("LayerNorm", nn.LayerNorm)
     if not isinstance(own, type) or not issubclass(own, nn.Module) or issubclass(own, nn.LayerNorm):
         return nn.LayerNorm
     methods = {"__init__": nn.LayerNorm.__init__, "forward": nn.LayerNorm.forward}
     return type("LayerNorm", (own, nn.LayerNorm), methods)
-
-
-def _namespace(component) -> dict:
-    """The global names that a function, or the making of an object, looks up."""
-    function = component.__init__ if isinstance(component, type) else component
-    return getattr(inspect.unwrap(function), "__globals__", {})
 
 
 def _named(model) -> list:
@@ -183,7 +170,7 @@ def _record_parts(model, seen) -> None:
     seen["trainable"] = sorted(name for name, tensor in named if tensor.requires_grad)
     seen["attributes"] = {
         "blocks": [cls.__name__ for cls in type(getattr(model, "blocks", None)).__mro__],
-        "config": {name: _plain(getattr(config, name, None)) for name in CONFIG_FIELDS},
+        "config": {name: _json_or_type(getattr(config, name, None)) for name in CONFIG_FIELDS},
         "dtypes": sorted({str(tensor.dtype).removeprefix("torch.") for _, tensor in named}),
         "shared": _groups((name, id(tensor)) for name, tensor in named),
         "shared_memory": _groups((name, tensor.data_ptr()) for name, tensor in named),
@@ -203,7 +190,7 @@ def _values(tensor) -> bytes:
     return tensor.detach().double().cpu().numpy().tobytes()
 
 
-def _plain(value):
+def _json_or_type(value):
     return value if isinstance(value, (bool, int, float, str)) else type(value).__name__
 
 

@@ -3,11 +3,13 @@
 import torch
 from torch import Tensor, nn
 
+from ..calls import GroupsCall
 from ..given.trained import build_model
+from ..observations import Observation
 from .training import dtype_of
 
 
-def observe_groups(component, call, seen) -> None:
+def observe_groups(component, call: GroupsCall, seen: Observation) -> None:
     """The groups of a model's parameters, as names."""
     model = build_model(call["model"], dtype_of(call)).to(call["device"]).train()
     names = {id(parameter): name for name, parameter in model.named_parameters()}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..given import fixtures
+from ..observations import Observation, Output
 from ..watches.devices import DeviceWatch
 
 DTYPES = {
@@ -52,14 +53,14 @@ def copy_of(value):
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
-def record_result(result, seen) -> None:
+def record_result(result, seen: Observation) -> None:
     parts = list(result) if isinstance(result, (tuple, list)) else [result]
     seen["structure"] = type(result).__name__
     seen["n_parts"] = len(parts)
     seen["outputs"] = [part_of(part) for part in parts[:8]]
 
 
-def part_of(value) -> dict:
+def part_of(value) -> Output:
     if isinstance(value, Tensor):
         return {
             "kind": "tensor",
@@ -83,7 +84,7 @@ def array_of(tensor: Tensor) -> np.ndarray | dict:
     return tensor.numpy().copy()
 
 
-def record_changes(args, before, seen) -> None:
+def record_changes(args, before, seen: Observation) -> None:
     for position, (now, then) in enumerate(zip(args, before, strict=True)):
         if isinstance(now, Tensor):
             same = torch.equal(now.detach().nan_to_num(7.0), then.nan_to_num(7.0))
@@ -95,7 +96,7 @@ def record_changes(args, before, seen) -> None:
             seen["changed"].append(position)
 
 
-def record_calls(args, seen) -> None:
+def record_calls(args, seen: Observation) -> None:
     """How often each fixture among the arguments was called."""
     counted = [arg.calls for arg in args if isinstance(arg, fixtures.Counting)]
     if counted:
@@ -107,15 +108,15 @@ def kind_of(module: nn.Module, name: str) -> str:
     return type(getattr(module, name)).__name__ if hasattr(module, name) else ""
 
 
-def record_devices(watch, result, call, seen) -> None:
+def record_devices(watch, result, call, seen: Observation) -> None:
     if not isinstance(watch, DeviceWatch):
         return
     seen["mixed_devices"] = watch.mixed[:4]
     parts = result if isinstance(result, (tuple, list)) else [result]
-    seen["homeless_outputs"] = [n for n, part in enumerate(parts) if watch.is_homeless(part)]
+    seen["unplaced_outputs"] = [n for n, part in enumerate(parts) if watch.is_unplaced(part)]
 
 
-def record_gradients(result, args, parameters, call, seen) -> None:
+def record_gradients(result, args, parameters, call, seen: Observation) -> None:
     """Gradients of sum(output * cotangent), one cotangent (or None) for each output."""
     if call.get("cotangents") is None:
         return

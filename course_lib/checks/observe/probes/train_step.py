@@ -2,10 +2,11 @@
 
 import torch
 
+from ..calls import StepsCall
 from ..given.trained import build_model, build_optimizer, name_of_dtype, state_of
+from ..observations import Observation, blank
 from .training import (
     array_of,
-    blank,
     came_back,
     dtype_of,
     ids_of,
@@ -15,11 +16,11 @@ from .training import (
 )
 
 
-def observe_steps(component, call, seen) -> None:
+def observe_steps(component, call: StepsCall, seen: Observation) -> None:
     """Steps of one model and optimizer, one after the other, with `component` as `train_step`."""
     model = build_model(call["model"], dtype_of(call)).to(call["device"]).train(call["training"])
     for name, module in model.named_modules():
-        module.training &= name not in call["asleep"]
+        module.training &= name not in call["in_evaluation"]
     optimizer = build_optimizer(call["optimizer"], model.parameters())
     if call["stale"]:
         for parameter in model.parameters():

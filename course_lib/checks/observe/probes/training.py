@@ -13,10 +13,11 @@ from torch import Tensor
 
 from ..given.trained import name_of_dtype
 from ..load.answer import describe_error
+from ..observations import Observation, Output, blank
 from ..watches.devices import DeviceWatch
 
 
-def came_back(call) -> dict:
+def came_back(call) -> Observation:
     """What a call returned, or the error it raised."""
     seen = blank()
     try:
@@ -31,11 +32,7 @@ def came_back(call) -> dict:
     return seen
 
 
-def blank() -> dict:
-    return {"error": None, "outputs": [], "structure": "", "changed": [], "value": None}
-
-
-def number_of(value) -> dict:
+def number_of(value) -> Output:
     if isinstance(value, Tensor):
         array = array_of(value) if value.numel() <= 100 else None
         return {"kind": "tensor", "array": array, "dtype": name_of_dtype(value.dtype)}
@@ -66,12 +63,12 @@ def watching_devices(call, seen):
     if not call.get("watch_devices"):
         return nullcontext()
     watch = DeviceWatch()
-    seen["mixed_devices"], seen["homeless_outputs"] = watch.mixed, []
+    seen["mixed_devices"], seen["unplaced_outputs"] = watch.mixed, []
     return watch
 
 
 def is_unplaced(watch, part) -> bool:
-    return isinstance(watch, DeviceWatch) and watch.is_homeless(part)
+    return isinstance(watch, DeviceWatch) and watch.is_unplaced(part)
 
 
 def modes_of(calls) -> list[bool]:

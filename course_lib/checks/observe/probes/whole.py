@@ -1,11 +1,7 @@
 """Observe a whole package at work: it computes, trains, generates, and generates with a cache.
 
-    call         run             which of the functions below
-                 config          the fields of a `GPTConfig`
-                 weights         the model is filled with these; else it is as it was made
-                 seed            of all that is drawn here
-    observation  outputs         logits, losses, ids, as the run says
-                 initial         the model's weights at the end, by name
+`run` names one of the functions below. `outputs` holds logits, losses or ids, as the run says, and
+`initial` the model's weights at the end, by name.
 
 Where the package's model cannot be used (`has_model` is False), a model of torch's own functions
 stands in for it, so that the rest can still be seen.
@@ -15,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..calls import PackageCall
 from ..given.models import ReferenceConfig, ReferenceGPT
+from ..observations import Observation, blank
 
 DTYPES = {
     "float64": torch.float64,
@@ -25,7 +23,7 @@ DTYPES = {
 WEIGHT_DECAY = 0.1
 
 
-def observe_package(package, call, seen) -> None:
+def observe_package(package, call: PackageCall, seen: Observation) -> None:
     """Do one run; write into `seen`."""
     torch.manual_seed(call["seed"])
     _RUNS[call["run"]](package, call, seen)
@@ -142,8 +140,7 @@ def _write_text(package, call, seen) -> None:
         ids = torch.tensor([tokenizer.encode(call["prompt"])], device=call["device"])
         ids = package.part(module, name)(model, ids, call["n_new"], temperature=0.0)
         text = tokenizer.decode([int(i) for i in ids[0]])
-        empty = {"error": None, "outputs": [], "structure": "", "changed": []}
-        seen["steps"].append({**empty, "value": str(text)[:2000]})
+        seen["steps"].append(blank() | {"value": str(text)[:2000]})
 
 
 def _count_positions(model: nn.Module, seen):
@@ -178,7 +175,7 @@ def _model(package, call, seen) -> nn.Module:
 
 
 def _as_before_training(model: nn.Module) -> None:
-    """The weights that CONTRACTS gives a fresh model."""
+    """The weights that `init_weights` gives a fresh model."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1:

@@ -21,18 +21,18 @@ class DeviceWatch(TorchFunctionMode):
     """Records, in `.mixed`, operations between default-device tensors and others."""
 
     def __init__(self):
-        self._homeless = {}
+        self._unplaced = {}
         self.mixed: list[str] = []
 
-    def is_homeless(self, value) -> bool:
+    def is_unplaced(self, value) -> bool:
         """Was this tensor made without a device and never moved?"""
-        known = self._homeless.get(id(value))
+        known = self._unplaced.get(id(value))
         return known is not None and known() is value
 
     def settle(self, tensors) -> None:
         """Treat these tensors as moved: a module's parameters and buffers, say."""
         for tensor in tensors:
-            self._homeless.pop(id(tensor), None)
+            self._unplaced.pop(id(tensor), None)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -45,20 +45,20 @@ class DeviceWatch(TorchFunctionMode):
         if func in _MOVES or (func is torch.Tensor.to and _names_a_device(args[1:], kwargs)):
             # Where there is one device the same object comes back; elsewhere it would be a copy.
             # So copy it: the copy may meet the inputs, and the original still may not.
-            return result.clone() if self.is_homeless(result) else result
+            return result.clone() if self.is_unplaced(result) else result
         tensors = list(_tensors_in((args, kwargs)))
-        homeless = [tensor for tensor in tensors if self.is_homeless(tensor)]
-        if not homeless:
+        unplaced = [tensor for tensor in tensors if self.is_unplaced(tensor)]
+        if not unplaced:
             return result
-        if len(homeless) == len(tensors):
+        if len(unplaced) == len(tensors):
             self._mark(result)
-        elif func not in _HARMLESS and any(tensor.dim() > 0 for tensor in homeless):
+        elif func not in _HARMLESS and any(tensor.dim() > 0 for tensor in unplaced):
             self.mixed.append(getattr(func, "__name__", str(func)))
         return result
 
     def _mark(self, result) -> None:
         for tensor in _tensors_in(result):
-            self._homeless[id(tensor)] = weakref.ref(tensor)
+            self._unplaced[id(tensor)] = weakref.ref(tensor)
 
 
 def _names_a_device(args, kwargs) -> bool:

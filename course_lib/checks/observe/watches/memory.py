@@ -12,6 +12,9 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from ..calls import MemoryCall
+from ..observations import Observation
+
 
 class MemoryWatch(TorchDispatchMode):
     """Records, in `.peaks`, how much was held at most: "numbers", and apart from them "masks".
@@ -52,17 +55,12 @@ def _kind(dtype: torch.dtype) -> str:
 
 
 def watching_memory(observe_function: Callable) -> Callable:
-    """The probe `observe_function`, which also writes down what the component held at once.
+    """The probe `observe_function`, which also writes down what the component held at once."""
 
-    call         limit       so many of one kind are too many
-    observation  peaks       the most that was held, by kind
-                 too_many    the first kind of which it was too many, or ""
-    """
-
-    def observe(component, call, seen) -> None:
+    def observe_memory(component, call: MemoryCall, seen: Observation) -> None:
         with MemoryWatch() as watch:
             observe_function(component, call, seen)
         seen["peaks"] = watch.peaks
         seen["too_many"] = next((kind for kind, n in watch.peaks.items() if n >= call["limit"]), "")
 
-    return observe
+    return observe_memory
