@@ -1,6 +1,7 @@
 """The design that DESIGN and CONTRIBUTING promise, kept by reading the imports."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,17 @@ MAY_IMPORT = {
     "__main__.py": {"cli.py"},
 }
 LESSON_ORDER = ["shapes", *MODULES, "fused", "decoding"]  # the last two run what the lessons teach
+# The rooms of a house in the order in which they may use each other: each those before it.
+ROOMS = {
+    "checks": [
+        *("observe", "oracles", "judges", "cases", "lessons", "catalogue.py"),
+        *("verdict", "capstone", "local.py", "__init__.py"),
+    ],
+    "checks/observe": [
+        *("calls.py", "observations.py", "wall", "load", "watches", "given", "probes"),
+        *("observing.py", "here.py", "serve.py", "__init__.py"),
+    ],
+}
 OUTSIDE_OF = {  # what a house may use besides Python itself
     "transformer": {"torch", "numpy", "jaxtyping"},
     "checks/observe": {"torch", "numpy"},
@@ -56,6 +68,28 @@ def imports(path: Path) -> list[str]:
             base = ".".join([*base, *([node.module] if node.module else [])])
             names += [f"{base}.{alias.name}" for alias in node.names]
     return names
+
+
+def imports_at_the_top(path: Path) -> set[Path]:
+    """The modules of ours that must be there before this one is."""
+    package = ["course_lib", *path.relative_to(PACKAGE).parent.parts]
+    names = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*base, *([node.module] if node.module else [])])
+            parts = {f"{base}.{alias.name}" for alias in node.names}
+            names |= {name if file_of(name) else base for name in parts}
+    return {file_of(name) for name in names} - {None, path}
+
+
+def file_of(module: str) -> Path | None:
+    """The file of a module of ours, by its full name."""
+    place = ROOT.joinpath(*module.split("."))
+    found = [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()]
+    return found[0] if module.startswith("course_lib") and found else None
 
 
 def houses_imported(path: Path) -> set[str]:
@@ -90,6 +124,26 @@ def test_the_model_and_the_observer_import_relatively_and_nothing_above_them():
             ours = [name for name in imports(path) if name.startswith("course_lib")]
             assert all(name.startswith(own) for name in ours), path
             assert "course_lib" not in path.read_text(encoding="utf-8").replace("`course_lib", "")
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    needs = {path: imports_at_the_top(path) for path in modules()}
+    list(graphlib.TopologicalSorter(needs).static_order())  # a CycleError names the circle
+
+
+@pytest.mark.parametrize("house", ROOMS)
+def test_a_room_uses_the_rooms_before_it_only(house):
+    order = ROOMS[house]
+    for path in sorted((PACKAGE / house).rglob("*.py")):
+        room = path.relative_to(PACKAGE / house).parts[0]
+        for used in imports_at_the_top(path):
+            if used.is_relative_to(PACKAGE / house):
+                other = used.relative_to(PACKAGE / house).parts[0]
+                assert order.index(other) <= order.index(room), f"{path} imports {used}"
+
+
+def test_the_checks_lie_in_rooms():
+    assert len(list((PACKAGE / "checks").glob("*.py"))) <= 10
 
 
 def test_a_lesson_imports_earlier_lessons_only():

@@ -1,8 +1,9 @@
 """What must hold of each component, and the check that says whether it does.
 
-A check has three parts: inputs (`cases.Draw`), observe (`observe/`, the only part that a
-submission meets), judge (`expect`, `verdict`). In a notebook they run in one process; the grader
-runs observe in a sandbox, by the same calls.
+A check has three parts: inputs (`cases/draw.py`), observe (`observe/`, the only part that a
+submission meets), judge (`judges/`, `verdict/`). In a notebook they run in one process; the grader
+runs observe in a sandbox, by the same calls. What must hold stands in `lessons/` and, of a whole
+package, in `capstone/`; where expected values come from, in `oracles/`.
 """
 
 from .cases.check import ComponentCheck

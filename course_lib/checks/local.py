@@ -50,7 +50,7 @@ def _seed(seed: int | None) -> int:
 def success_text(verdict: Verdict) -> str:
     """The line that a passing check prints."""
     return (
-        f"{verdict.component} is right: {verdict.n_properties} properties hold "
+        f"{verdict.name} is right: {verdict.n_properties} properties hold "
         f"in {verdict.n_calls} calls."
     )
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..cases.check import ComponentCheck
+from ..cases.check import Check
 from ..cases.draw import Draw
 from ..judges.expect import Judge, also, differs, no_error, parameters_are, raises
 from ..judges.findings import Finding
@@ -12,7 +12,7 @@ from ..judges.tolerances import Tolerance
 from ..oracles import capstone as oracle
 from .runs import EXACT, FLOAT32, LESSON, any_seed, arrays, run_case, sizes, wrong_shape
 
-computes = ComponentCheck("computes", "model", LESSON)
+computes = Check("computes", "model", LESSON)
 
 
 def _computing(draw: Draw, judge_of, *, tied=True, gradients=False, dtype="float64"):
@@ -36,7 +36,7 @@ def _computing(draw: Draw, judge_of, *, tied=True, gradients=False, dtype="float
 
 
 @computes.core(
-    "the model has the parameters that CONTRACTS names",
+    "the parameters have the names and shapes that the lessons give them",
     hint="`course check GPT` checks the model alone, and every part its own way",
 )
 def computes_parameters(draw):

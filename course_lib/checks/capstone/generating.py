@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from ..cases.check import Case, ComponentCheck
+from ..cases.check import Case, Check
 from ..cases.draw import Draw
 from ..judges.expect import Judge, also, no_error, raises
 from ..judges.findings import Finding
 from ..oracles import capstone as oracle
 from .runs import LESSON, any_seed, arrays, run_case, sizes, wrong_shape
 
-generates = ComponentCheck("generates", "generation", LESSON)
-caches = ComponentCheck("caches", "cache", LESSON)
+generates = Check("generates", "generation", LESSON)
+caches = Check("caches", "cache", LESSON)
 
 NEAR_TIE = 1e-3  # of float32's logits: either token may be called the likeliest
 

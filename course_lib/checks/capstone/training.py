@@ -6,7 +6,7 @@ import numpy as np
 
 from course_lib.corpus import ALPHABET, stories
 
-from ..cases.check import Case, ComponentCheck
+from ..cases.check import Case, Check
 from ..cases.draw import Draw
 from ..judges.expect import Judge, also, differs, no_error
 from ..judges.findings import Finding, number
@@ -15,7 +15,7 @@ from ..judges.tolerances import Tolerance
 from ..oracles import capstone as oracle
 from .runs import FLOAT32, LESSON, any_seed, arrays, run_case, sizes, wrong_shape
 
-trains = ComponentCheck("trains", "training", LESSON)
+trains = Check("trains", "training", LESSON)
 
 # What training may cost, and what must come of it. Measured over 20 seeds and six orders in which
 # layers are made (tests/test_capstone.py holds the margins).
@@ -118,7 +118,7 @@ def trains_on_stories(draw):
         own = oracle.loss_on_text(model, other, context_length)
         if not finding and not abs(reported[-1] - own) < 1e-3:
             finding = Finding(
-                "evaluate says something else", expected=f"{own:.4f}", got=number(reported[-1])
+                "evaluate reports another loss", expected=f"{own:.4f}", got=number(reported[-1])
             )
         return finding
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..judges.findings import Finding
-from ..judges.seen import Seen
+from ..judges.expect import Judge
+from ..observe.calls import Call, FunctionCall
 from .draw import Draw
 from .scoring import CORE_THEN_EDGE, CoreThenEdge
 from .shown import show, show_arrays, show_shape
@@ -25,11 +25,11 @@ from .shown import show, show_arrays, show_shape
 class Case:
     """One call, how to show it, and who judges what was seen."""
 
-    call: dict
+    call: Call
     shown: str
-    judge: Callable[[Seen], Finding | None] | None = None
+    judge: Judge | None = None
 
-    def expect(self, judge: Callable[[Seen], Finding | None]) -> "Case":
+    def expect(self, judge: Judge) -> "Case":
         return replace(self, judge=judge)
 
 
@@ -44,15 +44,14 @@ class Property:
 
 
 @dataclass
-class ComponentCheck:
-    """All that must hold of one component, core properties first."""
+class Check:
+    """All that must hold of one component, or of a whole package."""
 
     name: str
     module: str
     lesson: str
-    dtype: str = "float64"  # "numpy" for a NumPy component
-    scoring: CoreThenEdge = CORE_THEN_EDGE
-    properties: list[Property] = field(default_factory=list)
+    scoring: CoreThenEdge = field(default=CORE_THEN_EDGE, kw_only=True)
+    properties: list[Property] = field(default_factory=list, kw_only=True)
 
     def core(self, rule: str, *, hint: str = ""):
         """Register a property that makes 70 % of the points, all of them together."""
@@ -68,6 +67,13 @@ class ComponentCheck:
             return cases
 
         return register
+
+
+@dataclass
+class ComponentCheck(Check):
+    """All that must hold of one component, and how a case calls it."""
+
+    dtype: str = "float64"  # "numpy" for a NumPy component, "plain" for one of plain Python
 
     def call(self, *args, dtype: str | None = None, names: Sequence[str] = (), **options) -> Case:
         """A call of a function. Options that are not part of a call are its keyword arguments."""
@@ -121,7 +127,7 @@ class ComponentCheck:
         call |= {"fn": fn, "x_requires_grad": x_requires_grad}
         return Case(call, f"{self.name}(fn, x {show_shape(x)}), {call['dtype']}")
 
-    def _call(self, probe: str, args, dtype, options) -> dict:
+    def _call(self, probe: str, args, dtype, options) -> FunctionCall:
         special = {
             "cotangents": options.pop("cotangents", None),
             "watch_devices": options.pop("watch_devices", False),

@@ -11,6 +11,7 @@ from ..judges.expect import Judge, no_error
 from ..judges.findings import Finding
 from ..judges.plain import as_typed
 from ..judges.seen import Seen
+from ..observe.calls import PlainCall
 from ..observe.probes.plain import as_json
 from .check import Case, ComponentCheck
 
@@ -81,7 +82,7 @@ def _arguments(args) -> str:
     return ", ".join(as_typed(as_json(value)) for value in args)
 
 
-def _call(args, script) -> dict:
+def _call(args, script) -> PlainCall:
     return {
         "probe": "plain",
         "dtype": "plain",

@@ -31,11 +31,11 @@ def returns(
     tolerance = tolerance or BY_DTYPE[dtype]
 
     def judge(seen: Seen) -> Finding | None:
-        finding = no_error(seen) or _right_structure(seen, expected, names)
+        finding = no_error(seen) or right_structure(seen, expected, names)
         if finding:
             return finding
         named = list(zip(seen.outputs, expected, _names(names, expected), strict=True))
-        for steps in (_right_kind, _right_shape, _right_dtype, _finite):
+        for steps in (right_kind, right_shape, right_dtype, _finite):
             for output, array, name in named:
                 finding = steps(output, array, name, dtype)
                 if finding:
@@ -223,7 +223,7 @@ def _names(names, expected) -> list[str]:
     return list(names) or [""] * len(expected)
 
 
-def _right_structure(seen: Seen, expected, names) -> Finding | None:
+def right_structure(seen: Seen, expected, names) -> Finding | None:
     if len(expected) == 1:
         if seen.structure in ("tuple", "list"):
             return Finding(
@@ -242,7 +242,7 @@ def _right_structure(seen: Seen, expected, names) -> Finding | None:
     return None
 
 
-def _right_kind(output: Output, array, name, dtype) -> Finding | None:
+def right_kind(output: Output, array, name, dtype) -> Finding | None:
     wanted = "array" if dtype == "numpy" else "tensor"
     if output.array is None or output.kind != wanted:
         if output.dtype == "NoneType":
@@ -254,7 +254,7 @@ def _right_kind(output: Output, array, name, dtype) -> Finding | None:
     return None
 
 
-def _right_shape(output: Output, array, name, dtype) -> Finding | None:
+def right_shape(output: Output, array, name, dtype) -> Finding | None:
     if output.array.shape != array.shape:
         return _wrong_shape(name, array.shape, output.array.shape)
     return None
@@ -264,7 +264,7 @@ def _wrong_shape(name, expected, got) -> Finding:
     return Finding(f"wrong shape{at(name, ())}", expected=str(tuple(expected)), got=str(tuple(got)))
 
 
-def _right_dtype(output: Output, array, name, dtype) -> Finding | None:
+def right_dtype(output: Output, array, name, dtype) -> Finding | None:
     wanted = "bool" if array.dtype == bool else {"numpy": "float64"}.get(dtype, dtype)
     if output.dtype != wanted:
         return Finding(f"wrong dtype{at(name, ())}", expected=wanted, got=output.dtype)

@@ -30,7 +30,7 @@ class Seen:
 
     def __init__(self, observation):
         if not isinstance(observation, Mapping):
-            raise Malformed("not an observation")
+            raise Malformed("no dict")
         self._raw = observation
 
     @property

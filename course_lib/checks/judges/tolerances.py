@@ -23,7 +23,7 @@ BY_DTYPE = {
     "bfloat16": Tolerance(relative=8e-2, absolute=6e-2),
 }
 
-# CONTRACTS.md, lesson 3: a row of weights, summed in float64.
+# What lesson 3 promises of a row of weights, summed in float64.
 ROW_SUM = {
     "float64": 1e-6,
     "numpy": 1e-6,

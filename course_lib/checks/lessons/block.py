@@ -257,7 +257,7 @@ def block_dropout(draw: Draw):
     n_texts, n_tokens, n_heads, d_head = MANY
     d_model = n_heads * d_head
     weights = _silenced(_layers(draw, d_model), "attention.qkv", "mlp.down")
-    # Small numbers: chance moves their mean by less than diagnose.py compares with.
+    # Small numbers: chance moves their mean by less than diagnosis.py compares with.
     weights["attention.out.bias"] = 0.25 + draw.integers(0, 9, d_model) / 40
     weights["mlp.down.bias"] = 1 + draw.integers(0, 9, d_model) / 40
     for level in (0.0, 20.0):  # what a stream holds that is the same in all channels

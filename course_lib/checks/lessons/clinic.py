@@ -22,11 +22,17 @@ LESSON = "10_bug_clinic"
 
 clinic.answer_with(admit)
 
-test_attention = ComponentCheck("test_attention", "clinic", LESSON, "plain", SHARE_OF_EDGE)
-test_causality = ComponentCheck("test_causality", "clinic", LESSON, "plain", SHARE_OF_EDGE)
-test_layer_norm = ComponentCheck("test_layer_norm", "clinic", LESSON, "plain", SHARE_OF_EDGE)
+test_attention = ComponentCheck(
+    "test_attention", "clinic", LESSON, dtype="plain", scoring=SHARE_OF_EDGE
+)
+test_causality = ComponentCheck(
+    "test_causality", "clinic", LESSON, dtype="plain", scoring=SHARE_OF_EDGE
+)
+test_layer_norm = ComponentCheck(
+    "test_layer_norm", "clinic", LESSON, dtype="plain", scoring=SHARE_OF_EDGE
+)
 test_cached_generation = ComponentCheck(
-    "test_cached_generation", "clinic", LESSON, "plain", SHARE_OF_EDGE
+    "test_cached_generation", "clinic", LESSON, dtype="plain", scoring=SHARE_OF_EDGE
 )
 GIVEN = {
     "test_attention": "masked_attention",

@@ -277,7 +277,7 @@ def mlp_approximate(draw: Draw):
 )
 def mlp_dropout(draw: Draw):
     small = mlp_layers(draw, MANY[-1], 4 * MANY[-1])
-    # Small outputs: chance moves their mean by less than diagnose.py compares with.
+    # Small outputs: chance moves their mean by less than diagnosis.py compares with.
     small |= {name: small[name] / 8 for name in ("down.weight", "down.bias")}
     for x, layers in (
         (draw.normal(*MANY), small),

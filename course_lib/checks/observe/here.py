@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from .calls import Call
 from .load.answer import AnswerRefused
 from .observing import observe_call
 
@@ -15,7 +16,7 @@ def observe_here(component: object | Callable[[], object], *, load: bool = False
             and may raise `AnswerRefused`.
     """
 
-    def observe_calls(calls: list[dict]) -> dict:
+    def observe_calls(calls: list[Call]) -> dict:
         started = time.perf_counter()
         reply = {"status": "done", "message": "", "observations": []}
         try:

@@ -1,6 +1,6 @@
 """What a whole transformer must do, computed by torch's own functions: the judge's side.
 
-`ReferenceGPT` has the names and shapes of CONTRACTS, so weights that were trained anywhere can be
+`ReferenceGPT` has the names and shapes of the lessons, so weights that were trained anywhere can be
 loaded into it and evaluated here.
 """
 

@@ -5,14 +5,14 @@ a check must include inputs that tell its bugs apart; a test holds them to it. T
 no call tells apart are both named.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from course_lib.bugs import Bug, bugs_of
 
 from ..judges.plain import same_value
 from ..judges.seen import Malformed, Output, Seen
+from ..observe.calls import Call
+from ..observe.observations import Observation
 from ..observe.observing import observe_call
 
 # Two ways of writing one bug differ by rounding alone: far less than the bug itself.
@@ -52,8 +52,8 @@ _SAME = (
 def names_of_bugs(
     component: str,
     drawn_from: tuple,
-    calls: list[dict],
-    observations: list[Mapping],
+    calls: list[Call],
+    observations: list[Observation],
     suspects: list[bool],
 ) -> list[str]:
     """The titles of the zoo's bugs that did the same in all `calls`.
@@ -73,10 +73,10 @@ def names_of_bugs(
     ]
 
 
-_remembered: dict[tuple, Mapping] = {}
+_remembered: dict[tuple, Observation] = {}
 
 
-def _what_it_does(bug: Bug, call: Mapping, which: tuple) -> Mapping:
+def _what_it_does(bug: Bug, call: Call, which: tuple) -> Observation:
     """What a bug does in this call: observed once, for all who are compared with it.
 
     Args:
@@ -91,7 +91,7 @@ def _what_it_does(bug: Bug, call: Mapping, which: tuple) -> Mapping:
     return found
 
 
-def alike(one: Mapping, other: Mapping, call: Mapping) -> bool:
+def alike(one: Observation, other: Observation, call: Call) -> bool:
     """Did the same thing happen in both observations, up to rounding or, if asked for, chance?"""
     same_array = _same_on_average if call.get("random") else _same_array
     same_weights = _same_spread if call.get("random") else _same_array
@@ -101,7 +101,7 @@ def alike(one: Mapping, other: Mapping, call: Mapping) -> bool:
         return False
 
 
-def _tolerance(call: Mapping) -> float:
+def _tolerance(call: Call) -> float:
     """How far two writings of one bug may differ: usually by rounding in the call's dtype."""
     return call.get("alike", _ALIKE[call["dtype"]])
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..cases.check import Case, ComponentCheck, Property
+from ..cases.check import Case, Check, Property
 from ..cases.draw import Draw
 from ..judges.findings import Finding, render
 from ..judges.seen import Malformed, Seen
+from ..observe.calls import Call
 from .diagnosis import names_of_bugs
 
-Observe = Callable[[list[dict]], Mapping]
+Observer = Callable[[list[Call]], Mapping]
 
 # The grader judges several submissions at once, in threads. Chance has one state for all of
 # them, which inputs are drawn with and bugs are watched for touching: so one at a time.
@@ -22,9 +23,9 @@ _ALONE = threading.Lock()
 
 @dataclass(frozen=True)
 class Verdict:
-    """How one component did in one check."""
+    """How one component, or a whole package, did in its check."""
 
-    component: str
+    name: str  # of the check: that of a component, or what a whole package does
     seed: int
     core_passed: bool
     edge_passed: bool
@@ -40,19 +41,19 @@ class Verdict:
         return self.core_passed and self.edge_passed
 
     def points(self, max_points: float) -> float:
-        """What the component earns, of `max_points`: the share that its check's `scoring` gives."""
+        """What it earns of `max_points`: the share that its check's `scoring` gives."""
         return round(self.share * max_points, 4)
 
 
-def run(check: ComponentCheck, observe: Observe, *, seed: int, device: str = "cpu") -> Verdict:
+def run(check: Check, observer: Observer, *, seed: int, device: str = "cpu") -> Verdict:
     """Draw inputs from `seed`, have them observed, and judge what was seen.
 
     Args:
-        observe: takes the calls and answers with a reply, `{"status", "message",
+        observer: takes the calls and answers with a reply, `{"status", "message",
             "observations"}`: `observe_here` in this process, or the grader's sandbox.
     """
     with _one_thread():
-        return _run(check, observe, seed, device)
+        return _run(check, observer, seed, device)
 
 
 @contextmanager
@@ -66,13 +67,13 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(n_threads)
 
 
-def _run(check: ComponentCheck, observe: Observe, seed: int, device: str) -> Verdict:
+def _run(check: Check, observer: Observer, seed: int, device: str) -> Verdict:
     with _ALONE:
         plan = [(prop, case) for prop in _core_first(check) for case in _cases(prop, seed, device)]
     order = range(len(plan))
     if check.scoring.is_shuffled:
         order = Draw(seed).order(len(plan)).tolist()
-    reply = observe([plan[number][1].call for number in order])
+    reply = observer([plan[number][1].call for number in order])
     with _ALONE:
         return _judged(check, seed, device, plan, order, reply)
 
@@ -101,7 +102,7 @@ def _judged(check, seed: int, device: str, plan, order, reply: Mapping) -> Verdi
     return _verdict(check, seed, judged, names)
 
 
-def _core_first(check: ComponentCheck) -> list[Property]:
+def _core_first(check: Check) -> list[Property]:
     return sorted(check.properties, key=lambda prop: prop.group != "core")
 
 
@@ -115,7 +116,10 @@ def _judge(case: Case, observation) -> Finding | None:
         return case.judge(Seen(observation))
     except (Malformed, KeyError, TypeError, ValueError, IndexError, OverflowError):
         # The observer never writes such a thing: the submission wrote over it.
-        return Finding("what came back is not an observation")
+        return Finding(
+            "the record of this call cannot be read",
+            details=("the answer must leave alone the code of the course that watches it",),
+        )
 
 
 def _cut_short(reply: Mapping) -> Finding:
@@ -132,7 +136,7 @@ def _verdict(check, seed, judged, names) -> Verdict:
         message = render(check.name, prop.rule, finding, case.shown, names, prop.hint)
         diagnosis = " / ".join(names) or _one_line(prop, finding)
     return Verdict(
-        component=check.name,
+        name=check.name,
         seed=seed,
         core_passed="core" not in groups,
         edge_passed="edge" not in groups,

@@ -6,15 +6,15 @@ from ...cases.check import ComponentCheck
 from ...cases.draw import Draw
 from ...judges.expect import (
     Judge,
-    _right_dtype,
-    _right_kind,
-    _right_shape,
-    _right_structure,
     arguments_unchanged,
     at,
     gradients_are,
     no_error,
     raises,
+    right_dtype,
+    right_kind,
+    right_shape,
+    right_structure,
     same_device,
 )
 from ...judges.findings import Finding, number
@@ -33,11 +33,11 @@ def filters_to(logits, kept, dtype: str, *, free=None) -> Judge:
     free = np.zeros(kept.shape, dtype=bool) if free is None else free
 
     def judge(seen: Seen) -> Finding | None:
-        finding = no_error(seen) or _right_structure(seen, (logits,), ())
+        finding = no_error(seen) or right_structure(seen, (logits,), ())
         if finding:
             return finding
         output = seen.outputs[0]
-        for step in (_right_kind, _right_shape, _right_dtype):
+        for step in (right_kind, right_shape, right_dtype):
             finding = step(output, logits, "", dtype)
             if finding:
                 return finding

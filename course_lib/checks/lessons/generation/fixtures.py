@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...cases.draw import Draw
-from ...judges.expect import _right_dtype, _right_kind, _right_shape, no_error
+from ...judges.expect import no_error, right_dtype, right_kind, right_shape
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Output, Seen
 from ...judges.tolerances import Tolerance
@@ -42,7 +42,7 @@ def outputs_drawn(seen: Seen) -> list[Output]:
 def are_ids(output: Output, shape: tuple[int, ...]) -> Finding | None:
     """One whole number for each row."""
     wanted = np.zeros(shape, dtype=np.int64)
-    for step in (_right_kind, _right_shape, _right_dtype):
+    for step in (right_kind, right_shape, right_dtype):
         finding = step(output, wanted, "", "int64")
         if finding:
             return finding

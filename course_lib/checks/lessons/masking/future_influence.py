@@ -52,7 +52,7 @@ def _no_future(expected):
 
 def _detached(seen):
     if seen.outputs[0].requires_grad:
-        return Finding("the result still hangs on the graph", expected="a detached tensor")
+        return Finding("the result is not detached", expected="a detached tensor")
     return None
 
 

@@ -13,7 +13,7 @@ from ...observe.given.models import ReferenceConfig
 from ...oracles import model as oracles
 from .fixtures import tied_names
 
-STANDARD = 0.02  # CONTRACTS.md: of matrices and embeddings
+STANDARD = 0.02  # the standard deviation of fresh matrices and embeddings
 FAR = 6.0  # standard errors: chance takes an estimate so far once in 10⁹ times
 WITHIN_ONE = math.erf(1 / math.sqrt(2))  # the share of a normal distribution within one deviation
 

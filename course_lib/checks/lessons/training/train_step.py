@@ -186,7 +186,7 @@ def step_not_finite(draw: Draw):
 
 
 @train_step.edge(
-    "and so when the first parts are finite, and only a later one is not",
+    "only a later part's loss is not finite: FloatingPointError all the same, all as it was",
     hint="look at the loss of the whole batch, after its last part and before the step",
 )
 def step_not_finite_in_a_part(draw: Draw):
@@ -199,7 +199,7 @@ def step_not_finite_in_a_part(draw: Draw):
 
 
 @train_step.edge(
-    "and so when every target is ignored: the mean of nothing is nan",
+    "every target is ignored: FloatingPointError too, for the mean of nothing is nan",
     hint="a loss of 0 would say that the model is perfect",
 )
 def step_without_targets(draw: Draw):
