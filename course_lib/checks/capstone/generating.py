@@ -7,7 +7,7 @@ from ..cases.draw import Draw
 from ..judges.expect import Judge, also, no_error, raises
 from ..judges.findings import Finding
 from ..oracles import capstone as oracle
-from .runs import LESSON, any_seed, arrays, run_case, sizes, wrong_shape
+from .runs import LESSON, arrays, run_case, sizes, wrong_shape
 
 generates = Check("generates", "generation", LESSON)
 caches = Check("caches", "cache", LESSON)
@@ -21,7 +21,7 @@ GENERATE, CACHED = ("generation", "generate"), ("cache", "generate_cached")
 def _prompts(draw: Draw, n_rows: int, n_prompt: int, n_new: int):
     """A model, and prompts whose greedy text varies and is never a near-tie; what it is."""
     while True:
-        config, seed = {**sizes(draw), "context_length": 24}, any_seed(draw)
+        config, seed = {**sizes(draw), "context_length": 24}, draw.seed()
         weights = oracle.lively_weights(config, seed)
         model = oracle.model_of(config, weights)
         ids = draw.integers(0, config["vocab_size"] - 1, (20, n_prompt))

@@ -39,11 +39,6 @@ def arrays(seen: Seen, count: int) -> list[np.ndarray]:
     return found
 
 
-def any_seed(draw: Draw) -> int:
-    """A seed for what is drawn on the other side."""
-    return int(draw.integers(0, 2**31 - 1))
-
-
 def sizes(draw: Draw, *, tied: bool = True) -> dict:
     """A small model's config, its sizes pairwise different."""
     n_heads, d_head = ((3, 5), (5, 3))[int(draw.integers(0, 1))]

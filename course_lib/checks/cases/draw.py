@@ -25,6 +25,10 @@ class Draw:
         """Whole numbers in low..high, both ends included."""
         return self._rng.integers(low, high, size=shape, endpoint=True)
 
+    def seed(self) -> int:
+        """A seed for what is drawn on the other side."""
+        return int(self.integers(0, 2**31 - 1))
+
     def mask(self, *shape: int) -> np.ndarray:
         """A boolean mask with both values in it, and True at least once in every row."""
         mask = self._rng.random(shape) < 0.5

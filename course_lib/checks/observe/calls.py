@@ -10,6 +10,7 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 
 Config = dict[str, Any]  # the fields of a `GPTConfig`
+THE_CALLS_DEVICE = {"device": True}  # an argument: the device of the call itself
 
 
 class Call(TypedDict):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from .calls import Call
 from .load.answer import AnswerRefused
+from .observations import Reply
 from .observing import observe_call
 
 
@@ -16,7 +17,7 @@ def observe_here(component: object | Callable[[], object], *, load: bool = False
             and may raise `AnswerRefused`.
     """
 
-    def observe_calls(calls: list[Call]) -> dict:
+    def observe_calls(calls: list[Call]) -> Reply:
         started = time.perf_counter()
         reply = {"status": "done", "message": "", "observations": []}
         try:

@@ -76,6 +76,15 @@ class Observation(TypedDict, total=False):
     still_training: bool  # is every part in the mode in which it was?
 
 
+class Reply(TypedDict, total=False):
+    """What an observer answers to a list of calls."""
+
+    status: str  # "done", or why not all of them were made
+    message: str  # the same for people
+    observations: list[Observation]  # of as many calls as were made, in their order
+    seconds: float
+
+
 def blank() -> Observation:
     """An observation of something that has not happened yet."""
     return {"error": None, "outputs": [], "structure": "", "changed": [], "value": None}

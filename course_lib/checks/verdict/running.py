@@ -1,7 +1,7 @@
 """From a component's cases and what was seen in them to a verdict, a message and points."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -12,9 +12,10 @@ from ..cases.draw import Draw
 from ..judges.findings import Finding, render
 from ..judges.seen import Malformed, Seen
 from ..observe.calls import Call
+from ..observe.observations import Reply
 from .diagnosis import names_of_bugs
 
-Observer = Callable[[list[Call]], Mapping]
+Observer = Callable[[list[Call]], Reply]
 
 # The grader judges several submissions at once, in threads. Chance has one state for all of
 # them, which inputs are drawn with and bugs are watched for touching: so one at a time.
@@ -49,8 +50,7 @@ def run(check: Check, observer: Observer, *, seed: int, device: str = "cpu") -> 
     """Draw inputs from `seed`, have them observed, and judge what was seen.
 
     Args:
-        observer: takes the calls and answers with a reply, `{"status", "message",
-            "observations"}`: `observe_here` in this process, or the grader's sandbox.
+        observer: makes the calls: `observe_here` in this process, or the grader's sandbox.
     """
     with _one_thread():
         return _run(check, observer, seed, device)
@@ -78,7 +78,7 @@ def _run(check: Check, observer: Observer, seed: int, device: str) -> Verdict:
         return _judged(check, seed, device, plan, order, reply)
 
 
-def _judged(check, seed: int, device: str, plan, order, reply: Mapping) -> Verdict:
+def _judged(check, seed: int, device: str, plan, order, reply: Reply) -> Verdict:
     came = reply.get("observations")
     observations = dict(zip(order, came if isinstance(came, list) else [], strict=False))
     judged = []
@@ -122,7 +122,7 @@ def _judge(case: Case, observation) -> Finding | None:
         )
 
 
-def _cut_short(reply: Mapping) -> Finding:
+def _cut_short(reply: Reply) -> Finding:
     message = reply.get("message")
     return Finding(message if isinstance(message, str) and message else "no answer came back")
 

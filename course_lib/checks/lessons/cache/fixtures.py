@@ -37,7 +37,7 @@ def model_spec(draw: Draw, *, growing=False, **sizes) -> dict:
         "n_layers": 2,
         "tie_weights": False,
     }
-    seed = int(draw.integers(0, 2**31 - 1))
+    seed = draw.seed()
     return {"config": config | sizes, "seed": seed, "growing": growing}
 
 

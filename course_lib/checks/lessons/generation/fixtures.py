@@ -85,7 +85,3 @@ def decided_by_the_generator(seen: Seen) -> Finding | None:
             got="the same ids twice",
         )
     return None
-
-
-def draw_seed(draw: Draw) -> int:
-    return int(draw.integers(0, 2**31 - 1))

@@ -20,7 +20,6 @@ from .fixtures import (
     are_ids,
     are_known,
     decided_by_the_generator,
-    draw_seed,
     outputs_drawn,
     percent,
 )
@@ -165,7 +164,7 @@ def _random(draw: Draw, *, judge=None, **options) -> Case:
     while (ids[0] == ids[1]).all():
         ids = _prompt(draw, 2, 3, 5)
     judge = judge or grown_by(model, ids, 2, options)
-    return _generates(model, ids, 2, seed=draw_seed(draw), n_rows=N_TEXTS, judge=judge, **options)
+    return _generates(model, ids, 2, seed=draw.seed(), n_rows=N_TEXTS, judge=judge, **options)
 
 
 def grown_by(model, ids, n_new: int, options: dict) -> Judge:
@@ -233,7 +232,7 @@ def generate_evaluates(draw: Draw):
         "dropout": 0.4,
     }
     while True:
-        model, ids = {"config": config, "seed": draw_seed(draw)}, _prompt(draw, 3, 5, 13)
+        model, ids = {"config": config, "seed": draw.seed()}, _prompt(draw, 3, 5, 13)
         if len(np.unique(expected_text(model, ids, 5)[:, 5:])) > 3:
             break
     yield _generates(model, ids, 5, training=True, temperature=0.0)

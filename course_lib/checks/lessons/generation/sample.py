@@ -21,7 +21,6 @@ from .fixtures import (
     are_known,
     decided_by_the_generator,
     distinct_logits,
-    draw_seed,
     outputs_drawn,
     percent,
 )
@@ -171,12 +170,12 @@ LONG = np.array([0.35, 0.25, 0.2, 0.1, 0.06, 0.04])
     hint="torch.multinomial(probabilities, 1) draws one id a row, in a column",
 )
 def sample_draws(draw: Draw):
-    yield _draws(_kinds(draw, STEEP, FLAT), seed=draw_seed(draw))
-    yield _draws(_kinds(draw, LONG), seed=draw_seed(draw), n_rows=2 * N_ROWS)
-    yield _greedy(100 * distinct_logits(draw, 1, 7), seed=draw_seed(draw))  # one row, and no doubt
+    yield _draws(_kinds(draw, STEEP, FLAT), seed=draw.seed())
+    yield _draws(_kinds(draw, LONG), seed=draw.seed(), n_rows=2 * N_ROWS)
+    yield _greedy(100 * distinct_logits(draw, 1, 7), seed=draw.seed())  # one row, and no doubt
     yield _draws(
         _kinds(draw, FLAT, STEEP).astype(np.float32).astype(float),
-        seed=draw_seed(draw),
+        seed=draw.seed(),
         dtype="float32",
     )
 
@@ -187,11 +186,11 @@ def sample_draws(draw: Draw):
 )
 def sample_temperature(draw: Draw):
     for temperature in (0.5, 2.0):
-        yield _draws(_kinds(draw, STEEP, FLAT), seed=draw_seed(draw), temperature=temperature)
+        yield _draws(_kinds(draw, STEEP, FLAT), seed=draw.seed(), temperature=temperature)
     # Small ones are not 0 yet: logits that are as close together leave as much to chance.
     for temperature in (0.01, 0.001):
         kinds = temperature * _kinds(draw, STEEP, FLAT)
-        yield _draws(kinds, seed=draw_seed(draw), temperature=temperature)
+        yield _draws(kinds, seed=draw.seed(), temperature=temperature)
 
 
 @sample.core(
@@ -213,12 +212,12 @@ def sample_greedy(draw: Draw):
     hint="the filters make -inf of what goes, so that places stay what they are",
 )
 def sample_filters(draw: Draw):
-    yield _draws(_kinds(draw, STEEP, FLAT), seed=draw_seed(draw), top_k=2)
-    yield _draws(_kinds(draw, STEEP, FLAT), seed=draw_seed(draw), top_p=0.6)
+    yield _draws(_kinds(draw, STEEP, FLAT), seed=draw.seed(), top_k=2)
+    yield _draws(_kinds(draw, STEEP, FLAT), seed=draw.seed(), top_p=0.6)
     yield _certain(draw, top_k=1)
     yield _certain(draw, top_p=1e-6)
     yield _certain(draw, top_k=3, top_p=1e-6, temperature=5.0)
-    yield _draws(_kinds(draw, STEEP, FLAT), seed=draw_seed(draw), top_k=100, top_p=1.0)
+    yield _draws(_kinds(draw, STEEP, FLAT), seed=draw.seed(), top_k=100, top_p=1.0)
 
 
 @sample.core(
@@ -227,11 +226,11 @@ def sample_filters(draw: Draw):
 )
 def sample_order(draw: Draw):
     # 0.35, 0.25, 0.2 are 0.44, 0.31, 0.25 of their sum: two reach 0.7 then, and three do of all.
-    yield _draws(_kinds(draw, LONG, LONG), seed=draw_seed(draw), top_k=3, top_p=0.7)
+    yield _draws(_kinds(draw, LONG, LONG), seed=draw.seed(), top_k=3, top_p=0.7)
     # The squares are 0.57, 0.22, 0.08, … of their sum.
-    yield _draws(_kinds(draw, STEEP), seed=draw_seed(draw), temperature=0.5, top_p=0.75)
-    yield _draws(_kinds(draw, STEEP), seed=draw_seed(draw), temperature=2.0, top_p=0.62)
-    yield _draws(_kinds(draw, FLAT), seed=draw_seed(draw), temperature=0.5, top_k=4, top_p=0.7)
+    yield _draws(_kinds(draw, STEEP), seed=draw.seed(), temperature=0.5, top_p=0.75)
+    yield _draws(_kinds(draw, STEEP), seed=draw.seed(), temperature=2.0, top_p=0.62)
+    yield _draws(_kinds(draw, FLAT), seed=draw.seed(), temperature=0.5, top_k=4, top_p=0.7)
 
 
 @sample.edge(
@@ -253,8 +252,8 @@ def sample_leaves_logits(draw: Draw):
 )
 def sample_generator(draw: Draw):
     judge = decided_by_the_generator
-    yield _draws(_kinds(draw, FLAT), seed=draw_seed(draw), judge=judge)
-    yield _draws(_kinds(draw, FLAT), seed=draw_seed(draw), judge=judge, top_k=4, temperature=1.3)
+    yield _draws(_kinds(draw, FLAT), seed=draw.seed(), judge=judge)
+    yield _draws(_kinds(draw, FLAT), seed=draw.seed(), judge=judge, top_k=4, temperature=1.3)
 
 
 @sample.edge("without a generator torch's own one draws", hint="generator=None is what torch takes")
@@ -269,8 +268,8 @@ def sample_without_generator(draw: Draw):
 def sample_impossible(draw: Draw):
     kinds = _kinds(draw, STEEP, FLAT)
     kinds[0, 1] = kinds[1, 3] = kinds[1, 4] = -np.inf
-    yield _draws(kinds, seed=draw_seed(draw))
-    yield _draws(kinds, seed=draw_seed(draw), top_k=4, temperature=2.0)
+    yield _draws(kinds, seed=draw.seed())
+    yield _draws(kinds, seed=draw.seed(), top_k=4, temperature=2.0)
     yield _greedy(np.where(draw.mask(5, 7), draw.normal(5, 7), -np.inf), temperature=0.0)
 
 
@@ -292,8 +291,8 @@ def sample_half(draw: Draw):
     for dtype in HALF:
         kinds = torch.from_numpy(_kinds(draw, STEEP, FLAT)).to(getattr(torch, dtype))
         kinds = kinds.double().numpy()
-        yield _draws(kinds, seed=draw_seed(draw), dtype=dtype)
-        yield _draws(kinds, seed=draw_seed(draw), dtype=dtype, temperature=0.5, top_k=3)
+        yield _draws(kinds, seed=draw.seed(), dtype=dtype)
+        yield _draws(kinds, seed=draw.seed(), dtype=dtype, temperature=0.5, top_k=3)
         yield _greedy(distinct_logits(draw, *draw.sizes(2)), temperature=0.0, dtype=dtype)
 
 

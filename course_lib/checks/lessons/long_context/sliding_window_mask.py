@@ -3,10 +3,9 @@
 from ...cases.check import Case, ComponentCheck
 from ...cases.draw import Draw
 from ...judges.expect import raises, returns, same_device
+from ...observe.calls import THE_CALLS_DEVICE
 from ...oracles import long_context as long_oracles
 from .fixtures import LESSON
-
-THE_CALLS_DEVICE = {"device": True}  # replaced by the device under test when the call is made
 
 sliding_window_mask = ComponentCheck("sliding_window_mask", "long_context", LESSON)
 

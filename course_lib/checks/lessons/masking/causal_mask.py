@@ -3,7 +3,8 @@
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw
 from ...judges.expect import raises, returns, same_device
-from .fixtures import LESSON, THE_CALLS_DEVICE, lower
+from ...observe.calls import THE_CALLS_DEVICE
+from .fixtures import LESSON, lower
 
 causal_mask = ComponentCheck("causal_mask", "masking", LESSON)
 

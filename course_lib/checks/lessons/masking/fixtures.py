@@ -8,8 +8,6 @@ LESSON = "03_causal_masking"
 MASKED_CALL = ("scores", "mask")
 ATTENTION_CALL = ("q", "k", "v", "mask")
 
-THE_CALLS_DEVICE = {"device": True}  # replaced by the device under test when the call is made
-
 
 def lower(n_queries: int, n_keys: int) -> np.ndarray:
     """NumPy's lower triangle, shifted so that the last query sees the last key."""

@@ -19,7 +19,7 @@ future_influence = ComponentCheck("future_influence", "masking", LESSON)
 
 def _influence_case(draw: Draw, kind: str, reach, *, judge=None, **options):
     n_positions, width = draw.sizes(2, largest=7)  # a Jacobian has the fourth power of entries
-    seed = int(draw.integers(0, 2**31 - 1))
+    seed = draw.seed()
     spec = {
         "fixture": kind,
         "n_positions": n_positions,

@@ -26,7 +26,7 @@ def add_residual_properties(check: ComponentCheck, *, norm_first: bool) -> None:
                 "n_positions": shape[-2],
                 "width": shape[-1],
                 "reach": None,
-                "seed": int(draw.integers(0, 2**31 - 1)),
+                "seed": draw.seed(),
             }
             for kind in kinds
         )

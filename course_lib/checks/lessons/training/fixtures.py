@@ -14,13 +14,13 @@ N_IDS = 13
 def gpt_spec(draw: Draw, **config) -> dict:
     width, n_blocks = 6, 2
     sizes = {"vocab_size": N_IDS, "context_length": 5, "d_model": width, "n_heads": 2}
-    seed = int(draw.integers(0, 2**31 - 1))
+    seed = draw.seed()
     return {"model": "gpt", "config": sizes | {"n_layers": n_blocks} | config, "seed": seed}
 
 
 def small_spec(draw: Draw, *, gain=1.0, spare=False, trouble="", n_ids=N_IDS) -> dict:
     (width,) = draw.sizes(1, largest=7)
-    seed = int(draw.integers(0, 2**31 - 1))
+    seed = draw.seed()
     return {
         "model": "small",
         "vocab_size": n_ids,

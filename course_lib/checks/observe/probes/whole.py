@@ -14,12 +14,8 @@ from torch import Tensor, nn
 from ..calls import PackageCall
 from ..given.models import ReferenceConfig, ReferenceGPT
 from ..observations import Observation, blank
+from .record import DTYPES
 
-DTYPES = {
-    "float64": torch.float64,
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-}
 WEIGHT_DECAY = 0.1
 
 
