@@ -4,6 +4,7 @@ Exit status: 0 done, 1 a check or a grading run found failures, 2 wrong usage or
 """
 
 import json
+import shlex
 from pathlib import Path
 
 import click
@@ -40,7 +41,7 @@ def start(directory):
         made = make(directory)
     except WorkspaceError as error:
         raise fail(error) from None
-    click.echo(f"{made} is ready. Go on with:\n  cd {made}\n  jupyter lab")
+    click.echo(f"{made} is ready. Go on with:\n  cd {shlex.quote(str(made))}\n  jupyter lab")
 
 
 @main.command()
@@ -78,6 +79,7 @@ def status(directory, as_json):
     from dataclasses import asdict
 
     from course_lib.workspace.folder import WorkspaceError, require_workspace
+    from course_lib.workspace.status import in_words
     from course_lib.workspace.status import status as rows_of
 
     try:
@@ -95,9 +97,28 @@ def status(directory, as_json):
         marks = {"yours": "✓", "borrowed": "·", "broken": "!", "ready": "✓", "waiting": "·"}
         mark = marks[row.state]
         click.echo(f"  {mark} {row.component:<22} {row.state}")
-    parts = [row for row in rows if row.state not in ("ready", "waiting")]
-    yours = sum(row.state == "yours" for row in parts)
-    click.echo(f"{yours} of {len(parts)} components are yours; the others are borrowed from ours.")
+    click.echo(in_words(rows))
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), default="my-gpt")
+@click.option("--model", type=FOLDER, help="A run of `course train` whose weights go along.")
+@click.option("--package", help="course_lib.transformer: the course's own model instead of yours.")
+@click.option("--directory", "-C", type=FOLDER, default=Path("."), help="Your folder.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def export(folder, model, package, directory, as_json):
+    """Write your model into FOLDER as a package that needs numpy and torch alone."""
+    from course_lib.workspace.borrow import PACKAGE
+    from course_lib.workspace.export import export as write
+    from course_lib.workspace.folder import WorkspaceError, require_workspace
+
+    try:
+        if package in (None, PACKAGE):
+            require_workspace(directory)
+        made = write(folder, package=package or PACKAGE, model=model, directory=directory)
+    except WorkspaceError as error:
+        raise fail(error) from None
+    click.echo(json.dumps(made.as_dict(), indent=1) if as_json else made.text)
 
 
 @main.command()
@@ -105,14 +126,12 @@ def status(directory, as_json):
 @click.argument("number", type=click.IntRange(min=1), default=1)
 def hint(component, number):
     """Hint NUMBER for COMPONENT: 1 is a nudge, the last is nearly the answer."""
-    from course_lib.checks import UnknownComponent, find
-    from course_lib.lessons.exercises import find_exercise
+    from course_lib.lessons.exercises import UnknownExercise, require_exercise
 
     try:
-        find(component)
-    except UnknownComponent as error:
+        hints = require_exercise(component).hints
+    except UnknownExercise as error:
         raise fail(error.args[0]) from None
-    hints = find_exercise(component).hints
     if number > len(hints):
         raise fail(f"{component} has {len(hints)} hints, got {number}.")
     click.echo(hints[number - 1])
@@ -275,10 +294,13 @@ def bugs(component, as_json):
 @click.option("--root", type=FOLDER, default=Path("."), help="The checkout.")
 def build(root):
     """Build exercises/ and solutions/ from the lessons' text."""
+    from course_lib.bugs import misfits
     from course_lib.lessons.build import build as build_notebooks
     from course_lib.lessons.text import LessonError
 
     _must_be_checkout(root)
+    if wrong := misfits():
+        raise fail("bugs that do not fit their components:\n" + "\n".join(wrong))
     try:
         changed = build_notebooks(root, say=click.echo)
     except LessonError as error:

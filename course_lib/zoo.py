@@ -6,12 +6,9 @@ runs the check of every bug, which takes a minute or two. The book makes its pag
 the file (`lessons/bug_pages.py`), and itself never imports torch.
 """
 
-import ast
-import inspect
 import json
 import os
 import sys
-import textwrap
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -32,7 +29,7 @@ def describe(component: str) -> dict:
 
 
 def describe_bug(bug: Bug) -> dict:
-    """A bug with its source, as its author would have handed it in, and the check's message."""
+    """A bug with what it changes in the component's source, and the check's message."""
     verdict = run(find(bug.component), observe_here(bug.implementation), seed=0)
     return {
         "name": bug.name,
@@ -40,22 +37,10 @@ def describe_bug(bug: Bug) -> dict:
         "misconception": bug.misconception,
         "symptom": bug.symptom,
         "threads": list(bug.threads),
-        "source": source_of(bug),
+        "is_change": bool(bug.change),
+        "lines": bug.marked_source,
         "message": verdict.message,
     }
-
-
-def source_of(bug: Bug) -> str:
-    """The source of a bug without the decorator that puts it into the zoo."""
-    text = textwrap.dedent(inspect.getsource(bug.implementation))
-    definition = ast.parse(text).body[0]
-    others = [d for d in definition.decorator_list if not _registers(d)]
-    first = min([definition.lineno, *[decorator.lineno for decorator in others]])
-    return "\n".join(text.splitlines()[first - 1 :])
-
-
-def _registers(decorator: ast.expr) -> bool:
-    return isinstance(decorator, ast.Call) and getattr(decorator.func, "id", None) == "bug"
 
 
 def write(path: Path) -> None:

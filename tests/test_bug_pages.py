@@ -5,7 +5,7 @@ from pathlib import Path
 from course_lib.bugs import all_bugs
 from course_lib.lessons import site
 from course_lib.lessons.bug_pages import INDEX, bug_pages
-from course_lib.zoo import describe, source_of
+from course_lib.zoo import describe
 
 ROOT = Path(__file__).resolve().parent.parent
 BUGS = {bug.name: bug for bug in all_bugs()}
@@ -16,24 +16,27 @@ def test_a_page_has_all_that_is_known_of_a_bug():
     pages = bug_pages([part], ROOT / "book")
     bug = BUGS["inverts_the_causal_mask"]
     page = pages["bugs/causal_mask"]
-    for words in (bug.misconception, bug.symptom, source_of(bug), "agrees with: " + bug.title):
+    for words in (bug.misconception, bug.symptom, "agrees with: " + bug.title):
         assert words in page
+    assert "```diff\n  def causal_mask(" in page
     assert "(https://github.com/pytorch/examples/issues/649)" in page
     assert "{doc}`Causal masking </03_causal_masking>`" in page
     assert "[The mask was inverted](#bug-inverts-the-causal-mask)" in pages[INDEX]
 
 
-def test_the_source_of_a_bug_comes_without_its_place_in_the_zoo():
-    for bug in BUGS.values():
-        source = source_of(bug)
-        assert f" {bug.name}(" in source or f" {bug.name}:" in source, bug.name
-        assert "misconception=" not in source, bug.name
+def test_a_page_shows_the_change_inside_the_component():
+    page = bug_pages([describe("softmax")], ROOT / "book")["bugs/softmax"]
+    bug = BUGS["shifts_its_input_in_place"]
+    shown = [f"{' ' if mark == '=' else mark} {line}" for mark, line in bug.marked_source]
+    assert "\n".join(shown) in page
+    assert {line[0] for line in shown} == {" ", "-", "+"}
 
 
 def test_what_looks_like_markup_in_a_title_is_shown_as_it_is():
     bug = {
         "name": "a_bug", "title": "0 * -inf: `x < y` and a_b_c", "misconception": "$",
-        "symptom": "|", "threads": [], "source": "def a_bug(): ...", "message": "wrong",
+        "symptom": "|", "threads": [], "lines": [("+", "def a_bug(): ...")], "message": "wrong",
+        "is_change": False,
     }  # fmt: skip
     part = {"component": "softmax", "lesson": "02_self_attention", "bugs": [bug]}
     page = bug_pages([part], ROOT / "book")["bugs/softmax"]

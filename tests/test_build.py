@@ -154,7 +154,7 @@ def test_prose_becomes_plain_markdown():
     )
     assert to_markdown(text, LESSONS) == (
         "## Title\n\n> **Before `you` start**\n>\n> Text with a page.\n\n<details>\n"
-        "<summary>More</summary>\n\nSee [masks](../03_causal_masking/03_causal_masking.ipynb).\n\n"
+        "<summary>More</summary>\n\nSee [masks](03_causal_masking.ipynb).\n\n"
         "</details>\n\n```python\n# {note} stays, in code\n```"
     )
 

@@ -13,6 +13,7 @@ from course_lib.lessons.exercises import find_exercise, notebook_path
 from course_lib.lessons.source import component_source, to_learner
 from course_lib.workspace.borrow import PACKAGE
 from course_lib.workspace.cells import NotACell, answer_cell
+from course_lib.workspace.folder import MARKER
 from course_lib.workspace.reading import definitions, imported_modules
 from course_lib.workspace.start import start
 
@@ -53,10 +54,14 @@ class Kernel:
                 seen.error = "\n".join(output.traceback)
         return seen
 
-    def open(self, folder):
-        """What a learner does first, in a notebook that lies in `folder`."""
+    def open(self, folder, told=""):
+        """What a learner does first, in a notebook that lies in `folder`.
+
+        Args:
+            told: a line by which a program tells the kernel of the notebook's file.
+        """
         self.run("%reset -f in out")
-        enter = f"import os\nos.chdir({str(folder)!r})\n"
+        enter = f"import os\nos.chdir({str(folder)!r})\n{told}\n"
         seen = self.run("\n".join([enter, OPEN, *find_exercise("causal_mask").setup]))
         assert [seen.err, seen.error] == ["", ""]
         return self
@@ -214,11 +219,107 @@ def test_without_a_workspace_a_pass_is_a_pass_and_the_package_is_borrowed(shared
     kernel = shared_kernel.open(tmp_path)
     kernel.run(RIGHT)
     seen = kernel.run("check(causal_mask)")
-    assert seen.out.count("\n") == 1
+    assert seen.out.splitlines()[1:] == [
+        "It stays in this notebook alone. To collect it: course start DIR, and work there."
+    ]
     assert [seen.err, seen.error] == ["", ""]
     assert list(tmp_path.iterdir()) == []
     where = kernel.run("import my_transformer.masking as m; print(m.__file__)").out
     assert re.search(r"course_lib.transformer.masking\.py$", where.strip())
+
+
+def test_the_first_cell_says_where_passes_go(shared_kernel, workspace):
+    said = shared_kernel.run(f"import os; os.chdir({str(workspace)!r})\n{OPEN}")
+    assert said.out == f"What passes here is collected in {workspace / PACKAGE}.\n"
+    assert [said.err, said.error] == ["", ""]
+
+
+def test_a_folder_without_its_marker_collects_nothing_and_the_first_cell_says_so(
+    shared_kernel, workspace
+):
+    (workspace / MARKER).unlink()
+    said = shared_kernel.run(f"import os; os.chdir({str(workspace)!r})\n{OPEN}")
+    assert said.out == (
+        f"What passes stays in this notebook: {workspace} is in no folder made by `course start` "
+        "(none has a course.toml). To collect it: course start DIR, and work in the notebook "
+        "there.\n"
+    )
+    shared_kernel.run(RIGHT)
+    shared_kernel.run("check(causal_mask)")
+    assert "# %%" not in masking(workspace)
+
+
+JUPYTER_SAYS = "import os; os.environ['JPY_SESSION_NAME'] = {path!r}"
+VS_CODE_SAYS = "__vsc_ipynb_file__ = {path!r}"
+
+
+@pytest.fixture
+def told_kernel(shared_kernel):
+    """A kernel that can be told of a notebook's file, and forgets it."""
+    yield shared_kernel
+    shared_kernel.run("import os; os.environ.pop('JPY_SESSION_NAME', None)")
+    shared_kernel.run("globals().pop('__vsc_ipynb_file__', None)")
+
+
+@pytest.mark.parametrize("says", [JUPYTER_SAYS, VS_CODE_SAYS])
+def test_a_kernel_that_was_started_elsewhere_collects_where_the_notebook_lies(
+    told_kernel, workspace, tmp_path, says
+):
+    path = str(workspace / f"{LESSON}.ipynb")
+    kernel = told_kernel.open(tmp_path, told=says.format(path=path))
+    kernel.run(RIGHT)
+    assert "It now stands in my_transformer/masking.py." in kernel.run("check(causal_mask)").out
+    assert RIGHT in masking(workspace)
+
+
+def test_the_file_of_another_notebook_decides_nothing(told_kernel, workspace, tmp_path):
+    for name in ("02_self_attention.ipynb", f"{LESSON}-gone.ipynb"):
+        says = JUPYTER_SAYS.format(path=str(workspace / name))
+        kernel = told_kernel.open(tmp_path, told=says)
+        kernel.run(RIGHT)
+        assert "stays in this notebook alone" in kernel.run("check(causal_mask)").out
+
+
+@pytest.mark.parametrize(
+    "variable", ["NBGRADER_VALIDATING", "NBGRADER_EXECUTION", "COURSE_BOOK_BUILD"]
+)
+def test_nothing_is_said_nor_written_where_nobody_is_at_work(
+    shared_kernel, workspace, tmp_path, variable
+):
+    shared_kernel.run(f"import os; os.environ[{variable!r}] = '1'")
+    try:
+        for folder in (workspace, tmp_path):
+            said = shared_kernel.run(f"import os; os.chdir({str(folder)!r})\n{OPEN}")
+            assert [said.out, said.err, said.error] == ["", "", ""]
+            shared_kernel.open(folder)
+            shared_kernel.run(RIGHT)
+            said = shared_kernel.run("check(causal_mask)")
+            assert re.fullmatch(r"causal_mask is right: .*\n", said.out)
+            assert [said.err, said.error] == ["", ""]
+    finally:
+        shared_kernel.run(f"del os.environ[{variable!r}]")
+    assert "# %%" not in masking(workspace)
+
+
+def test_a_notebook_opened_in_exercises_says_that_it_collects_nothing(tmp_path):
+    folder = tmp_path / "exercises" / LESSON
+    folder.mkdir(parents=True)
+    notebook = nbformat.read(notebook_path(LESSON), as_version=4)
+    wanted = ("opening", "setup-masking", "causal-mask", "check-causal-mask")
+    notebook.cells = [cell for cell in notebook.cells if cell.id in wanted]
+    opening, _, answer, check = notebook.cells
+    answer.source = RIGHT
+    client = NotebookClient(
+        notebook, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
+    client.execute()
+    (said,) = opening.outputs
+    assert said.name == "stdout"
+    assert said.text.startswith(f"What passes stays in this notebook: {folder} is in no folder")
+    assert said.text.count("\n") == 1
+    (said,) = check.outputs
+    assert said.name == "stdout"
+    assert said.text.endswith("To collect it: course start DIR, and work there.\n")
 
 
 def test_a_folder_that_cannot_be_written_takes_nothing_from_the_verdict(kernel, workspace):
@@ -270,6 +371,94 @@ def find_course(notebook, component):
         if cell["metadata"]["course"]["role"] == "answer"
         and cell["metadata"]["course"]["component"] == component
     )
+
+
+# --- a cell that changed since it ran -----------------------------------------------------------
+
+
+@pytest.fixture
+def lab(told_kernel, workspace, monkeypatch):
+    """A kernel that is told, as JupyterLab does, which file its notebook is and which cell runs."""
+    told_kernel.open(workspace, told=JUPYTER_SAYS.format(path=str(workspace / f"{LESSON}.ipynb")))
+    session = told_kernel.client.kc.session
+    plain = session.msg
+
+    def run(source, cell_id):
+        def named(kind, *args, **more):
+            about = {"metadata": {"cellId": cell_id}} if kind == "execute_request" else {}
+            return plain(kind, *args, **more | about)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(session, "msg", named)
+            return told_kernel.run(source)
+
+    return run
+
+
+def save(workspace, source, cell_id="causal-mask"):
+    """What JupyterLab writes when the notebook is saved with this text in a cell."""
+    path = workspace / f"{LESSON}.ipynb"
+    notebook = json.loads(path.read_text("utf-8"))
+    (cell,) = [cell for cell in notebook["cells"] if cell["id"] == cell_id]
+    cell["source"] = source
+    path.write_text(json.dumps(notebook), "utf-8")
+
+
+@pytest.mark.parametrize(
+    "edited", [RIGHT.replace(":", "", 1), RIGHT.replace("causal_mask", "mask"), "1 / 0"]
+)
+def test_a_cell_that_ran_again_and_defined_nothing_is_no_answer(lab, workspace, edited):
+    lab(RIGHT, "causal-mask")
+    assert "is right" in lab("check(causal_mask)", "check-causal-mask").out
+    lab(edited, "causal-mask")
+    seen = lab("check(causal_mask)", "check-causal-mask")
+    assert seen.out == ""
+    assert re.match(
+        r"the cell that defined causal_mask was changed and run again\n"
+        r"  as In \[\d+\] it defined causal_mask, as In \[\d+\] it did not\n  hint: ",
+        seen.error,
+    )
+    lab(RIGHT, "causal-mask")
+    assert "is right" in lab("check(causal_mask)", "check-causal-mask").out
+
+
+def test_a_right_cell_is_never_refused_for_what_another_cell_did(lab, workspace):
+    lab(RIGHT, "causal-mask")
+    lab(RIGHT.replace(":", "", 1), "a-scratch-cell")
+    assert "is right" in lab("check(causal_mask)", "check-causal-mask").out
+    lab("1 / 0", "another")
+    lab(RIGHT + "\n", "causal-mask")
+    assert "is right" in lab("check(causal_mask)", "check-causal-mask").out
+    lab("1 / 0", "causal-mask")
+    lab(RIGHT, "a-scratch-cell")  # moved
+    assert "is right" in lab("check(causal_mask)", "check-causal-mask").out
+
+
+def test_a_cell_saved_with_another_text_after_it_ran_is_pointed_out(lab, workspace):
+    save(workspace, STUB)  # what was saved before counts for nothing
+    lab(RIGHT, "causal-mask")
+    assert "note:" not in lab("check(causal_mask)", "check-causal-mask").out
+    save(workspace, RIGHT)
+    assert "note:" not in lab("check(causal_mask)", "check-causal-mask").out
+    save(workspace, RIGHT.replace(":", "", 1))
+    seen = lab("check(causal_mask)", "check-causal-mask")
+    note = (
+        r"note: the cell was judged as it ran, In \[\d+\]; saved since, it has another text\.\n"
+        r" *If you have edited it, run it and check again\.\n"
+    )
+    assert re.search(r"^causal_mask is right.*\n" + note, seen.out)
+    assert [seen.err, seen.error] == ["", ""]
+
+
+def test_a_failure_of_a_cell_that_was_edited_and_not_run_says_so(lab, workspace):
+    lab(STUB, "causal-mask")
+    assert "note:" not in lab("check(causal_mask)", "check-causal-mask").error
+    save(workspace, RIGHT)
+    seen = lab("check(causal_mask)", "check-causal-mask")
+    assert "\n  note: the cell was judged as it ran" in seen.error
+    assert all(len(line) <= 83 for line in seen.error.splitlines())
+    lab(RIGHT, "causal-mask")
+    assert "note:" not in lab("check(causal_mask)", "check-causal-mask").out
 
 
 # --- reading -----------------------------------------------------------------------------------

@@ -39,6 +39,13 @@ def test_a_workspace_that_exists_is_never_overwritten(workspace):
     assert notes.read_text(encoding="utf-8") == "# mine\n"
 
 
+def test_what_start_says_to_type_can_be_typed(tmp_path):
+    said = course("start", tmp_path / "it's mine").stdout
+    (line,) = [line for line in said.splitlines() if line.startswith("  cd ")]
+    done = subprocess.run(["sh", "-c", f"{line} && ls course.toml"], capture_output=True, text=True)
+    assert done.stdout == "course.toml\n", done.stderr
+
+
 def test_a_right_component_in_the_package_passes(workspace):
     write(workspace, to_learner(component_source("masking", "causal_mask")))
     done = course("check", cwd=workspace)
@@ -95,6 +102,9 @@ def test_hints_come_one_at_a_time():
     assert first.returncode == 0
     assert "course hint causal_mask 2" in first.stdout
     assert course("hint", "causal_mask", 9).returncode == 2
+    misspelt = course("hint", "casual_mask")
+    assert misspelt.returncode == 2
+    assert misspelt.stderr == course("bugs", "casual_mask").stderr  # the checks know it as well
 
 
 def test_wrong_usage_is_exit_status_two(tmp_path):

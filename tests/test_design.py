@@ -24,10 +24,10 @@ MAY_IMPORT = {
     "figures.py": {"plots.py"},  # each wraps a picture and the numbers behind it
     "zoo.py": {"bugs", "checks"},
     "lessons": set(),
-    "workspace": {"lessons", "checks"},
+    "workspace": {"lessons", "checks", "corpus"},
     "grading": {"lessons", "checks", "bugs", "corpus"},
     "models": {"transformer", "corpus", "plots.py"},
-    "cli.py": {"lessons", "checks", "workspace", "grading", "models"},
+    "cli.py": {"bugs", "lessons", "checks", "workspace", "grading", "models"},
     "__main__.py": {"cli.py"},
 }
 LESSON_ORDER = ["shapes", *MODULES, "fused", "decoding"]  # the last two run what the lessons teach

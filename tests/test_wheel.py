@@ -74,6 +74,10 @@ def test_a_learner_without_a_checkout_starts_solves_and_keeps_an_answer(elsewher
     assert "causal_mask is right" in "".join(json.loads(said))
     assert "ones.tril" in (workspace / "my_transformer" / "masking.py").read_text(encoding="utf-8")
     assert "causal_mask is right" in run(bin_folder / "course", "check", cwd=workspace)
+    run(bin_folder / "course", "export", "alone", cwd=workspace)
+    assert "ones.tril" in (workspace / "alone/my_transformer/masking.py").read_text("utf-8")
+    assert "step     1" in run(bin_folder / "python", "train.py", "--n-steps", "1",
+                               cwd=workspace / "alone")  # fmt: skip
 
 
 def test_the_environment_is_not_the_checkout(elsewhere):

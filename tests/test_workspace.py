@@ -24,7 +24,7 @@ from course_lib.workspace.package import (
 from course_lib.workspace.promote import promote
 from course_lib.workspace.reading import definitions
 from course_lib.workspace.start import start
-from course_lib.workspace.status import status
+from course_lib.workspace.status import Row, in_words, status
 
 ALL_BUT_DIAGONAL = (
     "def causal_mask(n, n_keys=None, *, device=None):\n    return ~torch.eye(n).bool()"
@@ -139,6 +139,28 @@ def test_start_refuses_a_folder_that_holds_something(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
+def test_start_makes_no_workspace_inside_another(workspace):
+    with pytest.raises(WorkspaceError, match=r"cannot lie inside another, got .* would lie in"):
+        start(workspace / "deeper" / "still")
+    assert not (workspace / "deeper").exists()
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        (("yours", "yours", "ready"), "All 2 components are yours. `course export` writes them"),
+        (("yours", "borrowed"), "1 of 2 components are yours, 1 borrowed from ours."),
+        (
+            ("borrowed", "broken", "waiting"),
+            "0 of 2 components are yours, 1 borrowed from ours and 1 unreadable (mend b.py).",
+        ),
+    ],
+)
+def test_how_much_is_theirs_is_said_as_it_is(states, said):
+    rows = [Row("lesson", "name", "abc"[n], state) for n, state in enumerate(states)]
+    assert in_words(rows).startswith(said)
+
+
 def test_start_takes_an_empty_folder_and_the_one_it_is_called_in(tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     assert find_workspace(start(tmp_path / "empty")) == tmp_path / "empty"
@@ -150,10 +172,14 @@ def test_start_takes_an_empty_folder_and_the_one_it_is_called_in(tmp_path, monke
 
 
 def test_a_full_disk_leaves_no_half_workspace(tmp_path, monkeypatch):
-    def full(source, target):
-        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+    write = starting._write
 
-    monkeypatch.setattr(starting.shutil, "copyfile", full)
+    def full(path, text):
+        if path.suffix == ".ipynb":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(path, text)
+
+    monkeypatch.setattr(starting, "_write", full)
     with pytest.raises(WorkspaceError, match="No space left on device"):
         start(tmp_path / "course")
     assert list(tmp_path.iterdir()) == []

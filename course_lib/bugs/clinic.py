@@ -5,30 +5,28 @@ import math
 import torch
 import torch.nn.functional as F
 
-from . import bug
+from . import whole_bug
 
 # --- test_attention --------------------------------------------------------------------------
 
 
-@bug(
-    "test_attention",
-    title="it accepts everything: nothing is asserted that could be wrong",
-    misconception="A test that runs through has tested something. It has shown that there is no "
-    "error, and looked at no number.",
-    symptom="Green on every implementation, as long as it raises nothing.",
-)
+@whole_bug("test_attention")
 def only_runs_attention(masked_attention):
+    """it accepts everything: nothing is asserted that could be wrong
+    believed: A test that runs through has tested something. It has shown that there is no
+        error, and looked at no number.
+    seen: Green on every implementation, as long as it raises nothing.
+    """
     q, k, v = torch.randn(2, 5, 9), torch.randn(2, 7, 9), torch.randn(2, 7, 11)
     masked_attention(q, k, v, torch.ones(5, 7, dtype=torch.bool))
 
 
-@bug(
-    "test_attention",
-    title="the verdict is returned, not asserted",
-    misconception="A test says True or False. Who runs it only sees whether it raises.",
-    symptom="Green on every implementation; pytest warns that a test returned a value.",
-)
+@whole_bug("test_attention")
 def returns_its_verdict_on_attention(masked_attention):
+    """the verdict is returned, not asserted
+    believed: A test says True or False. Who runs it only sees whether it raises.
+    seen: Green on every implementation; pytest warns that a test returned a value.
+    """
     q, k, v = torch.randn(2, 5, 9), torch.randn(2, 7, 9), torch.randn(2, 7, 11)
     mask = torch.ones(5, 7, dtype=torch.bool).tril(2)
     output, _ = masked_attention(q, k, v, mask)
@@ -36,13 +34,12 @@ def returns_its_verdict_on_attention(masked_attention):
     return output.shape == expected.shape and torch.allclose(output, expected)
 
 
-@bug(
-    "test_attention",
-    title="only shapes are asserted",
-    misconception="Right shapes come from right code. Nearly all wrong code has them too.",
-    symptom="Green on all but those who confuse axes.",
-)
+@whole_bug("test_attention")
 def asserts_shapes_of_attention(masked_attention):
+    """only shapes are asserted
+    believed: Right shapes come from right code. Nearly all wrong code has them too.
+    seen: Green on all but those who confuse axes.
+    """
     for leading in ((), (3,), (2, 3)):
         q, k, v = (
             torch.randn(*leading, 5, 9),
@@ -55,14 +52,13 @@ def asserts_shapes_of_attention(masked_attention):
             assert weights.shape == (*leading, 5, 7)
 
 
-@bug(
-    "test_attention",
-    title="only the sums of the rows are asserted",
-    misconception="Weights that sum to 1 are right. Every softmax along that axis sums to 1, "
-    "whatever went in.",
-    symptom="Green as long as softmax runs over the keys at the very end.",
-)
+@whole_bug("test_attention")
 def asserts_row_sums(masked_attention):
+    """only the sums of the rows are asserted
+    believed: Weights that sum to 1 are right. Every softmax along that axis sums to 1, whatever
+        went in.
+    seen: Green as long as softmax runs over the keys at the very end.
+    """
     generator = torch.Generator().manual_seed(1)
     q, k, v = (torch.randn(2, 3, n, 9, generator=generator).double() for n in (5, 7, 7))
     for mask in (None, torch.ones(5, 7, dtype=torch.bool).tril(2)):
@@ -70,13 +66,12 @@ def asserts_row_sums(masked_attention):
         assert ((weights.sum(dim=-1) - 1).abs() < 1e-6).all()
 
 
-@bug(
-    "test_attention",
-    title="the comparison is too loose",
-    misconception="A difference of 0.1 is rounding. In float64 rounding is 1e-15.",
-    symptom="Green on mistakes that change the numbers a little.",
-)
+@whole_bug("test_attention")
 def compares_attention_loosely(masked_attention):
+    """the comparison is too loose
+    believed: A difference of 0.1 is rounding. In float64 rounding is 1e-15.
+    seen: Green on mistakes that change the numbers a little.
+    """
     generator = torch.Generator().manual_seed(0)
     for leading in ((), (3,), (2, 3)):
         for n_queries in (5, 7):
@@ -98,13 +93,12 @@ def compares_attention_loosely(masked_attention):
                     assert torch.allclose(got_weights, weights, atol=0.1)
 
 
-@bug(
-    "test_attention",
-    title="all sizes are equal, so axes cannot be told apart",
-    misconception="One size is as good as another. Where T = S = D, a swapped axis still fits.",
-    symptom="Green on a scale by sqrt(T) and on everything that only other shapes would show.",
-)
+@whole_bug("test_attention")
 def uses_equal_sizes_for_attention(masked_attention):
+    """all sizes are equal, so axes cannot be told apart
+    believed: One size is as good as another. Where T = S = D, a swapped axis still fits.
+    seen: Green on a scale by sqrt(T) and on everything that only other shapes would show.
+    """
     generator = torch.Generator().manual_seed(0)
     for far in (0, 300):
         q = torch.randn(4, 4, 4, generator=generator).double() + far
@@ -123,13 +117,12 @@ def uses_equal_sizes_for_attention(masked_attention):
             assert (got_weights - weights).abs().max() < 1e-6
 
 
-@bug(
-    "test_attention",
-    title="no mask is ever given",
-    misconception="The mask is an option, so the plain case is the one that counts.",
-    symptom="Green on every mistake with masks.",
-)
+@whole_bug("test_attention")
 def never_gives_a_mask(masked_attention):
+    """no mask is ever given
+    believed: The mask is an option, so the plain case is the one that counts.
+    seen: Green on every mistake with masks.
+    """
     generator = torch.Generator().manual_seed(0)
     for leading in ((), (3,), (2, 3)):
         for n_queries in (5, 7):
@@ -145,14 +138,13 @@ def never_gives_a_mask(masked_attention):
                 assert (got_weights - weights).abs().max() < 1e-6
 
 
-@bug(
-    "test_attention",
-    title="one matrix is tried, never a batch",
-    misconception="Batches are the same thing many times over. It is between the texts and the "
-    "heads that axes get mixed up.",
-    symptom="Green on mistakes that need a second text or a second head.",
-)
+@whole_bug("test_attention")
 def tries_one_matrix(masked_attention):
+    """one matrix is tried, never a batch
+    believed: Batches are the same thing many times over. It is between the texts and the heads
+        that axes get mixed up.
+    seen: Green on mistakes that need a second text or a second head.
+    """
     generator = torch.Generator().manual_seed(0)
     for n_queries in (5, 7):
         for far in (0, 300):
@@ -173,13 +165,12 @@ def tries_one_matrix(masked_attention):
                 assert (got_weights - weights).abs().max() < 1e-6
 
 
-@bug(
-    "test_attention",
-    title="the one mask is causal: no text has a mask of its own, no query is left empty",
-    misconception="Masks are causal masks. Padding makes masks that differ from text to text.",
-    symptom="Green on mistakes that padding shows: empty rows, and masks of other texts.",
-)
+@whole_bug("test_attention")
 def tries_a_causal_mask_only(masked_attention):
+    """the one mask is causal: no text has a mask of its own, no query is left empty
+    believed: Masks are causal masks. Padding makes masks that differ from text to text.
+    seen: Green on mistakes that padding shows: empty rows, and masks of other texts.
+    """
     generator = torch.Generator().manual_seed(0)
     for leading in ((), (3,), (2, 3)):
         for n_queries in (5, 7):
@@ -200,14 +191,13 @@ def tries_a_causal_mask_only(masked_attention):
                     assert (got_weights - weights).abs().max() < 1e-6
 
 
-@bug(
-    "test_attention",
-    title="all scores are small: nothing hostile is tried",
-    misconception="Numbers drawn from a normal distribution stand for all numbers. Real scores "
-    "reach the thousands, and there masks that are too weak give way.",
-    symptom="Green on masks of -1e4, on late renormalising, and on a maximum shared by all rows.",
-)
+@whole_bug("test_attention")
 def tries_small_scores_only(masked_attention):
+    """all scores are small: nothing hostile is tried
+    believed: Numbers drawn from a normal distribution stand for all numbers. Real scores reach
+        the thousands, and there masks that are too weak give way.
+    seen: Green on masks of -1e4, on late renormalising, and on a maximum shared by all rows.
+    """
     generator = torch.Generator().manual_seed(0)
     for leading in ((), (3,), (2, 3)):
         for n_queries in (5, 7):
@@ -228,14 +218,13 @@ def tries_small_scores_only(masked_attention):
                 assert (got_weights - weights).abs().max() < 1e-6
 
 
-@bug(
-    "test_attention",
-    title="only the output is compared, the weights are not looked at",
-    misconception="The output is made of the weights, so it vouches for them. They are returned "
-    "beside it, and can be others.",
-    symptom="Green where the weights that come back are not those that were used.",
-)
+@whole_bug("test_attention")
 def looks_at_the_output_only(masked_attention):
+    """only the output is compared, the weights are not looked at
+    believed: The output is made of the weights, so it vouches for them. They are returned
+        beside it, and can be others.
+    seen: Green where the weights that come back are not those that were used.
+    """
     generator = torch.Generator().manual_seed(0)
     for leading in ((), (3,), (2, 3)):
         for n_queries in (5, 7):
@@ -255,14 +244,13 @@ def looks_at_the_output_only(masked_attention):
                     assert (got - expected).abs().max() < 1e-6
 
 
-@bug(
-    "test_attention",
-    title="nan slips through: not (difference > tolerance)",
-    misconception="What is not too large is small enough. nan is neither: every comparison with "
-    "it is False.",
-    symptom="Green on implementations that return nan.",
-)
+@whole_bug("test_attention")
 def lets_nan_through(masked_attention):
+    """nan slips through: not (difference > tolerance)
+    believed: What is not too large is small enough. nan is neither: every comparison with it is
+        False.
+    seen: Green on implementations that return nan.
+    """
     generator = torch.Generator().manual_seed(0)
     for leading in ((), (3,), (2, 3)):
         for n_queries in (5, 7):
@@ -284,14 +272,13 @@ def lets_nan_through(masked_attention):
                     assert not ((got_weights - weights).abs() > 1e-6).any()
 
 
-@bug(
-    "test_attention",
-    title="every bit must be the same: rounding is taken for a mistake",
-    misconception="The same formula gives the same numbers. Sums in another order are rounded "
-    "elsewhere, and no order is the right one.",
-    symptom="Red on right implementations that compute in another order.",
-)
+@whole_bug("test_attention")
 def demands_every_bit_of_attention(masked_attention):
+    """every bit must be the same: rounding is taken for a mistake
+    believed: The same formula gives the same numbers. Sums in another order are rounded
+        elsewhere, and no order is the right one.
+    seen: Red on right implementations that compute in another order.
+    """
     generator = torch.Generator().manual_seed(0)
     q = torch.randn(2, 3, 5, 9, generator=generator).double()
     k = torch.randn(2, 3, 7, 9, generator=generator).double()
@@ -303,14 +290,13 @@ def demands_every_bit_of_attention(masked_attention):
     assert torch.equal(got_weights, weights)
 
 
-@bug(
-    "test_attention",
-    title="a query with nothing to attend to is expected to be nan",
-    misconception="Softmax over nothing is 0/0, so nan is the answer. It would spread over the "
-    "whole batch; lesson 3 asks for zeros.",
-    symptom="Red on right implementations, green on those that return nan.",
-)
+@whole_bug("test_attention")
 def expects_nan_for_an_empty_query(masked_attention):
+    """a query with nothing to attend to is expected to be nan
+    believed: Softmax over nothing is 0/0, so nan is the answer. It would spread over the whole
+        batch; lesson 3 asks for zeros.
+    seen: Red on right implementations, green on those that return nan.
+    """
     generator = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(3, n, 9, generator=generator).double() for n in (5, 7, 7))
     mask = torch.rand(3, 5, 7, generator=generator) < 0.5
@@ -324,38 +310,35 @@ def expects_nan_for_an_empty_query(masked_attention):
 # --- test_causality --------------------------------------------------------------------------
 
 
-@bug(
-    "test_causality",
-    title="it accepts everything: nothing is asserted that could be wrong",
-    misconception="A test that runs through has tested something. It has shown that there is no "
-    "error, and looked at no number.",
-    symptom="Green on every model.",
-)
+@whole_bug("test_causality")
 def only_runs_the_model(model):
+    """it accepts everything: nothing is asserted that could be wrong
+    believed: A test that runs through has tested something. It has shown that there is no
+        error, and looked at no number.
+    seen: Green on every model.
+    """
     model(torch.zeros(2, model.config.context_length, dtype=torch.int64))
 
 
-@bug(
-    "test_causality",
-    title="the verdict is returned, not asserted",
-    misconception="A test says True or False. Who runs it only sees whether it raises.",
-    symptom="Green on every model; pytest warns that a test returned a value.",
-)
+@whole_bug("test_causality")
 def returns_its_verdict_on_causality(model):
+    """the verdict is returned, not asserted
+    believed: A test says True or False. Who runs it only sees whether it raises.
+    seen: Green on every model; pytest warns that a test returned a value.
+    """
     ids = torch.arange(model.config.context_length)[None]
     other = ids.clone()
     other[0, -1] = 0
     return torch.allclose(model(ids)[:, :-1], model(other)[:, :-1])
 
 
-@bug(
-    "test_causality",
-    title="only the last token is changed, for one text alone",
-    misconception="The future is the last token. A leak may reach one step ahead only, or not "
-    "as far as the end, or need a second text.",
-    symptom="Green on leaks between tokens in the middle, and between texts.",
-)
+@whole_bug("test_causality")
 def changes_the_last_token_only(model):
+    """only the last token is changed, for one text alone
+    believed: The future is the last token. A leak may reach one step ahead only, or not as far
+        as the end, or need a second text.
+    seen: Green on leaks between tokens in the middle, and between texts.
+    """
     n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
     ids = torch.arange(n_tokens)[None] % vocab_size
     other = ids.clone()
@@ -363,14 +346,13 @@ def changes_the_last_token_only(model):
     assert (model(ids) - model(other))[:, :-1].abs().max() < 1e-6
 
 
-@bug(
-    "test_causality",
-    title="only short texts are tried",
-    misconception="What holds for three tokens holds for all. Masks are often made for one "
-    "length, and used for another.",
-    symptom="Green on leaks that begin in the middle of the context.",
-)
+@whole_bug("test_causality")
 def tries_short_texts_only(model):
+    """only short texts are tried
+    believed: What holds for three tokens holds for all. Masks are often made for one length,
+        and used for another.
+    seen: Green on leaks that begin in the middle of the context.
+    """
     generator = torch.Generator().manual_seed(0)
     vocab_size = model.config.vocab_size
     ids = torch.randint(vocab_size, (3, 4), generator=generator)
@@ -383,14 +365,13 @@ def tries_short_texts_only(model):
         assert (model(other[:1]) - logits_of_one)[:, :cut].abs().max() < 1e-6
 
 
-@bug(
-    "test_causality",
-    title="one text alone is tried, never several",
-    misconception="Texts of a batch do not meet, so one is enough. Masks have an axis for the "
-    "texts, and it can be the wrong one.",
-    symptom="Green on a model whose second text sees ahead.",
-)
+@whole_bug("test_causality")
 def tries_one_text_only(model):
+    """one text alone is tried, never several
+    believed: Texts of a batch do not meet, so one is enough. Masks have an axis for the texts,
+        and it can be the wrong one.
+    seen: Green on a model whose second text sees ahead.
+    """
     generator = torch.Generator().manual_seed(0)
     n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
     ids = torch.randint(vocab_size, (1, n_tokens), generator=generator)
@@ -402,14 +383,13 @@ def tries_one_text_only(model):
             assert (model(text) - logits[:, : text.shape[1]])[:, :cut].abs().max() < 1e-6
 
 
-@bug(
-    "test_causality",
-    title="several texts are tried, never one alone",
-    misconception="A batch of three shows what a batch of one would. Axes of length 1 broadcast, "
-    "and code often treats them apart.",
-    symptom="Green on a model that drops its mask for a single text.",
-)
+@whole_bug("test_causality")
 def never_tries_one_text(model):
+    """several texts are tried, never one alone
+    believed: A batch of three shows what a batch of one would. Axes of length 1 broadcast, and
+        code often treats them apart.
+    seen: Green on a model that drops its mask for a single text.
+    """
     generator = torch.Generator().manual_seed(0)
     n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
     ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
@@ -421,14 +401,13 @@ def never_tries_one_text(model):
             assert (model(text) - logits[:, : text.shape[1]])[:, :cut].abs().max() < 1e-6
 
 
-@bug(
-    "test_causality",
-    title="the future is changed, and never taken away",
-    misconception="Other tokens show every leak. That there are later tokens at all, and how "
-    "many, can leak as well.",
-    symptom="Green on a model that counts positions from the end of the text.",
-)
+@whole_bug("test_causality")
 def never_takes_the_future_away(model):
+    """the future is changed, and never taken away
+    believed: Other tokens show every leak. That there are later tokens at all, and how many,
+        can leak as well.
+    seen: Green on a model that counts positions from the end of the text.
+    """
     generator = torch.Generator().manual_seed(0)
     n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
     ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
@@ -440,14 +419,13 @@ def never_takes_the_future_away(model):
         assert (model(other[:1]) - logits_of_one)[:, :cut].abs().max() < 1e-6
 
 
-@bug(
-    "test_causality",
-    title="only the first position is compared",
-    misconception="The first token has the most future, so it shows every leak. A leak of one "
-    "step shows everywhere, one in the middle only there.",
-    symptom="Green on leaks that do not reach the first position.",
-)
+@whole_bug("test_causality")
 def compares_the_first_position_only(model):
+    """only the first position is compared
+    believed: The first token has the most future, so it shows every leak. A leak of one step
+        shows everywhere, one in the middle only there.
+    seen: Green on leaks that do not reach the first position.
+    """
     generator = torch.Generator().manual_seed(0)
     n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
     ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
@@ -460,14 +438,13 @@ def compares_the_first_position_only(model):
         assert (model(other[:1]) - logits_of_one)[:, 0].abs().max() < 1e-6
 
 
-@bug(
-    "test_causality",
-    title="every bit must be the same: rounding is taken for a leak",
-    misconception="What the future does not touch stays the same to the last bit. A shorter text "
-    "is added up in another order.",
-    symptom="Red on causal models.",
-)
+@whole_bug("test_causality")
 def demands_every_bit_of_the_logits(model):
+    """every bit must be the same: rounding is taken for a leak
+    believed: What the future does not touch stays the same to the last bit. A shorter text is
+        added up in another order.
+    seen: Red on causal models.
+    """
     generator = torch.Generator().manual_seed(0)
     n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
     ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
@@ -479,36 +456,33 @@ def demands_every_bit_of_the_logits(model):
 # --- test_layer_norm -------------------------------------------------------------------------
 
 
-@bug(
-    "test_layer_norm",
-    title="it accepts everything: nothing is asserted that could be wrong",
-    misconception="A test that runs through has tested something. It has shown that there is no "
-    "error, and looked at no number.",
-    symptom="Green on every implementation, as long as it raises nothing.",
-)
+@whole_bug("test_layer_norm")
 def only_runs_layer_norm(layer_norm):
+    """it accepts everything: nothing is asserted that could be wrong
+    believed: A test that runs through has tested something. It has shown that there is no
+        error, and looked at no number.
+    seen: Green on every implementation, as long as it raises nothing.
+    """
     layer_norm(torch.randn(5, 9), torch.ones(9), torch.zeros(9))
 
 
-@bug(
-    "test_layer_norm",
-    title="the verdict is returned, not asserted",
-    misconception="A test says True or False. Who runs it only sees whether it raises.",
-    symptom="Green on every implementation; pytest warns that a test returned a value.",
-)
+@whole_bug("test_layer_norm")
 def returns_its_verdict_on_layer_norm(layer_norm):
+    """the verdict is returned, not asserted
+    believed: A test says True or False. Who runs it only sees whether it raises.
+    seen: Green on every implementation; pytest warns that a test returned a value.
+    """
     x, weight, bias = torch.randn(5, 9), torch.randn(9), torch.randn(9)
     return torch.allclose(layer_norm(x, weight, bias), F.layer_norm(x, (9,), weight, bias))
 
 
-@bug(
-    "test_layer_norm",
-    title="only mean 0 and variance 1 are asserted, up to a hundredth",
-    misconception="Normalised is what has mean 0 and variance 1. That says nothing of weight, "
-    "bias, eps and gradients.",
-    symptom="Green on mistakes that a fresh layer does not show.",
-)
+@whole_bug("test_layer_norm")
 def asserts_mean_and_variance(layer_norm):
+    """only mean 0 and variance 1 are asserted, up to a hundredth
+    believed: Normalised is what has mean 0 and variance 1. That says nothing of weight, bias,
+        eps and gradients.
+    seen: Green on mistakes that a fresh layer does not show.
+    """
     generator = torch.Generator().manual_seed(0)
     for shape in ((5, 9), (3, 5, 9)):
         x = 2 * torch.randn(*shape, generator=generator).double() + 3
@@ -519,13 +493,12 @@ def asserts_mean_and_variance(layer_norm):
         assert ((y.var(dim=-1, unbiased=False) - 1).abs() < 0.01).all()
 
 
-@bug(
-    "test_layer_norm",
-    title="weight is 1 and bias 0, as in a fresh layer",
-    misconception="A fresh layer stands for every layer. It hides what weight and bias do.",
-    symptom="Green where weight and bias are swapped with each other's work, or left out.",
-)
+@whole_bug("test_layer_norm")
 def tries_a_fresh_layer_only(layer_norm):
+    """weight is 1 and bias 0, as in a fresh layer
+    believed: A fresh layer stands for every layer. It hides what weight and bias do.
+    seen: Green where weight and bias are swapped with each other's work, or left out.
+    """
     generator = torch.Generator().manual_seed(0)
     for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
         for size in (1.0, 1e-3):
@@ -546,13 +519,12 @@ def tries_a_fresh_layer_only(layer_norm):
                     assert (a - b).abs().max() < 1e-6 * b.abs().max()
 
 
-@bug(
-    "test_layer_norm",
-    title="only outputs are compared, no gradients",
-    misconception="Right outputs have right gradients. detach() changes no output.",
-    symptom="Green on everything that only training would show.",
-)
+@whole_bug("test_layer_norm")
 def never_compares_gradients(layer_norm):
+    """only outputs are compared, no gradients
+    believed: Right outputs have right gradients. detach() changes no output.
+    seen: Green on everything that only training would show.
+    """
     generator = torch.Generator().manual_seed(0)
     for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
         for size in (1.0, 1e-3):
@@ -566,13 +538,12 @@ def never_compares_gradients(layer_norm):
                 assert (got - expected).abs().max() < 1e-6
 
 
-@bug(
-    "test_layer_norm",
-    title="only the gradient of x is compared, not those of weight and bias",
-    misconception="Gradients flow back to x. The parameters are what is trained.",
-    symptom="Green where a parameter gets no gradient.",
-)
+@whole_bug("test_layer_norm")
 def compares_the_gradient_of_x_only(layer_norm):
+    """only the gradient of x is compared, not those of weight and bias
+    believed: Gradients flow back to x. The parameters are what is trained.
+    seen: Green where a parameter gets no gradient.
+    """
     generator = torch.Generator().manual_seed(0)
     for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
         for size in (1.0, 1e-3):
@@ -590,14 +561,13 @@ def compares_the_gradient_of_x_only(layer_norm):
                 assert (ours - wanted).abs().max() < 1e-6 * wanted.abs().max()
 
 
-@bug(
-    "test_layer_norm",
-    title="one matrix is tried: a single vector and a batch are not",
-    misconception="Two axes are a text, and a text is what is normalised. With three axes it "
-    "shows over which of them.",
-    symptom="Green where the statistics run over the right axis of a matrix by luck.",
-)
+@whole_bug("test_layer_norm")
 def tries_layer_norm_on_one_matrix(layer_norm):
+    """one matrix is tried: a single vector and a batch are not
+    believed: Two axes are a text, and a text is what is normalised. With three axes it shows
+        over which of them.
+    seen: Green where the statistics run over the right axis of a matrix by luck.
+    """
     generator = torch.Generator().manual_seed(0)
     for size in (1.0, 1e-3):
         x = (size * torch.randn(5, 9, generator=generator).double() + 2).requires_grad_()
@@ -616,13 +586,12 @@ def tries_layer_norm_on_one_matrix(layer_norm):
                 assert (a - b).abs().max() < 1e-6 * b.abs().max()
 
 
-@bug(
-    "test_layer_norm",
-    title="all vectors have a usual spread and eps its default, so eps hardly counts",
-    misconception="eps only keeps from dividing by 0. It decides the size of quiet vectors.",
-    symptom="Green on an eps that is given and ignored.",
-)
+@whole_bug("test_layer_norm")
 def never_gives_an_eps(layer_norm):
+    """all vectors have a usual spread and eps its default, so eps hardly counts
+    believed: eps only keeps from dividing by 0. It decides the size of quiet vectors.
+    seen: Green on an eps that is given and ignored.
+    """
     generator = torch.Generator().manual_seed(0)
     for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
         x = (torch.randn(*shape, generator=generator).double() + 2).requires_grad_()
@@ -641,13 +610,12 @@ def never_gives_an_eps(layer_norm):
                 assert (a - b).abs().max() < 1e-6 * b.abs().max()
 
 
-@bug(
-    "test_layer_norm",
-    title="the comparison is too loose",
-    misconception="A difference of 0.01 is rounding. In float64 rounding is 1e-15.",
-    symptom="Green on a wrong eps, which is a matter of a few digits.",
-)
+@whole_bug("test_layer_norm")
 def compares_layer_norm_loosely(layer_norm):
+    """the comparison is too loose
+    believed: A difference of 0.01 is rounding. In float64 rounding is 1e-15.
+    seen: Green on a wrong eps, which is a matter of a few digits.
+    """
     generator = torch.Generator().manual_seed(0)
     for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
         x = (torch.randn(*shape, generator=generator).double() + 2).requires_grad_()
@@ -666,13 +634,12 @@ def compares_layer_norm_loosely(layer_norm):
                 assert (a - b).abs().max() < 0.01 * b.abs().max()
 
 
-@bug(
-    "test_layer_norm",
-    title="there is always a bias: None is never given",
-    misconception="A layer norm has a weight and a bias. Many models leave the bias out.",
-    symptom="Green on code that fails as soon as the bias is None.",
-)
+@whole_bug("test_layer_norm")
 def always_gives_a_bias(layer_norm):
+    """there is always a bias: None is never given
+    believed: A layer norm has a weight and a bias. Many models leave the bias out.
+    seen: Green on code that fails as soon as the bias is None.
+    """
     generator = torch.Generator().manual_seed(0)
     for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
         for size in (1.0, 1e-3):
@@ -691,14 +658,13 @@ def always_gives_a_bias(layer_norm):
                     assert (a - b).abs().max() < 1e-6 * b.abs().max()
 
 
-@bug(
-    "test_layer_norm",
-    title="every bit must be the same: rounding is taken for a mistake",
-    misconception="The same formula gives the same numbers. Sums in another order are rounded "
-    "elsewhere, and no order is the right one.",
-    symptom="Red on right implementations that compute in another order.",
-)
+@whole_bug("test_layer_norm")
 def demands_every_bit_of_layer_norm(layer_norm):
+    """every bit must be the same: rounding is taken for a mistake
+    believed: The same formula gives the same numbers. Sums in another order are rounded
+        elsewhere, and no order is the right one.
+    seen: Red on right implementations that compute in another order.
+    """
     generator = torch.Generator().manual_seed(0)
     x = 3 * torch.randn(7, 5, 9, generator=generator).double() + 2
     weight = torch.randn(9, generator=generator).double()
@@ -706,14 +672,13 @@ def demands_every_bit_of_layer_norm(layer_norm):
     assert torch.equal(layer_norm(x, weight, bias), F.layer_norm(x, (9,), weight, bias))
 
 
-@bug(
-    "test_layer_norm",
-    title="a gradient that is 0 on paper must be 0 to the last bit",
-    misconception="The sum of a normalised vector is always 0, so its gradient is. Computed, it "
-    "is a sum of rounded numbers.",
-    symptom="Red on right implementations.",
-)
+@whole_bug("test_layer_norm")
 def demands_a_gradient_of_exactly_zero(layer_norm):
+    """a gradient that is 0 on paper must be 0 to the last bit
+    believed: The sum of a normalised vector is always 0, so its gradient is. Computed, it is a
+        sum of rounded numbers.
+    seen: Red on right implementations.
+    """
     generator = torch.Generator().manual_seed(0)
     x = (3 * torch.randn(7, 5, 9, generator=generator).double() + 2).requires_grad_()
     y = layer_norm(x, torch.ones(9).double(), None)
@@ -721,14 +686,13 @@ def demands_a_gradient_of_exactly_zero(layer_norm):
     assert (gradient == 0).all()
 
 
-@bug(
-    "test_layer_norm",
-    title="the oracle is wrong: its variance divides by C - 1",
-    misconception="What one writes oneself is an oracle. x.var() as it comes makes the very "
-    "mistake that the test should find.",
-    symptom="Red on right implementations, green on one that is wrong in the same way.",
-)
+@whole_bug("test_layer_norm")
 def has_a_faulty_oracle(layer_norm):
+    """the oracle is wrong: its variance divides by C - 1
+    believed: What one writes oneself is an oracle. x.var() as it comes makes the very mistake
+        that the test should find.
+    seen: Red on right implementations, green on one that is wrong in the same way.
+    """
     generator = torch.Generator().manual_seed(0)
     x = 3 * torch.randn(3, 5, 9, generator=generator).double() + 2
     weight = torch.randn(9, generator=generator).double()
@@ -742,37 +706,34 @@ def has_a_faulty_oracle(layer_norm):
 # --- test_cached_generation ------------------------------------------------------------------
 
 
-@bug(
-    "test_cached_generation",
-    title="it accepts everything: nothing is asserted that could be wrong",
-    misconception="A test that runs through has tested something. It has shown that there is no "
-    "error, and looked at no token.",
-    symptom="Green on every implementation.",
-)
+@whole_bug("test_cached_generation")
 def only_generates(model, generate_cached):
+    """it accepts everything: nothing is asserted that could be wrong
+    believed: A test that runs through has tested something. It has shown that there is no
+        error, and looked at no token.
+    seen: Green on every implementation.
+    """
     generate_cached(model, torch.zeros(2, 3, dtype=torch.int64), 4)
 
 
-@bug(
-    "test_cached_generation",
-    title="the verdict is returned, not asserted",
-    misconception="A test says True or False. Who runs it only sees whether it raises.",
-    symptom="Green on every implementation; pytest warns that a test returned a value.",
-)
+@whole_bug("test_cached_generation")
 def returns_its_verdict_on_generation(model, generate_cached):
+    """the verdict is returned, not asserted
+    believed: A test says True or False. Who runs it only sees whether it raises.
+    seen: Green on every implementation; pytest warns that a test returned a value.
+    """
     prompt = torch.arange(6).view(2, 3)
     ids = generate_cached(model, prompt, 4)
     return torch.equal(ids[:, 3:], model(ids[:, :-1])[:, 2:].argmax(dim=-1))
 
 
-@bug(
-    "test_cached_generation",
-    title="only the number of tokens and the prompt are asserted",
-    misconception="Text of the right length that begins rightly is right. A cache goes wrong in "
-    "what comes after.",
-    symptom="Green on all but those who return another number of tokens.",
-)
+@whole_bug("test_cached_generation")
 def asserts_the_length_of_the_text(model, generate_cached):
+    """only the number of tokens and the prompt are asserted
+    believed: Text of the right length that begins rightly is right. A cache goes wrong in what
+        comes after.
+    seen: Green on all but those who return another number of tokens.
+    """
     n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
     generator = torch.Generator().manual_seed(0)
     for n_prompt in (2, 6):
@@ -782,13 +743,12 @@ def asserts_the_length_of_the_text(model, generate_cached):
         assert torch.equal(ids[:, :n_prompt], prompt)
 
 
-@bug(
-    "test_cached_generation",
-    title="generated twice and compared with itself",
-    misconception="If both texts agree, the cache is right. A wrong cache is wrong both times.",
-    symptom="Green on all who forget everything between two calls.",
-)
+@whole_bug("test_cached_generation")
 def compares_with_itself(model, generate_cached):
+    """generated twice and compared with itself
+    believed: If both texts agree, the cache is right. A wrong cache is wrong both times.
+    seen: Green on all who forget everything between two calls.
+    """
     n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
     generator = torch.Generator().manual_seed(0)
     for n_prompt in (2, 6):
@@ -799,14 +759,13 @@ def compares_with_itself(model, generate_cached):
         assert torch.equal(first, second)
 
 
-@bug(
-    "test_cached_generation",
-    title="one new token is asked for, so the cache is never read",
-    misconception="If the first new token is right, the others follow. The first comes from the "
-    "prompt; only the second needs what was kept.",
-    symptom="Green on nearly every mistake of a cache.",
-)
+@whole_bug("test_cached_generation")
 def asks_for_one_token(model, generate_cached):
+    """one new token is asked for, so the cache is never read
+    believed: If the first new token is right, the others follow. The first comes from the
+        prompt; only the second needs what was kept.
+    seen: Green on nearly every mistake of a cache.
+    """
     vocab_size = model.config.vocab_size
     generator = torch.Generator().manual_seed(0)
     for n_prompt in (1, 2, 5, 7):
@@ -817,14 +776,13 @@ def asks_for_one_token(model, generate_cached):
         assert torch.equal(ids[:, -1], model(prompt)[:, -1].argmax(dim=-1))
 
 
-@bug(
-    "test_cached_generation",
-    title="all prompts are one token long",
-    misconception="A text may begin anywhere, so why not with one token. The step from the prompt "
-    "to the first new token is then like every other.",
-    symptom="Green on mistakes in how a prompt is read, and in where its end is.",
-)
+@whole_bug("test_cached_generation")
 def tries_prompts_of_one_token(model, generate_cached):
+    """all prompts are one token long
+    believed: A text may begin anywhere, so why not with one token. The step from the prompt to
+        the first new token is then like every other.
+    seen: Green on mistakes in how a prompt is read, and in where its end is.
+    """
     n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
     generator = torch.Generator().manual_seed(0)
     for n_new in (n_tokens - 1, 3):
@@ -835,13 +793,12 @@ def tries_prompts_of_one_token(model, generate_cached):
         assert torch.equal(ids[:, 1:], model(ids[:, :-1]).argmax(dim=-1))
 
 
-@bug(
-    "test_cached_generation",
-    title="one text is generated at a time",
-    misconception="Texts of a batch do not meet. Each needs a place of its own in the cache.",
-    symptom="Green on a cache that gives all texts what belongs to the first.",
-)
+@whole_bug("test_cached_generation")
 def generates_one_text_at_a_time(model, generate_cached):
+    """one text is generated at a time
+    believed: Texts of a batch do not meet. Each needs a place of its own in the cache.
+    seen: Green on a cache that gives all texts what belongs to the first.
+    """
     n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
     generator = torch.Generator().manual_seed(0)
     for n_prompt in (3, 1, 6):
@@ -853,14 +810,13 @@ def generates_one_text_at_a_time(model, generate_cached):
             assert torch.equal(ids[:, n_prompt:], likeliest)
 
 
-@bug(
-    "test_cached_generation",
-    title="generated once only, so nothing can be left over",
-    misconception="One call is like the next. What a cache keeps from the text before shows in "
-    "the second call.",
-    symptom="Green on a cache that is never emptied.",
-)
+@whole_bug("test_cached_generation")
 def generates_once(model, generate_cached):
+    """generated once only, so nothing can be left over
+    believed: One call is like the next. What a cache keeps from the text before shows in the
+        second call.
+    seen: Green on a cache that is never emptied.
+    """
     n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
     generator = torch.Generator().manual_seed(0)
     prompt = torch.randint(vocab_size, (60, 3), generator=generator)
@@ -870,14 +826,13 @@ def generates_once(model, generate_cached):
     assert torch.equal(ids[:, 3:], model(ids[:, :-1])[:, 2:].argmax(dim=-1))
 
 
-@bug(
-    "test_cached_generation",
-    title="texts stay short: the end of the context is never reached",
-    misconception="What holds for five tokens holds for all. A window, or a cache that is too "
-    "small, shows at the end.",
-    symptom="Green on a cache that forgets how a long text began.",
-)
+@whole_bug("test_cached_generation")
 def stops_far_from_the_end(model, generate_cached):
+    """texts stay short: the end of the context is never reached
+    believed: What holds for five tokens holds for all. A window, or a cache that is too small,
+        shows at the end.
+    seen: Green on a cache that forgets how a long text began.
+    """
     vocab_size = model.config.vocab_size
     generator = torch.Generator().manual_seed(0)
     for n_prompt in (2, 1, 3):

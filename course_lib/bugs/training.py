@@ -8,296 +8,217 @@ from torch import nn
 
 from course_lib.transformer.training import _evaluating, next_token_loss
 
-from . import bug
+from . import bug, whole_bug
 
 # --- next_token_loss -----------------------------------------------------------------------------
 
 
-@bug(
-    "next_token_loss",
-    title="a softmax was taken before cross_entropy, which takes one itself",
-    misconception="cross_entropy wants probabilities. It wants logits, and takes their "
-    "log_softmax.",
-    symptom="The loss starts near ln V and hardly falls: two softmaxes leave little to "
-    "choose from.",
-    threads=("tflearn/tflearn#562",),
-)
-def softmax_before_cross_entropy(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+bug("""next_token_loss: softmax_before_cross_entropy
+    a softmax was taken before cross_entropy, which takes one itself
+    believed: cross_entropy wants probabilities. It wants logits, and takes their log_softmax.
+    seen: The loss starts near ln V and hardly falls: two softmaxes leave little to choose from.
+    reported: tflearn/tflearn#562
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + probabilities = wide.softmax(dim=-1).flatten(0, 1)
+    + return F.cross_entropy(probabilities, targets.flatten(), ignore_index=ignore_index)
+""")
 
-    probabilities = wide.softmax(dim=-1).flatten(0, 1)
-    return F.cross_entropy(probabilities, targets.flatten(), ignore_index=ignore_index)
+bug("""next_token_loss: shifts_the_targets_once_more
+    the targets were shifted once more
+    believed: The loss shifts the targets. Here the batch has done so already, and each side
+        doing it means predicting the token after the next.
+    seen: The loss falls, more slowly; the text skips every second token.
+    reported: huggingface/transformers#47394, huggingface/transformers#37830
+    = wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    + wide, targets = wide[:, :-1], targets[:, 1:]
+""")
 
+bug("""next_token_loss: reshapes_where_it_should_transpose
+    the logits were reshaped to (B, V, T) instead of transposed
+    believed: A view only renames the axes. It deals the same numbers out in another order.
+    seen: No error; the loss stays near ln V, since each target is compared with strangers'
+        scores.
+    reported: weirme/FCSN#12
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + n_texts, n_tokens, n_ids = logits.shape
+    + wide = wide.reshape(n_texts, n_ids, n_tokens)
+    + return F.cross_entropy(wide, targets, ignore_index=ignore_index)
+""")
 
-@bug(
-    "next_token_loss",
-    title="the targets were shifted once more",
-    misconception="The loss shifts the targets. Here the batch has done so already, and each "
-    "side doing it means predicting the token after the next.",
-    symptom="The loss falls, more slowly; the text skips every second token.",
-    threads=(
-        "huggingface/transformers#47394",
-        "huggingface/transformers#37830",
-    ),
-)
-def shifts_the_targets_once_more(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+bug("""next_token_loss: adds_the_losses_up
+    the losses are added up, not averaged
+    believed: The sum is the loss of the whole batch. It grows with B and T, and the gradient
+        with it.
+    seen: The first loss is B·T·ln V; a learning rate fits one batch size only.
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + return F.cross_entropy(
+    +     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index, reduction="sum"
+    + )
+""")
 
-    wide, targets = wide[:, :-1], targets[:, 1:]
-    return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+bug("""next_token_loss: divides_by_all_positions
+    divided by all positions, the ignored ones too
+    believed: The mean is over the batch. An ignored target is not in it, neither above nor
+        below the line.
+    seen: The more padding, the better the loss looks, and the smaller the step gets.
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + total = F.cross_entropy(
+    +     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index, reduction="sum"
+    + )
+    + return total / targets.numel()
+""")
 
+bug("""next_token_loss: averages_text_by_text
+    averaged within each text first: short texts count as much as long ones
+    believed: A mean of means is the mean. Only if every text has as many targets as the others.
+    seen: Right until something is ignored; then the tokens of short texts weigh more.
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + each = F.cross_entropy(
+    +     wide.transpose(1, 2), targets, ignore_index=ignore_index, reduction="none"
+    + )
+    + counts = (targets != ignore_index).sum(dim=1)
+    + return (each.sum(dim=1) / counts).mean()
+""")
 
-@bug(
-    "next_token_loss",
-    title="the logits were reshaped to (B, V, T) instead of transposed",
-    misconception="A view only renames the axes. It deals the same numbers out in another order.",
-    symptom="No error; the loss stays near ln V, since each target is compared with "
-    "strangers' scores.",
-    threads=("weirme/FCSN#12",),
-)
-def reshapes_where_it_should_transpose(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+bug("""next_token_loss: looks_at_the_last_position_alone
+    only the last position of each text counts
+    believed: The model is asked for the token after the text. In training every position is
+        asked at once.
+    seen: The loss is noisy, and learning takes T times as long.
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + return F.cross_entropy(wide[:, -1], targets[:, -1], ignore_index=ignore_index)
+""")
 
-    n_texts, n_tokens, n_ids = logits.shape
-    wide = wide.reshape(n_texts, n_ids, n_tokens)
-    return F.cross_entropy(wide, targets, ignore_index=ignore_index)
+bug("""next_token_loss: measures_in_bits
+    measured in bits (log2), not in nats (ln)
+    believed: Information is counted in bits. It may be, but then guessing is log2 V, and steps
+        are 1.44 times as long.
+    seen: The first loss is 1.44 times ln V.
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + rows = wide.flatten(0, 1)
+    + return F.cross_entropy(rows, targets.flatten(), ignore_index=ignore_index) / math.log(2)
+""")
 
+bug("""next_token_loss: adds_a_little_inside_the_log
+    the log is taken of p + 1e-9
+    believed: Something small keeps log(0) away. It also hides how wrong the model is: no loss
+        exceeds 20.7.
+    seen: Right as long as the model is unsure; a confident mistake gets no gradient.
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + flat = targets.flatten()
+    + counted = flat != ignore_index
+    + probabilities = wide.flatten(0, 1)[counted].softmax(dim=-1)
+    + chosen = probabilities.gather(1, flat[counted][:, None])
+    + return -torch.log(chosen + 1e-9).mean()
+""")
 
-@bug(
-    "next_token_loss",
-    title="the losses are added up, not averaged",
-    misconception="The sum is the loss of the whole batch. It grows with B and T, and the "
-    "gradient with it.",
-    symptom="The first loss is B·T·ln V; a learning rate fits one batch size only.",
-)
-def adds_the_losses_up(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+bug("""next_token_loss: takes_the_log_of_a_softmax
+    log(softmax(x)) in two steps: a small probability becomes 0, and its log infinite
+    believed: log_softmax is softmax, then log. In one step the exponential and the log cancel.
+    seen: Right while logits are small; then inf, and nan in the gradient.
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + flat = targets.flatten()
+    + counted = flat != ignore_index
+    + probabilities = wide.flatten(0, 1)[counted].softmax(dim=-1)
+    + return -probabilities.gather(1, flat[counted][:, None]).log().mean()
+""")
 
-    return F.cross_entropy(
-        wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index, reduction="sum"
-    )
+bug("""next_token_loss: always_ignores_minus_100
+    the given ignore_index is not used: it is always -100
+    believed: -100 is what torch ignores, so nothing need be passed on. It is only the default.
+    seen: Padding with another number is learned like text, or raises an IndexError.
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + return F.cross_entropy(wide.flatten(0, 1), targets.flatten())
+""")
 
+bug("""next_token_loss: takes_0_for_no_ignore_index
+    ignore_index=0 is taken for none
+    believed: `x or default` means: if x was given. It means: if x is not 0.
+    seen: Padding with token 0 is learned like text.
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index or -100)
+""")
 
-@bug(
-    "next_token_loss",
-    title="divided by all positions, the ignored ones too",
-    misconception="The mean is over the batch. An ignored target is not in it, neither above "
-    "nor below the line.",
-    symptom="The more padding, the better the loss looks, and the smaller the step gets.",
-)
-def divides_by_all_positions(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+bug("""next_token_loss: scores_ignored_targets_as_token_0
+    negative targets became token 0, and count
+    believed: An index must not be negative, so it is clamped. Then nobody knows that it was to
+        be ignored.
+    seen: The model learns to say token 0 wherever there was nothing to learn.
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + flat = targets.flatten().clamp(min=0)
+    + return F.cross_entropy(wide.flatten(0, 1), flat, ignore_index=ignore_index)
+""")
 
-    total = F.cross_entropy(
-        wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index, reduction="sum"
-    )
-    return total / targets.numel()
+bug("""next_token_loss: stays_in_half_precision
+    half-precision logits give a half-precision loss
+    believed: The loss is one number, so its dtype does not matter. bfloat16 has three digits:
+        2.34 and 2.35 are the same.
+    seen: The curve of the loss has stairs, and gradients are rounded once more.
+    - wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+""")
 
+bug("""next_token_loss: widens_the_finished_loss
+    computed in half precision, and widened only afterwards
+    believed: float32 at the end is float32. What has been rounded stays rounded.
+    seen: The loss is float32 and still has stairs.
+    - wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + return loss.to(torch.promote_types(logits.dtype, torch.float32))
+""")
 
-@bug(
-    "next_token_loss",
-    title="averaged within each text first: short texts count as much as long ones",
-    misconception="A mean of means is the mean. Only if every text has as many targets as the "
-    "others.",
-    symptom="Right until something is ignored; then the tokens of short texts weigh more.",
-)
-def averages_text_by_text(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+bug("""next_token_loss: forgets_the_minus
+    the sign is missing: this is the mean log p, not its negative
+    believed: Likelihood is what one wants. It is to grow, and a loss to fall.
+    seen: A negative loss, and training makes the model worse.
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + return -F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+""")
 
-    each = F.cross_entropy(
-        wide.transpose(1, 2), targets, ignore_index=ignore_index, reduction="none"
-    )
-    counts = (targets != ignore_index).sum(dim=1)
-    return (each.sum(dim=1) / counts).mean()
+bug("""next_token_loss: returns_a_plain_number
+    a Python number comes back, without a way for gradients
+    believed: A loss is a number. backward() needs the tensor and the graph behind it.
+    seen: AttributeError: 'float' object has no attribute 'backward'.
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + rows = wide.flatten(0, 1)
+    + return F.cross_entropy(rows, targets.flatten(), ignore_index=ignore_index).item()
+""")
 
+bug("""next_token_loss: is_0_when_nothing_counts
+    a batch without any target has a loss of 0
+    believed: Dividing by 0 must be avoided. But a loss of 0 means: perfect.
+    seen: Batches of nothing but padding make the average look better.
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + total = F.cross_entropy(
+    +     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index, reduction="sum"
+    + )
+    + return total / (targets != ignore_index).sum().clamp(min=1)
+""")
 
-@bug(
-    "next_token_loss",
-    title="only the last position of each text counts",
-    misconception="The model is asked for the token after the text. In training every position "
-    "is asked at once.",
-    symptom="The loss is noisy, and learning takes T times as long.",
-)
-def looks_at_the_last_position_alone(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-    return F.cross_entropy(wide[:, -1], targets[:, -1], ignore_index=ignore_index)
-
-
-@bug(
-    "next_token_loss",
-    title="measured in bits (log2), not in nats (ln)",
-    misconception="Information is counted in bits. It may be, but then guessing is log2 V, and "
-    "steps are 1.44 times as long.",
-    symptom="The first loss is 1.44 times ln V.",
-)
-def measures_in_bits(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-    rows = wide.flatten(0, 1)
-    return F.cross_entropy(rows, targets.flatten(), ignore_index=ignore_index) / math.log(2)
-
-
-@bug(
-    "next_token_loss",
-    title="the log is taken of p + 1e-9",
-    misconception="Something small keeps log(0) away. It also hides how wrong the model is: no "
-    "loss exceeds 20.7.",
-    symptom="Right as long as the model is unsure; a confident mistake gets no gradient.",
-)
-def adds_a_little_inside_the_log(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-    flat = targets.flatten()
-    counted = flat != ignore_index
-    probabilities = wide.flatten(0, 1)[counted].softmax(dim=-1)
-    chosen = probabilities.gather(1, flat[counted][:, None])
-    return -torch.log(chosen + 1e-9).mean()
-
-
-@bug(
-    "next_token_loss",
-    title="log(softmax(x)) in two steps: a small probability becomes 0, and its log infinite",
-    misconception="log_softmax is softmax, then log. In one step the exponential and the log "
-    "cancel.",
-    symptom="Right while logits are small; then inf, and nan in the gradient.",
-)
-def takes_the_log_of_a_softmax(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-    flat = targets.flatten()
-    counted = flat != ignore_index
-    probabilities = wide.flatten(0, 1)[counted].softmax(dim=-1)
-    return -probabilities.gather(1, flat[counted][:, None]).log().mean()
-
-
-@bug(
-    "next_token_loss",
-    title="the given ignore_index is not used: it is always -100",
-    misconception="-100 is what torch ignores, so nothing need be passed on. It is only the "
-    "default.",
-    symptom="Padding with another number is learned like text, or raises an IndexError.",
-)
-def always_ignores_minus_100(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-    return F.cross_entropy(wide.flatten(0, 1), targets.flatten())
-
-
-@bug(
-    "next_token_loss",
-    title="ignore_index=0 is taken for none",
-    misconception="`x or default` means: if x was given. It means: if x is not 0.",
-    symptom="Padding with token 0 is learned like text.",
-)
-def takes_0_for_no_ignore_index(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-    return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index or -100)
-
-
-@bug(
-    "next_token_loss",
-    title="negative targets became token 0, and count",
-    misconception="An index must not be negative, so it is clamped. Then nobody knows that it "
-    "was to be ignored.",
-    symptom="The model learns to say token 0 wherever there was nothing to learn.",
-)
-def scores_ignored_targets_as_token_0(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-    flat = targets.flatten().clamp(min=0)
-    return F.cross_entropy(wide.flatten(0, 1), flat, ignore_index=ignore_index)
-
-
-@bug(
-    "next_token_loss",
-    title="half-precision logits give a half-precision loss",
-    misconception="The loss is one number, so its dtype does not matter. bfloat16 has three "
-    "digits: 2.34 and 2.35 are the same.",
-    symptom="The curve of the loss has stairs, and gradients are rounded once more.",
-)
-def stays_in_half_precision(logits, targets, ignore_index=-100):
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-
-
-@bug(
-    "next_token_loss",
-    title="computed in half precision, and widened only afterwards",
-    misconception="float32 at the end is float32. What has been rounded stays rounded.",
-    symptom="The loss is float32 and still has stairs.",
-)
-def widens_the_finished_loss(logits, targets, ignore_index=-100):
-    loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    return loss.to(torch.promote_types(logits.dtype, torch.float32))
-
-
-@bug(
-    "next_token_loss",
-    title="the sign is missing: this is the mean log p, not its negative",
-    misconception="Likelihood is what one wants. It is to grow, and a loss to fall.",
-    symptom="A negative loss, and training makes the model worse.",
-)
-def forgets_the_minus(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-    return -F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-
-
-@bug(
-    "next_token_loss",
-    title="a Python number comes back, without a way for gradients",
-    misconception="A loss is a number. backward() needs the tensor and the graph behind it.",
-    symptom="AttributeError: 'float' object has no attribute 'backward'.",
-)
-def returns_a_plain_number(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-    rows = wide.flatten(0, 1)
-    return F.cross_entropy(rows, targets.flatten(), ignore_index=ignore_index).item()
-
-
-@bug(
-    "next_token_loss",
-    title="a batch without any target has a loss of 0",
-    misconception="Dividing by 0 must be avoided. But a loss of 0 means: perfect.",
-    symptom="Batches of nothing but padding make the average look better.",
-)
-def is_0_when_nothing_counts(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-    total = F.cross_entropy(
-        wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index, reduction="sum"
-    )
-    return total / (targets != ignore_index).sum().clamp(min=1)
-
-
-@bug(
-    "next_token_loss",
-    title="the perplexity comes back, the exponential of the loss",
-    misconception="Papers report the perplexity. It is for readers, and its gradient explodes "
-    "early on.",
-    symptom="The first loss is V instead of ln V.",
-)
-def returns_the_perplexity(logits, targets, ignore_index=-100):
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-    rows = wide.flatten(0, 1)
-    return F.cross_entropy(rows, targets.flatten(), ignore_index=ignore_index).exp()
+bug("""next_token_loss: returns_the_perplexity
+    the perplexity comes back, the exponential of the loss
+    believed: Papers report the perplexity. It is for readers, and its gradient explodes early
+        on.
+    seen: The first loss is V instead of ln V.
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + rows = wide.flatten(0, 1)
+    + return F.cross_entropy(rows, targets.flatten(), ignore_index=ignore_index).exp()
+""")
 
 
 # --- get_batch -----------------------------------------------------------------------------------
 
 
-@bug(
-    "get_batch",
-    title="the last valid start is never drawn",
-    misconception="One must be taken off for the targets. N - T has done that, and randint "
-    "leaves its end out anyway.",
-    symptom="The last token of the text is never a target.",
-    threads=("karpathy/minGPT#31",),
-)
+@whole_bug("get_batch")
 def never_draws_the_last_start(tokens, batch_size, context_length, *, generator):
+    """the last valid start is never drawn
+    believed: One must be taken off for the targets. N - T has done that, and randint leaves its
+        end out anyway.
+    seen: The last token of the text is never a target.
+    reported: karpathy/minGPT#31
+    """
     n_starts = len(tokens) - context_length
     if n_starts < 1:
         raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
@@ -306,78 +227,50 @@ def never_draws_the_last_start(tokens, batch_size, context_length, *, generator)
     return tokens[places], tokens[places + 1]
 
 
-@bug(
-    "get_batch",
-    title="the targets are the inputs themselves, not shifted",
-    misconception="The model is to reproduce the text. What it can see already it need only copy.",
-    symptom="A loss far too good to be true, near 0; then text that repeats one token.",
-    threads=(
-        "Project-MONAI/GenerativeModels#314",
-        "huggingface/transformers#404",
-    ),
-)
-def does_not_shift_the_targets(tokens, batch_size, context_length, *, generator):
-    n_starts = len(tokens) - context_length
-    if n_starts < 1:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return tokens[places], tokens[places]
+bug("""get_batch: does_not_shift_the_targets
+    the targets are the inputs themselves, not shifted
+    believed: The model is to reproduce the text. What it can see already it need only copy.
+    seen: A loss far too good to be true, near 0; then text that repeats one token.
+    reported: Project-MONAI/GenerativeModels#314, huggingface/transformers#404
+    - return tokens[places], tokens[places + 1]
+    + return tokens[places], tokens[places]
+""")
+
+bug("""get_batch: shifts_the_targets_by_two
+    the targets are two tokens on, not one
+    believed: Position t reads t tokens and predicts number t + 1. Counting from 0, it has read
+        t + 1 of them.
+    seen: The loss is higher than it should be; the text skips every second token.
+    - n_starts = len(tokens) - context_length
+    + n_starts = len(tokens) - context_length - 1
+
+    - return tokens[places], tokens[places + 1]
+    + return tokens[places], tokens[places + 2]
+""")
+
+bug("""get_batch: swaps_inputs_and_targets
+    inputs and targets are swapped
+    believed: Two tensors of the same shape, and the order is easy to lose.
+    seen: The loss falls to 0: the model looks up the token it has just read before.
+    - return tokens[places], tokens[places + 1]
+    + return tokens[places + 1], tokens[places]
+""")
+
+bug("""get_batch: gives_every_row_the_same_start
+    all rows of a batch have the same start
+    believed: One start is drawn, and broadcasting does the rest. It makes B copies.
+    seen: The loss is as noisy as with a batch of one, for B times the work.
+    - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
+    + starts = torch.randint(n_starts, (1, 1), generator=generator).expand(batch_size, 1)
+""")
 
 
-@bug(
-    "get_batch",
-    title="the targets are two tokens on, not one",
-    misconception="Position t reads t tokens and predicts number t + 1. Counting from 0, it has "
-    "read t + 1 of them.",
-    symptom="The loss is higher than it should be; the text skips every second token.",
-)
-def shifts_the_targets_by_two(tokens, batch_size, context_length, *, generator):
-    n_starts = len(tokens) - context_length - 1
-    if n_starts < 1:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return tokens[places], tokens[places + 2]
-
-
-@bug(
-    "get_batch",
-    title="inputs and targets are swapped",
-    misconception="Two tensors of the same shape, and the order is easy to lose.",
-    symptom="The loss falls to 0: the model looks up the token it has just read before.",
-)
-def swaps_inputs_and_targets(tokens, batch_size, context_length, *, generator):
-    n_starts = len(tokens) - context_length
-    if n_starts < 1:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return tokens[places + 1], tokens[places]
-
-
-@bug(
-    "get_batch",
-    title="all rows of a batch have the same start",
-    misconception="One start is drawn, and broadcasting does the rest. It makes B copies.",
-    symptom="The loss is as noisy as with a batch of one, for B times the work.",
-)
-def gives_every_row_the_same_start(tokens, batch_size, context_length, *, generator):
-    n_starts = len(tokens) - context_length
-    if n_starts < 1:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    starts = torch.randint(n_starts, (1, 1), generator=generator).expand(batch_size, 1)
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return tokens[places], tokens[places + 1]
-
-
-@bug(
-    "get_batch",
-    title="only the first row's start is drawn, each other row starts one token later",
-    misconception="Any B pieces of the text will do. Neighbours share all their tokens but one.",
-    symptom="The batch is worth hardly more than one row; the loss jumps about.",
-)
+@whole_bug("get_batch")
 def starts_row_after_row(tokens, batch_size, context_length, *, generator):
+    """only the first row's start is drawn, each other row starts one token later
+    believed: Any B pieces of the text will do. Neighbours share all their tokens but one.
+    seen: The batch is worth hardly more than one row; the loss jumps about.
+    """
     n_starts = len(tokens) - context_length
     if n_starts < 1:
         raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
@@ -387,47 +280,35 @@ def starts_row_after_row(tokens, batch_size, context_length, *, generator):
     return tokens[places], tokens[places + 1]
 
 
-@bug(
-    "get_batch",
-    title="the generator is not used: the global source of chance is",
-    misconception="torch.manual_seed makes everything repeatable. Until anything else draws a "
-    "number.",
-    symptom="Two runs with the same generator see different batches.",
-)
-def ignores_the_generator(tokens, batch_size, context_length, *, generator):
-    n_starts = len(tokens) - context_length
-    if n_starts < 1:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    starts = torch.randint(n_starts, (batch_size, 1))
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return tokens[places], tokens[places + 1]
+bug("""get_batch: ignores_the_generator
+    the generator is not used: the global source of chance is
+    believed: torch.manual_seed makes everything repeatable. Until anything else draws a number.
+    seen: Two runs with the same generator see different batches.
+    - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
+    + starts = torch.randint(n_starts, (batch_size, 1))
+""")
+
+bug("""get_batch: seeds_the_generator_in_every_call
+    the generator is seeded anew in every call
+    believed: Seeding makes a run repeatable. Once, at its start: here every batch is the first
+        one.
+    seen: The training loss falls to 0 on a single batch, the validation loss rises.
+    -     raise ValueError(
+    -         f"tokens must hold at least context_length + 1 = {context_length + 1} tokens, "
+    -         f"got {len(tokens)}."
+    -     )
+    +     raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
+    + generator.manual_seed(0)
+""")
 
 
-@bug(
-    "get_batch",
-    title="the generator is seeded anew in every call",
-    misconception="Seeding makes a run repeatable. Once, at its start: here every batch is the "
-    "first one.",
-    symptom="The training loss falls to 0 on a single batch, the validation loss rises.",
-)
-def seeds_the_generator_in_every_call(tokens, batch_size, context_length, *, generator):
-    n_starts = len(tokens) - context_length
-    if n_starts < 1:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    generator.manual_seed(0)
-    starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return tokens[places], tokens[places + 1]
-
-
-@bug(
-    "get_batch",
-    title="starts are multiples of context_length only",
-    misconception="The text is cut into blocks, and a block is drawn. Then most pieces of the "
-    "text never occur.",
-    symptom="The model sees each token at one position only, and overfits sooner.",
-)
+@whole_bug("get_batch")
 def starts_at_multiples_of_the_length(tokens, batch_size, context_length, *, generator):
+    """starts are multiples of context_length only
+    believed: The text is cut into blocks, and a block is drawn. Then most pieces of the text
+        never occur.
+    seen: The model sees each token at one position only, and overfits sooner.
+    """
     n_starts = len(tokens) - context_length
     if n_starts < 1:
         raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
@@ -437,74 +318,51 @@ def starts_at_multiples_of_the_length(tokens, batch_size, context_length, *, gen
     return tokens[places], tokens[places + 1]
 
 
-@bug(
-    "get_batch",
-    title="starts are drawn without replacement",
-    misconception="No row should occur twice. Rows are to be independent, and a short text has "
-    "fewer starts than B.",
-    symptom="Fewer rows than asked for when the text is short.",
-)
-def draws_without_replacement(tokens, batch_size, context_length, *, generator):
-    n_starts = len(tokens) - context_length
-    if n_starts < 1:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    starts = torch.randperm(n_starts, generator=generator)[:batch_size, None]
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return tokens[places], tokens[places + 1]
+bug("""get_batch: draws_without_replacement
+    starts are drawn without replacement
+    believed: No row should occur twice. Rows are to be independent, and a short text has fewer
+        starts than B.
+    seen: Fewer rows than asked for when the text is short.
+    - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
+    + starts = torch.randperm(n_starts, generator=generator)[:batch_size, None]
+""")
+
+bug("""get_batch: gives_the_next_token_only
+    one target a row: the token after its end
+    believed: The model predicts the token after its input. It does so at every position at
+        once.
+    seen: A shape error in the loss, or T times too little to learn from.
+    - return tokens[places], tokens[places + 1]
+    + return tokens[places], tokens[places[:, -1] + 1]
+""")
+
+bug("""get_batch: returns_places
+    places in the text come back, not the tokens there
+    believed: The index is built, so the work is done. The tokens must still be looked up.
+    seen: IndexError in the embedding: the ids are larger than V.
+    - return tokens[places], tokens[places + 1]
+    + return places, places + 1
+""")
+
+bug("""get_batch: lets_torch_complain_about_short_texts
+    a text that is too short raises torch's error, not a ValueError
+    believed: torch will say something anyway. It says: random_ expects 'from' to be less than
+        'to'.
+    seen: A RuntimeError that does not say which argument is wrong.
+    - if n_starts < 1:
+    -     raise ValueError(
+    -         f"tokens must hold at least context_length + 1 = {context_length + 1} tokens, "
+    -         f"got {len(tokens)}."
+    -     )
+""")
 
 
-@bug(
-    "get_batch",
-    title="one target a row: the token after its end",
-    misconception="The model predicts the token after its input. It does so at every position "
-    "at once.",
-    symptom="A shape error in the loss, or T times too little to learn from.",
-)
-def gives_the_next_token_only(tokens, batch_size, context_length, *, generator):
-    n_starts = len(tokens) - context_length
-    if n_starts < 1:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return tokens[places], tokens[places[:, -1] + 1]
-
-
-@bug(
-    "get_batch",
-    title="places in the text come back, not the tokens there",
-    misconception="The index is built, so the work is done. The tokens must still be looked up.",
-    symptom="IndexError in the embedding: the ids are larger than V.",
-)
-def returns_places(tokens, batch_size, context_length, *, generator):
-    n_starts = len(tokens) - context_length
-    if n_starts < 1:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return places, places + 1
-
-
-@bug(
-    "get_batch",
-    title="a text that is too short raises torch's error, not a ValueError",
-    misconception="torch will say something anyway. It says: random_ expects 'from' to be less "
-    "than 'to'.",
-    symptom="A RuntimeError that does not say which argument is wrong.",
-)
-def lets_torch_complain_about_short_texts(tokens, batch_size, context_length, *, generator):
-    n_starts = len(tokens) - context_length
-    starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return tokens[places], tokens[places + 1]
-
-
-@bug(
-    "get_batch",
-    title="a text of exactly context_length + 1 tokens is refused",
-    misconception="There must be something to choose from. One start is enough.",
-    symptom="ValueError for a text that holds one whole row.",
-)
+@whole_bug("get_batch")
 def refuses_the_shortest_text(tokens, batch_size, context_length, *, generator):
+    """a text of exactly context_length + 1 tokens is refused
+    believed: There must be something to choose from. One start is enough.
+    seen: ValueError for a text that holds one whole row.
+    """
     n_starts = len(tokens) - context_length
     if n_starts < 2:
         raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
@@ -513,13 +371,12 @@ def refuses_the_shortest_text(tokens, batch_size, context_length, *, generator):
     return tokens[places], tokens[places + 1]
 
 
-@bug(
-    "get_batch",
-    title="the first and the last start are half as frequent: a fraction was rounded",
-    misconception="round() is fair. At both ends, only half an interval rounds to the number.",
-    symptom="Nothing to see in training: the text's two ends are seen less often.",
-)
+@whole_bug("get_batch")
 def rounds_the_start(tokens, batch_size, context_length, *, generator):
+    """the first and the last start are half as frequent: a fraction was rounded
+    believed: round() is fair. At both ends, only half an interval rounds to the number.
+    seen: Nothing to see in training: the text's two ends are seen less often.
+    """
     n_starts = len(tokens) - context_length
     if n_starts < 1:
         raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
@@ -529,13 +386,12 @@ def rounds_the_start(tokens, batch_size, context_length, *, generator):
     return tokens[places], tokens[places + 1]
 
 
-@bug(
-    "get_batch",
-    title="rows run over the end of the text into its beginning",
-    misconception="The modulo keeps every index valid. It also glues the end to the beginning.",
-    symptom="Rare rows with a jump in them: nothing in the text follows like that.",
-)
+@whole_bug("get_batch")
 def wraps_around_the_end(tokens, batch_size, context_length, *, generator):
+    """rows run over the end of the text into its beginning
+    believed: The modulo keeps every index valid. It also glues the end to the beginning.
+    seen: Rare rows with a jump in them: nothing in the text follows like that.
+    """
     n_starts = len(tokens) - context_length
     if n_starts < 1:
         raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
@@ -544,263 +400,178 @@ def wraps_around_the_end(tokens, batch_size, context_length, *, generator):
     return tokens[places], tokens[(places + 1) % len(tokens)]
 
 
-@bug(
-    "get_batch",
-    title="the last target is the row's own first token",
-    misconception="roll(-1) shifts by one. It also brings the first to the end.",
-    symptom="The last position learns to predict how its text began.",
-)
-def rolls_the_targets_within_the_row(tokens, batch_size, context_length, *, generator):
-    n_starts = len(tokens) - context_length
-    if n_starts < 1:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return tokens[places], tokens[places].roll(-1, dims=1)
+bug("""get_batch: rolls_the_targets_within_the_row
+    the last target is the row's own first token
+    believed: roll(-1) shifts by one. It also brings the first to the end.
+    seen: The last position learns to predict how its text began.
+    - return tokens[places], tokens[places + 1]
+    + return tokens[places], tokens[places].roll(-1, dims=1)
+""")
 
 
 # --- learning_rate -------------------------------------------------------------------------------
 
 
-@bug(
-    "learning_rate",
-    title="the first step has a learning rate of 0",
-    misconception="A line from 0 to max_lr. Step 0 comes first, and with a rate of 0 it does "
-    "nothing.",
-    symptom="The first batch is spent for nothing.",
-)
-def begins_at_0(step, *, max_lr, min_lr, warmup_steps, total_steps):
-    if step < warmup_steps:
-        return max_lr * step / warmup_steps
-    done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
-    return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
+bug("""learning_rate: begins_at_0
+    the first step has a learning rate of 0
+    believed: A line from 0 to max_lr. Step 0 comes first, and with a rate of 0 it does nothing.
+    seen: The first batch is spent for nothing.
+    - return max_lr * (step + 1) / (warmup_steps + 1)
+    + return max_lr * step / warmup_steps
+""")
 
+bug("""learning_rate: is_up_one_step_early
+    max_lr is reached one step before warmup_steps
+    believed: warmup_steps stairs lead up to max_lr. Here they lead to the one below it.
+    seen: Two steps in a row have max_lr.
+    - return max_lr * (step + 1) / (warmup_steps + 1)
+    + return max_lr * (step + 1) / warmup_steps
+""")
 
-@bug(
-    "learning_rate",
-    title="max_lr is reached one step before warmup_steps",
-    misconception="warmup_steps stairs lead up to max_lr. Here they lead to the one below it.",
-    symptom="Two steps in a row have max_lr.",
-)
-def is_up_one_step_early(step, *, max_lr, min_lr, warmup_steps, total_steps):
-    if step < warmup_steps:
-        return max_lr * (step + 1) / warmup_steps
-    done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
-    return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
+bug("""learning_rate: counts_the_cosine_from_step_0
+    the cosine counts from step 0, not from the end of the warm-up
+    believed: The cosine runs over all steps. After the warm-up, part of it has passed.
+    seen: A jump down right after the warm-up.
+    - done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
+    + done = min(1.0, step / total_steps)
+""")
 
+bug("""learning_rate: stretches_the_cosine
+    the cosine is stretched over total_steps, and does not reach min_lr in time
+    believed: What is done is divided by what there is. There are only total_steps -
+        warmup_steps left.
+    seen: At the end the rate is above min_lr, and goes on falling.
+    - done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
+    + done = min(1.0, (step - warmup_steps) / total_steps)
+""")
 
-@bug(
-    "learning_rate",
-    title="the cosine counts from step 0, not from the end of the warm-up",
-    misconception="The cosine runs over all steps. After the warm-up, part of it has passed.",
-    symptom="A jump down right after the warm-up.",
-)
-def counts_the_cosine_from_step_0(step, *, max_lr, min_lr, warmup_steps, total_steps):
-    if step < warmup_steps:
-        return max_lr * (step + 1) / (warmup_steps + 1)
-    done = min(1.0, step / total_steps)
-    return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
+bug("""learning_rate: rises_again
+    after total_steps the cosine rises again
+    believed: Training ends at total_steps. It is often prolonged, and cos goes up after pi.
+    seen: In a longer run the loss rises again after a good end.
+    - done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
+    + done = (step - warmup_steps) / (total_steps - warmup_steps)
+""")
 
+bug("""learning_rate: falls_to_0
+    it falls to 0, not to min_lr
+    believed: A decay ends at 0. min_lr says where this one ends.
+    seen: The last steps change nothing.
+    - return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
+    + return max_lr * (1 + math.cos(math.pi * done)) / 2
+""")
 
-@bug(
-    "learning_rate",
-    title="the cosine is stretched over total_steps, and does not reach min_lr in time",
-    misconception="What is done is divided by what there is. There are only total_steps - "
-    "warmup_steps left.",
-    symptom="At the end the rate is above min_lr, and goes on falling.",
-)
-def stretches_the_cosine(step, *, max_lr, min_lr, warmup_steps, total_steps):
-    if step < warmup_steps:
-        return max_lr * (step + 1) / (warmup_steps + 1)
-    done = min(1.0, (step - warmup_steps) / total_steps)
-    return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
+bug("""learning_rate: cuts_off_at_min_lr
+    the cosine goes to 0, and is cut off at min_lr
+    believed: At least min_lr: so take the maximum. Then the curve has a corner, and is lower
+        before it.
+    seen: min_lr is reached too early.
+    - return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
+    + return max(min_lr, max_lr * (1 + math.cos(math.pi * done)) / 2)
+""")
 
+bug("""learning_rate: falls_along_a_line
+    it falls along a line, not along a cosine
+    believed: Only the ends matter. The cosine stays longer near both of them.
+    seen: Right at both ends and in the middle, wrong between.
+    - return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
+    + return max_lr + (min_lr - max_lr) * done
+""")
 
-@bug(
-    "learning_rate",
-    title="after total_steps the cosine rises again",
-    misconception="Training ends at total_steps. It is often prolonged, and cos goes up after pi.",
-    symptom="In a longer run the loss rises again after a good end.",
-)
-def rises_again(step, *, max_lr, min_lr, warmup_steps, total_steps):
-    if step < warmup_steps:
-        return max_lr * (step + 1) / (warmup_steps + 1)
-    done = (step - warmup_steps) / (total_steps - warmup_steps)
-    return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
+bug("""learning_rate: takes_a_whole_cosine
+    a whole cosine: down to min_lr half way, and up again to max_lr
+    believed: The period of the cosine is 2 pi. From its top to its bottom it takes pi.
+    seen: The loss gets worse towards the end.
+    - return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
+    + return min_lr + (max_lr - min_lr) * (1 + math.cos(2 * math.pi * done)) / 2
+""")
 
+bug("""learning_rate: takes_a_quarter_of_a_cosine
+    a quarter of a cosine, from 1 to 0
+    believed: cos goes from 1 to 0. That is a quarter; half of it, from 1 to -1, starts and ends
+        flat.
+    seen: The rate stays too high, and ends with its steepest fall.
+    - return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
+    + return min_lr + (max_lr - min_lr) * math.cos(math.pi / 2 * done)
+""")
 
-@bug(
-    "learning_rate",
-    title="it falls to 0, not to min_lr",
-    misconception="A decay ends at 0. min_lr says where this one ends.",
-    symptom="The last steps change nothing.",
-)
-def falls_to_0(step, *, max_lr, min_lr, warmup_steps, total_steps):
-    if step < warmup_steps:
-        return max_lr * (step + 1) / (warmup_steps + 1)
-    done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
-    return max_lr * (1 + math.cos(math.pi * done)) / 2
+bug("""learning_rate: does_not_halve_1_plus_cos
+    1 + cos was not halved: it starts at 2·max_lr - min_lr
+    believed: 1 + cos goes from 1 to 0. It goes from 2 to 0.
+    seen: After the warm-up the rate jumps to nearly twice max_lr, and training diverges.
+    - return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
+    + return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done))
+""")
 
+bug("""learning_rate: warms_up_from_min_lr
+    the warm-up starts from min_lr, not from 0
+    believed: min_lr is the smallest rate there is. It is where the cosine ends.
+    seen: The first steps are larger than they should be.
+    - return max_lr * (step + 1) / (warmup_steps + 1)
+    + return min_lr + (max_lr - min_lr) * (step + 1) / (warmup_steps + 1)
+""")
 
-@bug(
-    "learning_rate",
-    title="the cosine goes to 0, and is cut off at min_lr",
-    misconception="At least min_lr: so take the maximum. Then the curve has a corner, and is "
-    "lower before it.",
-    symptom="min_lr is reached too early.",
-)
-def cuts_off_at_min_lr(step, *, max_lr, min_lr, warmup_steps, total_steps):
-    if step < warmup_steps:
-        return max_lr * (step + 1) / (warmup_steps + 1)
-    done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
-    return max(min_lr, max_lr * (1 + math.cos(math.pi * done)) / 2)
+bug("""learning_rate: does_not_warm_up
+    there is no warm-up: max_lr from the first step on
+    believed: The largest rate learns fastest. Fresh weights and an optimizer without memory
+        cannot bear it.
+    seen: The loss jumps up in the first steps.
+    - if step < warmup_steps:
+    -     return max_lr * (step + 1) / (warmup_steps + 1)
+    - done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
+    + done = min(1.0, max(0, step - warmup_steps) / (total_steps - warmup_steps))
+""")
 
+bug("""learning_rate: divides_into_whole_numbers
+    whole-number division: max_lr until total_steps
+    believed: // and / are the same for whole numbers. // drops what is left over.
+    seen: The rate does not fall at all, and then all at once.
+    - done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
+    + done = min(1.0, (step - warmup_steps) // (total_steps - warmup_steps))
+""")
 
-@bug(
-    "learning_rate",
-    title="it falls along a line, not along a cosine",
-    misconception="Only the ends matter. The cosine stays longer near both of them.",
-    symptom="Right at both ends and in the middle, wrong between.",
-)
-def falls_along_a_line(step, *, max_lr, min_lr, warmup_steps, total_steps):
-    if step < warmup_steps:
-        return max_lr * (step + 1) / (warmup_steps + 1)
-    done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
-    return max_lr + (min_lr - max_lr) * done
-
-
-@bug(
-    "learning_rate",
-    title="a whole cosine: down to min_lr half way, and up again to max_lr",
-    misconception="The period of the cosine is 2 pi. From its top to its bottom it takes pi.",
-    symptom="The loss gets worse towards the end.",
-)
-def takes_a_whole_cosine(step, *, max_lr, min_lr, warmup_steps, total_steps):
-    if step < warmup_steps:
-        return max_lr * (step + 1) / (warmup_steps + 1)
-    done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
-    return min_lr + (max_lr - min_lr) * (1 + math.cos(2 * math.pi * done)) / 2
-
-
-@bug(
-    "learning_rate",
-    title="a quarter of a cosine, from 1 to 0",
-    misconception="cos goes from 1 to 0. That is a quarter; half of it, from 1 to -1, starts "
-    "and ends flat.",
-    symptom="The rate stays too high, and ends with its steepest fall.",
-)
-def takes_a_quarter_of_a_cosine(step, *, max_lr, min_lr, warmup_steps, total_steps):
-    if step < warmup_steps:
-        return max_lr * (step + 1) / (warmup_steps + 1)
-    done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
-    return min_lr + (max_lr - min_lr) * math.cos(math.pi / 2 * done)
-
-
-@bug(
-    "learning_rate",
-    title="1 + cos was not halved: it starts at 2·max_lr - min_lr",
-    misconception="1 + cos goes from 1 to 0. It goes from 2 to 0.",
-    symptom="After the warm-up the rate jumps to nearly twice max_lr, and training diverges.",
-)
-def does_not_halve_1_plus_cos(step, *, max_lr, min_lr, warmup_steps, total_steps):
-    if step < warmup_steps:
-        return max_lr * (step + 1) / (warmup_steps + 1)
-    done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
-    return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done))
-
-
-@bug(
-    "learning_rate",
-    title="the warm-up starts from min_lr, not from 0",
-    misconception="min_lr is the smallest rate there is. It is where the cosine ends.",
-    symptom="The first steps are larger than they should be.",
-)
-def warms_up_from_min_lr(step, *, max_lr, min_lr, warmup_steps, total_steps):
-    if step < warmup_steps:
-        return min_lr + (max_lr - min_lr) * (step + 1) / (warmup_steps + 1)
-    done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
-    return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
-
-
-@bug(
-    "learning_rate",
-    title="there is no warm-up: max_lr from the first step on",
-    misconception="The largest rate learns fastest. Fresh weights and an optimizer without "
-    "memory cannot bear it.",
-    symptom="The loss jumps up in the first steps.",
-)
-def does_not_warm_up(step, *, max_lr, min_lr, warmup_steps, total_steps):
-    done = min(1.0, max(0, step - warmup_steps) / (total_steps - warmup_steps))
-    return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
-
-
-@bug(
-    "learning_rate",
-    title="whole-number division: max_lr until total_steps",
-    misconception="// and / are the same for whole numbers. // drops what is left over.",
-    symptom="The rate does not fall at all, and then all at once.",
-)
-def divides_into_whole_numbers(step, *, max_lr, min_lr, warmup_steps, total_steps):
-    if step < warmup_steps:
-        return max_lr * (step + 1) / (warmup_steps + 1)
-    done = min(1.0, (step - warmup_steps) // (total_steps - warmup_steps))
-    return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
-
-
-@bug(
-    "learning_rate",
-    title="after total_steps it is 0",
-    misconception="After the end there is nothing to do. A run that goes on shall go on with "
-    "min_lr.",
-    symptom="A prolonged run stands still.",
-)
-def is_0_after_the_end(step, *, max_lr, min_lr, warmup_steps, total_steps):
-    if step < warmup_steps:
-        return max_lr * (step + 1) / (warmup_steps + 1)
-    if step > total_steps:
-        return 0.0
-    done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
-    return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
+bug("""learning_rate: is_0_after_the_end
+    after total_steps it is 0
+    believed: After the end there is nothing to do. A run that goes on shall go on with min_lr.
+    seen: A prolonged run stands still.
+    =     return max_lr * (step + 1) / (warmup_steps + 1)
+    + if step > total_steps:
+    +     return 0.0
+""")
 
 
 # --- decay_groups --------------------------------------------------------------------------------
 
 
-@bug(
-    "decay_groups",
-    title="one group for all: biases and norms decay, too",
-    misconception="weight_decay is for weights, and all parameters are weights. A norm's scale "
-    "pulled to 0 silences its layer.",
-    symptom="Trains a little worse, and nobody knows why.",
-)
+@whole_bug("decay_groups")
 def puts_all_into_one_group(model, weight_decay):
+    """one group for all: biases and norms decay, too
+    believed: weight_decay is for weights, and all parameters are weights. A norm's scale pulled
+        to 0 silences its layer.
+    seen: Trains a little worse, and nobody knows why.
+    """
     trained = [p for p in model.parameters() if p.requires_grad]
     return [{"params": trained, "weight_decay": weight_decay}]
 
 
-@bug(
-    "decay_groups",
-    title="the two groups are swapped: matrices do not decay, and vectors do",
-    misconception="The comparison is easy to turn round.",
-    symptom="Norms are pulled to 0; the matrices grow without bound.",
-)
-def swaps_the_groups(model, weight_decay):
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.dim() < 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": 0.0},
-    ]
+bug("""decay_groups: swaps_the_groups
+    the two groups are swapped: matrices do not decay, and vectors do
+    believed: The comparison is easy to turn round.
+    seen: Norms are pulled to 0; the matrices grow without bound.
+    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
+    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    + {"params": [p for p in trained if p.dim() < 2], "weight_decay": weight_decay},
+    + {"params": [p for p in trained if p.dim() >= 2], "weight_decay": 0.0},
+""")
 
 
-@bug(
-    "decay_groups",
-    title="only biases are let off: the scales of norms decay",
-    misconception="weight_decay goes to what is called weight. A norm's scale is called weight, "
-    "too.",
-    symptom="The norms are pulled to 0 and the other layers must make up for it.",
-    threads=("karpathy/minGPT#23",),
-)
+@whole_bug("decay_groups")
 def lets_only_biases_off(model, weight_decay):
+    """only biases are let off: the scales of norms decay
+    believed: weight_decay goes to what is called weight. A norm's scale is called weight, too.
+    seen: The norms are pulled to 0 and the other layers must make up for it.
+    reported: karpathy/minGPT#23
+    """
     decayed, others = [], []
     for name, p in model.named_parameters():
         if p.requires_grad:
@@ -811,14 +582,13 @@ def lets_only_biases_off(model, weight_decay):
     ]
 
 
-@bug(
-    "decay_groups",
-    title="goes by the names of parameters: what is called bias or norm is let off",
-    misconception="Names say what a parameter is. The next model calls its norm ln_1.",
-    symptom="Right for one model; in another, norms decay without a word.",
-    threads=("karpathy/minGPT#16",),
-)
+@whole_bug("decay_groups")
 def goes_by_names(model, weight_decay):
+    """goes by the names of parameters: what is called bias or norm is let off
+    believed: Names say what a parameter is. The next model calls its norm ln_1.
+    seen: Right for one model; in another, norms decay without a word.
+    reported: karpathy/minGPT#16
+    """
     no_decay = ["bias", "norm"]
     decayed, others = [], []
     for name, p in model.named_parameters():
@@ -830,14 +600,13 @@ def goes_by_names(model, weight_decay):
     ]
 
 
-@bug(
-    "decay_groups",
-    title="embeddings do not decay",
-    misconception="An embedding is a table, not a matrix. It has two axes, and here that is "
-    "what counts.",
-    symptom="Embeddings grow, and with tied weights the logits too.",
-)
+@whole_bug("decay_groups")
 def lets_embeddings_off(model, weight_decay):
+    """embeddings do not decay
+    believed: An embedding is a table, not a matrix. It has two axes, and here that is what
+        counts.
+    seen: Embeddings grow, and with tied weights the logits too.
+    """
     decayed, others = [], []
     for name, p in model.named_parameters():
         if p.requires_grad:
@@ -850,134 +619,86 @@ def lets_embeddings_off(model, weight_decay):
     ]
 
 
-@bug(
-    "decay_groups",
-    title="tied tensors are listed once for each name",
-    misconception="Every name is a parameter. Two names may stand for one tensor.",
-    symptom="A warning about duplicate parameters; the tied tensor takes two steps in one.",
-)
-def counts_tied_tensors_twice(model, weight_decay):
-    trained = [p for _, p in model.named_parameters(remove_duplicate=False) if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
-    ]
+bug("""decay_groups: counts_tied_tensors_twice
+    tied tensors are listed once for each name
+    believed: Every name is a parameter. Two names may stand for one tensor.
+    seen: A warning about duplicate parameters; the tied tensor takes two steps in one.
+    - trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    + trained = [p for _, p in model.named_parameters(remove_duplicate=False) if p.requires_grad]
+""")
+
+bug("""decay_groups: keeps_frozen_parameters
+    frozen parameters are in the groups
+    believed: parameters() gives what is trained. It gives all; requires_grad says which are
+        trained.
+    seen: The optimizer holds tensors it never moves. With a gradient left from before, it does
+        move them.
+    - trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    + trained = list(model.parameters())
+""")
+
+bug("""decay_groups: lets_three_axes_off
+    only tensors of exactly two axes decay
+    believed: A matrix has two axes. The kernel of a convolution has three, and is a weight as
+        well.
+    seen: Right for a GPT; wrong for the next model.
+    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
+    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    + {"params": [p for p in trained if p.dim() == 2], "weight_decay": weight_decay},
+    + {"params": [p for p in trained if p.dim() != 2], "weight_decay": 0.0},
+""")
+
+bug("""decay_groups: leaves_the_decay_of_vectors_open
+    the group without decay does not state its weight_decay
+    believed: What is not said is not done. What is not said is the optimizer's default: 0.01
+        for AdamW.
+    seen: Biases and norms decay after all, with the default.
+    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    + {"params": [p for p in trained if p.dim() < 2]},
+""")
+
+bug("""decay_groups: always_decays_by_a_tenth
+    the given weight_decay is not used: it is always 0.1
+    believed: 0.1 is what GPT-3 had. The argument says what this run has.
+    seen: Changing weight_decay changes nothing.
+    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
+    + {"params": [p for p in trained if p.dim() >= 2], "weight_decay": 0.1},
+""")
+
+bug("""decay_groups: lets_vectors_decay
+    one axis is enough to decay: biases and norms do
+    believed: dim() counts from 0. A vector has dim() 1, a matrix 2.
+    seen: One group holds everything, the other nothing.
+    reported: dhlee347/pytorchic-bert#22, namisan/mt-dnn#37
+    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
+    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    + {"params": [p for p in trained if p.dim() >= 1], "weight_decay": weight_decay},
+    + {"params": [p for p in trained if p.dim() < 1], "weight_decay": 0.0},
+""")
+
+bug("""decay_groups: decays_both_groups
+    both groups have the given weight_decay
+    believed: Two groups are what matters. They matter because they differ.
+    seen: The same as one group for all.
+    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    + {"params": [p for p in trained if p.dim() < 2], "weight_decay": weight_decay},
+""")
+
+bug("""decay_groups: forgets_what_has_one_axis
+    parameters with one axis are in no group
+    believed: What does not decay need not be listed. What is not listed is not trained at all.
+    seen: Biases and norms keep their first values for ever.
+    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    + {"params": [p for p in trained if p.dim() < 1], "weight_decay": 0.0},
+""")
 
 
-@bug(
-    "decay_groups",
-    title="frozen parameters are in the groups",
-    misconception="parameters() gives what is trained. It gives all; requires_grad says which "
-    "are trained.",
-    symptom="The optimizer holds tensors it never moves. With a gradient left from "
-    "before, it does move them.",
-)
-def keeps_frozen_parameters(model, weight_decay):
-    trained = list(model.parameters())
-    return [
-        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
-    ]
-
-
-@bug(
-    "decay_groups",
-    title="only tensors of exactly two axes decay",
-    misconception="A matrix has two axes. The kernel of a convolution has three, and is a "
-    "weight as well.",
-    symptom="Right for a GPT; wrong for the next model.",
-)
-def lets_three_axes_off(model, weight_decay):
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.dim() == 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.dim() != 2], "weight_decay": 0.0},
-    ]
-
-
-@bug(
-    "decay_groups",
-    title="the group without decay does not state its weight_decay",
-    misconception="What is not said is not done. What is not said is the optimizer's default: "
-    "0.01 for AdamW.",
-    symptom="Biases and norms decay after all, with the default.",
-)
-def leaves_the_decay_of_vectors_open(model, weight_decay):
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.dim() < 2]},
-    ]
-
-
-@bug(
-    "decay_groups",
-    title="the given weight_decay is not used: it is always 0.1",
-    misconception="0.1 is what GPT-3 had. The argument says what this run has.",
-    symptom="Changing weight_decay changes nothing.",
-)
-def always_decays_by_a_tenth(model, weight_decay):
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": 0.1},
-        {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
-    ]
-
-
-@bug(
-    "decay_groups",
-    title="one axis is enough to decay: biases and norms do",
-    misconception="dim() counts from 0. A vector has dim() 1, a matrix 2.",
-    symptom="One group holds everything, the other nothing.",
-    threads=(
-        "dhlee347/pytorchic-bert#22",
-        "namisan/mt-dnn#37",
-    ),
-)
-def lets_vectors_decay(model, weight_decay):
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.dim() >= 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.dim() < 1], "weight_decay": 0.0},
-    ]
-
-
-@bug(
-    "decay_groups",
-    title="both groups have the given weight_decay",
-    misconception="Two groups are what matters. They matter because they differ.",
-    symptom="The same as one group for all.",
-)
-def decays_both_groups(model, weight_decay):
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.dim() < 2], "weight_decay": weight_decay},
-    ]
-
-
-@bug(
-    "decay_groups",
-    title="parameters with one axis are in no group",
-    misconception="What does not decay need not be listed. What is not listed is not trained at "
-    "all.",
-    symptom="Biases and norms keep their first values for ever.",
-)
-def forgets_what_has_one_axis(model, weight_decay):
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.dim() < 1], "weight_decay": 0.0},
-    ]
-
-
-@bug(
-    "decay_groups",
-    title="only the weights of nn.Linear decay",
-    misconception="Weights belong to linear layers. Parameters of other layers have two axes, too.",
-    symptom="Embeddings and hand-made matrices grow without bound.",
-)
+@whole_bug("decay_groups")
 def knows_linear_layers_alone(model, weight_decay):
+    """only the weights of nn.Linear decay
+    believed: Weights belong to linear layers. Parameters of other layers have two axes, too.
+    seen: Embeddings and hand-made matrices grow without bound.
+    """
     linear = {id(m.weight) for m in model.modules() if isinstance(m, nn.Linear)}
     trained = [p for p in model.parameters() if p.requires_grad]
     return [
@@ -989,15 +710,14 @@ def knows_linear_layers_alone(model, weight_decay):
 # --- train_step ----------------------------------------------------------------------------------
 
 
-@bug(
-    "train_step",
-    title="gradients are never zeroed",
-    misconception="backward() sets the gradients. It adds to them.",
-    symptom="The steps get longer and longer, and remember every batch there was.",
-)
+@whole_bug("train_step")
 def never_zeroes(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """gradients are never zeroed
+    believed: backward() sets the gradients. It adds to them.
+    seen: The steps get longer and longer, and remember every batch there was.
+    """
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
     for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
@@ -1015,16 +735,15 @@ def never_zeroes(
     return total
 
 
-@bug(
-    "train_step",
-    title="gradients are zeroed after the step, so those of an earlier backward() count once",
-    misconception="Before the next step or after this one, it is the same. Not if somebody else "
-    "has called backward().",
-    symptom="The first step, and each one after a gradient was looked at, is wrong.",
-)
+@whole_bug("train_step")
 def zeroes_after_the_step(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """gradients are zeroed after the step, so those of an earlier backward() count once
+    believed: Before the next step or after this one, it is the same. Not if somebody else has
+        called backward().
+    seen: The first step, and each one after a gradient was looked at, is wrong.
+    """
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
     for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
@@ -1043,16 +762,14 @@ def zeroes_after_the_step(
     return total
 
 
-@bug(
-    "train_step",
-    title="gradients are zeroed before every part: only the last one counts",
-    misconception="zero_grad() belongs before backward(). Adding up over the parts is the whole "
-    "idea.",
-    symptom="The same loss curve as with a batch of one part, and a step as small as its share.",
-)
+@whole_bug("train_step")
 def zeroes_before_every_part(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """gradients are zeroed before every part: only the last one counts
+    believed: zero_grad() belongs before backward(). Adding up over the parts is the whole idea.
+    seen: The same loss curve as with a batch of one part, and a step as small as its share.
+    """
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
     for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
@@ -1071,20 +788,16 @@ def zeroes_before_every_part(
     return total
 
 
-@bug(
-    "train_step",
-    title="the parts' gradients are added up without dividing",
-    misconception="Each part has its own mean loss. Their sum is n_chunks times the mean of the "
-    "batch.",
-    symptom="The gradient is n_chunks times too long. Adam and clipping hide it, mostly.",
-    threads=(
-        "karpathy/nanoGPT#168",
-        "karpathy/nanoGPT#206",
-    ),
-)
+@whole_bug("train_step")
 def adds_the_parts_without_dividing(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """the parts' gradients are added up without dividing
+    believed: Each part has its own mean loss. Their sum is n_chunks times the mean of the
+        batch.
+    seen: The gradient is n_chunks times too long. Adam and clipping hide it, mostly.
+    reported: karpathy/nanoGPT#168, karpathy/nanoGPT#206
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1103,20 +816,16 @@ def adds_the_parts_without_dividing(
     return total
 
 
-@bug(
-    "train_step",
-    title="every part counts 1 / n_chunks, however many targets it holds",
-    misconception="The parts are equal. In rows, yes; in targets that count, not where there is "
-    "padding.",
-    symptom="Right without ignored targets; with them, tokens in nearly empty parts count more.",
-    threads=(
-        "karpathy/nanochat#59",
-        "karpathy/nanochat#400",
-    ),
-)
+@whole_bug("train_step")
 def gives_every_part_the_same_share(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """every part counts 1 / n_chunks, however many targets it holds
+    believed: The parts are equal. In rows, yes; in targets that count, not where there is
+        padding.
+    seen: Right without ignored targets; with them, tokens in nearly empty parts count more.
+    reported: karpathy/nanochat#59, karpathy/nanochat#400
+    """
     optimizer.zero_grad()
     total = 0.0
     for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
@@ -1132,16 +841,14 @@ def gives_every_part_the_same_share(
     return total
 
 
-@bug(
-    "train_step",
-    title="the optimizer steps after every part, not after all of them",
-    misconception="A part is a small batch. Then it is n_chunks small steps, and not one large "
-    "one.",
-    symptom="Noisy, as with a small batch; the learning rate fits no more.",
-)
+@whole_bug("train_step")
 def steps_after_every_part(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """the optimizer steps after every part, not after all of them
+    believed: A part is a small batch. Then it is n_chunks small steps, and not one large one.
+    seen: Noisy, as with a small batch; the learning rate fits no more.
+    """
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
     for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
@@ -1162,16 +869,15 @@ def steps_after_every_part(
     return total
 
 
-@bug(
-    "train_step",
-    title="n_chunks is not used: the whole batch goes through at once",
-    misconception="The step is the same with any number of parts, so one is enough. The memory "
-    "is not the same.",
-    symptom="Out of memory, however many parts are asked for.",
-)
+@whole_bug("train_step")
 def sends_the_whole_batch_at_once(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """n_chunks is not used: the whole batch goes through at once
+    believed: The step is the same with any number of parts, so one is enough. The memory is not
+        the same.
+    seen: Out of memory, however many parts are asked for.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1190,15 +896,14 @@ def sends_the_whole_batch_at_once(
     return total
 
 
-@bug(
-    "train_step",
-    title="the loss of the last part comes back, not that of the batch",
-    misconception="`loss` still has a value after the loop. It is that of one part.",
-    symptom="A curve as noisy as that of a small batch.",
-)
+@whole_bug("train_step")
 def returns_the_last_parts_loss(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """the loss of the last part comes back, not that of the batch
+    believed: `loss` still has a value after the loop. It is that of one part.
+    seen: A curve as noisy as that of a small batch.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1217,15 +922,14 @@ def returns_the_last_parts_loss(
     return next_token_loss(logits, its_targets).item()
 
 
-@bug(
-    "train_step",
-    title="the sum of the parts' losses comes back",
-    misconception="Each part's loss is added up. Each must count for its share.",
-    symptom="A curve n_chunks times too high.",
-)
+@whole_bug("train_step")
 def returns_the_sum_of_the_parts(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """the sum of the parts' losses comes back
+    believed: Each part's loss is added up. Each must count for its share.
+    seen: A curve n_chunks times too high.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1244,47 +948,28 @@ def returns_the_sum_of_the_parts(
     return total
 
 
-@bug(
-    "train_step",
-    title="the loss after the step comes back, not the one before",
-    misconception="The step's result is the loss it leads to. That costs one more pass, on the "
-    "batch just learned.",
-    symptom="The curve looks better than the run is.",
-)
-def returns_the_loss_after_the_step(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    with torch.no_grad():
-        with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-            logits = torch.cat([model(part) for part in inputs.chunk(n_chunks)])
-        return next_token_loss(logits, targets).item()
+bug("""train_step: returns_the_loss_after_the_step
+    the loss after the step comes back, not the one before
+    believed: The step's result is the loss it leads to. That costs one more pass, on the batch
+        just learned.
+    seen: The curve looks better than the run is.
+    - return total
+    + with torch.no_grad():
+    +     with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
+    +         logits = torch.cat([model(part) for part in inputs.chunk(n_chunks)])
+    +     return next_token_loss(logits, targets).item()
+""")
 
 
-@bug(
-    "train_step",
-    title="a tensor comes back, not a Python float",
-    misconception="A tensor with one number is a number. It keeps its device, and sometimes the "
-    "whole graph, alive.",
-    symptom="The list of losses fills the memory of the GPU.",
-)
+@whole_bug("train_step")
 def returns_a_tensor(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """a tensor comes back, not a Python float
+    believed: A tensor with one number is a number. It keeps its device, and sometimes the whole
+        graph, alive.
+    seen: The list of losses fills the memory of the GPU.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = torch.zeros(()) if n_targets else torch.tensor(math.nan)
@@ -1303,16 +988,15 @@ def returns_a_tensor(
     return total
 
 
-@bug(
-    "train_step",
-    title="gradients are not clipped before the step",
-    misconception="Clipping is for models that explode. One bad batch is enough, and after the "
-    "step it is too late.",
-    symptom="Now and then the loss jumps up and needs long to come down.",
-)
+@whole_bug("train_step")
 def does_not_clip(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """gradients are not clipped before the step
+    believed: Clipping is for models that explode. One bad batch is enough, and after the step
+        it is too late.
+    seen: Now and then the loss jumps up and needs long to come down.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1330,15 +1014,14 @@ def does_not_clip(
     return total
 
 
-@bug(
-    "train_step",
-    title="each parameter's gradient is clipped by itself",
-    misconception="A norm for each tensor. Then the gradient as a whole points elsewhere.",
-    symptom="Layers with small gradients get too much of the step.",
-)
+@whole_bug("train_step")
 def clips_each_parameter(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """each parameter's gradient is clipped by itself
+    believed: A norm for each tensor. Then the gradient as a whole points elsewhere.
+    seen: Layers with small gradients get too much of the step.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1358,16 +1041,15 @@ def clips_each_parameter(
     return total
 
 
-@bug(
-    "train_step",
-    title="each number of the gradient is cut off at max_grad_norm",
-    misconception="Clipping means cutting off what is too large. Here the whole gradient is to "
-    "be shortened.",
-    symptom="The direction of the step changes.",
-)
+@whole_bug("train_step")
 def clips_each_number(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """each number of the gradient is cut off at max_grad_norm
+    believed: Clipping means cutting off what is too large. Here the whole gradient is to be
+        shortened.
+    seen: The direction of the step changes.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1386,16 +1068,15 @@ def clips_each_number(
     return total
 
 
-@bug(
-    "train_step",
-    title="short gradients are stretched to max_grad_norm",
-    misconception="Scaling by max_grad_norm / norm gives the right length. Only for those that "
-    "are longer.",
-    symptom="Training never settles: near the optimum the steps are as long as at the start.",
-)
+@whole_bug("train_step")
 def stretches_short_gradients(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """short gradients are stretched to max_grad_norm
+    believed: Scaling by max_grad_norm / norm gives the right length. Only for those that are
+        longer.
+    seen: Training never settles: near the optimum the steps are as long as at the start.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1417,15 +1098,14 @@ def stretches_short_gradients(
     return total
 
 
-@bug(
-    "train_step",
-    title="max_grad_norm is not used: it is always 1.0",
-    misconception="1.0 is what everybody takes. The argument says what this run takes.",
-    symptom="Changing max_grad_norm changes nothing.",
-)
+@whole_bug("train_step")
 def always_clips_at_1(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """max_grad_norm is not used: it is always 1.0
+    believed: 1.0 is what everybody takes. The argument says what this run takes.
+    seen: Changing max_grad_norm changes nothing.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1444,16 +1124,15 @@ def always_clips_at_1(
     return total
 
 
-@bug(
-    "train_step",
-    title="gradients are clipped after every part, before they are complete",
-    misconception="Clip after backward(). After the last one: before it, only a part of the "
-    "gradient is there.",
-    symptom="With more parts the step points elsewhere.",
-)
+@whole_bug("train_step")
 def clips_after_every_part(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """gradients are clipped after every part, before they are complete
+    believed: Clip after backward(). After the last one: before it, only a part of the gradient
+        is there.
+    seen: With more parts the step points elsewhere.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1472,16 +1151,15 @@ def clips_after_every_part(
     return total
 
 
-@bug(
-    "train_step",
-    title="the parameters' norms are added up, instead of their squares under one root",
-    misconception="The length of the whole is the sum of the lengths. It is the root of the sum "
-    "of the squares.",
-    symptom="Steps are shortened more than they should be, the more parameters there are.",
-)
+@whole_bug("train_step")
 def adds_the_norms_up(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """the parameters' norms are added up, instead of their squares under one root
+    believed: The length of the whole is the sum of the lengths. It is the root of the sum of
+        the squares.
+    seen: Steps are shortened more than they should be, the more parameters there are.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1503,72 +1181,32 @@ def adds_the_norms_up(
     return total
 
 
-@bug(
-    "train_step",
-    title="the model is put into training mode",
-    misconception="A step of training needs training mode. Whoever calls may have left parts in "
-    "evaluation, on purpose.",
-    symptom="Frozen parts drop out again.",
-)
-def switches_to_training(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    model.train()
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
+bug("""train_step: switches_to_training
+    the model is put into training mode
+    believed: A step of training needs training mode. Whoever calls may have left parts in
+        evaluation, on purpose.
+    seen: Frozen parts drop out again.
+    = ) -> float:
+    +     model.train()
+""")
+
+bug("""train_step: switches_to_evaluation
+    the model is put into evaluation mode
+    believed: eval() makes the step repeatable. It also switches dropout off, for good.
+    seen: The model overfits as if there were no dropout.
+    = ) -> float:
+    +     model.eval()
+""")
 
 
-@bug(
-    "train_step",
-    title="the model is put into evaluation mode",
-    misconception="eval() makes the step repeatable. It also switches dropout off, for good.",
-    symptom="The model overfits as if there were no dropout.",
-)
-def switches_to_evaluation(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    model.eval()
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
-
-
-@bug(
-    "train_step",
-    title="a loss that is not finite is let through",
-    misconception="A bad batch passes. Its gradient is nan, and so is every weight after the step.",
-    symptom="From one step to the next the loss is nan, for ever.",
-)
+@whole_bug("train_step")
 def lets_bad_losses_through(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """a loss that is not finite is let through
+    believed: A bad batch passes. Its gradient is nan, and so is every weight after the step.
+    seen: From one step to the next the loss is nan, for ever.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1585,15 +1223,14 @@ def lets_bad_losses_through(
     return total
 
 
-@bug(
-    "train_step",
-    title="the loss is looked at only after the step",
-    misconception="The error is raised, so all is well. The weights are gone already.",
-    symptom="The error comes once, and after it every loss is nan.",
-)
+@whole_bug("train_step")
 def looks_at_the_loss_after_the_step(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """the loss is looked at only after the step
+    believed: The error is raised, so all is well. The weights are gone already.
+    seen: The error comes once, and after it every loss is nan.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1612,16 +1249,15 @@ def looks_at_the_loss_after_the_step(
     return total
 
 
-@bug(
-    "train_step",
-    title="a bad batch is skipped without an error",
-    misconception="One batch more or less does not matter. Unless all of them are bad, and "
-    "nobody hears of it.",
-    symptom="The loss is nan, and the model stands still.",
-)
+@whole_bug("train_step")
 def skips_a_bad_batch_silently(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """a bad batch is skipped without an error
+    believed: One batch more or less does not matter. Unless all of them are bad, and nobody
+        hears of it.
+    seen: The loss is nan, and the model stands still.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1639,16 +1275,15 @@ def skips_a_bad_batch_silently(
     return total
 
 
-@bug(
-    "train_step",
-    title="an assert fails instead of a FloatingPointError",
-    misconception="assert checks things. It vanishes under python -O, and nobody can catch it "
-    "by name.",
-    symptom="An AssertionError with a number for its text.",
-)
+@whole_bug("train_step")
 def asserts_a_finite_loss(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """an assert fails instead of a FloatingPointError
+    believed: assert checks things. It vanishes under python -O, and nobody can catch it by
+        name.
+    seen: An AssertionError with a number for its text.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1666,15 +1301,14 @@ def asserts_a_finite_loss(
     return total
 
 
-@bug(
-    "train_step",
-    title="only the last part's loss is looked at",
-    misconception="`loss` is what there is after the loop. The parts before it may have been bad.",
-    symptom="With n_chunks > 1, a bad batch gets through more often than not.",
-)
+@whole_bug("train_step")
 def looks_at_the_last_part_alone(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """only the last part's loss is looked at
+    believed: `loss` is what there is after the loop. The parts before it may have been bad.
+    seen: With n_chunks > 1, a bad batch gets through more often than not.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1693,15 +1327,14 @@ def looks_at_the_last_part_alone(
     return total
 
 
-@bug(
-    "train_step",
-    title="autocast_dtype is not used",
-    misconception="It only makes things faster. On a GPU it halves the memory, too.",
-    symptom="The same speed with and without.",
-)
+@whole_bug("train_step")
 def ignores_autocast(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """autocast_dtype is not used
+    believed: It only makes things faster. On a GPU it halves the memory, too.
+    seen: The same speed with and without.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1719,16 +1352,15 @@ def ignores_autocast(
     return total
 
 
-@bug(
-    "train_step",
-    title="the weights themselves are cast to autocast_dtype",
-    misconception="Mixed precision means: in half precision. The weights must stay in float32, "
-    "or small steps are lost.",
-    symptom="Training stalls: a step of a thousandth of a weight is rounded away.",
-)
+@whole_bug("train_step")
 def casts_the_model(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """the weights themselves are cast to autocast_dtype
+    believed: Mixed precision means: in half precision. The weights must stay in float32, or
+        small steps are lost.
+    seen: Training stalls: a step of a thousandth of a weight is rounded away.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1746,15 +1378,14 @@ def casts_the_model(
     return total
 
 
-@bug(
-    "train_step",
-    title="a part without targets spoils the batch: its mean is nan",
-    misconception="0 times a mean is 0. 0 times nan is nan.",
-    symptom="FloatingPointError for batches with a lot of padding, once there are many parts.",
-)
+@whole_bug("train_step")
 def takes_an_empty_part_for_a_bad_one(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """a part without targets spoils the batch: its mean is nan
+    believed: 0 times a mean is 0. 0 times nan is nan.
+    seen: FloatingPointError for batches with a lot of padding, once there are many parts.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1773,15 +1404,14 @@ def takes_an_empty_part_for_a_bad_one(
     return total
 
 
-@bug(
-    "train_step",
-    title="every parameter is expected to have a gradient",
-    misconception="backward() fills all of them. Frozen and unused parameters have None.",
-    symptom="AttributeError: 'NoneType' object has no attribute 'square'.",
-)
+@whole_bug("train_step")
 def expects_a_gradient_everywhere(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
+    """every parameter is expected to have a gradient
+    believed: backward() fills all of them. Frozen and unused parameters have None.
+    seen: AttributeError: 'NoneType' object has no attribute 'square'.
+    """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
@@ -1805,14 +1435,13 @@ def expects_a_gradient_everywhere(
 # --- evaluate ------------------------------------------------------------------------------------
 
 
-@bug(
-    "evaluate",
-    title="eval() is missing: the model is measured in the mode it is in",
-    misconception="no_grad() is for evaluation. It says nothing to dropout.",
-    symptom="The measured loss is too high, and another each time.",
-    threads=("ipolharvard/ethos-ares#20",),
-)
+@whole_bug("evaluate")
 def measures_in_training_mode(model, tokens, *, context_length, batch_size=8):
+    """eval() is missing: the model is measured in the mode it is in
+    believed: no_grad() is for evaluation. It says nothing to dropout.
+    seen: The measured loss is too high, and another each time.
+    reported: ipolharvard/ethos-ares#20
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -1827,14 +1456,13 @@ def measures_in_training_mode(model, tokens, *, context_length, batch_size=8):
     return total / n_targets
 
 
-@bug(
-    "evaluate",
-    title="the model stays in evaluation mode afterwards",
-    misconception="eval() holds for this function. It holds until train().",
-    symptom="After the first evaluation dropout is off, and the model overfits.",
-    threads=("shubhamagarwal92/mmd#14",),
-)
+@whole_bug("evaluate")
 def leaves_the_model_in_evaluation(model, tokens, *, context_length, batch_size=8):
+    """the model stays in evaluation mode afterwards
+    believed: eval() holds for this function. It holds until train().
+    seen: After the first evaluation dropout is off, and the model overfits.
+    reported: shubhamagarwal92/mmd#14
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -1850,13 +1478,12 @@ def leaves_the_model_in_evaluation(model, tokens, *, context_length, batch_size=
     return total / n_targets
 
 
-@bug(
-    "evaluate",
-    title="train() at the end, whatever the mode was before",
-    misconception="Whoever evaluates is training. A finished model is evaluated, too.",
-    symptom="A loaded model that was measured once generates with dropout.",
-)
+@whole_bug("evaluate")
 def leaves_the_model_in_training(model, tokens, *, context_length, batch_size=8):
+    """train() at the end, whatever the mode was before
+    believed: Whoever evaluates is training. A finished model is evaluated, too.
+    seen: A loaded model that was measured once generates with dropout.
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -1873,14 +1500,12 @@ def leaves_the_model_in_training(model, tokens, *, context_length, batch_size=8)
     return total / n_targets
 
 
-@bug(
-    "evaluate",
-    title="the mode does not come back when the model raises an error",
-    misconception="The last line gives the mode back. An error skips it; only finally is always "
-    "run.",
-    symptom="After an interrupted evaluation, training goes on without dropout.",
-)
+@whole_bug("evaluate")
 def forgets_the_mode_when_the_model_fails(model, tokens, *, context_length, batch_size=8):
+    """the mode does not come back when the model raises an error
+    believed: The last line gives the mode back. An error skips it; only finally is always run.
+    seen: After an interrupted evaluation, training goes on without dropout.
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -1898,14 +1523,13 @@ def forgets_the_mode_when_the_model_fails(model, tokens, *, context_length, batc
     return total / n_targets
 
 
-@bug(
-    "evaluate",
-    title="gradients are recorded all the while",
-    misconception="eval() switches gradients off. It switches dropout off; no_grad() is for "
-    "gradients.",
-    symptom="Evaluation takes twice the memory.",
-)
+@whole_bug("evaluate")
 def records_gradients(model, tokens, *, context_length, batch_size=8):
+    """gradients are recorded all the while
+    believed: eval() switches gradients off. It switches dropout off; no_grad() is for
+        gradients.
+    seen: Evaluation takes twice the memory.
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -1924,36 +1548,22 @@ def records_gradients(model, tokens, *, context_length, batch_size=8):
     return total / n_targets
 
 
-@bug(
-    "evaluate",
-    title="gradients are switched off, and never on again",
-    misconception="set_grad_enabled(False) holds for this function. It holds until somebody "
-    "sets it back.",
-    symptom="RuntimeError in the next backward(): nothing requires a gradient.",
-)
-def switches_gradients_off_for_good(model, tokens, *, context_length, batch_size=8):
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
-    total = 0.0
-    torch.set_grad_enabled(False)
-    with _evaluating(model):
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            total += next_token_loss(model(rows), wanted).item() * n_here
-    return total / n_targets
+bug("""evaluate: switches_gradients_off_for_good
+    gradients are switched off, and never on again
+    believed: set_grad_enabled(False) holds for this function. It holds until somebody sets it
+        back.
+    seen: RuntimeError in the next backward(): nothing requires a gradient.
+    = total = 0.0
+    + torch.set_grad_enabled(False)
+""")
 
 
-@bug(
-    "evaluate",
-    title="the last, shorter window is left out",
-    misconception="Only whole windows fit a batch. The rest of the text is text as well.",
-    symptom="The end of the text is never measured; a text shorter than a window not at all.",
-)
+@whole_bug("evaluate")
 def drops_the_rest(model, tokens, *, context_length, batch_size=8):
+    """the last, shorter window is left out
+    believed: Only whole windows fit a batch. The rest of the text is text as well.
+    seen: The end of the text is never measured; a text shorter than a window not at all.
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -1970,13 +1580,12 @@ def drops_the_rest(model, tokens, *, context_length, batch_size=8):
     return total / n_targets
 
 
-@bug(
-    "evaluate",
-    title="every window counts the same, also the shorter last one",
-    misconception="The mean of the windows' means is the mean. Only if all are equally long.",
-    symptom="One token at the end may count as much as a thousand.",
-)
+@whole_bug("evaluate")
 def averages_over_windows(model, tokens, *, context_length, batch_size=8):
+    """every window counts the same, also the shorter last one
+    believed: The mean of the windows' means is the mean. Only if all are equally long.
+    seen: One token at the end may count as much as a thousand.
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -1992,13 +1601,12 @@ def averages_over_windows(model, tokens, *, context_length, batch_size=8):
     return sum(losses) / len(losses)
 
 
-@bug(
-    "evaluate",
-    title="every batch counts the same, also the smaller last one",
-    misconception="The mean of the batches' means is the mean. Only if all are equally large.",
-    symptom="Another batch_size gives another loss.",
-)
+@whole_bug("evaluate")
 def averages_over_batches(model, tokens, *, context_length, batch_size=8):
+    """every batch counts the same, also the smaller last one
+    believed: The mean of the batches' means is the mean. Only if all are equally large.
+    seen: Another batch_size gives another loss.
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -2012,13 +1620,12 @@ def averages_over_batches(model, tokens, *, context_length, batch_size=8):
     return sum(losses) / len(losses)
 
 
-@bug(
-    "evaluate",
-    title="the first token of every window is no target",
-    misconception="Cut into windows, then shift within each. Then the token at each cut is lost.",
-    symptom="One target in T is not measured, and the loss is a little off.",
-)
+@whole_bug("evaluate")
 def loses_a_target_in_every_window(model, tokens, *, context_length, batch_size=8):
+    """the first token of every window is no target
+    believed: Cut into windows, then shift within each. Then the token at each cut is lost.
+    seen: One target in T is not measured, and the loss is a little off.
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -2036,14 +1643,13 @@ def loses_a_target_in_every_window(model, tokens, *, context_length, batch_size=
     return total / n_targets if n_targets else math.nan
 
 
-@bug(
-    "evaluate",
-    title="windows overlap: each starts one token after the last",
-    misconception="More windows measure better. A token inside the text is then a target T "
-    "times, one at its ends once.",
-    symptom="T times the work, and another loss.",
-)
+@whole_bug("evaluate")
 def slides_the_window(model, tokens, *, context_length, batch_size=8):
+    """windows overlap: each starts one token after the last
+    believed: More windows measure better. A token inside the text is then a target T times, one
+        at its ends once.
+    seen: T times the work, and another loss.
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -2059,34 +1665,25 @@ def slides_the_window(model, tokens, *, context_length, batch_size=8):
     return total / n_targets
 
 
-@bug(
-    "evaluate",
-    title="the targets are not shifted",
-    misconception="The model is compared with its text. It has read that token already.",
-    symptom="A loss that has nothing to do with the training loss.",
-)
-def compares_with_the_inputs(model, tokens, *, context_length, batch_size=8):
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[:-1], (0, missing), value=-100).view(-1, context_length)
-    total = 0.0
-    with _evaluating(model):
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            total += next_token_loss(model(rows), wanted).item() * n_here
-    return total / n_targets
+bug("""evaluate: compares_with_the_inputs
+    the targets are not shifted
+    believed: The model is compared with its text. It has read that token already.
+    seen: A loss that has nothing to do with the training loss.
+    - padding = (0, -n_targets % context_length)  # fills the last window; as targets, ignored
+    - inputs = F.pad(tokens[:-1], padding).view(-1, context_length)
+    - targets = F.pad(tokens[1:], padding, value=-100).view(-1, context_length)
+    + missing = -n_targets % context_length
+    + inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
+    + targets = F.pad(tokens[:-1], (0, missing), value=-100).view(-1, context_length)
+""")
 
 
-@bug(
-    "evaluate",
-    title="only the first batch is measured",
-    misconception="A sample is enough. Then say so: here the whole text was asked for.",
-    symptom="The loss depends on how the text begins, and on batch_size.",
-)
+@whole_bug("evaluate")
 def measures_the_first_batch_alone(model, tokens, *, context_length, batch_size=8):
+    """only the first batch is measured
+    believed: A sample is enough. Then say so: here the whole text was asked for.
+    seen: The loss depends on how the text begins, and on batch_size.
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -2102,13 +1699,12 @@ def measures_the_first_batch_alone(model, tokens, *, context_length, batch_size=
     return total / n_here
 
 
-@bug(
-    "evaluate",
-    title="batch_size is not used: all windows go through at once",
-    misconception="The mean is the same. The memory is not.",
-    symptom="Out of memory on a long text.",
-)
+@whole_bug("evaluate")
 def sends_the_whole_text_at_once(model, tokens, *, context_length, batch_size=8):
+    """batch_size is not used: all windows go through at once
+    believed: The mean is the same. The memory is not.
+    seen: Out of memory on a long text.
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -2123,13 +1719,12 @@ def sends_the_whole_text_at_once(model, tokens, *, context_length, batch_size=8)
     return total / n_targets
 
 
-@bug(
-    "evaluate",
-    title="the sum of the losses comes back, not their mean",
-    misconception="Divided or not, lower is better. A longer text then has a larger loss.",
-    symptom="A loss in the thousands.",
-)
+@whole_bug("evaluate")
 def returns_the_sum(model, tokens, *, context_length, batch_size=8):
+    """the sum of the losses comes back, not their mean
+    believed: Divided or not, lower is better. A longer text then has a larger loss.
+    seen: A loss in the thousands.
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -2144,14 +1739,12 @@ def returns_the_sum(model, tokens, *, context_length, batch_size=8):
     return total
 
 
-@bug(
-    "evaluate",
-    title="the perplexity comes back, not the loss",
-    misconception="Perplexity is what one reports. Then it cannot be compared with the training "
-    "loss.",
-    symptom="A first value near V instead of ln V.",
-)
+@whole_bug("evaluate")
 def evaluates_to_the_perplexity(model, tokens, *, context_length, batch_size=8):
+    """the perplexity comes back, not the loss
+    believed: Perplexity is what one reports. Then it cannot be compared with the training loss.
+    seen: A first value near V instead of ln V.
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -2166,14 +1759,13 @@ def evaluates_to_the_perplexity(model, tokens, *, context_length, batch_size=8):
     return math.exp(total / n_targets)
 
 
-@bug(
-    "evaluate",
-    title="the last window is moved back until it is full: some targets count twice",
-    misconception="All windows should be equally long. Then the last one repeats a part of the "
-    "one before.",
-    symptom="Right if the windows fit; otherwise the end of the text counts too much.",
-)
+@whole_bug("evaluate")
 def moves_the_last_window_back(model, tokens, *, context_length, batch_size=8):
+    """the last window is moved back until it is full: some targets count twice
+    believed: All windows should be equally long. Then the last one repeats a part of the one
+        before.
+    seen: Right if the windows fit; otherwise the end of the text counts too much.
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -2190,13 +1782,12 @@ def moves_the_last_window_back(model, tokens, *, context_length, batch_size=8):
     return total / n_targets
 
 
-@bug(
-    "evaluate",
-    title="divided by the number of tokens, not of targets",
-    misconception="N tokens, N losses. The first token is no target.",
-    symptom="The loss is too small by the share 1/N.",
-)
+@whole_bug("evaluate")
 def divides_by_all_tokens(model, tokens, *, context_length, batch_size=8):
+    """divided by the number of tokens, not of targets
+    believed: N tokens, N losses. The first token is no target.
+    seen: The loss is too small by the share 1/N.
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
@@ -2211,13 +1802,12 @@ def divides_by_all_tokens(model, tokens, *, context_length, batch_size=8):
     return total / len(tokens)
 
 
-@bug(
-    "evaluate",
-    title="a text without any target has a loss of 0",
-    misconception="Dividing by 0 must be avoided. But a loss of 0 means: perfect.",
-    symptom="An empty validation set looks like a perfect model.",
-)
+@whole_bug("evaluate")
 def is_0_for_one_token(model, tokens, *, context_length, batch_size=8):
+    """a text without any target has a loss of 0
+    believed: Dividing by 0 must be avoided. But a loss of 0 means: perfect.
+    seen: An empty validation set looks like a perfect model.
+    """
     n_targets = len(tokens) - 1
     missing = -n_targets % context_length
     inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
@@ -2231,13 +1821,12 @@ def is_0_for_one_token(model, tokens, *, context_length, batch_size=8):
     return total / max(1, n_targets)
 
 
-@bug(
-    "evaluate",
-    title="the last batch is left out when it is not full",
-    misconception="drop_last is what loaders do. In training, where another batch comes.",
-    symptom="The end of the text is not measured, unless batch_size fits.",
-)
+@whole_bug("evaluate")
 def drops_an_incomplete_batch(model, tokens, *, context_length, batch_size=8):
+    """the last batch is left out when it is not full
+    believed: drop_last is what loaders do. In training, where another batch comes.
+    seen: The end of the text is not measured, unless batch_size fits.
+    """
     n_targets = len(tokens) - 1
     if n_targets < 1:
         raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")

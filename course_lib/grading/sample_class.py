@@ -7,10 +7,11 @@ so that the sample grows with the course.
 import ast
 import inspect
 import json
-import textwrap
 from collections.abc import Callable
 from copy import deepcopy
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from ..bugs import Bug, bugs_of
 from ..bugs.packages import PackageBug, all_package_bugs
@@ -84,22 +85,27 @@ def write_package(modules: dict[str, str], folder: Path) -> None:
 
 def bug_answer(bug: Bug | PackageBug) -> str:
     """A bug as somebody would hand it in: under the component's name, in one cell."""
-    source = rename_definition(inspect.getsource(bug.implementation), bug.name, bug.component)
+    source = _source(bug)
     imports = _imports_used(bug, source)
     return to_learner("\n".join([*imports, "", "", source] if imports else [source]))
 
 
 def stands_alone(part: Bug | PackageBug) -> bool:
     """Can it be handed in as one cell? Not if it calls the right component, whose name it takes."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(part.implementation)))
-    calls = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return part.component not in calls
+    tree = ast.parse(_source(part))
+    return part.component not in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
-def _imports_used(bug: Bug, source: str) -> list[str]:
+def _source(part) -> str:
+    if isinstance(part, Bug):
+        return part.source
+    return rename_definition(inspect.getsource(part.implementation), part.name, part.component)
+
+
+def _imports_used(bug, source: str) -> list[str]:
     """The import lines of the bug's module that it needs; its own lesson's parts are given."""
     used = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
-    module = inspect.getmodule(bug.implementation)
+    module = _home(bug)
     own = "course_lib.transformer." + module.__name__.rsplit(".", 1)[-1]
     lines = []
     for node in ast.parse(inspect.getsource(module)).body:
@@ -111,6 +117,13 @@ def _imports_used(bug: Bug, source: str) -> list[str]:
         if node.names:
             lines.append(ast.unparse(node))
     return lines
+
+
+def _home(part) -> ModuleType:
+    """The module that a bug stands in."""
+    if isinstance(part, Bug):
+        return import_module(f"course_lib.bugs.{part.module}")
+    return inspect.getmodule(part.implementation)
 
 
 def filled_in(lesson: str, answers: Answers) -> dict:

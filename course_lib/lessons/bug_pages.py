@@ -18,7 +18,7 @@ a check runs your code beside the bugs of its component, and names one only if b
 in every call. {n_public} of them have been reported in public, some many times.
 
 Each bug has its misconception, its symptom, and the message that the check gives for it.
-The faulty source is folded, as it is nearly a solution.
+What it changes in the right code is folded, as the code around it is a solution.
 """
 
 _PAGE = """\
@@ -43,8 +43,8 @@ _BUG = """\
 {message}
 ```
 
-````{{dropdown}} The faulty code
-```python
+````{{dropdown}} {folded}
+```{language}
 {source}
 ```
 ````
@@ -105,8 +105,17 @@ def _section(bug: dict) -> str:
         symptom=_plain(bug["symptom"]),
         public=f"**In public**: {public}\n\n" if public else "",
         message=bug["message"],
-        source=bug["source"],
+        folded="What it changes" if bug["is_change"] else "The faulty code, which shares little",
+        language="diff" if bug["is_change"] else "python",
+        source=_source(bug),
     )
+
+
+def _source(bug: dict) -> str:
+    """A change as a diff of the whole component, other bugs as they stand."""
+    if not bug["is_change"]:
+        return "\n".join(line for _, line in bug["lines"])
+    return "\n".join(f"{' ' if mark == '=' else mark} {line}" for mark, line in bug["lines"])
 
 
 def _label(bug: dict) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+import yaml
 
 from .notebook import source_notebook
 from .text import lesson_texts, read_lesson
@@ -15,10 +16,11 @@ def build(root: Path, say: Callable[[str], None] = print) -> list[Path]:
     Returns:
         The files whose bytes changed.
     """
-    lessons = [path.stem for path in lesson_texts(root / "book")]
-    changed = []
-    for path in lesson_texts(root / "book"):
-        solution = source_notebook(path.stem, read_lesson(path), lessons)
+    folder = root / "book"
+    lessons = [path.stem for path in lesson_texts(folder)]
+    book, changed = book_address(folder), []
+    for path in lesson_texts(folder):
+        solution = source_notebook(path.stem, read_lesson(path), lessons, folder=folder, book=book)
         for folder, notebook in (("solutions", solution), ("exercises", release(solution))):
             target = root / folder / path.stem / f"{path.stem}.ipynb"
             if _write(target, nbformat.writes(notebook, version=4) + "\n"):
@@ -30,6 +32,12 @@ def build(root: Path, say: Callable[[str], None] = print) -> list[Path]:
                 stale.unlink()
                 changed.append(stale)
     return changed
+
+
+def book_address(folder: Path) -> str:
+    """Where the book is published, as its `_config.yml` says; "" while it says nothing."""
+    settings = yaml.safe_load((folder / "_config.yml").read_text(encoding="utf-8"))
+    return settings["html"].get("baseurl") or ""
 
 
 def release(solution):

@@ -1,5 +1,6 @@
 """The built exercises, as the workspace and the grader read them: plain JSON, no Jupyter needed."""
 
+import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,10 @@ class PackageCheck:
     lesson: str
     component: str
     points: float
+
+
+class UnknownExercise(LookupError):
+    """No lesson asks for a component of this name; the text suggests the nearest."""
 
 
 def exercises_folder() -> Path:
@@ -108,3 +113,19 @@ def find_exercise(component: str) -> Exercise | None:
             if exercise.component == component:
                 return exercise
     return None
+
+
+def require_exercise(component: str) -> Exercise:
+    """The exercise that asks for `component`.
+
+    Raises:
+        UnknownExercise: no lesson does.
+    """
+    every = [e for lesson in lesson_names() for e in read_exercises(read_notebook(lesson))]
+    found = {exercise.component: exercise for exercise in every}
+    if component in found:
+        return found[component]
+    lowered = {name.lower(): name for name in found}
+    near = difflib.get_close_matches(component.lower(), list(lowered), n=1, cutoff=0.5)
+    advice = f"Did you mean {lowered[near[0]]}?" if near else "Known: " + ", ".join(found) + "."
+    raise UnknownExercise(f"no component is called {component!r}. {advice}")

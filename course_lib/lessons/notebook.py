@@ -3,10 +3,13 @@
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from .images import attached
+from .links import standing_alone, with_links
 from .prose import to_markdown
 from .source import component_source, given_source, to_learner, with_solution_markers
 from .text import Cell, LessonError
@@ -29,14 +32,18 @@ check = open_lesson("{lesson}")"""
 DEFAULTS = {"minutes": 10, "difficulty": 2, "importance": 3, "sentence": "", "hints": []}
 
 
-def source_notebook(lesson: str, cells: list[Cell], lessons: list[str]):
+def source_notebook(
+    lesson: str, cells: list[Cell], lessons: list[str], *, folder: Path, book: str = ""
+):
     """The notebook of `lesson` with its solutions, between nbgrader's markers.
 
     Args:
         cells: the lesson's text.
         lessons: names of all lessons, for links between them.
+        folder: where the text lies, for its images.
+        book: where the book is published, for links to its pages.
     """
-    builder = _Builder(lesson, lessons)
+    builder = _Builder(lesson, lessons, folder, book)
     for cell in cells:
         builder.add(cell)
     builder.finish()
@@ -55,16 +62,14 @@ def source_notebook(lesson: str, cells: list[Cell], lessons: list[str]):
 class _Builder:
     """Adds one cell after the other; knows which exercise still waits for its check."""
 
-    def __init__(self, lesson: str, lessons: list[str]):
-        self.lesson, self.lessons = lesson, lessons
+    def __init__(self, lesson: str, lessons: list[str], folder: Path, book: str):
+        self.lesson, self.lessons, self.folder, self.book = lesson, lessons, folder, book
         self.cells, self.modules, self.unchecked = [], [], None
         self.counts = {}
 
     def add(self, cell: Cell) -> None:
         if cell.kind == "markdown":
-            text = to_markdown(cell.source, self.lessons)
-            if text:
-                self._append(new_markdown_cell(text), self._id("text"))
+            self._text(to_markdown(cell.source, self.lessons, self.book))
         elif "setup" in cell.tags:
             opening = OPENING.format(lesson=self.lesson)
             self._locked(opening, "opening", {"role": "opening"})
@@ -84,6 +89,23 @@ class _Builder:
     def finish(self) -> None:
         if self.unchecked:
             raise LessonError(f"the exercise {self.unchecked} has no check cell after it.")
+
+    def _text(self, text: str) -> None:
+        if not text:
+            return
+        alone, links = standing_alone(text, self.book)
+        if with_links(alone, links) != text:
+            raise LessonError(
+                "a reference must be the first place in its cell that says its words, counted "
+                f"from the reference before; in {self.lesson} one of these is not: "
+                f"{', '.join(links)}. Say the earlier place in other words, or link it instead."
+            )
+        alone, attachments = attached(alone, self.folder)
+        cell = new_markdown_cell(alone)
+        if attachments:
+            cell["attachments"] = attachments
+        about = {"course": {"role": "text", "links": links}} if links else {}
+        self._append(cell, self._id("text"), about)
 
     def _exercise(self, cell: Cell) -> None:
         self.finish()

@@ -4,8 +4,11 @@ The list of what is translated is closed: a directive or role that is not on it 
 that none reaches a notebook by accident.
 """
 
+import functools
 import re
+from collections.abc import Callable
 
+from .links import notebook_link, page_link
 from .questions import read_question
 from .text import LessonError
 
@@ -14,7 +17,7 @@ _OPENING = re.compile(r"^(?P<indent> *)(?P<fence>:{3,}|`{3,})\{(?P<name>[\w-]+)\
 _ROLE = re.compile(r"\{(?P<name>[\w:-]+)\}`(?P<text>[^`]*)`")
 _WITH_TARGET = re.compile(r"^(?P<text>.*?)\s*<(?P<target>[^<>]+)>$")
 _LINK = re.compile(
-    r"(?<!!)\[(?P<text>[^\]]+)\]\((?P<target>[\w./-]+?)(?:\.md)?(?P<anchor>#[\w-]*)?\)"
+    r"(?<!!)\[(?P<text>[^\]]+)\]\((?P<target>(?!/)[\w./-]*?)(?:\.md)?(?P<anchor>#[\w-]*)?\)"
 )
 _LABEL = re.compile(r"^\([\w:.-]+\)=\s*$")
 _QUIZ = "\0quiz"  # where one was left out
@@ -22,31 +25,38 @@ _ONLY_QUIZZES = re.compile(rf"^#+ [^\n]*\n(?:\s*{_QUIZ}\s*?$)+\s*(?=^#|\Z)", re.
 _EQUATION_LABEL = re.compile(r"^\$\$ *\([\w:-]+\) *$")
 
 
-def to_markdown(text: str, lessons: list[str]) -> str:
+# Makes Markdown of a reference: its words, and the page that it leads to.
+Refer = Callable[[str, str], str]
+
+
+def to_markdown(text: str, lessons: list[str], book: str = "") -> str:
     """A Markdown cell without directives, roles, labels or comments.
 
     Args:
-        lessons: names of the lessons; references to them become links to their notebooks.
+        lessons: names of the lessons; references to them become links to their notebooks, as if
+            all lay in one folder.
+        book: where the book is published; references to its other pages become links, if known.
     """
-    text = "\n".join(_blocks(text.splitlines(), lessons))
+    refer = functools.partial(_reference, lessons=lessons, book=book)
+    text = "\n".join(_blocks(text.splitlines(), refer))
     return _ONLY_QUIZZES.sub("", text).replace(_QUIZ, "").strip()
 
 
-def _blocks(lines: list[str], lessons: list[str]) -> list[str]:
+def _blocks(lines: list[str], refer: Refer) -> list[str]:
     result, position, code_fence = [], 0, None
     while position < len(lines):
         line = lines[position]
         opening = _OPENING.match(line)
         if code_fence is None and opening:
             end = _closing(lines, position, opening)
-            result += _directive(opening, lines[position + 1 : end], lessons)
+            result += _directive(opening, lines[position + 1 : end], refer)
             position = end + 1
             continue
         fence = re.match(r"^ *(```+|~~~+)", line)
         if fence:
             code_fence = None if code_fence else fence[1]
         if code_fence is None and not fence:
-            line = _line(line, lessons)
+            line = _line(line, refer)
         if line is not None:
             result.append(line)
         position += 1
@@ -60,17 +70,17 @@ def _closing(lines: list[str], start: int, opening: re.Match) -> int:
     raise LessonError(f"the directive {{{opening['name']}}} is opened and never closed.")
 
 
-def _directive(opening: re.Match, body: list[str], lessons: list[str]) -> list[str]:
+def _directive(opening: re.Match, body: list[str], refer: Refer) -> list[str]:
     name, title = opening["name"], opening["title"].strip()
     if name == "quiz":
         read_question(title, body)  # raises if it is malformed; the page alone shows it
         return [_QUIZ]
     options, body = _options(body)
-    inside = _blocks(body, lessons)
+    inside = _blocks(body, refer)
     if name in ADMONITIONS:
         heading = title if name == "admonition" else name.capitalize()
         if name != "admonition" and title:
-            inside = [_line(title, lessons), *inside]
+            inside = [_line(title, refer), *inside]
         return [f"> **{heading}**", ">", *[f"> {line}".rstrip() for line in inside]]
     if name == "dropdown":
         return ["<details>", f"<summary>{title}</summary>", "", *inside, "", "</details>"]
@@ -90,24 +100,24 @@ def _options(body: list[str]) -> tuple[dict, list[str]]:
     return options, body
 
 
-def _line(line: str, lessons: list[str]) -> str | None:
+def _line(line: str, refer: Refer) -> str | None:
     if _LABEL.match(line) or line.startswith("% "):
         return None
     line = _EQUATION_LABEL.sub("$$", line)
     pieces = re.split(r"(?<!`)(`[^`]+`)(?!`)", line)
     line = "".join(
-        piece if piece.startswith("`") else _LINK.sub(lambda m: _link(m, lessons), piece)
+        piece if piece.startswith("`") else _LINK.sub(lambda m: _link(m, refer), piece)
         for piece in pieces
     )
-    return _ROLE.sub(lambda m: _role(m, lessons), line)
+    return _ROLE.sub(lambda m: _role(m, refer), line)
 
 
-def _role(match: re.Match, lessons: list[str]) -> str:
+def _role(match: re.Match, refer: Refer) -> str:
     name, text = match["name"], match["text"]
     explicit = _WITH_TARGET.match(text)
     shown, target = (explicit["text"], explicit["target"]) if explicit else (text, text)
     if name == "doc":
-        return _to_lesson(shown, target.removesuffix(".md"), lessons)
+        return refer(shown if explicit else _spoken(match), target.removesuffix(".md"))
     if name in ("ref", "numref", "eq"):
         if not explicit:
             raise LessonError(f"write {{{name}}}`words <{text}>`: a notebook shows the words.")
@@ -117,13 +127,25 @@ def _role(match: re.Match, lessons: list[str]) -> str:
     )
 
 
-def _link(match: re.Match, lessons: list[str]) -> str:
-    if match["target"].startswith(("http", "//")):
-        return match[0]
-    return _to_lesson(match["text"], match["target"], lessons)
+def _spoken(match: re.Match) -> str:
+    """What a reference without words says: a lesson's number, other pages by name."""
+    page = match["text"].removesuffix(".md").rsplit("/", 1)[-1]
+    number = re.match(r"\d\d(?=_)", page)
+    if not number:
+        return page
+    before = match.string[: match.start()].rstrip()
+    begins = not before.strip(" >*-") or before.endswith((".", "?", "!"))
+    return f"{'Lesson' if begins else 'lesson'} {int(number[0])}"
 
 
-def _to_lesson(shown: str, target: str, lessons: list[str]) -> str:
-    """A link to another lesson's notebook; other pages of the book are named only."""
+def _link(match: re.Match, refer: Refer) -> str:
+    return refer(match["text"], match["target"])
+
+
+def _reference(words: str, target: str, lessons: list[str], book: str) -> str:
+    """A lesson is linked to as a notebook beside this one, other pages of the book as pages."""
     name = target.rsplit("/", 1)[-1]
-    return f"[{shown}](../{name}/{name}.ipynb)" if name in lessons else shown
+    if name in lessons:
+        return notebook_link(words, name)
+    is_page = re.fullmatch(r"/?[\w/-]+", target)  # not an anchor of this page, nor a file
+    return page_link(words, target.removeprefix("/"), book if is_page else "")

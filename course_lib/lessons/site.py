@@ -15,7 +15,10 @@ from .bug_pages import FOLDER, INDEX, bug_pages
 
 # What the pages import. Their text is part of the cache's path, because the execution cache
 # does not see changes in imported modules.
-IMPORTED_BY_PAGES = ("transformer", "corpus", "bugs", "checks", "plots.py", "figures.py")
+IMPORTED_BY_PAGES = (
+    *("transformer", "corpus", "bugs", "checks", "plots.py", "figures.py"),
+    *("workspace", "lessons/source.py"),  # lesson 12 exports a package
+)
 # What decides over the messages of the checks.
 IMPORTED_BY_ZOO = ("transformer", "corpus", "bugs", "checks", "zoo.py")
 

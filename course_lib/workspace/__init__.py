@@ -6,10 +6,18 @@ borrow.py     what a module has before it is written: ours
 package.py    where `import my_transformer` leads
 reading.py    what a piece of Python defines and imports
 cells.py      which cell of a notebook holds an answer
+runs.py       whether that cell has changed since it ran
 sections.py   a module's text, cell by cell
 promote.py    write what passed into the package
+desk.py       which folder a notebook's passes go to
 status.py     how much of it is theirs
 notebook.py   the `check` of a notebook
 terminal.py   the same checks, on the package
 whole.py      the capstone's checks, on the package as a whole
+pieces.py     our modules in pieces, as an export hands them out
+alone.py      a module of theirs with what it borrows written into it
+trained.py    a run that `course train` wrote, as one file
+keep.py       a folder of files, written again without harm to what others changed
+export.py     their model as a package that stands alone
+standalone/   what goes with it: a way to train it and to let it write
 """

@@ -19,8 +19,16 @@ class NotACell(LookupError):
     """A component that no cell of this notebook defines; the text says where it comes from."""
 
 
-def answer_cell(component, name: str | None = None) -> str:
-    """The source of the cell that defines `component`, as it was typed.
+@dataclass(frozen=True)
+class AnswerCell:
+    """A cell that holds an answer: its source as typed, and the number in `In [number]`."""
+
+    typed: str
+    number: int | None = None  # None: the kernel keeps no history
+
+
+def answer_cell(component, name: str | None = None) -> AnswerCell:
+    """The cell that defines `component`.
 
     It is the cell that the component's code came from. Where that does not tell (a class without
     methods; `attention = F.scaled_dot_product_attention`; the name imported again since), it is
@@ -36,14 +44,14 @@ def answer_cell(component, name: str | None = None) -> str:
     files = _files_of(component)
     for cell in _typed_cells():
         if cell.file in files and _defines(cell, name):
-            return cell.typed
+            return AnswerCell(cell.typed, cell.number)
     for cell in _typed_cells():
         if _defines(cell, name):
-            return cell.typed
+            return AnswerCell(cell.typed, cell.number)
     for file in files:  # a client that keeps no history
         entry = linecache.cache.get(file)
         if entry and len(entry) == 4 and entry[1] is None and not os.path.exists(file):
-            return "".join(entry[2])
+            return AnswerCell("".join(entry[2]))
     raise NotACell(_where_from(component, name))
 
 
@@ -51,6 +59,7 @@ def answer_cell(component, name: str | None = None) -> str:
 class _Cell:
     """A cell that ran: as typed, as IPython turned it into Python, and its code's file name."""
 
+    number: int
     typed: str
     python: str
     file: str
@@ -68,7 +77,12 @@ def _typed_cells() -> Iterator[_Cell]:
         cell, python = typed[number], parsed[number]
         if cell.lstrip().startswith("%%"):  # the magic runs the lines below it
             python = cell.lstrip().partition("\n")[2]
-        yield _Cell(cell, python, shell.compile.get_code_name(cell, python, number))
+        yield _Cell(number, cell, python, shell.compile.get_code_name(cell, python, number))
+
+
+def typed_text(number: int) -> str | None:
+    """What was typed as `In [number]`; None where the kernel no longer knows."""
+    return next((cell.typed for cell in _typed_cells() if cell.number == number), None)
 
 
 def _defines(cell: _Cell, name: str) -> bool:

@@ -7,7 +7,6 @@ notebook is validated or graded, when the notebook runs but nobody is at work in
 
 import contextlib
 import io
-import os
 import sys
 import textwrap
 from collections.abc import Callable
@@ -27,19 +26,21 @@ from course_lib.lessons.exercises import (
 )
 
 from .borrow import PACKAGE
-from .cells import NotACell, answer_cell
-from .folder import WorkspaceError, find_workspace
+from .cells import AnswerCell, NotACell, answer_cell
+from .desk import NOT_COLLECTED, someone_is_at_work, where_passes_go, workspace_of
+from .folder import WorkspaceError
 from .package import import_part, install_borrowed_package, use_package
 from .promote import promote
 from .reading import imported_modules
+from .runs import note_of_a_change, refuse_superseded, watch_runs
 from .whole import judge_whole
 
 
 def open_lesson(lesson: str) -> Callable:
     """The `check` for the notebook of `lesson`, with `my_transformer` ready to be imported.
 
-    The package is that of the workspace which holds the working directory; without one, a
-    package in memory, all of it borrowed.
+    The package is that of the workspace around the working directory or the notebook; without
+    one, a package in memory, all of it borrowed. A line says which.
 
     Raises:
         ValueError: there is no such lesson.
@@ -47,11 +48,14 @@ def open_lesson(lesson: str) -> Callable:
     """
     if lesson not in lesson_names():
         raise ValueError(f"lesson must be one of {', '.join(lesson_names())}, got {lesson!r}.")
-    workspace = find_workspace(Path.cwd())
+    workspace = workspace_of(lesson)
     if workspace is None:
         install_borrowed_package()
     else:
         use_package(workspace)
+    if someone_is_at_work():
+        print(where_passes_go(workspace))
+        watch_runs(lesson)
 
     def check(
         component, *, seed: int | None = None, device: str = "cpu", package: str = PACKAGE
@@ -70,12 +74,13 @@ def open_lesson(lesson: str) -> Callable:
         names = sys._getframe(1).f_globals
         try:
             exercise = _exercise(component, lesson, names)
-            cell = answer_cell(component, exercise.component)
-            _judge(exercise, cell, seed, device)
+            answer = answer_cell(component, exercise.component)
+            refuse_superseded(answer, exercise.component)
+            _judge(exercise, answer, seed, device)
         except (NotACell, UnknownComponent, WorkspaceError) as error:
             raise CheckFailed(_not_checked(error)) from None
-        if workspace is not None and _someone_is_at_work():
-            _write_down(workspace, exercise, cell)
+        if someone_is_at_work():
+            _write_down(workspace, exercise, answer.typed)
 
     return check
 
@@ -119,9 +124,9 @@ def _unknown(name: str):
     raise UnknownComponent(f"{name} is no exercise of a lesson.")
 
 
-def _judge(exercise: Exercise, cell: str, seed: int | None, device: str) -> None:
+def _judge(exercise: Exercise, answer: AnswerCell, seed: int | None, device: str) -> None:
     """Print that the cell is right, or raise `CheckFailed`."""
-    earlier = []
+    cell, earlier = answer.typed, []
     for other in read_exercises(read_notebook(exercise.lesson)):
         if other.component == exercise.component:
             break
@@ -147,9 +152,13 @@ def _judge(exercise: Exercise, cell: str, seed: int | None, device: str) -> None
             seed=DEFAULT_SEED if seed is None else seed,
             device=device,
         )
+    note = note_of_a_change(answer)
     if not verdict.passed:
-        raise CheckFailed(failure_text(verdict, seed))
+        text = failure_text(verdict, seed)
+        raise CheckFailed(f"{text}\n{textwrap.indent(note, '  ')}" if note else text)
     print(success_text(verdict))
+    if note:
+        print(note)
 
 
 def _refuse_imports(cell: str, exercise: Exercise) -> None:
@@ -180,13 +189,11 @@ def _modules_from(lesson: str) -> set[str]:
     return {e.module for name in later for e in read_exercises(read_notebook(name))}
 
 
-def _someone_is_at_work() -> bool:
-    """Is this a notebook that a learner works in? nbgrader sets these when it runs one."""
-    return not (os.environ.get("NBGRADER_VALIDATING") or os.environ.get("NBGRADER_EXECUTION"))
-
-
-def _write_down(workspace: Path, exercise: Exercise, cell: str) -> None:
-    """Put the cell into the learner's package, and say where it stands."""
+def _write_down(workspace: Path | None, exercise: Exercise, cell: str) -> None:
+    """Put the cell into the learner's package, if there is one, and say where it stands."""
+    if workspace is None:
+        print(NOT_COLLECTED)
+        return
     silence = io.StringIO()  # what the module prints as it runs again
     try:
         with contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):

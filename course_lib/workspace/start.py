@@ -1,6 +1,7 @@
 """Make a learner's folder: the notebooks, and the package that they will write."""
 
 import contextlib
+import json
 import secrets
 import shutil
 from pathlib import Path
@@ -9,10 +10,10 @@ from course_lib import __version__
 from course_lib.lessons.exercises import (
     exercises_folder,
     lesson_names,
-    notebook_path,
     read_exercises,
     read_notebook,
 )
+from course_lib.lessons.links import side_by_side
 
 from .borrow import PACKAGE, borrowing_text, our_modules
 from .folder import MARKER, WorkspaceError, find_workspace, marker_text
@@ -35,6 +36,10 @@ is yours to keep and to change: nothing here is ever overwritten but a part that
 its earlier versions are kept.
 
 How far you are: `course status`. All parts at once, from a terminal: `course check`.
+
+This package needs the course beside it, which lends what you have not written, and what is given
+to everybody. `course export` writes one that needs numpy and torch alone, and says in it what is
+yours and what was given.
 """
 
 
@@ -50,6 +55,7 @@ def start(directory: str | Path) -> Path:
     try:
         directory = directory.resolve()
         _refuse_what_is_there(directory)
+        _refuse_to_nest(directory)
         directory.parent.mkdir(parents=True, exist_ok=True)
         draft = directory.with_name(f".{directory.name}.unfinished-{secrets.token_hex(4)}")
         try:
@@ -83,6 +89,15 @@ def _refuse_what_is_there(directory: Path) -> None:
         raise WorkspaceError(f"the folder must be new or empty, got {directory}, which is a file.")
 
 
+def _refuse_to_nest(directory: Path) -> None:
+    around = find_workspace(directory.parent)
+    if around is not None:
+        raise WorkspaceError(
+            f"a workspace cannot lie inside another, got {directory}, which would lie in {around}. "
+            "Go on working there, or name a folder outside it."
+        )
+
+
 def _fill(folder: Path) -> None:
     lessons = lesson_names()
     if not lessons:
@@ -95,13 +110,17 @@ def _fill(folder: Path) -> None:
     written = {e.module for name in lessons for e in read_exercises(read_notebook(name))}
     for name in ("__init__", *our_modules()):
         text = borrowing_text(name, is_for_writing=name in written)
-        (package / f"{name}.py").write_text(text, encoding="utf-8", newline="\n")
+        _write(package / f"{name}.py", text)
     for name in lessons:
-        shutil.copyfile(notebook_path(name), folder / f"{name}.ipynb")
-    readme = README.format(first=f"{lessons[0]}.ipynb")
-    (folder / "README.md").write_text(readme, encoding="utf-8", newline="\n")
-    marker = marker_text(f"build-a-transformer {__version__}")
-    (folder / MARKER).write_text(marker, encoding="utf-8", newline="\n")
+        notebook = side_by_side(read_notebook(name), there=lessons)
+        text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True)
+        _write(folder / f"{name}.ipynb", text + "\n")
+    _write(folder / "README.md", README.format(first=f"{lessons[0]}.ipynb"))
+    _write(folder / MARKER, marker_text(f"build-a-transformer {__version__}"))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _move(draft: Path, directory: Path) -> None:

@@ -42,6 +42,23 @@ def status(workspace: Path) -> list[Row]:
     return rows
 
 
+def in_words(rows: list[Row]) -> str:
+    """How many of the components are theirs, in a sentence."""
+    parts = [row for row in rows if row.state not in ("ready", "waiting")]
+    n, yours = len(parts), sum(row.state == "yours" for row in parts)
+    if yours == n:
+        return (
+            f"All {n} components are yours. `course export` writes them, and what was given around "
+            "them, as a package of its own."
+        )
+    broken = sorted({f"{row.module}.py" for row in parts if row.state == "broken"})
+    borrowed = sum(row.state == "borrowed" for row in parts)
+    others = [f"{borrowed} borrowed from ours"] if borrowed else []
+    if broken:
+        others.append(f"{n - yours - borrowed} unreadable (mend {', '.join(broken)})")
+    return f"{yours} of {n} components are yours, {' and '.join(others)}."
+
+
 def _readiness(workspace: Path) -> str:
     return "waiting" if borrowed_parts(read_package(workspace / PACKAGE).modules) else "ready"
 

@@ -11,6 +11,8 @@ from importlib import import_module
 
 import torch
 
+from .. import Bug
+
 _MODULES = {
     "test_attention": "attention",
     "test_causality": "model",
@@ -54,13 +56,25 @@ def faulty(test: str, *, symptom: str) -> Callable[[Callable], Callable]:
     """
 
     def register(implementation: Callable) -> Callable:
-        name = implementation.__name__
-        if (test, name) in _patients:
-            raise ValueError(f"the name of a patient must be unique, got {name!r} twice.")
-        _patients[test, name] = Patient(name, test, symptom, implementation)
+        _enter(Patient(implementation.__name__, test, symptom, implementation))
         return implementation
 
     return register
+
+
+def from_the_zoo(test: str, bug: Bug, implementation: Callable | None = None) -> None:
+    """Register a bug, or another `implementation` that is wrong as the bug is.
+
+    Raises:
+        ValueError: another patient of that test has the same name.
+    """
+    _enter(Patient(bug.name, test, bug.symptom, implementation or bug.implementation))
+
+
+def _enter(patient: Patient) -> None:
+    if (patient.test, patient.name) in _patients:
+        raise ValueError(f"the name of a patient must be unique, got {patient.name!r} twice.")
+    _patients[patient.test, patient.name] = patient
 
 
 def patients_of(test: str) -> list[Patient]:

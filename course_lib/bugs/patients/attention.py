@@ -8,9 +8,8 @@ import torch.nn.functional as F
 from course_lib.transformer.attention import attention
 from course_lib.transformer.masking import masked_attention, masked_softmax
 
-from .. import attention as attention_zoo
-from .. import bugs_in, masking
-from . import faulty, right
+from .. import bugs_of, find_bug
+from . import faulty, from_the_zoo, right
 
 TEST = "test_attention"
 
@@ -71,20 +70,8 @@ def with_float32_inside_the_softmax(q, k, v, mask=None):
 # --- faulty ----------------------------------------------------------------------------------
 
 
-_SYMPTOMS = {
-    bug.name: bug.symptom for module in (attention_zoo, masking) for bug in bugs_in(module)
-}
-
-
-def _from_the_zoo(known, implementation) -> None:
-    """Register an implementation that is wrong as `known` is."""
-    implementation.__name__ = known.__name__
-    faulty(TEST, symptom=_SYMPTOMS[known.__name__])(implementation)
-
-
-for _bug in bugs_in(masking):
-    if _bug.component == "masked_attention":
-        _from_the_zoo(_bug.implementation, _bug.implementation)
+for _bug in bugs_of("masked_attention"):
+    from_the_zoo(TEST, _bug)
 
 
 def _under_a_softmax(softmax):
@@ -97,15 +84,16 @@ def _under_a_softmax(softmax):
     return attend
 
 
-for _softmax in (
-    masking.hides_with_a_score_of_zero,
-    masking.renormalises_too_late,
-    masking.hides_with_minus_ten_thousand,
-    masking.throws_the_masked_scores_away,
-    masking.adds_the_mask,
-    masking.normalises_over_the_queries,
+for _name in (
+    "hides_with_a_score_of_zero",
+    "renormalises_too_late",
+    "hides_with_minus_ten_thousand",
+    "throws_the_masked_scores_away",
+    "adds_the_mask",
+    "normalises_over_the_queries",
 ):
-    _from_the_zoo(_softmax, _under_a_softmax(_softmax))
+    _bug = find_bug(_name)
+    from_the_zoo(TEST, _bug, _under_a_softmax(_bug.implementation))
 
 
 def _with_scores(scores_of):
@@ -124,19 +112,19 @@ def _scores(q, k):
     return q @ k.transpose(-2, -1)
 
 
-for _known, _scores_of in (
-    (attention_zoo.divides_by_the_width, lambda q, k: _scores(q, k) / q.shape[-1]),
-    (attention_zoo.scales_for_a_width_of_64, lambda q, k: _scores(q, k) / 8),
+for _name, _scores_of in (
+    ("divides_by_the_width", lambda q, k: _scores(q, k) / q.shape[-1]),
+    ("scales_for_a_width_of_64", lambda q, k: _scores(q, k) / 8),
     (
-        attention_zoo.scales_by_the_number_of_queries,
+        "scales_by_the_number_of_queries",
         lambda q, k: _scores(q, k) / math.sqrt(q.shape[-2]),
     ),
     (
-        attention_zoo.reshapes_the_keys,
+        "reshapes_the_keys",
         lambda q, k: q @ k.reshape(*k.shape[:-2], *k.mT.shape[-2:]) / math.sqrt(q.shape[-1]),
     ),
 ):
-    _from_the_zoo(_known, _with_scores(_scores_of))
+    from_the_zoo(TEST, find_bug(_name), _with_scores(_scores_of))
 
 
 @faulty(TEST, symptom="nan in a quiet text as soon as a loud one stands in the same batch.")

@@ -5,9 +5,8 @@ import torch.nn.functional as F
 
 from course_lib.transformer import norm as model
 
-from .. import bugs_in
-from .. import norm as zoo
-from . import faulty, right
+from .. import bugs_of
+from . import faulty, from_the_zoo, right
 
 TEST = "test_layer_norm"
 
@@ -82,9 +81,9 @@ _NOT_HERE = {
     "centres_x_in_place",
 }
 
-for _bug in bugs_in(zoo):
-    if _bug.component == "layer_norm" and _bug.name not in _NOT_HERE:
-        faulty(TEST, symptom=_bug.symptom)(_bug.implementation)
+for _bug in bugs_of("layer_norm"):
+    if _bug.name not in _NOT_HERE:
+        from_the_zoo(TEST, _bug)
 
 
 @faulty(TEST, symptom="The weight stays as it was, however long one trains; all outputs are right.")

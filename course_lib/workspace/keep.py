@@ -1,0 +1,130 @@
+"""Write a folder of files again and again, and never over what somebody else put there.
+
+A file `.export.json` in the folder says what was written. A file that has changed since is kept as
+it is, and the new one is put beside it under the name `….new`.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from .folder import WorkspaceError
+
+RECORD = ".export.json"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What writing a folder did, as paths inside it."""
+
+    kept: tuple[str, ...]  # changed by somebody, and so not written over
+
+
+def write_folder(folder: Path, files: dict[str, bytes]) -> Written:
+    """Make `folder` hold these files.
+
+    Args:
+        files: contents by path inside the folder.
+
+    Raises:
+        WorkspaceError: something lies there that this function did not write, or it cannot write.
+    """
+    try:
+        before = _record(folder)
+        if before is None:
+            _refuse_what_is_there(folder)
+            _write_new(folder, files)
+            return Written(())
+        return Written(_write_again(folder, files, before))
+    except OSError as error:
+        raise WorkspaceError(
+            f"{error.filename or folder} cannot be written: {error.strerror or error}"
+        ) from None
+
+
+def _record(folder: Path) -> dict[str, str] | None:
+    """The hash of each file that was written last time; None if nothing was."""
+    try:
+        record = json.loads((folder / RECORD).read_text("utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _refuse_what_is_there(folder: Path) -> None:
+    if folder.is_dir():
+        there = sorted(path.name for path in folder.iterdir())
+        if there:
+            shown = ", ".join(there[:3]) + (f" and {len(there) - 3} more" if there[3:] else "")
+            raise WorkspaceError(
+                f"the folder must be new, empty, or an earlier export, got {folder}, which holds "
+                f"{shown}. Name another folder."
+            )
+    elif folder.exists() or folder.is_symlink():
+        raise WorkspaceError(f"the folder must be new or empty, got {folder}, which is a file.")
+
+
+def _write_new(folder: Path, files: dict[str, bytes]) -> None:
+    """Complete, or not at all."""
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = folder.with_name(f".{folder.name}.unfinished-{secrets.token_hex(4)}")
+    try:
+        for name, content in files.items():
+            _put(draft / name, content)
+        _put(draft / RECORD, _record_of(files, {}))
+        if not folder.is_dir():
+            draft.rename(folder)
+            return
+        # A shell may stand in it, so the folder stays; the record, which makes it ours, is last.
+        for path in sorted(draft.iterdir(), key=lambda path: path.name == RECORD):
+            path.rename(folder / path.name)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write_again(folder: Path, files: dict, before: dict[str, str]) -> tuple[str, ...]:
+    kept = []
+    for name, content in files.items():
+        path = folder / name
+        if path.is_file() and _hash(path.read_bytes()) not in (before.get(name), _hash(content)):
+            kept.append(name)
+            _put(path.with_name(f"{path.name}.new"), content)
+        else:
+            _put(path, content)
+    for name in set(before) - set(files):  # a module that is no more; weights stay
+        path = folder / name
+        if name.endswith(".py") and path.is_file() and _hash(path.read_bytes()) == before[name]:
+            path.unlink()
+    # What somebody changed stays theirs: it is on record with the hash it had when it was ours.
+    ours = {name: content for name, content in files.items() if name not in kept}
+    _put(folder / RECORD, _record_of(ours, before))
+    return tuple(kept)
+
+
+def _record_of(files: dict[str, bytes], before: dict[str, str]) -> bytes:
+    record = before | {name: _hash(content) for name, content in files.items()}
+    return json.dumps({"files": record}, indent=1).encode()
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Write a file in one step, unless it is there as it should be."""
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == content:
+            return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        draft.write_bytes(content)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
