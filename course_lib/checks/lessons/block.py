@@ -19,7 +19,8 @@ from ..judges.expect import (
 from ..judges.findings import Finding, number
 from ..oracles.block import block as right_block
 from ..oracles.block import block_gradients as right_gradients
-from .mlp import FORMS, mlp_layers
+from .mlp.fixtures import FORMS
+from .mlp.mlp import mlp_layers
 from .multihead.fixtures import CALL, MANY
 from .multihead.multi_head_attention import (
     attention_layers,

@@ -5,7 +5,7 @@ from ...cases.draw import Draw
 from ...judges.expect import differs, returns
 from ...judges.tolerances import Tolerance
 from ...oracles import attention as oracles
-from ..attention import add_head_properties, head_weights
+from ..attention.self_attention import add_head_properties, head_weights
 from .fixtures import LESSON
 
 causal_self_attention = ComponentCheck("CausalSelfAttention", "masking", LESSON)

@@ -6,7 +6,7 @@ from ...cases.check import ComponentCheck
 from ...cases.draw import Draw, exact_in
 from ...judges.expect import also, arguments_unchanged, gradients_are, returns, same_device
 from ...oracles import attention as oracles
-from ..attention import QKV, RESULT
+from ..attention.fixtures import QKV, RESULT
 from .fixtures import ATTENTION_CALL, LESSON, lower, zero_where_masked
 
 masked_attention = ComponentCheck("masked_attention", "masking", LESSON)

@@ -6,7 +6,7 @@ from ...cases.check import ComponentCheck
 from ...cases.draw import Draw, exact_in
 from ...judges.expect import also, arguments_unchanged, gradients_are, returns, same_device
 from ...oracles import masking as oracles
-from ..attention import rows_sum_to_one
+from ..attention.fixtures import rows_sum_to_one
 from .fixtures import LESSON, MASKED_CALL, zero_where_masked
 
 masked_softmax = ComponentCheck("masked_softmax", "masking", LESSON)
