@@ -19,7 +19,7 @@ Observer = Callable[[list[Call]], Reply]
 
 # The grader judges several submissions at once, in threads. Chance has one state for all of
 # them, which inputs are drawn with and bugs are watched for touching: so one at a time.
-_ALONE = threading.Lock()
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ def _one_thread() -> Iterator[None]:
 
 
 def _run(check: Check, observer: Observer, seed: int, device: str) -> Verdict:
-    with _ALONE:
+    with _ONE_AT_A_TIME:
         plan = [(prop, case) for prop in _core_first(check) for case in _cases(prop, seed, device)]
     order = range(len(plan))
     if check.scoring.is_shuffled:
         order = Draw(seed).order(len(plan)).tolist()
     reply = observer([plan[number][1].call for number in order])
-    with _ALONE:
+    with _ONE_AT_A_TIME:
         return _judged(check, seed, device, plan, order, reply)
 
 

@@ -6,7 +6,7 @@ from ...cases.plain import asks, reads, script_case
 from ...judges.expect import also, raises
 from ...judges.plain import leaves_alone, returns_value
 from ...oracles import tokens as oracles
-from .fixtures import LESSON, SPOKEN, WORLD, pick
+from .fixtures import ENGLISH, LESSON, MANY_SCRIPTS, pick
 
 bpe_tokenizer = ComponentCheck("BPETokenizer", "tokens", LESSON)
 
@@ -34,8 +34,8 @@ def bpe_tokenizer_encodes(draw: Draw):
     for merges in ([], [(a, b)], [(a, b), (b, c)], [(b, c), (a, b)], [(a, b), (256, c), (257, a)]):
         ids = oracles.encode("abcabca", merges)
         yield _speaks(merges, asks("encode", "abcabca", judge=returns_value(ids)))
-    merges = _learned(SPOKEN, 8)
-    for text in (SPOKEN, "not quite the question", " ".join(pick(draw, SPOKEN.split(), 5))):
+    merges = _learned(ENGLISH, 8)
+    for text in (ENGLISH, "not quite the question", " ".join(pick(draw, ENGLISH.split(), 5))):
         ids = oracles.encode(text, merges)
         yield _speaks(merges, asks("encode", text, judge=returns_value(ids)))
 
@@ -48,9 +48,9 @@ def bpe_tokenizer_decodes(draw: Draw):
     merges = [(97, 98), (256, 99), (257, 97)]
     yield _speaks(merges, asks("decode", [258, 256, 257, 97], judge=returns_value("abcaababca")))
     yield _speaks([], asks("decode", list("é".encode()), judge=returns_value("é")))
-    merges = _learned(SPOKEN, 8)
-    ids = oracles.encode(SPOKEN, merges)
-    yield _speaks(merges, asks("decode", ids, judge=returns_value(SPOKEN)))
+    merges = _learned(ENGLISH, 8)
+    ids = oracles.encode(ENGLISH, merges)
+    yield _speaks(merges, asks("decode", ids, judge=returns_value(ENGLISH)))
 
 
 @bpe_tokenizer.core(
@@ -59,7 +59,7 @@ def bpe_tokenizer_decodes(draw: Draw):
 )
 def bpe_tokenizer_counts(draw: Draw):
     for first in ((), (300,)):
-        merges = _learned(SPOKEN, 5, *first)
+        merges = _learned(ENGLISH, 5, *first)
         size = reads("vocab_size", returns_value(sum(first or (256,)) + 5))
         yield _speaks(merges, size, first=first)
     yield _speaks([], reads("vocab_size", returns_value(256)))
@@ -70,10 +70,12 @@ def bpe_tokenizer_counts(draw: Draw):
     hint="bytes, not characters: chr and ord know nothing of UTF-8",
 )
 def bpe_tokenizer_round_trip(draw: Draw):
-    for text in WORLD:
+    for text in MANY_SCRIPTS:
         yield from _both_ways(text, [])
         yield from _both_ways(text, _learned(text * 2, 6))
-    yield from _both_ways("".join(pick(draw, "".join(WORLD), 12)), _learned(WORLD[2] * 2, 5))
+    yield from _both_ways(
+        "".join(pick(draw, "".join(MANY_SCRIPTS), 12)), _learned(MANY_SCRIPTS[2] * 2, 5)
+    )
     yield from _both_ways(" zero \x00\x00", [])
 
 
@@ -84,8 +86,8 @@ def bpe_tokenizer_round_trip(draw: Draw):
 def bpe_tokenizer_first_new_id(draw: Draw):
     first = int(draw.integers(257, 400))
     yield from _both_ways("abcabca", [(97, 98), (first, 99)], first)
-    merges = _learned(SPOKEN, 6, first)
-    yield from _both_ways(SPOKEN, merges, first)
+    merges = _learned(ENGLISH, 6, first)
+    yield from _both_ways(ENGLISH, merges, first)
 
 
 @bpe_tokenizer.edge("nothing in, nothing out", hint="a loop over nothing gives nothing")
@@ -117,11 +119,11 @@ def bpe_tokenizer_replaces(draw: Draw):
 )
 def bpe_tokenizer_refuses_ids(draw: Draw):
     merges, far = [(97, 98), (256, 97)], int(draw.integers(1000, 9999))
-    for stranger in (258, far, -1, -far):
-        step = asks("decode", [97, stranger], judge=raises("ValueError", "ids", str(stranger)))
+    for unknown in (258, far, -1, -far):
+        step = asks("decode", [97, unknown], judge=raises("ValueError", "ids", str(unknown)))
         yield _speaks(merges, step)
-    for stranger in (256, 299, 301):
-        step = asks("decode", [97, stranger], judge=raises("ValueError", "ids", str(stranger)))
+    for unknown in (256, 299, 301):
+        step = asks("decode", [97, unknown], judge=raises("ValueError", "ids", str(unknown)))
         yield _speaks([(97, 98)], step, first=(300,))
 
 
@@ -140,7 +142,7 @@ def bpe_tokenizer_refuses_first(draw: Draw):
     hint="list(merges) is a copy of your own",
 )
 def bpe_tokenizer_leaves_arguments(draw: Draw):
-    merges = _learned(SPOKEN, 4)
+    merges = _learned(ENGLISH, 4)
     ids = oracles.encode("to be", merges)
     used = _speaks(
         merges,

@@ -5,7 +5,7 @@ from ...cases.draw import Draw
 from ...cases.plain import asks, reads, script_case
 from ...judges.expect import raises
 from ...judges.plain import leaves_alone, returns_value
-from .fixtures import ACQUAINTANCES, LESSON, SPOKEN, STRANGERS, WORLD, pick
+from .fixtures import ENGLISH, KNOWN_ELSEWHERE, LESSON, MANY_SCRIPTS, UNKNOWN, pick
 
 char_tokenizer = ComponentCheck("CharTokenizer", "tokens", LESSON)
 
@@ -30,7 +30,7 @@ def char_tokenizer_encodes(draw: Draw):
     yield script_case(
         char_tokenizer, ("hello",), asks("encode", "hole", judge=returns_value([1, 3, 2, 0]))
     )
-    for text in (SPOKEN, "bookkeeper", "BaNaNa 10", *WORLD):
+    for text in (ENGLISH, "bookkeeper", "BaNaNa 10", *MANY_SCRIPTS):
         word, ids = _spelt(draw, text)
         yield script_case(char_tokenizer, (text,), asks("encode", word, judge=returns_value(ids)))
 
@@ -40,7 +40,7 @@ def char_tokenizer_encodes(draw: Draw):
     hint="self.vocab_size = … in __init__: a number, not a method",
 )
 def char_tokenizer_counts(draw: Draw):
-    for text in ("hello", SPOKEN, "zz", *WORLD[:2]):
+    for text in ("hello", ENGLISH, "zz", *MANY_SCRIPTS[:2]):
         size = len(_chars(text)[0])
         yield script_case(char_tokenizer, (text,), reads("vocab_size", returns_value(size)))
 
@@ -53,7 +53,7 @@ def char_tokenizer_decodes(draw: Draw):
     yield script_case(
         char_tokenizer, ("hello",), asks("decode", [1, 3, 2, 0], judge=returns_value("hole"))
     )
-    for text in (SPOKEN, "BaNaNa 10", *WORLD):
+    for text in (ENGLISH, "BaNaNa 10", *MANY_SCRIPTS):
         word, ids = _spelt(draw, text)
         yield script_case(char_tokenizer, (text,), asks("decode", ids, judge=returns_value(word)))
 
@@ -72,9 +72,9 @@ def char_tokenizer_empty(draw: Draw):
     hint="look before you look up: a dictionary raises a KeyError",
 )
 def char_tokenizer_refuses_characters(draw: Draw):
-    for stranger in (*pick(draw, STRANGERS, 1), *pick(draw, ACQUAINTANCES, 1)):
-        word = f"he{stranger}lo"
-        refused = raises("ValueError", "text", stranger)
+    for unknown in (*pick(draw, UNKNOWN, 1), *pick(draw, KNOWN_ELSEWHERE, 1)):
+        word = f"he{unknown}lo"
+        refused = raises("ValueError", "text", unknown)
         yield script_case(char_tokenizer, ("hello",), asks("encode", word, judge=refused))
         yield script_case(
             char_tokenizer,
@@ -91,18 +91,18 @@ def char_tokenizer_refuses_characters(draw: Draw):
 )
 def char_tokenizer_refuses_ids(draw: Draw):
     far = int(draw.integers(1000, 9999))
-    for stranger in (11, far, -1, -far):
-        refused = raises("ValueError", "ids", str(stranger))
+    for unknown in (11, far, -1, -far):
+        refused = raises("ValueError", "ids", str(unknown))
         yield script_case(
-            char_tokenizer, ("hello world",), asks("decode", [1, stranger, 2], judge=refused)
+            char_tokenizer, ("hello world",), asks("decode", [1, unknown, 2], judge=refused)
         )
-    size = len(_chars(SPOKEN)[0])
+    size = len(_chars(ENGLISH)[0])
     refused = raises("ValueError", "ids", str(size))
-    yield script_case(char_tokenizer, (SPOKEN,), asks("decode", [0, size], judge=refused))
+    yield script_case(char_tokenizer, (ENGLISH,), asks("decode", [0, size], judge=refused))
 
 
 @char_tokenizer.edge("ids are not changed", hint="pop() takes from the caller's list")
 def char_tokenizer_leaves_ids(draw: Draw):
-    _, ids = _spelt(draw, SPOKEN)
+    _, ids = _spelt(draw, ENGLISH)
     step = asks("decode", ids, judge=leaves_alone("ids"))
-    yield script_case(char_tokenizer, (SPOKEN,), step)
+    yield script_case(char_tokenizer, (ENGLISH,), step)

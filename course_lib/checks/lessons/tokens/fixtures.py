@@ -5,8 +5,8 @@ from ...cases.draw import Draw
 LESSON = "01_tokens_and_embeddings"
 
 # Characters of one to four bytes, and all that a careless hand strips, folds, joins or translates.
-SPOKEN = "to be or not to be, that is the question"
-WORLD = (
+ENGLISH = "to be or not to be, that is the question"
+MANY_SCRIPTS = (
     "naïve café, Straße und İstanbul",
     "cafe\u0301 is not café, and ﬁ is not fi",
     "日本語 и русский, עברית",
@@ -14,8 +14,8 @@ WORLD = (
     " \t spaces\r\nand\n\nlines\u2028 \u00a0",
     "\ufeffmark, \x00 zero, \ufffd, \uffff and \U0010ffff",
 )
-STRANGERS = "€жΩ漢🙂"  # in none of the texts
-ACQUAINTANCES = "éßï"  # in texts of other tokenizers
+UNKNOWN = "€жΩ漢🙂"  # characters in none of the texts
+KNOWN_ELSEWHERE = "éßï"  # characters in texts of other tokenizers
 
 
 def pick(draw: Draw, items, count: int) -> list:

@@ -92,9 +92,9 @@ def train_bpe_stops(draw: Draw):
 def train_bpe_refuses(draw: Draw):
     ids = few_ids(draw, 6, 3)
     large = int(draw.integers(1000, 9999))
-    for stranger, first in ((256, ()), (large, ()), (77, (77,)), (large, (300,))):
-        refused = raises("ValueError", "ids", str(stranger))
-        yield _trains([*ids, stranger, *ids], 2, *first, judge=refused)
+    for unknown, first in ((256, ()), (large, ()), (77, (77,)), (large, (300,))):
+        refused = raises("ValueError", "ids", str(unknown))
+        yield _trains([*ids, unknown, *ids], 2, *first, judge=refused)
     yield _trains([255, 254] * 3, 1)
     yield _trains([256, 299] * 3, 1, 300)
 

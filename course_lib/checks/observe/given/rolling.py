@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from .models import ReferenceConfig, ReferenceGPT
 
 
-class Sounding(nn.Module):
-    """A part that is heard in training mode: it changes the logits by more than rounding."""
+class HeardInTraining(nn.Module):
+    """A part that changes the logits in training mode, by more than rounding."""
 
     def forward(self, logits: Tensor) -> Tensor:
         return logits.roll(1, dims=-1) if self.training else logits
@@ -24,14 +24,14 @@ class RollingModel(nn.Module):
         super().__init__()
         self.config = config
         self.table = nn.Parameter(table)
-        self.sounding = Sounding()
+        self.heard = HeardInTraining()
         self.fails_at = fails_at
         self.calls = 0
         self.was_training = self.had_gradients = False
 
     def forward(self, ids: Tensor) -> Tensor:
         self.calls += 1
-        self.was_training |= self.training or self.sounding.training
+        self.was_training |= self.training or self.heard.training
         self.had_gradients |= torch.is_grad_enabled()
         if self.calls == self.fails_at:
             raise RuntimeError("the model failed")
@@ -43,7 +43,7 @@ class RollingModel(nn.Module):
         for column in ids.unbind(dim=1):
             state = (17 * state + column + 5) % len(self.table)
             states.append(state)
-        return self.sounding(self.table[torch.stack(states, dim=1)])
+        return self.heard(self.table[torch.stack(states, dim=1)])
 
 
 def build_model(spec: dict, dtype: torch.dtype) -> nn.Module:

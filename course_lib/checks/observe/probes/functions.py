@@ -58,7 +58,7 @@ def observe_module(component, call: ModuleCall, seen: Observation) -> None:
     args, kwargs = arguments(call)
     before = [copy_of(value) for value in args]
     if watch:
-        watch.settle([*module.parameters(), *module.buffers()])
+        watch.mark_placed([*module.parameters(), *module.buffers()])
     with watch or contextlib.nullcontext():
         for earlier in call.get("warm_up", ()):  # an earlier text must leave nothing behind
             parts = earlier if isinstance(earlier, list) else [earlier]

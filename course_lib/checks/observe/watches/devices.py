@@ -29,7 +29,7 @@ class DeviceWatch(TorchFunctionMode):
         known = self._unplaced.get(id(value))
         return known is not None and known() is value
 
-    def settle(self, tensors) -> None:
+    def mark_placed(self, tensors) -> None:
         """Treat these tensors as moved: a module's parameters and buffers, say."""
         for tensor in tensors:
             self._unplaced.pop(id(tensor), None)
