@@ -1,9 +1,12 @@
-"""The design that DESIGN and CONTRIBUTING promise, kept by reading the imports."""
+"""The design that CONTRIBUTING promises, kept by reading the imports, and the text of all files."""
 
 import ast
 import graphlib
+import io
+import re
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -177,6 +180,42 @@ def test_every_component_of_a_lesson_module_is_checked_in_the_order_it_stands():
     for module in MODULES:
         checked = [check.name for check in all_checks() if check.module == module]
         assert checked == component_names(module)
+
+
+# Files that those who wrote this may have, and readers do not.
+ABSENT = re.compile(r"\b(CONTRACTS|STYLE|DESIGN|MISTAKES)\b")
+UNREAD = {"_build", "node_modules", "__pycache__"}
+KINDS = {".py", ".md", ".toml", ".yml", ".json", ".ipynb", ".js", ".css", ".svg", ".txt", ""}
+OPEN = {ROOT / "course_lib" / "checks"}  # still speaks of one
+
+
+def texts() -> dict[Path, str]:
+    """What a reader of the repository reads: whole files, and of Python comments and strings."""
+    found = {}
+    for top in ROOT.iterdir():
+        if top.name in UNREAD or re.match(r"\.(?!ci$|github$)", top.name):
+            continue
+        for path in (top, *top.rglob("*")):
+            if path.is_file() and path.suffix in KINDS and not UNREAD & set(path.parts):
+                text = path.read_text(encoding="utf-8")
+                found[path] = _words(text) if path.suffix == ".py" else text
+    return found
+
+
+def _words(source: str) -> str:
+    kinds = {tokenize.COMMENT, tokenize.STRING}
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return "\n".join(token.string for token in tokens if token.type in kinds)
+
+
+def test_nothing_speaks_of_a_file_that_a_reader_does_not_have():
+    told = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path, text in texts().items()
+        if path != Path(__file__).resolve() and not OPEN & set(path.parents)
+        for match in ABSENT.finditer(text)
+    ]
+    assert told == []
 
 
 RUN_ALONE = """

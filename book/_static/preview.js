@@ -26,11 +26,18 @@ addEventListener("DOMContentLoaded", () => {
     return pages.get(path);
   }
 
-  // What is worth showing of a target: all of a figure, of a section its heading and first words.
+  // What is worth showing of a target: all of a figure, of a section its heading and first words,
+  // of an entry of the Reference its name and first words.
+  function partsOf(target) {
+    if (target.matches("section")) {
+      return [target.querySelector("h1, h2, h3, h4, h5"), target.querySelector(":scope > p")];
+    }
+    if (target.matches("dt")) return [target, target.nextElementSibling?.querySelector("p")];
+    return [target.matches("span") ? target.closest("section, figure, div") : target];
+  }
+
   function excerpt(target) {
-    const parts = target.matches("section")
-      ? [target.querySelector("h1, h2, h3, h4, h5"), target.querySelector(":scope > p")]
-      : [target.matches("span") ? target.closest("section, figure, div") : target];
+    const parts = partsOf(target);
     return parts.filter(Boolean).map((part) => {
       const copy = part.cloneNode(true);
       copy.querySelectorAll(".headerlink, button, script").forEach((one) => one.remove());

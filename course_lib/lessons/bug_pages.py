@@ -7,6 +7,10 @@ each few lines: with 900 of them most of the time of a build would go into sideb
 import re
 from pathlib import Path
 
+from .addresses import REFERENCE
+from .plain import plain as _plain
+from .text import lesson_title as _title
+
 FOLDER = "bugs"
 INDEX = f"{FOLDER}/index"
 
@@ -25,7 +29,7 @@ _PAGE = """\
 # Bugs of `{component}`
 
 How others got `{component}` wrong, {n_bugs} times in different ways. You write it in
-{{doc}}`{lesson_title} </{lesson}>`. All bugs: {{doc}}`index`.
+{{doc}}`{lesson_title} </{lesson}>`. {rules}All bugs: {{doc}}`index`.
 
 """
 
@@ -60,9 +64,10 @@ def bug_pages(zoo: list[dict], book: Path) -> dict[str, str]:
         book: the folder of the lessons, for their titles.
     """
     titles = {part["lesson"]: _title(book / f"{part['lesson']}.md") for part in zoo}
+    has_rules = (book / f"{REFERENCE}.md").exists()
     pages = {INDEX: _index(zoo, titles)}
     for part in zoo:
-        pages[page_name(part["component"])] = _page(part, titles[part["lesson"]])
+        pages[page_name(part["component"])] = _page(part, titles[part["lesson"]], has_rules)
     return pages
 
 
@@ -86,12 +91,13 @@ def _index(zoo: list[dict], titles: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _page(part: dict, lesson_title: str) -> str:
+def _page(part: dict, lesson_title: str, has_rules: bool) -> str:
     opening = _PAGE.format(
         component=part["component"],
         n_bugs=len(part["bugs"]),
         lesson=part["lesson"],
         lesson_title=lesson_title,
+        rules=f"What it must do: {{py:obj}}`{part['component']}`. " if has_rules else "",
     )
     return opening + "".join(_section(bug) for bug in part["bugs"])
 
@@ -131,16 +137,3 @@ def _capital(text: str) -> str:
     """A title as a heading, unless it begins with code."""
     first = re.match(r"[a-z]+(?=[ ,:;']|$)", text)
     return text[0].upper() + text[1:] if first else text
-
-
-def _plain(text: str) -> str:
-    """Plain text as Markdown that shows it; what stands in backticks stays code."""
-    pieces = re.split(r"(`[^`]+`)", text)
-    return "".join(
-        piece if piece.startswith("`") else re.sub(r"([\\*_{}\[\]<>$#|~^&])", r"\\\1", piece)
-        for piece in pieces
-    )
-
-
-def _title(lesson: Path) -> str:
-    return re.search(r"^# (.+)$", lesson.read_text(encoding="utf-8"), re.MULTILINE)[1]

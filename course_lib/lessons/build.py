@@ -7,7 +7,7 @@ import nbformat
 import yaml
 
 from .notebook import source_notebook
-from .text import lesson_texts, read_lesson
+from .text import lesson_texts, of_file, read_lesson
 
 
 def build(root: Path, say: Callable[[str], None] = print) -> list[Path]:
@@ -20,7 +20,9 @@ def build(root: Path, say: Callable[[str], None] = print) -> list[Path]:
     lessons = [path.stem for path in lesson_texts(folder)]
     book, changed = book_address(folder), []
     for path in lesson_texts(folder):
-        solution = source_notebook(path.stem, read_lesson(path), lessons, folder=folder, book=book)
+        with of_file(path):
+            cells = read_lesson(path)
+            solution = source_notebook(path.stem, cells, lessons, folder=folder, book=book)
         for folder, notebook in (("solutions", solution), ("exercises", release(solution))):
             target = root / folder / path.stem / f"{path.stem}.ipynb"
             if _write(target, nbformat.writes(notebook, version=4) + "\n"):

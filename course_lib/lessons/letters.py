@@ -1,8 +1,8 @@
 """The letters of shapes, linked to the page that says what each counts.
 
 `book/notation.md` is their one home: its table gives each letter an anchor, and the first time a
-lesson's section writes `T` or a shape such as `(B, T, C)`, the code becomes a link to it. What the
-table says goes along with the link, for `preview.js` to show at once.
+section of a lesson or of the Reference writes `T` or a shape such as `(B, T, C)`, the code becomes
+a link to it. What the table says goes along with the link, for `preview.js` to show at once.
 """
 
 import re
@@ -10,6 +10,8 @@ from pathlib import Path
 
 from docutils import nodes
 from sphinx.util.nodes import make_refnode
+
+from .addresses import REFERENCE
 
 HOME = "notation"
 _ROW = re.compile(
@@ -59,7 +61,7 @@ def _anchor_rows(app, doctree: nodes.document) -> None:
 
 
 def _link_letters(app, doctree: nodes.document, docname: str) -> None:
-    if HOME not in app.env.found_docs or not docname[:2].isdigit():
+    if HOME not in app.env.found_docs or not (docname[:2].isdigit() or docname == REFERENCE):
         return
     known = read_letters(Path(app.env.doc2path(HOME)).read_text(encoding="utf-8"))
     for section in doctree.findall(nodes.section):

@@ -12,7 +12,7 @@ from .images import attached
 from .links import standing_alone, with_links
 from .prose import to_markdown
 from .source import component_source, given_source, to_learner, with_solution_markers
-from .text import Cell, LessonError
+from .text import Cell, LessonError, below
 
 OPENING = """\
 # Run this cell first. It stays as it is.
@@ -29,8 +29,6 @@ except ModuleNotFoundError as missing:
 
 check = open_lesson("{lesson}")"""
 
-DEFAULTS = {"minutes": 10, "difficulty": 2, "importance": 3, "sentence": "", "hints": []}
-
 
 def source_notebook(
     lesson: str, cells: list[Cell], lessons: list[str], *, folder: Path, book: str = ""
@@ -45,8 +43,10 @@ def source_notebook(
     """
     builder = _Builder(lesson, lessons, folder, book)
     for cell in cells:
-        builder.add(cell)
-    builder.finish()
+        with below(cell.line - 1):
+            builder.add(cell)
+    with below(cells[-1].line - 1 if cells else 0):
+        builder.finish()
     notebook = new_notebook(cells=builder.cells)
     notebook.nbformat_minor = 5
     notebook.metadata = nbformat.from_dict(
@@ -83,12 +83,12 @@ class _Builder:
         else:
             raise LessonError(
                 "every code cell must be a setup, an exercise, its check or tagged demo, "
-                f"got {cell.source.splitlines()[:1]} in {self.lesson}."
+                f"got {cell.source.splitlines()[:1]}."
             )
 
     def finish(self) -> None:
         if self.unchecked:
-            raise LessonError(f"the exercise {self.unchecked} has no check cell after it.")
+            raise LessonError(f"the exercise {self.unchecked} has no check before this.")
 
     def _text(self, text: str) -> None:
         if not text:
@@ -110,16 +110,15 @@ class _Builder:
     def _exercise(self, cell: Cell) -> None:
         self.finish()
         module, name = cell.component
-        about = DEFAULTS | {key: cell.options[key] for key in DEFAULTS if key in cell.options}
+        about = cell.about
         if module not in self.modules:
             self.modules.append(module)
             self._locked(
                 given_source(module), f"setup-{module}", {"role": "setup", "module": module}
             )
         self._append(new_markdown_cell(_exercise_text(name, about)), f"exercise-{name}")
-        given = tuple(cell.options.get("given", ()))
         source = to_learner(component_source(module, name))
-        answer = new_code_cell(with_solution_markers(source, about["sentence"], given))
+        answer = new_code_cell(with_solution_markers(source, about["sentence"], cell.given))
         course = {"role": "answer", "component": name, "module": module, **about}
         self._append(answer, name, _nbgrader(name, solution=True) | {"course": course})
         self.unchecked = name

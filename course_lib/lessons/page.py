@@ -2,29 +2,28 @@
 
 The lesson's text holds only an import line. Before Sphinx parses a lesson, that cell is replaced
 by what a reader needs; the import itself still runs, unseen, so that the page shows what the
-code does.
+code does. In the same way the Reference is filled with the components.
 """
 
-import re
 from collections.abc import Container
+from pathlib import Path
 
-import yaml
-
+from .addresses import REFERENCE, exercise_anchor
 from .bug_pages import page_name
+from .reference import fill_reference
 from .source import component_source, stub
-from .text import Cell
-
-_CELL = re.compile(
-    r"^(?P<fence>`{3,})\{code-cell\}[^\n]*\n---\n(?P<options>.*?)\n---\n(?P<code>.*?)\n(?P=fence)$",
-    re.MULTILINE | re.DOTALL,
-)
+from .text import Cell, below, of_file, read_cells
 
 _EXERCISE = """\
 :::{{admonition}} Exercise: `{name}`
 :class: exercise
+:name: {anchor}
 
 About {minutes} minutes · difficulty {difficulty} of 5 · importance {importance} of 5.
-In the notebook of this lesson you write the part marked `YOUR CODE HERE`:{others}
+
+{links}
+
+In the notebook of this lesson you write the part marked `YOUR CODE HERE`:
 :::
 
 ```python
@@ -38,20 +37,22 @@ In the notebook of this lesson you write the part marked `YOUR CODE HERE`:{other
 ```
 ````
 
-```{{code-cell}} python
-:tags: [remove-cell]
-{code}
-```"""
+{imported}"""
 
-_OTHERS = """
-
-{{doc}}`How others got this wrong </{page}>`"""
+_RULES = "What it must do: {{py:obj}}`{name}`"
+_OTHERS = "{{doc}}`How others got this wrong </{page}>`"
 
 _HINT = """\
 ````{{dropdown}} Hint {number}
 {text}
 ````
 """
+
+_UNSEEN = """\
+```{{code-cell}} python
+:tags: [{tags}]
+{code}
+```"""
 
 
 def setup(app):
@@ -71,37 +72,64 @@ def setup(app):
 
 
 def _on_source_read(app, docname, source) -> None:
-    source[0] = expand_exercises(source[0], app.env.found_docs)
+    pages = app.env.found_docs
+    with of_file(Path(app.env.doc2path(docname))):
+        if docname == REFERENCE:
+            source[0] = fill_reference(source[0], Path(app.srcdir), pages)
+        else:
+            source[0] = expand_exercises(source[0], pages)
 
 
 def expand_exercises(text: str, pages: Container[str] = ()) -> str:
     """A lesson's MyST text with every exercise cell spelt out, and the set-up cell out of sight.
 
     Args:
-        pages: names of the book's pages; an exercise links to that of its bugs, if there is one.
+        pages: names of the book's pages; an exercise links to the rules in the Reference and to
+            its bugs, where there are such pages.
     """
-    text = text.replace(":tags: [setup]", ":tags: [setup, remove-cell]", 1)
-    return _CELL.sub(lambda match: _expand(match, pages), text)
+    if "{code-cell}" not in text:
+        return text
+    lines = text.splitlines(keepends=True)
+    for cell in reversed(read_cells(text)):
+        with below(cell.line - 1):
+            if cell.component:
+                shown = _expand(cell, pages)
+            elif "setup" in cell.tags:
+                shown = _unseen(cell)
+            else:
+                continue
+        lines[cell.line - 1 : _end(lines, cell)] = shown + "\n"
+    return "".join(lines)
 
 
-def _expand(match: re.Match, pages: Container[str]) -> str:
-    options = yaml.safe_load(match["options"])
-    if "solve" not in options:
-        return match[0]
-    module, name = Cell("code", match["code"], options).component
-    source = component_source(module, name)
-    bugs = page_name(name)
+def _end(lines: list[str], cell: Cell) -> int:
+    """The line of the fence that ends a code cell."""
+    fence = lines[cell.line - 1].partition("{")[0]
+    return next(n for n in range(cell.line + 1, len(lines) + 1) if lines[n - 1].strip() == fence)
+
+
+def _unseen(cell: Cell) -> str:
+    return _UNSEEN.format(tags=", ".join([*cell.tags, "remove-cell"]), code=cell.source)
+
+
+def _expand(cell: Cell, pages: Container[str]) -> str:
+    module, name = cell.component
+    about, source = cell.about, component_source(module, name)
+    links = [_RULES.format(name=name)] if REFERENCE in pages else []
+    if page_name(name) in pages:
+        links.append(_OTHERS.format(page=page_name(name)))
     return _EXERCISE.format(
         name=name,
-        others=_OTHERS.format(page=bugs) if bugs in pages else "",
-        minutes=options.get("minutes", 10),
-        difficulty=options.get("difficulty", 2),
-        importance=options.get("importance", 3),
-        stub=stub(source, options.get("sentence", ""), tuple(options.get("given", ()))),
+        anchor=exercise_anchor(name),
+        links=" · ".join(links),
+        minutes=about["minutes"],
+        difficulty=about["difficulty"],
+        importance=about["importance"],
+        stub=stub(source, about["sentence"], cell.given),
         hints="\n".join(
             _HINT.format(number=number, text=text.strip())
-            for number, text in enumerate(options.get("hints", ()), start=1)
+            for number, text in enumerate(about["hints"], start=1)
         ),
         source=source,
-        code=match["code"],
+        imported=_unseen(cell),
     )

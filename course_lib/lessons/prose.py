@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from .links import notebook_link, page_link
 from .questions import read_question
-from .text import LessonError
+from .text import LessonError, below
 
 ADMONITIONS = ("note", "tip", "warning", "important", "admonition", "attention", "seealso")
 _OPENING = re.compile(r"^(?P<indent> *)(?P<fence>:{3,}|`{3,})\{(?P<name>[\w-]+)\} *(?P<title>.*)$")
@@ -48,15 +48,17 @@ def _blocks(lines: list[str], refer: Refer) -> list[str]:
         line = lines[position]
         opening = _OPENING.match(line)
         if code_fence is None and opening:
-            end = _closing(lines, position, opening)
-            result += _directive(opening, lines[position + 1 : end], refer)
+            with below(position):
+                end = _closing(lines, position, opening)
+                result += _directive(opening, lines[position + 1 : end], refer)
             position = end + 1
             continue
         fence = re.match(r"^ *(```+|~~~+)", line)
         if fence:
             code_fence = None if code_fence else fence[1]
         if code_fence is None and not fence:
-            line = _line(line, refer)
+            with below(position):
+                line = _line(line, refer)
         if line is not None:
             result.append(line)
         position += 1
@@ -75,8 +77,9 @@ def _directive(opening: re.Match, body: list[str], refer: Refer) -> list[str]:
     if name == "quiz":
         read_question(title, body)  # raises if it is malformed; the page alone shows it
         return [_QUIZ]
-    options, body = _options(body)
-    inside = _blocks(body, refer)
+    options, content = _options(body)
+    with below(1 + len(body) - len(content)):
+        inside = _blocks(content, refer)
     if name in ADMONITIONS:
         heading = title if name == "admonition" else name.capitalize()
         if name != "admonition" and title:

@@ -48,7 +48,8 @@ def read_question(title: str, lines: list[str]) -> Question:
 
     Raises:
         LessonError: there is no question, an answer is not written as above or has no
-            explanation, there are fewer than two, or not exactly one of them is right.
+            explanation, there are fewer than two, or not exactly one of them is right. Its line
+            1 is that of the question.
     """
     title = title.strip()
     if not title:
@@ -68,21 +69,24 @@ def _answers(title: str, lines: list[str]):
         if line.strip():
             raise LessonError(
                 "an answer of a quiz must begin with `- [ ] ` or `- [x] ` and be one line, "
-                f"got {line!r} in line {number + 1} of: {title}"
+                f"got {line!r} in: {title}",
+                number + 2,
             )
     for start, end in pairwise([*starts, len(lines)]):
         item = _ITEM.match(lines[start])
         below = lines[start + 1 : end]
-        astray = [line for line in below if line.strip() and not line.startswith("  ")]
-        if astray:
-            raise LessonError(
-                "what belongs to an answer of a quiz must be indented by two spaces, "
-                f"got {astray[0]!r} below {item['answer']!r} in: {title}"
-            )
+        for number, line in enumerate(below, start=start + 1):
+            if line.strip() and not line.startswith("  "):
+                raise LessonError(
+                    "what belongs to an answer of a quiz must be indented by two spaces, "
+                    f"got {line!r} below {item['answer']!r} in: {title}",
+                    number + 2,
+                )
         explanation = textwrap.dedent("\n".join(below)).strip()
         if not explanation:
             raise LessonError(
                 "each answer of a quiz must be explained in the indented lines below it, "
-                f"got none below {item['answer']!r} in: {title}"
+                f"got none below {item['answer']!r} in: {title}",
+                start + 2,
             )
         yield Answer(item["answer"].strip(), item["mark"] != " ", explanation, start + 1)

@@ -19,9 +19,20 @@ def module_source(module: str) -> str:
     return (TRANSFORMER / f"{module}.py").read_text(encoding="utf-8")
 
 
+def module_summary(module: str) -> str:
+    """What a module's docstring says, without the number of its lesson."""
+    words = ast.get_docstring(_tree(module_source(module))).partition(": ")[2]
+    return words[0].upper() + words[1:]
+
+
 def component_source(module: str, name: str) -> str:
     """The text of one public function or class, decorators and docstring included."""
     return _text(module, _definitions(module)[name])
+
+
+def definition(module: str, name: str) -> ast.FunctionDef | ast.ClassDef:
+    """The syntax tree of one public function or class, for the caller to keep and to change."""
+    return _tree(component_source(module, name)).body[0]
 
 
 def component_names(module: str) -> list[str]:
@@ -34,6 +45,11 @@ def component_names(module: str) -> list[str]:
         for name, node in _definitions(module).items()
         if not name.startswith("_") and not _is_dataclass(node)
     ]
+
+
+def dataclass_names(module: str) -> list[str]:
+    """The dataclasses of a module, which learners are given."""
+    return [name for name, node in _definitions(module).items() if _is_dataclass(node)]
 
 
 def given_source(module: str) -> str:

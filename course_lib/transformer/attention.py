@@ -61,8 +61,9 @@ def attention(
 class SelfAttention(nn.Module):
     """One head of self-attention: every position asks, every position answers.
 
-    Queries, keys and values are three linear views of the same `x`, without bias; the layers
-    are `.query`, `.key` and `.value`.
+    Queries, keys and values are three linear views of the same `x`. Their
+    layers, `.query`, `.key` and `.value`, are each an
+    `nn.Linear(d_model, d_head, bias=False)`.
     """
 
     def __init__(self, d_model: int, d_head: int):

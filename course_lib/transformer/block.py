@@ -12,6 +12,9 @@ from .shapes import Bool, Float
 class Block(nn.Module):
     """Attention and an MLP, each added to the residual stream, each behind a norm of its own.
 
+    `.norm1` stands before `.attention`, and `.norm2` before `.mlp`. Both
+    norms are a `LayerNorm`, the others a `MultiHeadAttention` and an `MLP`.
+
     Args:
         bias: whether norms and linear layers have one.
         dropout: in training, the share of weights and of outputs that becomes 0.

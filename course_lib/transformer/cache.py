@@ -13,7 +13,8 @@ from .training import _evaluating
 class KVCache:
     """The keys and values of all positions so far, for one attention layer.
 
-    Memory is taken once, for `capacity` positions; `length` says how many it holds.
+    Memory is taken once, for `capacity` positions; `.length` says how many
+    it holds. It is for inference: no gradients need flow through it.
 
     Args:
         capacity: the most positions it can hold.
@@ -72,8 +73,13 @@ def cached_attention(
 ) -> Float[Tensor, "B H T D"]:
     """What new positions gather from themselves and from all that the cache holds.
 
-    Their keys and values are appended first. The new positions come after the old ones, so each
-    sees all of these and, of the new ones, those up to itself.
+    Their keys and values are appended first. The new positions come after
+    the old ones, so each sees all of these and, of the new ones, those up
+    to itself. However a text is cut into pieces, they give together what
+    the whole would give.
+
+    Raises:
+        ValueError: the cache is full; it comes from `append`.
     """
     keys, values = cache.append(k, v)
     mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
@@ -86,11 +92,15 @@ def cached_logits(
 ) -> Float[Tensor, "B T V"]:
     """The logits of new tokens alone, which go on where the caches end.
 
-    For a model in evaluation mode, they equal the last T rows of its logits over everything fed
-    so far.
+    For a model in evaluation mode, they equal the last T rows of its logits
+    over everything fed so far. Only the new tokens go through the model;
+    their first position is `caches[0].length`.
 
     Args:
         caches: one for each block.
+
+    Raises:
+        ValueError: the caches are full; it comes from `append`.
     """
     x = model.embeddings(ids, caches[0].length)
     for block, cache in zip(model.blocks, caches, strict=True):
@@ -107,7 +117,12 @@ def generate_cached(
 ) -> Int[Tensor, "B T_plus_n_new"]:
     """What `generate` returns, with each position computed once.
 
-    The model is in evaluation mode and without gradients meanwhile, and then as it was before.
+    The prompt goes through the model first, then one token a step. The same
+    tokens come out in float64 and float32, unless two are almost equally
+    likely; in half precision that happens often.
+
+    The model is in evaluation mode and without gradients meanwhile, and
+    afterwards in the mode it was in, also when it raises an error.
 
     Args:
         sampling: what `sample` takes.

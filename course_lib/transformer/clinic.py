@@ -1,7 +1,8 @@
 """Lesson 10: tests that catch what others got wrong.
 
 Each takes an implementation, returns None for a right one, and raises AssertionError for a wrong
-one. pytest would collect them by their names: in a test file import this module, not the names.
+one. What counts is the share of wrong ones that it catches; a test that rejects a right one earns
+nothing. pytest would collect them by their names: in a test file import this module, not the names.
 """
 
 import math
@@ -17,9 +18,14 @@ TOLERANCE = 1e-6  # right implementations agree to this in float64
 def test_attention(masked_attention: Callable) -> None:
     """A test of lesson 3's `masked_attention(q, k, v, mask=None)`.
 
-    Outputs and weights are compared with softmax by hand in float64: odd sizes, square tables
-    too, usual scores and huge ones, without a mask, and with masks that differ from text to text
-    and leave a query nothing.
+    Outputs and weights are compared with softmax by hand in float64: odd
+    sizes, square tables too, usual scores and huge ones, without a mask,
+    and with masks that differ from text to text and leave a query nothing.
+    What is under test takes tensors and returns them detached; right ones
+    agree to 1e-6.
+
+    Returns:
+        None, for a right one.
 
     Raises:
         AssertionError: `masked_attention` is wrong.
@@ -50,8 +56,13 @@ def test_attention(masked_attention: Callable) -> None:
 def test_causality(model: Callable) -> None:
     """A test that no logits of `model(ids)` depend on a later token, or on there being one.
 
-    At every place where a text can be cut, what follows is replaced, and taken away. The logits
-    before the cut must not move, for several texts at once and for one alone.
+    At every place where a text can be cut, what follows is replaced, and
+    taken away. The logits before the cut must not move, for several texts
+    at once and for one alone. Of a model only `config` can be read; its
+    logits come detached, in float64, and right ones agree to 1e-6.
+
+    Returns:
+        None, for a right one.
 
     Raises:
         AssertionError: the future changes the past.
@@ -73,8 +84,13 @@ def test_causality(model: Callable) -> None:
 def test_layer_norm(layer_norm: Callable) -> None:
     """A test of lesson 5's `layer_norm(x, weight, bias, eps=1e-5)`.
 
-    Outputs and all gradients are compared with torch's own in float64: usual vectors and nearly
-    constant ones, off centre, on several shapes, with and without bias, with eps given or not.
+    Outputs and all gradients are compared with torch's own in float64:
+    usual vectors and nearly constant ones, off centre, on several shapes,
+    with and without bias, with eps given or not. What is under test takes
+    tensors and returns them with gradients; right ones agree to 1e-6.
+
+    Returns:
+        None, for a right one.
 
     Raises:
         AssertionError: `layer_norm` is wrong.
@@ -105,8 +121,12 @@ def test_layer_norm(layer_norm: Callable) -> None:
 def test_cached_generation(model: Callable, generate_cached: Callable) -> None:
     """A test of lesson 9's `generate_cached(model, ids, n_new)`, which here is greedy.
 
-    From prompts of every length, several texts fill the context. One call of `model` on what came
-    out tells what it finds likeliest after each position: that must stand there.
+    From prompts of every length, several texts fill the context. One call
+    of `model` on what came out tells what it finds likeliest after each
+    position: that must stand there. Of a model only `config` can be read.
+
+    Returns:
+        None, for a right one.
 
     Raises:
         AssertionError: other tokens came out than the model would choose.

@@ -12,6 +12,9 @@ from .training import _evaluating
 def keep_top_k(logits: Float[Tensor, "B V"], k: int) -> Float[Tensor, "B V"]:
     """The `k` highest logits of each row; the others are -inf.
 
+    A `k` above V keeps all. Where several logits are equal to the lowest
+    that stays, all of them may stay.
+
     Raises:
         ValueError: `k` is less than 1.
 
@@ -25,6 +28,9 @@ def keep_top_k(logits: Float[Tensor, "B V"], k: int) -> Float[Tensor, "B V"]:
 
 def keep_top_p(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
     """The fewest tokens of each row whose probabilities together reach `p`; the others are -inf.
+
+    At least one stays. Where several are as likely as the last that stays,
+    all of them may stay.
 
     Raises:
         ValueError: `p` is 0 or less, or more than 1.
@@ -53,8 +59,13 @@ def sample(
 ) -> Int[Tensor, " B"]:
     """One token for each row, drawn by its probability after temperature, top-k and top-p.
 
+    In this order: top-p looks at the probabilities of what top-k has left.
+    Each row is drawn by itself, and `logits` stay as they are.
+
     Args:
         temperature: below 1 the likely become likelier; 0 always takes the likeliest.
+        top_k: as in `keep_top_k`; None keeps all.
+        top_p: as in `keep_top_p`; None keeps all.
         generator: on the device of the logits.
 
     Raises:
@@ -78,7 +89,11 @@ def generate(
 ) -> Int[Tensor, "B T_plus_n_new"]:
     """`ids` with `n_new` more tokens behind them, each from all that stands before it.
 
-    Of a text longer than `context_length` the model sees the end.
+    Of a text longer than `context_length` the model sees the end: the last
+    `context_length` tokens. Every step computes all of them again.
+
+    The model is in evaluation mode and without gradients meanwhile, and
+    afterwards in the mode it was in, also when it raises an error.
 
     Args:
         sampling: what `sample` takes.

@@ -56,8 +56,10 @@ def rotate(
 ) -> Float[Tensor, "... T D"]:
     """`x` with every pair of channels turned by an angle that grows with the position (RoPE).
 
-    The pair (2i, 2i + 1) turns by position · base^(-2i/D). Then the dot product of a query and a
-    key depends on how far apart they stand, not on where.
+    The pair (a, b) of channels 2i and 2i + 1 turns by the angle
+    position · base^(-2i/D): it becomes (a cos - b sin, a sin + b cos). Row t
+    turns by `positions[t]`. Then the dot product of a query and a key
+    depends on how far apart they stand, not on where.
 
     Raises:
         ValueError: an odd number of channels.
@@ -84,7 +86,8 @@ def sliding_window_mask(
     The queries are the last of the keys, as in `causal_mask`.
 
     Raises:
-        ValueError: `window` is less than 1.
+        ValueError: `window` is less than 1, or `n_keys` is smaller than
+            `n_queries`.
 
     Source: Beltagy et al., "Longformer" (2020), section 3.1.
     """
@@ -105,8 +108,10 @@ def blockwise_attention(
 ) -> Float[Tensor, "... T E"]:
     """The output of `masked_attention`, with never more than `block_size` keys in hand at a time.
 
-    For every query it keeps the highest score so far, the sum of the exponentials, and the sum of
-    the values they weigh. When a higher score turns up, both sums shrink to fit it.
+    For every query it keeps the highest score so far, the sum of the
+    exponentials, and the sum of the values they weigh. When a higher score
+    turns up, both sums shrink to fit it. Both are kept in float32 or wider.
+    On the way forward no `(T, S)` table is ever in memory.
 
     Args:
         causal: align queries and keys as `causal_mask` does.
@@ -146,7 +151,13 @@ def blockwise_attention(
 class GroupedQueryAttention(nn.Module):
     """Multi-head attention in which several query heads share one head of keys and values.
 
-    Query head h uses key head h // (n_heads // n_kv_heads): the cache becomes that much smaller.
+    Query head h uses key head h // (n_heads // n_kv_heads): the cache
+    becomes that much smaller. `.query` and `.out` are each an `nn.Linear`
+    from C to C, `.key` and `.value` from C to n_kv_heads·D. With as many
+    key heads as query heads it is multi-head attention.
+
+    Args:
+        bias: whether the four layers have one.
 
     Raises:
         ValueError: `n_heads` does not divide `d_model`, or `n_kv_heads` does not divide `n_heads`.

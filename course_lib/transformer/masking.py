@@ -57,6 +57,9 @@ def masked_softmax(
 
     `mask` broadcasts to the shape of `scores`. A row with nothing to attend to is all zeros,
     and its gradient is zero, not nan.
+
+    Scores are finite, up to ±6e4, in float16 and bfloat16 too. Every other
+    row sums to 1: within 1e-6, in bfloat16 1e-2, in float16 2e-3.
     """
     lowest = torch.finfo(scores.dtype).min
     weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -71,10 +74,13 @@ def masked_attention(
 ) -> tuple[Float[Tensor, "... T E"], Float[Tensor, "... T S"]]:
     """`attention` in which query t reads key s only where `mask[..., t, s]` is True.
 
+    The products of queries and keys are finite in the dtype they have.
+
     Args:
-        mask: broadcasts to the shape of the scores, `(..., T, S)`. A mask of one per text,
-            `(B, T, S)`, needs a head axis before it meets scores of `(B, H, T, S)`. None
-            allows everything.
+        mask: broadcasts to the shape of the scores, `(..., T, S)`. A mask
+            of one per text, `(B, T, S)`, needs a head axis before it meets
+            scores of `(B, H, T, S)`; with as many texts as heads nothing
+            complains where it is missing. None allows everything.
 
     Returns:
         `(output, weights)`; a query with nothing to attend to gets zeros.
@@ -101,8 +107,9 @@ def future_influence(
 ) -> Float[Tensor, "T T"]:
     """How strongly output t of `fn` depends on input s: the Frobenius norm of ∂fn(x)[t]/∂x[s].
 
-    For a causal `fn` every entry above the diagonal is 0. `fn` keeps the first axis of `x`.
-    `x`, and the `.grad` of any parameter inside `fn`, stay as they were.
+    For a causal `fn` every entry above the diagonal is 0, or at most 1e-12
+    in float64. `fn` keeps the first axis of `x`. `x`, and the `.grad` of
+    any parameter inside `fn`, stay as they were.
 
     Returns:
         A detached `(T, T)` tensor, outputs in rows, inputs in columns.

@@ -36,10 +36,12 @@ def gelu(x: Float[Tensor, "..."], approximate: str = "none") -> Float[Tensor, ".
 class MLP(nn.Module):
     """Two linear layers with a GELU between them, the same for every position.
 
-    `.up` makes `d_mlp` numbers of `d_model`, `.down` makes `d_model` of them again.
+    `.up`, an `nn.Linear`, makes `d_mlp` numbers of `d_model`; `.down`,
+    another, makes `d_model` of them again.
 
     Args:
         d_mlp: four times `d_model` unless given.
+        bias: whether the two layers have one.
         dropout: in training, the share of the output that becomes 0.
         approximate: which GELU, as in `gelu`.
 

@@ -19,6 +19,10 @@ from .tokens import Embeddings
 class GPTConfig:
     """The sizes of a model, and what it is made of.
 
+    With `bias`, norms and linear layers have one, the head aside. With
+    `tie_weights` the head is the token embedding. `gelu_approximate` says
+    which GELU, as in `gelu`.
+
     Raises:
         ValueError: a size that cannot work; the message names it.
     """
@@ -55,9 +59,11 @@ class GPTConfig:
 def init_weights(model: nn.Module) -> None:
     """Give a fresh model the weights that training starts from, in place.
 
-    Matrices and embeddings are normal with mean 0 and standard deviation 0.02; the projections
-    that write into the residual stream (`.attention.out`, `.mlp.down`) are smaller by sqrt(2L), L
-    blocks writing twice each. Biases are 0, norms 1 and 0.
+    Matrices and embeddings are normal with mean 0 and standard deviation
+    0.02; the projections that write into the residual stream
+    (`.attention.out`, `.mlp.down`) are smaller by sqrt(2L), L blocks
+    writing twice each. Biases are 0, norms 1 and 0. `GPT` calls it, and so
+    its first loss is near ln V.
 
     Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019),
         section 2.3.
@@ -75,6 +81,12 @@ def init_weights(model: nn.Module) -> None:
 
 class GPT(nn.Module):
     """A decoder-only transformer: from token ids to a score for every possible next token.
+
+    Its parts are `.config`, `.embeddings`, `.blocks` (an `nn.ModuleList`),
+    `.norm`, and `.head` (an `nn.Linear` from C to V, without bias). With
+    `tie_weights` the head's weight is the very tensor of `.embeddings.token`.
+    There is no dropout on the embeddings. The first weights are those of
+    `init_weights`. No position sees a later one.
 
     Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019),
         section 2.3.
@@ -165,7 +177,8 @@ def load_gpt2(state_dict: Mapping[str, Tensor], config: GPTConfig) -> GPT:
 
     Args:
         state_dict: with or without the prefix `transformer.`; a tied head may be missing.
-        config: of the same sizes; GPT-2 itself needs `gelu_approximate="tanh"`.
+        config: of the same sizes; GPT-2 itself needs
+            `gelu_approximate="tanh"`, and then the logits agree.
 
     Raises:
         ValueError: tensors are missing, surplus or of a wrong shape, or the head of a tied model

@@ -33,9 +33,11 @@ def merge_heads(x: Float[Tensor, "... H T D"]) -> Float[Tensor, "... T C"]:
 class MultiHeadAttention(nn.Module):
     """Self-attention by `n_heads` heads at once, and a layer that mixes what they found.
 
-    `.qkv` makes queries, keys and values, in this order, for all heads together; `.out` mixes.
+    `.qkv`, an `nn.Linear` from C to 3·C, makes queries, keys and values, in
+    this order, for all heads together; `.out`, from C to C, mixes.
 
     Args:
+        bias: whether the two layers have one.
         dropout: in training, the share of the weights, and of the output, that becomes 0.
 
     Raises:

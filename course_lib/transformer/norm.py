@@ -37,7 +37,7 @@ def layer_norm(
 class LayerNorm(nn.Module):
     """`layer_norm` with a `.weight` and a `.bias` that are learned; they start at 1 and 0.
 
-    Without bias, `.bias` is None.
+    With `bias=False`, `.bias` is None.
     """
 
     def __init__(self, d_model: int, *, bias: bool = True, eps: float = 1e-5):

@@ -12,6 +12,8 @@ from .shapes import Float, Int
 class CharTokenizer:
     """Each character of `text` is a token; its id is its place among all of them, sorted.
 
+    `.vocab_size` says how many different ones there are.
+
     >>> CharTokenizer("hello").encode("hole")
     [1, 3, 2, 0]
     """
@@ -66,8 +68,10 @@ def merge_pair(ids: list[int], pair: tuple[int, int], new_id: int) -> list[int]:
 def train_bpe(ids: list[int], n_merges: int, first_new_id: int = 256) -> list[tuple[int, int]]:
     """The pairs that byte-pair encoding merges in `ids`, most frequent first, at most `n_merges`.
 
-    Each round counts the pairs at every position, overlaps included, and merges the most frequent
-    one (of several, the smallest) into the next new id. It stops early when no pair occurs twice.
+    Each round counts the pairs at every position, overlaps included, and
+    merges the most frequent one (of several, the smallest) into the next
+    new id, from `first_new_id` on. It stops early when no pair occurs
+    twice. `ids` stays as it is.
 
     Raises:
         ValueError: an id is `first_new_id` or larger.
@@ -90,7 +94,8 @@ def train_bpe(ids: list[int], n_merges: int, first_new_id: int = 256) -> list[tu
 class BPETokenizer:
     """Text as UTF-8 bytes, 0 to 255, with `merges` applied to them in the order learned.
 
-    The merge at place n makes the id `first_new_id + n`.
+    The merge at place n makes the id `first_new_id + n`, so `.vocab_size`
+    is `first_new_id + len(merges)`.
 
     Raises:
         ValueError: `first_new_id` is below 256, where the bytes are.
@@ -109,7 +114,10 @@ class BPETokenizer:
             self.pieces[new_id] = self.pieces[left] + self.pieces[right]
 
     def encode(self, text: str) -> list[int]:
-        """The ids of `text`: its bytes, merged."""
+        """The ids of `text`: its bytes, merged.
+
+        `decode` gives back every text that UTF-8 can encode.
+        """
         ids = list(text.encode("utf-8"))
         for new_id, pair in self.merges.items():
             ids = merge_pair(ids, pair, new_id)
@@ -128,7 +136,11 @@ class BPETokenizer:
 
 
 class Embeddings(nn.Module):
-    """A learned vector for what a token is, plus one for where it stands."""
+    """A learned vector for what a token is, plus one for where it stands.
+
+    `.token` and `.position` are each an `nn.Embedding`: the first has a row
+    for every token, the second one for every position.
+    """
 
     def __init__(self, vocab_size: int, context_length: int, d_model: int):
         super().__init__()

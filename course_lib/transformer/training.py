@@ -16,8 +16,8 @@ def next_token_loss(
 ) -> Float[Tensor, ""]:
     """How surprised the model is by the targets, on average: the mean of -log p(target).
 
-    Computed in float32 or wider. `targets` are shifted already: position t holds what comes
-    after token t.
+    Computed and returned in float32 or wider. `targets` are shifted
+    already: position t holds what comes after token t.
 
     Args:
         ignore_index: targets of this value do not count; nan when none is left.
@@ -31,8 +31,10 @@ def get_batch(
 ) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]:
     """`(inputs, targets)`: pieces of the text, and the same pieces one token further on.
 
-    Each row starts at a place of its own, drawn by `generator` (on the CPU) from all from which
-    `context_length` tokens and their targets can be read.
+    Each row starts at a place of its own, drawn by `generator` (on the CPU)
+    alone from all from which `context_length` tokens and their targets can
+    be read, the last one included, all of them equally likely. Both tensors
+    are on the device of `tokens`.
 
     Raises:
         ValueError: the text is too short for one row.
@@ -53,7 +55,9 @@ def learning_rate(
 ) -> float:
     """The learning rate of one step: a line up to `max_lr`, then half a cosine down to `min_lr`.
 
-    `max_lr` is reached at step `warmup_steps`, `min_lr` at `total_steps`; it stays there.
+    `max_lr` is reached at step `warmup_steps`, `min_lr` at `total_steps`;
+    it stays there. The line is max_lr · (step + 1) / (warmup_steps + 1).
+    `warmup_steps` is 0 or more, and less than `total_steps`.
 
     Source: Loshchilov and Hutter, "SGDR" (2017), equation 5, without restarts.
     """
@@ -66,8 +70,13 @@ def learning_rate(
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
     """The parameters in two groups for the optimizer: those that shrink, and those that do not.
 
-    Matrices and embeddings shrink; biases and the scales of norms, with one axis, do not.
-    Frozen parameters are left out, shared ones stand once.
+    Those with two or more axes shrink: matrices and embeddings. Those with
+    fewer do not: biases and the scales of norms. Frozen parameters are left
+    out, shared ones stand once.
+
+    Returns:
+        A dict for each group, with its `params` and its `weight_decay`: 0.0
+        for those that do not shrink.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return [
@@ -88,13 +97,14 @@ def train_step(
 ) -> float:
     """The loss on one batch, and one step of the optimizer against it.
 
-    The loss is the mean over the targets that are not -100. Gradients of earlier calls do not
-    count, and the model stays in the mode it is in.
+    The loss is the mean over the targets that are not -100, before the
+    step. Gradients of earlier calls do not count, and the model stays
+    in the mode it is in.
 
     Args:
         max_grad_norm: gradients longer than this, all parameters together, are shortened to it.
         n_chunks: the batch goes through in so many equal parts, for the same step in less memory.
-        autocast_dtype: bfloat16 for mixed precision.
+        autocast_dtype: bfloat16 for mixed precision, or None.
 
     Raises:
         FloatingPointError: the loss or the gradient is not finite; weights and optimizer are as

@@ -30,7 +30,7 @@ def weighted_average(
     A row of weights need not sum to 1: what counts is the share of each weight in its row.
 
     Raises:
-        ValueError: a row of `weights` sums to 0.
+        ValueError: a row of `weights` sums to 0; the message names the row.
     """
     totals = weights.sum(axis=-1, keepdims=True)
     if (totals == 0).any():
@@ -40,7 +40,10 @@ def weighted_average(
 
 
 class Affine(nn.Module):
-    """A linear map and a shift of every vector: `weight` x + `bias`, both of them learned."""
+    """A linear map and a shift of every vector: `weight` x + `bias`, both of them learned.
+
+    The parameters are `.weight`, `(d_out, d_in)`, and `.bias`, `(d_out,)`.
+    """
 
     def __init__(self, d_in: int, d_out: int):
         super().__init__()
