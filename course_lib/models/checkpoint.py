@@ -11,7 +11,9 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,8 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+
+from course_lib.files import write_atomically
 
 from . import ModelError
 
@@ -64,15 +68,13 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
         for name, tensors in (("model", checkpoint.weights), ("optimizer", checkpoint.optimizer)):
             content = safetensors.torch.save(tensors)
             hashes[name] = hashlib.sha256(content).hexdigest()
-            _write(temporary / f"{name}.safetensors", content)
+            write_atomically(temporary / f"{name}.safetensors", content)
         state = {**checkpoint.state, "version": VERSION, "sha256": hashes}
-        _write(temporary / "state.json", json.dumps(state, indent=1).encode())
+        write_atomically(temporary / "state.json", json.dumps(state, indent=1))
         if target.exists():
             shutil.rmtree(target)
         os.replace(temporary, target)
-        pointer = folder / f".{POINTER}.{os.getpid()}"
-        _write(pointer, json.dumps({"newest": target.name, "step": step}).encode())
-        os.replace(pointer, folder / POINTER)
+        write_atomically(folder / POINTER, json.dumps({"newest": target.name, "step": step}))
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise ModelError(
@@ -83,6 +85,28 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
         if old != target:
             shutil.rmtree(old, ignore_errors=True)
     return target
+
+
+def require_writable(folder: Path) -> None:
+    """Make sure, before hours of work, that files can be written there; it leaves no trace.
+
+    Raises:
+        ModelError: they cannot.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ModelError(
+            f"--out must be a folder that can be written to, got {folder} ({error.strerror}): "
+            "choose another."
+        ) from None
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):  # never made, or somebody else is in it by now
+                path.rmdir()
 
 
 def load(folder: Path) -> Checkpoint:
@@ -97,7 +121,8 @@ def load(folder: Path) -> Checkpoint:
             place = folder / Path(json.loads((folder / POINTER).read_text("utf-8"))["newest"]).name
         except FileNotFoundError:
             raise ModelError(
-                f"{folder} holds no checkpoint: train one with  course train --out {folder}"
+                f"{folder} holds no checkpoint: train one with  "
+                f"course train --out {shlex.quote(str(folder))}"
             ) from None
         except (OSError, ValueError, KeyError, TypeError):
             raise ModelError(f"{folder / POINTER} is damaged: {_others(folder)}") from None
@@ -162,13 +187,6 @@ def fill_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor])
         state.setdefault(int(number), {})[key] = tensor
     whole = optimizer.state_dict()
     optimizer.load_state_dict({**whole, "state": state})
-
-
-def _write(path: Path, content: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _what_counts(folder: Path) -> str:
