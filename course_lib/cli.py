@@ -293,7 +293,7 @@ def bugs(component, as_json):
     from dataclasses import asdict
 
     from course_lib.checks import UnknownComponent, find
-    from course_lib.checks.matrix import matrix
+    from course_lib.checks.verdict.matrix import matrix
 
     try:
         rows = list(matrix(component and find(component).name))

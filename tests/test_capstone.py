@@ -13,10 +13,10 @@ from whole_packages import observer, verdict_on
 from course_lib.bugs import all_bugs
 from course_lib.bugs.packages import all_package_bugs
 from course_lib.checks.capstone import MODULES_OF, PACKAGE_CHECKS, find_package_check, training
-from course_lib.checks.cases import Draw
+from course_lib.checks.cases.draw import Draw
 from course_lib.checks.catalogue import UnknownComponent
-from course_lib.checks.oracles_capstone import loss_on_text, model_of
-from course_lib.checks.seen import Seen
+from course_lib.checks.judges.seen import Seen
+from course_lib.checks.oracles.capstone import loss_on_text, model_of
 from course_lib.corpus import ALPHABET, stories
 from course_lib.grading.handed_in_package import judge_package
 from course_lib.grading.judging import judge
@@ -292,7 +292,7 @@ def test_a_component_may_be_inherited_from_before_it_is_written():
     [
         "from course_lib.transformer.mlp import gelu",
         "import course_lib.transformer.mlp as ours\ngelu = ours.gelu",
-        "from observe.models import ReferenceGPT",
+        "from observe.given.models import ReferenceGPT",
     ],
 )
 def test_ours_cannot_be_imported(line):
@@ -685,8 +685,8 @@ def test_the_desk_says_what_the_class_says(workspace):
     notebook = rebuild(read_notebook(LESSON), submission)
 
     def observe(job):
-        from course_lib.checks.observe.package import LearnersPackage
-        from course_lib.checks.observe.probes import observe as probe
+        from course_lib.checks.observe.load.package import LearnersPackage
+        from course_lib.checks.observe.observing import observe_call as probe
 
         with LearnersPackage(**job["package"]) as subject:
             subject = subject.part(*job["part"]) if job.get("part") else subject

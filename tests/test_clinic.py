@@ -19,7 +19,9 @@ from nbgrader.api import Gradebook
 
 from course_lib.bugs.patients import admit, patients_of
 from course_lib.checks import find, observe_here, run
-from course_lib.checks.observe import clinic, wire
+from course_lib.checks.observe.given.answers import Answers
+from course_lib.checks.observe.probes import clinic
+from course_lib.checks.observe.wall import wire
 from course_lib.grading import releases, sandbox
 from course_lib.grading.judging import earlier_modules
 from course_lib.grading.records import read_grades
@@ -396,14 +398,14 @@ def test_a_hostile_question_gets_a_short_answer_without_names(question):
     for test, config in (("test_attention", None), ("test_cached_generation", CONFIG)):
         for name in ("ours", "uses_the_first_mask_for_all_texts", "never_resets"):
             with contextlib.suppress(KeyError):
-                reply = clinic.Answers(admit(test, name, config, 1))(question)
+                reply = Answers(admit(test, name, config, 1))(question)
                 assert set(reply) <= {"refused", "error"}
                 assert not any(one in repr(reply) for one in set(NAMES) - {"ours"})
 
 
 # --- attacks ----------------------------------------------------------------------------------
 
-SEND = "from observe import wire; send = lambda value: wire.write_frame(3, wire.pack(value))"
+SEND = "from observe.wall import wire; send = lambda value: wire.write_frame(3, wire.pack(value))"
 LOOKS_AROUND = f"""
 names = {set(NAMES) - {"ours"}!r}
 found = set()
@@ -481,8 +483,8 @@ ATTACKS = {
     "makes up a verdict": [
         "frame = sys._getframe(1)",
         "frame.f_locals['seen']['value'] = 'caught them all'",
-        "import observe.probes",
-        "observe.probes.observe = lambda *a: {'value': 'caught', 'error': None}",
+        "import observe.observing",
+        "observe.observing.observe_call = lambda *a: {'value': 'caught', 'error': None}",
     ],
     "deep errors": ["raise AssertionError('x' * 10**6)"],
 }

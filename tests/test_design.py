@@ -36,6 +36,17 @@ MAY_IMPORT = {
     "__main__.py": {"cli.py"},
 }
 LESSON_ORDER = ["shapes", *MODULES]
+# The rooms of a house in the order in which they may use each other: each those before it.
+ROOMS = {
+    "checks": [
+        *("observe", "oracles", "judges", "cases", "lessons", "catalogue.py"),
+        *("verdict", "capstone", "local.py", "__init__.py"),
+    ],
+    "checks/observe": [
+        *("calls.py", "observations.py", "wall", "load", "watches", "given", "probes"),
+        *("observing.py", "here.py", "serve.py", "__init__.py"),
+    ],
+}
 OUTSIDE_OF = {  # what a house may use besides Python itself
     "transformer": {"torch", "numpy", "jaxtyping"},
     "checks/observe": {"torch", "numpy"},
@@ -104,6 +115,23 @@ def test_the_model_and_the_observer_import_relatively_and_nothing_above_them():
             ours = [name for name in imports(path) if name.startswith("course_lib")]
             assert all(name.startswith(own) for name in ours), path
             assert "course_lib" not in path.read_text(encoding="utf-8").replace("`course_lib", "")
+
+
+@pytest.mark.parametrize("house", ROOMS)
+def test_a_room_uses_the_rooms_before_it_only(house):
+    order = ROOMS[house]
+    own = f"course_lib.{house.replace('/', '.')}."
+    for path in sorted((PACKAGE / house).rglob("*.py")):
+        room = path.relative_to(PACKAGE / house).parts[0]
+        for name in imports(path):
+            if name.startswith(own):
+                used = name.removeprefix(own).split(".")[0]
+                used = used if (PACKAGE / house / used).is_dir() else f"{used}.py"
+                assert order.index(used) <= order.index(room), f"{path} imports {name}"
+
+
+def test_the_checks_lie_in_rooms():
+    assert len(list((PACKAGE / "checks").glob("*.py"))) <= 10
 
 
 # A function imports what closes a circle: with the reason.

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course_lib.checks.observe.devices import DeviceWatch
+from course_lib.checks.observe.watches.devices import DeviceWatch
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_what_is_made_or_moved_to_where_the_inputs_are_may_meet_them(make):
     with DeviceWatch() as watch:
         result = make(x) * x
     assert not watch.mixed
-    assert not watch.is_homeless(result)
+    assert not watch.is_unplaced(result)
 
 
 def moved_in_vain(x):

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from course_lib.checks import find
-from course_lib.checks.cases import Draw
-from course_lib.checks.generation import DEVIATIONS, N_ROWS, drawn_by, expected_text
-from course_lib.checks.oracles_generation import distribution, greedy_text, rolling_logits, top_p
-from course_lib.checks.seen import Seen
+from course_lib.checks.cases.draw import Draw
+from course_lib.checks.judges.seen import Seen
+from course_lib.checks.lessons.generation.fixtures import DEVIATIONS, N_ROWS
+from course_lib.checks.lessons.generation.generate import expected_text
+from course_lib.checks.lessons.generation.sample import drawn_by
+from course_lib.checks.oracles.generation import distribution, greedy_text, rolling_logits, top_p
 
 
 def calls(component: str, seed: int) -> list[dict]:

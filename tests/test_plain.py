@@ -3,11 +3,12 @@
 import pytest
 
 from course_lib.checks import find
-from course_lib.checks.expect_plain import asks, function_case, reads, returns_value, script_case
-from course_lib.checks.observe import wire
-from course_lib.checks.observe.plain import MAX_ITEMS, plain, revive
-from course_lib.checks.observe.probes import observe
-from course_lib.checks.seen import Seen
+from course_lib.checks.cases.plain import asks, function_case, reads, script_case
+from course_lib.checks.judges.plain import returns_value
+from course_lib.checks.judges.seen import Seen
+from course_lib.checks.observe.observing import observe_call
+from course_lib.checks.observe.probes.plain import MAX_ITEMS, as_json, from_json
+from course_lib.checks.observe.wall import wire
 
 
 def endless():
@@ -30,7 +31,7 @@ def endless():
     ],
 )
 def test_what_is_not_plain_or_too_big_is_described_and_can_travel(value, described):
-    seen = observe(lambda ids: value(), _call([1]))
+    seen = observe_call(lambda ids: value(), _call([1]))
     assert described in repr(seen["value"])
     crossed = wire.unpack(wire.pack(seen), max_bytes=10**6)
     finding = returns_value([1])(Seen(crossed))
@@ -40,17 +41,17 @@ def test_what_is_not_plain_or_too_big_is_described_and_can_travel(value, describ
 
 def test_tuples_and_lists_come_back_as_they_were():
     value = [(1, 2), [3, ("a", None)], True, 1.5]
-    assert revive(plain(value)) == value
-    assert returns_value(value)(Seen({"value": plain(value)})) is None
+    assert from_json(as_json(value)) == value
+    assert returns_value(value)(Seen({"value": as_json(value)})) is None
 
 
 @pytest.mark.parametrize("other", [[1, True], [1, 1.0], (1, 1), [1], [1, 1, 1], "11", None])
 def test_values_of_another_type_or_length_are_not_equal(other):
-    assert returns_value([1, 1])(Seen({"value": plain(other)}))
+    assert returns_value([1, 1])(Seen({"value": as_json(other)}))
 
 
 def test_equal_numbers_are_different_objects():
-    seen = observe(lambda ids, one: ids[0] is one, _call([1000], 1000))
+    seen = observe_call(lambda ids, one: ids[0] is one, _call([1000], 1000))
     assert seen["value"] is False
 
 
@@ -73,7 +74,7 @@ def test_an_error_in_a_step_leaves_the_others_standing():
         ),
         reads("vocab_size", returns_value(3)),
     )
-    assert case.judge(Seen(observe(Half, case.call))) is None
+    assert case.judge(Seen(observe_call(Half, case.call))) is None
 
 
 def _call(*args):

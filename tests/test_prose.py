@@ -13,7 +13,7 @@ LESSONS = lesson_texts(BOOK)
 
 # What no cell can compute, and why it may stand there all the same.
 ELSEWHERE = {
-    "00_warm_up": {"70%": "points of the core: CORE_SHARE in course_lib/checks/scoring.py"},
+    "00_warm_up": {"70%": "points of the core: CORE_SHARE in course_lib/checks/cases/scoring.py"},
     "01_tokens_and_embeddings": {"50,000": "GPT-2's merges, Radford et al. (2019), section 2.2"},
     "02_self_attention": {"2.7": "e, to one digit"},
     "07_the_model": {"106.97": "quoted from the thread, jsboige/CoursIA#13279"},

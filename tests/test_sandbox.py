@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from course_lib.checks.observe import jail
+from course_lib.checks.observe.wall import jail
 from course_lib.grading import wall
 from course_lib.grading.sandbox import Limits, Sandbox, SandboxMissing
 
@@ -181,7 +181,7 @@ while True:
         pass
 """
 FORK_BOMB = "while True:\n    try: os.fork()\n    except OSError: pass"
-SEND = "from observe import wire; send = lambda value: wire.write_frame(3, wire.pack(value))"
+SEND = "from observe.wall import wire; send = lambda value: wire.write_frame(3, wire.pack(value))"
 END = "send({'status': 'done', 'message': ''})"
 SHARED_MEMORY = """
 import mmap
@@ -416,7 +416,7 @@ def test_files_do_not_outlive_their_job(box):
 
 def test_a_patched_library_is_whole_again_in_the_next_job(box):
     lines = ["torch.Tensor.__mul__ = torch.Tensor.__rmul__ = lambda *_: torch.zeros(3, 5)"]
-    lines += ["sys.modules['observe.wire'].pack = None", "os.write = None"]
+    lines += ["sys.modules['observe.wall.wire'].pack = None", "os.write = None"]
     assert not is_right(box.observe(doing(*lines)))
     # that the next one is right is checked by the fixture
 

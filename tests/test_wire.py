@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from course_lib.checks.observe import wire
+from course_lib.checks.observe.wall import wire
 
 LIMIT = 2**24
 steady = settings(deadline=None, derandomize=True)  # no clock, and the same examples each time

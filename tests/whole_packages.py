@@ -1,8 +1,8 @@
 """Whole packages, observed in this process as the grader's sandbox observes them."""
 
 from course_lib.checks import run
-from course_lib.checks.observe.package import LearnersPackage
-from course_lib.checks.observe.probes import observe
+from course_lib.checks.observe.load.package import LearnersPackage
+from course_lib.checks.observe.observing import observe_call
 from course_lib.lessons.package_text import as_job
 
 
@@ -11,7 +11,7 @@ def observer(package: dict[str, str], *, has_model: bool = True):
 
     def observe_calls(calls):
         with LearnersPackage(**as_job(package, has_model=has_model)) as subject:
-            return {"observations": [observe(subject, call) for call in calls], "message": ""}
+            return {"observations": [observe_call(subject, call) for call in calls], "message": ""}
 
     return observe_calls
 

@@ -5,7 +5,7 @@ import importlib
 from course_lib.bugs import MODULES
 from course_lib.did_you_mean import did_you_mean
 
-from .cases import ComponentCheck
+from .cases.check import ComponentCheck
 
 
 class UnknownComponent(LookupError):
@@ -14,11 +14,14 @@ class UnknownComponent(LookupError):
 
 def all_checks() -> list[ComponentCheck]:
     """The checks of all components, in the order in which the lessons teach them."""
-    found = []
-    for name in MODULES:
-        module = importlib.import_module(f".{name}", __package__)
-        found += [v for v in vars(module).values() if isinstance(v, ComponentCheck)]
-    return found
+    return [check for name in MODULES for check in _checks_of(name)]
+
+
+def _checks_of(name: str) -> list[ComponentCheck]:
+    """Those of one lesson module, in the order in which they stand: a folder lists its own."""
+    module = importlib.import_module(f".lessons.{name}", __package__)
+    found = getattr(module, "CHECKS", vars(module).values())
+    return [one for one in found if isinstance(one, ComponentCheck)]
 
 
 def find(name: str) -> ComponentCheck:

@@ -1,14 +1,10 @@
 """The check in one process: in a notebook, on a page of the book, under pytest."""
 
-import time
-from collections.abc import Callable
-
 from .capstone import find_package_check
 from .catalogue import find
-from .observe.answer import AnswerRefused
-from .observe.package import ImportedPackage
-from .observe.probes import observe
-from .verdict import Verdict, run
+from .observe.here import observe_here
+from .observe.load.package import ImportedPackage
+from .verdict.running import Verdict, run
 
 DEFAULT_SEED = 0
 
@@ -54,7 +50,7 @@ def _seed(seed: int | None) -> int:
 def success_text(verdict: Verdict) -> str:
     """The line that a passing check prints."""
     return (
-        f"{verdict.component} is right: {verdict.n_properties} properties hold "
+        f"{verdict.name} is right: {verdict.n_properties} properties hold "
         f"in {verdict.n_calls} calls."
     )
 
@@ -64,25 +60,3 @@ def failure_text(verdict: Verdict, seed: int | None) -> str:
     if seed is None:
         return verdict.message
     return f"{verdict.message}\n  (inputs of seed={seed})"
-
-
-def observe_here(component: object | Callable[[], object], *, load: bool = False):
-    """An observer for `run` that calls the component in this process.
-
-    Args:
-        component: the component, or, with `load`, a function without arguments that returns it
-            and may raise `AnswerRefused`.
-    """
-
-    def observe_calls(calls: list[dict]) -> dict:
-        started = time.perf_counter()
-        reply = {"status": "done", "message": "", "observations": []}
-        try:
-            subject = component() if load else component
-        except AnswerRefused as refusal:
-            reply |= {"status": "refused", "message": str(refusal)}
-        else:
-            reply["observations"] = [observe(subject, call) for call in calls]
-        return reply | {"seconds": time.perf_counter() - started}
-
-    return observe_calls

@@ -1,7 +1,7 @@
 """Questions from the test that a submission is, put to the implementations it is tried on."""
 
-from course_lib.checks.observe import wire
-from course_lib.checks.observe.clinic import MAX_BYTES
+from course_lib.checks.observe.given.questions import MAX_BYTES
+from course_lib.checks.observe.wall import wire
 
 _STOPPED = wire.pack({"refused": "the implementation was given too much to do, and was stopped"})
 

@@ -4,8 +4,8 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from course_lib.checks.observe import wire
-from course_lib.checks.observe.clinic import MAX_BYTES as MAX_QUESTION
+from course_lib.checks.observe.given.questions import MAX_BYTES as MAX_QUESTION
+from course_lib.checks.observe.wall import wire
 
 MAX_MESSAGE = 2_000
 MAX_NODES = 20_000  # the parts of one observation's tree

@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from course_lib.checks.observe import wire
+from course_lib.checks.observe.wall import wire
 
 from .consultation import Consultation
 from .received import Limits, Received, WorkerLost, plain, reply_of

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from course_lib.checks.observe import wire
+from course_lib.checks import observe
 
-OBSERVE = Path(wire.__file__).resolve().parent
+OBSERVE = Path(observe.__file__).resolve().parent
 
 # What a worker sees of the course, by its place there: one that runs submissions, and one that
 # runs what the tests of lesson 10 are tried on.

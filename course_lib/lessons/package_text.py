@@ -116,7 +116,7 @@ def bytes_of(path: Path, most: int) -> bytes:
 
 
 def as_job(modules: dict[str, str], *, has_model: bool = True) -> dict:
-    """What `observe.package` needs to run a package of these modules."""
+    """What `observe/load/package.py` needs to run a package of these modules."""
     return {
         "sources": modules,
         "given": given_modules(),

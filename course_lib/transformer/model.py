@@ -48,7 +48,7 @@ class GPTConfig:
                 f"and d_model={self.d_model}."
             )
         if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be in 0…1, 1 left out, got dropout={self.dropout}.")
+            raise ValueError(f"dropout must be 0 or more and below 1, got dropout={self.dropout}.")
         if self.gelu_approximate not in ("none", "tanh"):
             raise ValueError(
                 'gelu_approximate must be "none" or "tanh", '

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from course_lib.checks import CheckFailed, UnknownComponent, find, observe_here, run
-from course_lib.checks.findings import FIRST_LINE, OTHER_LINES
+from course_lib.checks.judges.findings import FIRST_LINE, OTHER_LINES
 from course_lib.checks.local import DEFAULT_SEED, failure_text, success_text
-from course_lib.checks.observe.answer import AnswerRefused, load_answer
+from course_lib.checks.observe.load.answer import AnswerRefused, load_answer
 from course_lib.lessons.exercises import (
     Exercise,
     find_exercise,

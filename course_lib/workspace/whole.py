@@ -10,8 +10,9 @@ from pathlib import Path
 from course_lib.checks import Verdict, run
 from course_lib.checks.capstone import STOOD_IN, find_package_check
 from course_lib.checks.capstone.parts import first_broken_part
-from course_lib.checks.local import failure_text, observe_here, success_text
-from course_lib.checks.observe.package import LearnersPackage
+from course_lib.checks.local import failure_text, success_text
+from course_lib.checks.observe.here import observe_here
+from course_lib.checks.observe.load.package import LearnersPackage
 from course_lib.lessons.package_text import as_job, borrowed_parts, defined_parts, read_package
 
 from .borrow import PACKAGE

@@ -1,7 +1,7 @@
 """What the tests of lesson 10 are tried on: implementations, right ones and faulty ones.
 
-A test never meets them. It gets stand-ins (`checks/observe/clinic.py`), and what it missed is told
-by `symptom`, so that the name of a patient and its source stay unknown.
+A test never meets them. It gets stand-ins (`checks/observe/given/stand_ins.py`), and what it missed
+is told by `symptom`, so that the name of a patient and its source stay unknown.
 """
 
 import copy

@@ -13,7 +13,7 @@ parts.py       where to look when one of them fails
 
 from course_lib.did_you_mean import did_you_mean
 
-from ..cases import ComponentCheck
+from ..cases.check import Check
 from ..catalogue import UnknownComponent
 from .computing import computes
 from .generating import caches, generates
@@ -30,10 +30,12 @@ MODULES_OF = {
 }
 
 # What to tell of a check in which the package's model was not used.
-STOOD_IN = "a model of torch's own functions stood in for yours, which computes finds wrong"
+STOOD_IN = (
+    "a model of torch's own functions stood in for yours, which the check `computes` finds wrong"
+)
 
 
-def find_package_check(name: str) -> ComponentCheck:
+def find_package_check(name: str) -> Check:
     """The check of whole packages called `name`.
 
     Raises:

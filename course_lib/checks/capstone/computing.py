@@ -4,19 +4,20 @@ import math
 
 import numpy as np
 
-from .. import oracles_capstone as oracle
-from ..cases import ComponentCheck, Draw
-from ..expect import Judge, also, differs, no_error, parameters_are, raises
-from ..findings import Finding
-from ..tolerances import Tolerance
-from .runs import EXACT, FLOAT32, LESSON, any_seed, arrays, run_case, sizes, wrong_shape
+from ..cases.check import Check
+from ..cases.draw import Draw
+from ..judges.expect import Judge, also, differs, no_error, parameters_are, raises
+from ..judges.findings import Finding
+from ..judges.tolerances import Tolerance
+from ..oracles import capstone as oracle
+from .runs import EXACT, FLOAT32, LESSON, arrays, run_case, sizes, wrong_shape
 
-computes = ComponentCheck("computes", "model", LESSON)
+computes = Check("computes", "model", LESSON)
 
 
 def _computing(draw: Draw, judge_of, *, tied=True, gradients=False, dtype="float64"):
     """Logits of drawn weights, of ids and of others that differ from them late in the text."""
-    config, seed = sizes(draw, tied=tied), any_seed(draw)
+    config, seed = sizes(draw, tied=tied), draw.seed()
     weights = oracle.drawn_weights(config, seed)
     n_rows, n_tokens = config["n_heads"], 7 if tied else config["context_length"]
     ids = draw.integers(0, config["vocab_size"] - 1, (n_rows, n_tokens))
@@ -35,7 +36,7 @@ def _computing(draw: Draw, judge_of, *, tied=True, gradients=False, dtype="float
 
 
 @computes.core(
-    "the model has the parameters that CONTRACTS names",
+    "the parameters have the names and shapes that the lessons give them",
     hint="`course check GPT` checks the model alone, and every part its own way",
 )
 def computes_parameters(draw):
@@ -165,9 +166,7 @@ def computes_fresh(draw):
             return Finding("wrong first loss", expected="ln 64 = 4.16", got=f"{loss:.2f}")
         return None
 
-    yield run_case(
-        "fresh", "a fresh GPT", also(no_error, judge), config=config, seed=any_seed(draw)
-    )
+    yield run_case("fresh", "a fresh GPT", also(no_error, judge), config=config, seed=draw.seed())
 
 
 @computes.edge(
@@ -179,7 +178,7 @@ def computes_too_long(draw):
     ids = draw.integers(0, config["vocab_size"] - 1, (2, config["context_length"] + 1))
     yield run_case(
         "too long", f"GPT, ids 2×{ids.shape[1]}, context_length=11", raises("ValueError"),
-        config=config, ids=ids, seed=any_seed(draw),
+        config=config, ids=ids, seed=draw.seed(),
     )  # fmt: skip
 
 

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from .. import oracles_capstone as oracle
-from ..cases import Case, ComponentCheck, Draw
-from ..expect import Judge, also, no_error, raises
-from ..findings import Finding
-from .runs import LESSON, any_seed, arrays, run_case, sizes, wrong_shape
+from ..cases.check import Case, Check
+from ..cases.draw import Draw
+from ..judges.expect import Judge, also, no_error, raises
+from ..judges.findings import Finding
+from ..oracles import capstone as oracle
+from .runs import LESSON, arrays, run_case, sizes, wrong_shape
 
-generates = ComponentCheck("generates", "generation", LESSON)
-caches = ComponentCheck("caches", "cache", LESSON)
+generates = Check("generates", "generation", LESSON)
+caches = Check("caches", "cache", LESSON)
 
 NEAR_TIE = 1e-3  # of float32's logits: either token may be called the likeliest
 
@@ -20,7 +21,7 @@ GENERATE, CACHED = ("generation", "generate"), ("cache", "generate_cached")
 def _prompts(draw: Draw, n_rows: int, n_prompt: int, n_new: int):
     """A model, and prompts whose greedy text varies and is never a near-tie; what it is."""
     while True:
-        config, seed = {**sizes(draw), "context_length": 24}, any_seed(draw)
+        config, seed = {**sizes(draw), "context_length": 24}, draw.seed()
         weights = oracle.lively_weights(config, seed)
         model = oracle.model_of(config, weights)
         ids = draw.integers(0, config["vocab_size"] - 1, (20, n_prompt))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from ..catalogue import all_checks
-from ..verdict import Observe, run
+from ..verdict.running import Observer, run
 from . import MODULES_OF
 
 
@@ -23,7 +23,7 @@ class BrokenPart:
 def first_broken_part(
     check_name: str,
     defined: Mapping[str, Collection[str]],
-    observe_part: Callable[[str, str], Observe],
+    observe_part: Callable[[str, str], Observer],
     *,
     seed: int,
 ) -> BrokenPart | None:

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from ..cases import Case, Draw
-from ..expect import Judge, also
-from ..findings import Finding
-from ..seen import Malformed, Seen
-from ..tolerances import Tolerance
+from ..cases.check import Case
+from ..cases.draw import Draw
+from ..judges.expect import Judge, also
+from ..judges.findings import Finding
+from ..judges.seen import Malformed, Seen
+from ..judges.tolerances import Tolerance
 
 LESSON = "12_capstone"
 
@@ -15,7 +16,7 @@ FLOAT32 = Tolerance(relative=1e-2, absolute=2e-2)  # logits of size 20, through 
 
 
 def run_case(run: str, shown: str, judge: Judge, **call) -> Case:
-    """One run of a package (`observe.whole` says which there are)."""
+    """One run of a package (`observe/probes/whole.py` says which there are)."""
     call = {"probe": "package", "run": run, "device": "cpu", "dtype": "float64", **call}
     return Case({"weights": None, **call}, shown, also(_needs_nothing_borrowed, judge))
 
@@ -36,11 +37,6 @@ def arrays(seen: Seen, count: int) -> list[np.ndarray]:
     if len(found) < count or any(array is None for array in found):
         raise Malformed("arrays")
     return found
-
-
-def any_seed(draw: Draw) -> int:
-    """A seed for what is drawn on the other side."""
-    return int(draw.integers(0, 2**31 - 1))
 
 
 def sizes(draw: Draw, *, tied: bool = True) -> dict:

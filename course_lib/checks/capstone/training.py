@@ -6,15 +6,16 @@ import numpy as np
 
 from course_lib.corpus import ALPHABET, stories
 
-from .. import oracles_capstone as oracle
-from ..cases import Case, ComponentCheck, Draw
-from ..expect import Judge, also, differs, no_error
-from ..findings import Finding, number
-from ..seen import Seen
-from ..tolerances import Tolerance
-from .runs import FLOAT32, LESSON, any_seed, arrays, run_case, sizes, wrong_shape
+from ..cases.check import Case, Check
+from ..cases.draw import Draw
+from ..judges.expect import Judge, also, differs, no_error
+from ..judges.findings import Finding, number
+from ..judges.seen import Seen
+from ..judges.tolerances import Tolerance
+from ..oracles import capstone as oracle
+from .runs import FLOAT32, LESSON, arrays, run_case, sizes, wrong_shape
 
-trains = ComponentCheck("trains", "training", LESSON)
+trains = Check("trains", "training", LESSON)
 
 # What training may cost, and what must come of it. Measured over 20 seeds and six orders in which
 # layers are made (tests/test_capstone.py holds the margins).
@@ -34,7 +35,7 @@ AFTER_STEPS = Tolerance(relative=1e-5, absolute=1e-6)
 def _training(run: str, shown: str, judge: Judge, draw: Draw, **call) -> Case:
     usual = {"max_grad_norm": 1.0, "n_chunks": 1, "autocast": None, "eps": 1e-8}
     call = {**usual, "dtype": "float32", **call}
-    return run_case(run, shown, also(no_error, judge), seed=any_seed(draw), **call)
+    return run_case(run, shown, also(no_error, judge), seed=draw.seed(), **call)
 
 
 def _plan(max_lr: float, n_steps: int) -> dict:
@@ -48,7 +49,7 @@ def _plan(max_lr: float, n_steps: int) -> dict:
 def trains_steps(draw):
     for n_chunks, max_grad_norm in ((1, 0.3), (2, 10.0)):
         config = sizes(draw)
-        weights = oracle.fresh_weights(config, any_seed(draw))
+        weights = oracle.fresh_weights(config, draw.seed())
         ids = draw.integers(0, config["vocab_size"] - 1, (5, 4, 10))
         batches = [(part[:, :-1], part[:, 1:]) for part in ids]
         plan = {"max_lr": 2e-2, "min_lr": 2e-3, "warmup_steps": 2, "total_steps": 4}
@@ -90,7 +91,7 @@ def trains_on_stories(draw):
     order = draw.order(len(ALPHABET)).astype(np.uint8)
     ids = dict(zip(ALPHABET, order, strict=True))
     tokens, other, unseen = (
-        np.array([ids[c] for c in stories(n, seed=any_seed(draw))], dtype=np.uint8)
+        np.array([ids[c] for c in stories(n, seed=draw.seed())], dtype=np.uint8)
         for n in (N_TRAINING, N_OTHER, N_UNSEEN)
     )
     config = {**STORIES, "vocab_size": len(ALPHABET)}
@@ -117,7 +118,7 @@ def trains_on_stories(draw):
         own = oracle.loss_on_text(model, other, context_length)
         if not finding and not abs(reported[-1] - own) < 1e-3:
             finding = Finding(
-                "evaluate says something else", expected=f"{own:.4f}", got=number(reported[-1])
+                "evaluate reports another loss", expected=f"{own:.4f}", got=number(reported[-1])
             )
         return finding
 

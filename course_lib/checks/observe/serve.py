@@ -26,10 +26,11 @@ import time
 
 import torch
 
-from . import clinic, jail, wire
-from .answer import AnswerRefused, load_answer, short
-from .package import load_package
-from .probes import observe
+from .given import questions
+from .load.answer import AnswerRefused, load_answer, short
+from .load.package import load_package
+from .observing import observe_call
+from .wall import jail, wire
 
 START_SECONDS = 20.0
 LOOK_SECONDS = 0.05  # how often memory and processes are counted
@@ -135,7 +136,7 @@ def in_fork(control, limits, fds, report: int, scratch: str, *, walls: bool, uid
         os.write(report, b"locked\n")
         os.close(report)
         if answers:
-            clinic.connect(reply, answers[0])
+            questions.connect(reply, answers[0])
         answer(job, reply)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -158,7 +159,7 @@ def answer(job: dict, reply: int) -> None:
         torch.set_num_threads(1)
         component = load_package(job) if "package" in job else load_answer(job)
         for call in job["calls"]:
-            wire.write_frame(reply, wire.pack({"observation": observe(component, call)}))
+            wire.write_frame(reply, wire.pack({"observation": observe_call(component, call)}))
     except AnswerRefused as refusal:
         status, message = "refused", str(refusal)
     except MemoryError:

@@ -1,0 +1,293 @@
+"""Judges: functions from what was seen to a finding, or None when it is as it must be.
+
+Shape, dtype, device and finiteness come before values, so that a message names the first thing
+that went wrong and not its consequence.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from .findings import Finding, number
+from .seen import Malformed, Output, Seen
+from .tolerances import BY_DTYPE, Tolerance
+
+Judge = Callable[[Seen], Finding | None]
+
+
+def returns(
+    *expected: np.ndarray,
+    dtype: str,
+    names: Sequence[str] = (),
+    skip_values: bool = False,
+    tolerance: Tolerance | None = None,
+) -> Judge:
+    """The component returns exactly these arrays: a tuple of them when there is more than one.
+
+    Args:
+        dtype: the floating dtype of the call ("numpy" for a NumPy component).
+        names: what the returned values are called, for messages.
+    """
+    tolerance = tolerance or BY_DTYPE[dtype]
+
+    def judge(seen: Seen) -> Finding | None:
+        finding = no_error(seen) or right_structure(seen, expected, names)
+        if finding:
+            return finding
+        named = list(zip(seen.outputs, expected, _names(names, expected), strict=True))
+        for steps in (right_kind, right_shape, right_dtype, _finite):
+            for output, array, name in named:
+                finding = steps(output, array, name, dtype)
+                if finding:
+                    return finding
+        if skip_values:
+            return None
+        for output, array, name in named:
+            finding = differs(output.array, array, tolerance, name)
+            if finding:
+                return finding
+        return None
+
+    return judge
+
+
+def raises(kind: str, *mentions: str) -> Judge:
+    """The component refuses the call with an error of class `kind` that mentions these words."""
+
+    def judge(seen: Seen) -> Finding | None:
+        error = seen.error
+        if error is None:
+            return Finding("no error was raised", expected=kind, got="a result")
+        if kind not in error["classes"]:
+            got = f"{error['type']}: {error['message']}{error['place']}"
+            return Finding("another error was raised", expected=kind, got=got)
+        missing = [word for word in mentions if word not in error["message"]]
+        if missing:
+            return Finding(
+                "the error's text leaves something out",
+                expected=f"a {kind} whose text holds " + " and ".join(missing),
+                got=error["message"] or "(no text)",
+            )
+        return None
+
+    return judge
+
+
+def also(*judges: Judge) -> Judge:
+    """The first finding of several judges."""
+
+    def judge(seen: Seen) -> Finding | None:
+        return next(filter(None, (one(seen) for one in judges)), None)
+
+    return judge
+
+
+def no_error(seen: Seen) -> Finding | None:
+    """The call ended without an error."""
+    error = seen.error
+    if error is None:
+        return None
+    if error["type"] == "NotImplementedError" and not error["message"]:  # torch's own say something
+        return Finding("not written yet")
+    if error["type"] in ("NameError", "UnboundLocalError") and error["name"]:
+        return Finding(
+            f"the name {error['name']!r} is not defined",
+            details=(
+                f"{error['message']}{error['place']}",
+                "the cell is run on its own: define in it all that it uses",
+            ),
+        )
+    return Finding(f"raised {error['type']}", details=(f"{error['message']}{error['place']}",))
+
+
+def arguments_unchanged(names: Sequence[str]) -> Judge:
+    """The component has not written into what it was given."""
+
+    def judge(seen: Seen) -> Finding | None:
+        finding = no_error(seen)
+        if finding:
+            return finding
+        changed = [names[n] for n in seen.changed if 0 <= n < len(names)]
+        if changed:
+            return Finding(
+                f"{', '.join(changed)} was changed in place",
+                expected="the arguments as they were before the call",
+                got=f"other values in {', '.join(changed)}",
+            )
+        return None
+
+    return judge
+
+
+def same_device(seen: Seen) -> Finding | None:
+    """Every tensor the component makes is made where its inputs are."""
+    finding = no_error(seen)
+    if finding:
+        return finding
+    mixed, outputs = seen.flag("mixed_devices"), seen.flag("unplaced_outputs")
+    if not isinstance(mixed, list) or not isinstance(outputs, list):
+        raise Malformed("devices")
+    if mixed or outputs:
+        where = f"used in {str(mixed[0])[:40]}" if mixed else "returned"
+        return Finding(
+            "a tensor is made on the default device",
+            expected="device=… of the input wherever a tensor is made",
+            got=f"one made without it, then {where}",
+        )
+    return None
+
+
+def gradients_are(expected: dict[str, np.ndarray], dtype: str, labels: dict[str, str]) -> Judge:
+    """Gradients flow through the component and have these values."""
+
+    def judge(seen: Seen) -> Finding | None:
+        finding = no_error(seen)
+        if finding:
+            return finding
+        found = seen.gradients
+        for key, array in expected.items():
+            label = labels.get(key, key)
+            gradient = found.get(key)
+            if gradient is None:
+                return Finding(
+                    f"no gradient reaches {label}",
+                    expected=f"a gradient of shape {array.shape}",
+                    got="None: something on the way was detached",
+                )
+            if gradient.shape != array.shape:
+                return _wrong_shape(f"the gradient of {label}", array.shape, gradient.shape)
+            finding = _finite_array(gradient, f"the gradient of {label}") or differs(
+                gradient, array, BY_DTYPE[dtype], f"the gradient of {label}"
+            )
+            if finding:
+                return finding
+        return None
+
+    return judge
+
+
+def parameters_are(expected: dict[str, tuple[int, ...]]) -> Judge:
+    """The module's `state_dict` holds exactly these names and shapes, all of them trainable."""
+
+    def judge(seen: Seen) -> Finding | None:
+        if seen.error and seen.flag("parameters") is None:
+            return no_error(seen)
+        found = seen.parameters
+        if found != expected:
+            missing = sorted(set(expected) - set(found))
+            surplus = sorted(set(found) - set(expected))
+            name = next((n for n in expected if n in found and found[n] != expected[n]), "")
+            what = "wrong names in state_dict()" if missing or surplus else f"wrong shape of {name}"
+            return Finding(
+                what,
+                expected=_listing(expected, missing or ([name] if name else list(expected))),
+                got=_listing(found, surplus or [name] if name or surplus else []),
+            )
+        trainable = seen.flag("trainable")
+        frozen = sorted(set(expected) - set(trainable if isinstance(trainable, list) else []))
+        if frozen:
+            return Finding(f"{frozen[0]} is not a parameter", expected="an nn.Parameter")
+        return None
+
+    return judge
+
+
+def differs(
+    got: np.ndarray, expected: np.ndarray, tolerance: Tolerance, name: str = ""
+) -> Finding | None:
+    """Where `got` is farther from `expected` than the tolerance: the first place and the count."""
+    got, wanted = np.asarray(got, dtype=np.float64), np.asarray(expected, dtype=np.float64)
+    wrong = ~np.isclose(got, wanted, rtol=tolerance.relative, atol=tolerance.absolute)
+    if not wrong.any():
+        return None
+    place = tuple(int(i) for i in np.argwhere(wrong)[0])
+    as_shown = np.asarray(expected).dtype == bool
+    show = (lambda x: str(bool(x))) if as_shown else number
+    if show(wanted[place]) == show(got[place]):
+        show = "{:.12g}".format  # they differ further back
+    return Finding(
+        f"wrong value{at(name, place)}",
+        expected=show(wanted[place]),
+        got=show(got[place]),
+        details=(f"{int(wrong.sum())} of {wrong.size} values differ",) if wrong.size > 1 else (),
+    )
+
+
+def at(name: str, place: tuple[int, ...]) -> str:
+    """` in weights at [0, 3]`, with the parts there are."""
+    where = f" at [{', '.join(map(str, place))}]" if place else ""
+    return (f" in {name}" if name else "") + where
+
+
+def _names(names, expected) -> list[str]:
+    return list(names) or [""] * len(expected)
+
+
+def right_structure(seen: Seen, expected, names) -> Finding | None:
+    if len(expected) == 1:
+        if seen.structure in ("tuple", "list"):
+            return Finding(
+                "a tuple came back",
+                expected="one array",
+                got=f"a {seen.structure} of {seen.n_parts}",
+            )
+        return None
+    if seen.structure not in ("tuple", "list") or seen.n_parts != len(expected):
+        is_many = seen.structure in ("tuple", "list")
+        return Finding(
+            "wrong return value",
+            expected=f"({', '.join(names)})" if names else f"a tuple of {len(expected)}",
+            got=f"a {seen.structure} of {seen.n_parts}" if is_many else f"one {seen.structure}",
+        )
+    return None
+
+
+def right_kind(output: Output, array, name, dtype) -> Finding | None:
+    wanted = "array" if dtype == "numpy" else "tensor"
+    if output.array is None or output.kind != wanted:
+        if output.dtype == "NoneType":
+            return Finding(
+                "nothing came back", expected=f"a {wanted}", got="None (return is missing)"
+            )
+        noun = {"array": "a NumPy array", "tensor": "a torch tensor"}[wanted]
+        return Finding(f"wrong type{at(name, ())}", expected=noun, got=output.dtype)
+    return None
+
+
+def right_shape(output: Output, array, name, dtype) -> Finding | None:
+    if output.array.shape != array.shape:
+        return _wrong_shape(name, array.shape, output.array.shape)
+    return None
+
+
+def _wrong_shape(name, expected, got) -> Finding:
+    return Finding(f"wrong shape{at(name, ())}", expected=str(tuple(expected)), got=str(tuple(got)))
+
+
+def right_dtype(output: Output, array, name, dtype) -> Finding | None:
+    wanted = "bool" if array.dtype == bool else {"numpy": "float64"}.get(dtype, dtype)
+    if output.dtype != wanted:
+        return Finding(f"wrong dtype{at(name, ())}", expected=wanted, got=output.dtype)
+    return None
+
+
+def _finite(output: Output, array, name, dtype) -> Finding | None:
+    return _finite_array(output.array, name)
+
+
+def _finite_array(array: np.ndarray, name: str) -> Finding | None:
+    finite = np.isfinite(array)
+    if finite.all():
+        return None
+    place = tuple(int(i) for i in np.argwhere(~finite)[0])
+    count = int((~finite).sum())
+    return Finding(
+        f"not a finite number{at(name, place)}",
+        expected="a finite number",
+        got=number(array[place]),
+        details=(f"{count} of {array.size} values are nan or infinite",),
+    )
+
+
+def _listing(shapes: dict, names: list[str]) -> str:
+    return ", ".join(f"{name} {shapes[name]}" for name in names) or "no such name"

@@ -1,0 +1,147 @@
+"""An observation as the judge reads it. It comes from the submission's side: nothing is believed.
+
+Whatever does not have the form that `observe/observing.py` gives it becomes `Malformed`, which the
+judge reports like any other wrong answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class Malformed(Exception):
+    """The observation is not one that the observer writes."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """One returned value: numbers in float64 (booleans and integers as they are)."""
+
+    kind: str
+    array: np.ndarray | None
+    dtype: str
+    device: str
+    requires_grad: bool
+
+
+class Seen:
+    """What a component did in one call."""
+
+    def __init__(self, observation):
+        if not isinstance(observation, Mapping):
+            raise Malformed("no dict")
+        self._raw = observation
+
+    @property
+    def error(self) -> dict | None:
+        error = self._raw.get("error")
+        if error is None:
+            return None
+        if not isinstance(error, Mapping):
+            raise Malformed("error")
+        classes = error.get("classes")
+        return {
+            **{key: _text(error.get(key)) for key in ("type", "message", "place", "name")},
+            "classes": [_text(c) for c in classes] if isinstance(classes, list) else [],
+        }
+
+    @property
+    def structure(self) -> str:
+        return _text(self._raw.get("structure"))
+
+    @property
+    def n_parts(self) -> int:
+        n_parts = self._raw.get("n_parts", 0)
+        return n_parts if isinstance(n_parts, int) else 0
+
+    @property
+    def outputs(self) -> list[Output]:
+        return [_output(part) for part in _list(self._raw.get("outputs"))]
+
+    @property
+    def changed(self) -> list[int]:
+        return [n for n in _list(self._raw.get("changed")) if isinstance(n, int)]
+
+    @property
+    def parameters(self) -> dict[str, tuple[int, ...]]:
+        found = self._raw.get("parameters")
+        if not isinstance(found, Mapping):
+            raise Malformed("parameters")
+        return {_text(name): tuple(_list(shape)) for name, shape in found.items()}
+
+    @property
+    def initial(self) -> dict[str, np.ndarray | None]:
+        found = self._raw.get("initial")
+        if not isinstance(found, Mapping):
+            raise Malformed("initial")
+        return {_text(name): _numbers(array) for name, array in found.items()}
+
+    @property
+    def gradients(self) -> dict[str, np.ndarray | None]:
+        found = self._raw.get("gradients")
+        if not isinstance(found, Mapping):
+            raise Malformed("gradients")
+        return {_text(name): _numbers(array) for name, array in found.items()}
+
+    @property
+    def kept_gradients(self) -> list[np.ndarray | None]:
+        return [_numbers(array) for array in _list(self._raw.get("kept_gradients"))]
+
+    def arrays(self, name: str) -> dict[str, np.ndarray | None]:
+        """Arrays by name, in the field `name`: what a call left behind, say."""
+        found = self._raw.get(name)
+        if not isinstance(found, Mapping):
+            raise Malformed(name)
+        return {_text(key): _numbers(array) for key, array in found.items()}
+
+    @property
+    def value(self):
+        """What a component of plain Python returned, as JSON."""
+        return self._raw.get("value")
+
+    @property
+    def steps(self) -> list["Seen"]:
+        """What an object of plain Python did, one after the other, when it was asked."""
+        return [Seen(step) for step in _list(self._raw.get("steps", []))]
+
+    def flag(self, name: str):
+        """Any other field, for a judge that compares it with what it must be."""
+        return self._raw.get(name)
+
+
+def _output(part) -> Output:
+    if not isinstance(part, Mapping):
+        raise Malformed("output")
+    return Output(
+        kind=_text(part.get("kind")),
+        array=_numbers(part.get("array")),
+        dtype=_text(part.get("dtype")),
+        device=_text(part.get("device")),
+        requires_grad=part.get("requires_grad") is True,
+    )
+
+
+def _numbers(value) -> np.ndarray | None:
+    if value is None:
+        return None
+    if isinstance(value, Mapping) and value.get("dtype") == "bfloat16":
+        bits = value.get("array")
+        if not (isinstance(bits, np.ndarray) and bits.dtype == np.uint16):
+            raise Malformed("bfloat16")
+        with np.errstate(invalid="ignore"):  # memory that nobody has written may hold any nan
+            return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        raise Malformed("array")
+    with np.errstate(invalid="ignore"):
+        return value.astype(np.float64) if value.dtype.kind == "f" else value
+
+
+def _list(value) -> list:
+    if not isinstance(value, list):
+        raise Malformed("list")
+    return value
+
+
+def _text(value) -> str:
+    return value[:400] if isinstance(value, str) else ""

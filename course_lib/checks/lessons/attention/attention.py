@@ -1,0 +1,81 @@
+"""What must hold of `attention`."""
+
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
+from ...judges.expect import also, arguments_unchanged, gradients_are, returns, same_device
+from ...oracles import attention as oracles
+from .fixtures import LESSON, QKV, RESULT, attends, qkv, rows_sum_to_one
+
+attention = ComponentCheck("attention", "attention", LESSON)
+
+
+@attention.core(
+    "the weights of a query must sum to 1 over the keys",
+    hint="which axis holds the things a query chooses among?",
+)
+def attention_sums(draw: Draw):
+    q, k, v = qkv(draw, 2)
+    judge = also(
+        returns(*oracles.attention(q, k, v), dtype="float64", names=RESULT, skip_values=True),
+        rows_sum_to_one("float64", part=1),
+    )
+    yield attention.call(q, k, v, names=QKV).expect(judge)
+
+
+@attention.core(
+    "output = softmax(q kᵀ / sqrt(D)) v for every leading index by itself",
+    hint="transpose the last two axes only, and take D from the last axis of q",
+)
+def attention_values(draw: Draw):
+    for lead in ((), (2,), (2, 4), (3, 3)):
+        yield attends(attention, *qkv(draw, *lead), "float64")
+    n = draw.sizes(1)[0]
+    yield attends(attention, *[draw.normal(n, n, n) for _ in range(3)], "float64")
+    yield attends(
+        attention, draw.normal(1, 1, 3), draw.normal(1, 5, 3), draw.normal(1, 5, 1), "float64"
+    )
+    yield attends(attention, *qkv(draw, 2), "float32")
+
+
+@attention.core(
+    "gradients reach q, k and v",
+    hint="item(), detach(), numpy() and no_grad() all cut the way back",
+)
+def attention_gradients(draw: Draw):
+    q, k, v = qkv(draw, 2)
+    output, weights = oracles.attention(q, k, v)
+    cotangents = [draw.normal(*output.shape), draw.normal(*weights.shape)]
+    expected = oracles.attention_gradients(q, k, v, cotangents)
+    labels = {f"argument {n}": name for n, name in enumerate(QKV)}
+    yield attention.call(q, k, v, names=QKV, cotangents=cotangents).expect(
+        gradients_are(expected, "float64", labels)
+    )
+
+
+@attention.edge(
+    "half precision in, half precision out, and close to the exact result",
+    hint="a Python number keeps the dtype of a tensor; a new float32 tensor does not",
+)
+def attention_half(draw: Draw):
+    for dtype in ("bfloat16", "float16"):
+        yield attends(attention, *qkv(draw, 2, dtype=dtype), dtype)
+
+
+@attention.edge("scores in the thousands give weights, not nan", hint="tensor.softmax is stable")
+def attention_stable(draw: Draw):
+    q, k, v = qkv(draw, 2, dtype="float32", scale=3e3)
+    judge = also(
+        returns(*oracles.attention(q, k, v), dtype="float32", names=RESULT, skip_values=True),
+        rows_sum_to_one("float32", part=1),
+    )
+    yield attention.call(q, k, v, names=QKV, dtype="float32").expect(judge)
+
+
+@attention.edge("q, k and v are not changed", hint="scores /= … is safe on your own tensor only")
+def attention_leaves_inputs(draw: Draw):
+    yield attention.call(*qkv(draw, 2), names=QKV).expect(arguments_unchanged(QKV))
+
+
+@attention.edge("every tensor is made on the device of the inputs", hint="pass device=q.device")
+def attention_device(draw: Draw):
+    yield attention.call(*qkv(draw, 2), names=QKV, watch_devices=True).expect(same_device)

@@ -1,0 +1,51 @@
+"""What must hold of `attention_numpy`."""
+
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
+from ...judges.expect import also, arguments_unchanged, returns
+from ...oracles import attention as oracles
+from .fixtures import LESSON, QKV, RESULT, attends, qkv, rows_sum_to_one
+
+attention_numpy = ComponentCheck("attention_numpy", "attention", LESSON, dtype="numpy")
+
+
+@attention_numpy.core(
+    "the weights of a query must sum to 1 over the keys",
+    hint="which axis holds the things a query chooses among?",
+)
+def attention_numpy_sums(draw: Draw):
+    q, k, v = qkv(draw)
+    judge = also(
+        returns(*oracles.attention(q, k, v), dtype="numpy", names=RESULT, skip_values=True),
+        rows_sum_to_one("numpy", part=1),
+    )
+    yield attention_numpy.call(q, k, v, names=QKV).expect(judge)
+
+
+@attention_numpy.core(
+    "output = softmax(q kᵀ / sqrt(D)) v, with one row for each query",
+    hint="compare the shapes on paper first: scores are (T, S), D is the last axis of q",
+)
+def attention_numpy_values(draw: Draw):
+    for scale in (1.0, 3.0):
+        yield attends(attention_numpy, *qkv(draw, scale=scale), "numpy")
+    n = draw.sizes(1)[0]
+    square = [draw.normal(n, n) for _ in range(3)]
+    yield attends(attention_numpy, *square, "numpy")
+    for n_queries, n_keys, d_head, d_value in ((1, 1, 1, 1), (3, 5, 7, 2)):
+        shapes = ((n_queries, d_head), (n_keys, d_head), (n_keys, d_value))
+        yield attends(attention_numpy, *[draw.normal(*shape) for shape in shapes], "numpy")
+
+
+@attention_numpy.edge(
+    "scores in the thousands give weights, not nan", hint="use the softmax of this lesson"
+)
+def attention_numpy_stable(draw: Draw):
+    yield attends(attention_numpy, *qkv(draw, scale=3e3), "numpy")
+
+
+@attention_numpy.edge(
+    "q, k and v are not changed", hint="scores /= … is safe on your own array only"
+)
+def attention_numpy_leaves_inputs(draw: Draw):
+    yield attention_numpy.call(*qkv(draw), names=QKV).expect(arguments_unchanged(QKV))

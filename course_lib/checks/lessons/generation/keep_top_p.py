@@ -1,0 +1,121 @@
+"""What must hold of `keep_top_p`."""
+
+import numpy as np
+
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
+from ...oracles import generation as oracles
+from .filters import add_filter_properties, filter_case
+from .fixtures import LESSON
+
+keep_top_p = ComponentCheck("keep_top_p", "generation", LESSON)
+
+
+def _top_p_case(logits, p, *, judge=None, **options):
+    kept = oracles.top_p(logits, p) & ~np.isneginf(logits)
+    case = filter_case(keep_top_p, logits, p, kept, **options)
+    return case.expect(judge) if judge else case
+
+
+@keep_top_p.core(
+    "the likeliest tokens stay, as few as reach p together; the others become -inf",
+    hint="a token goes if those before it, in the order of their probability, reach p without it",
+)
+def top_p_keeps(draw: Draw):
+    n_rows, n_tokens = draw.sizes(2)
+    for shape, p in (
+        ((1, n_tokens), 0.6),
+        ((n_rows, n_tokens), 0.5),
+        ((n_rows, n_tokens), 0.9),
+        ((7, 7), 0.75),
+        ((3, 41), 0.95),
+    ):
+        yield _top_p_case(_away_from(draw, shape, p), p)
+    flat = np.stack([draw.order(201) for _ in range(2)]) / 200  # 142 of 201 and more are needed
+    yield _top_p_case(flat, 0.8)
+    yield _top_p_case(
+        _away_from(draw, (n_rows, n_tokens), 0.8, dtype="float32"), 0.8, dtype="float32"
+    )
+
+
+def _away_from(draw: Draw, shape, p: float, *, least: float = 4e-3, dtype="float64") -> np.ndarray:
+    """Rows of logits, none with a sum of probabilities near `p`; not all keep the same count."""
+    while True:
+        rows = []
+        while len(rows) < shape[0]:
+            row = draw.normal(1, shape[1], dtype=dtype) * (1 + len(rows) % 3)
+            if oracles.margin(row, p) > least:
+                rows.append(row[0])
+        logits = np.stack(rows)
+        counts = oracles.top_p(logits, p).sum(axis=-1)
+        if len(rows) == 1 or counts.min() < counts.max():
+            return logits
+
+
+@keep_top_p.core(
+    "at least one token stays, however small p is",
+    hint="the likeliest token stays in any case: before it there is nothing",
+)
+def top_p_keeps_one(draw: Draw):
+    n_rows, n_tokens = draw.sizes(2)
+    peaked = draw.normal(n_rows, n_tokens)
+    peaked[np.arange(n_rows), draw.integers(0, n_tokens - 1, n_rows)] += 7.0
+    for logits, p in ((peaked, 0.3), (peaked, 1e-9), (draw.normal(n_rows, n_tokens), 0.01)):
+        yield _top_p_case(logits, p)
+
+
+@keep_top_p.core("p = 1 keeps everything", hint="a sum of probabilities may reach 1 too early")
+def top_p_keeps_all(draw: Draw):
+    n_rows, n_tokens = draw.sizes(2)
+    for dtype in ("float64", "float32"):
+        yield _top_p_case(draw.normal(n_rows, n_tokens, dtype=dtype), 1.0, dtype=dtype)
+
+
+@keep_top_p.edge(
+    "entries that are -inf already stay so, and the others share what is left",
+    hint="softmax gives -inf the probability 0",
+)
+def top_p_after_another_filter(draw: Draw):
+    n_rows, n_tokens = max(5, draw.sizes(1)[0]), 9
+    for p in (0.5, 0.85):
+        while True:
+            logits = draw.normal(n_rows, n_tokens)
+            logits[0, [1, 3, 4]] = -np.inf
+            logits[2, :7] = -np.inf
+            if oracles.margin(logits, p) > 4e-3:
+                break
+        yield _top_p_case(logits, p)
+    alone = np.full((n_rows, n_tokens), -np.inf)
+    alone[np.arange(n_rows), draw.integers(0, n_tokens - 1, n_rows)] = draw.normal(n_rows)
+    yield _top_p_case(alone, 0.9)
+    yield _top_p_case(alone, 1.0)
+
+
+@keep_top_p.edge(
+    "only the differences of logits count, however large they are",
+    hint="exp(1000) is infinite: softmax takes the highest logit away first",
+)
+def top_p_large(draw: Draw):
+    n_rows, n_tokens = draw.sizes(2)
+    logits = _away_from(draw, (n_rows, n_tokens), 0.7)
+    for shift in (1000.0, -1000.0):
+        yield _top_p_case(logits + shift, 0.7)
+    yield _top_p_case(_away_from(draw, (3, n_tokens), 0.7) * 30, 0.7)
+
+
+@keep_top_p.edge(
+    "of equally likely tokens as many stay as are needed",
+    hint="go through the tokens one after the other; which of two equal ones comes first is free",
+)
+def top_p_ties(draw: Draw):
+    probabilities = np.array([[0.4, 0.3, 0.3, 0.0], [0.25, 0.25, 0.25, 0.25]])
+    probabilities[0, 3], probabilities[0, 0] = 0.01, 0.39
+    order = draw.order(4)
+    logits = np.log(probabilities[:, order])
+    free = np.array([[False, True, True, False], [True] * 4])[:, order]
+    yield filter_case(keep_top_p, logits, 0.6, oracles.top_p(logits, 0.6), free=free)
+
+
+add_filter_properties(
+    keep_top_p, "p", (0.52, 0.71), ("p not above 0, or above 1", (0.0, -0.25, 1.5)), _top_p_case
+)

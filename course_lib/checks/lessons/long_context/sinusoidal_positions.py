@@ -1,0 +1,59 @@
+"""What must hold of `sinusoidal_positions`."""
+
+import numpy as np
+
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
+from ...judges.expect import returns
+from ...judges.tolerances import Tolerance
+from ...oracles import long_context as long_oracles
+from .fixtures import LESSON, named_up_to
+
+sinusoidal_positions = ComponentCheck("sinusoidal_positions", "long_context", LESSON)
+
+
+def _waves_case(n_positions: int, d_model: int, *, by_name: bool = False) -> Case:
+    """Right within what a sound angle in float32 gives: its error grows with the position."""
+    given = {"n_positions": n_positions, "d_model": d_model}
+    case = (
+        sinusoidal_positions.call(dtype="float32", **given)
+        if by_name
+        else sinusoidal_positions.call(*given.values(), dtype="float32")
+    )
+    expected = long_oracles.waves(n_positions, d_model)
+    allowed = Tolerance(0.0, 1e-5 + 1e-6 * np.arange(n_positions)[:, None])
+    return named_up_to(2e-3 if n_positions < 1000 else 2e-2, case).expect(
+        returns(expected, dtype="float32", tolerance=allowed)
+    )
+
+
+@sinusoidal_positions.core(
+    "channel 2i holds sin(p / 10000^(2i/C)), and channel 2i + 1 the cosine of the same",
+    hint="one angle for each pair of channels; stack sine and cosine, then flatten",
+)
+def sinusoidal_values(draw: Draw):
+    n_positions, half = draw.sizes(2)
+    yield _waves_case(3, 4)
+    for shape in ((n_positions, 2 * half), (2 * half, 2 * half), (40, 6)):
+        yield _waves_case(*shape)
+    yield _waves_case(n_positions, 2 * half, by_name=True)
+
+
+@sinusoidal_positions.core(
+    "two channels are one pair, and one position is position 0",
+    hint="the first pair's exponent is 0: its angle is p itself",
+)
+def sinusoidal_small(draw: Draw):
+    n_positions, half = draw.sizes(2)
+    for shape in ((n_positions, 2), (1, 2 * half), (1, 2)):
+        yield _waves_case(*shape)
+
+
+@sinusoidal_positions.edge(
+    "positions in the thousands are right as well, and the table stays float32",
+    hint="angles in float32 or float64: half precision does not hold 2049",
+)
+def sinusoidal_large(draw: Draw):
+    (half,) = draw.sizes(1)
+    for shape in ((4097 + half, 6), (20_000, 2), (2500, 2 * half)):
+        yield _waves_case(*shape)

@@ -1,0 +1,90 @@
+"""What must hold of `sliding_window_mask`."""
+
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
+from ...judges.expect import raises, returns, same_device
+from ...observe.calls import THE_CALLS_DEVICE
+from ...oracles import long_context as long_oracles
+from .fixtures import LESSON
+
+sliding_window_mask = ComponentCheck("sliding_window_mask", "long_context", LESSON)
+
+
+def _window_case(n_queries, *n_keys, window: int, judge=None, **options) -> Case:
+    width = (*n_keys, options.get("n_keys"), n_queries)
+    width = next(n for n in width if n is not None)
+    case = sliding_window_mask.call(n_queries, *n_keys, window=window, **options)
+    expected = long_oracles.sliding_window(n_queries, width, window)
+    return case.expect(judge or returns(expected, dtype="float64"))
+
+
+@sliding_window_mask.core(
+    "query t may attend to the `window` keys up to its own, and to no later one",
+    hint="two conditions: not after the query, and less than `window` before it",
+)
+def window_square(draw: Draw):
+    n, window = sorted(draw.sizes(2))[::-1]
+    yield _window_case(5, window=3)
+    for width in (window, 2, n - 1):
+        yield _window_case(n, window=width)
+
+
+@sliding_window_mask.core(
+    "the queries are the last n_queries of the n_keys positions",
+    hint="the first query stands at position n_keys - n_queries, as in causal_mask",
+)
+def window_with_cache(draw: Draw):
+    few, many = sorted(draw.sizes(2))
+    for n_queries, n_keys, window in (
+        (2, 5, 2),
+        (few, many, few),
+        (few, many, 2),
+        (1, many, 3),
+        (few, many, many - 1),
+        (many, many, few),
+    ):
+        yield _window_case(n_queries, n_keys, window=window)
+        yield _window_case(n_queries, n_keys=n_keys, window=window)
+
+
+@sliding_window_mask.core(
+    "a window of 1 is the query's own key; one as long as the text is the causal mask",
+    hint="count: from position p - window + 1 to p, both included, there are `window` keys",
+)
+def window_smallest_and_largest(draw: Draw):
+    few, many = sorted(draw.sizes(2))
+    for n_queries, n_keys in ((many, many), (few, many), (1, 1)):
+        for window in (1, n_keys, n_keys + 1, n_keys + 40):
+            yield _window_case(n_queries, n_keys, window=window)
+
+
+@sliding_window_mask.edge(
+    "a window below 1: ValueError naming window and its value",
+    hint="a query that sees nothing is a mistake of the caller",
+)
+def window_refuses(draw: Draw):
+    few, many = sorted(draw.sizes(2))
+    for window in (0, -1, -few):
+        judge = raises("ValueError", "window", str(window))
+        yield _window_case(many, window=window, judge=judge)
+        yield _window_case(few, many, window=window, judge=judge)
+
+
+@sliding_window_mask.edge(
+    "fewer keys than queries: ValueError naming n_keys and its value",
+    hint="causal_mask of lesson 3 refuses it: call it",
+)
+def window_refuses_fewer_keys(draw: Draw):
+    few, many = sorted(draw.sizes(2))
+    for n_queries, n_keys in ((many, few), (many + 1, many)):
+        case = sliding_window_mask.call(n_queries, n_keys, window=2)
+        yield case.expect(raises("ValueError", "n_keys", str(n_keys)))
+
+
+@sliding_window_mask.edge("the mask is made on the given device", hint="torch.…(…, device=device)")
+def window_device(draw: Draw):
+    few, many = sorted(draw.sizes(2))
+    for args in ((many,), (few, many)):
+        yield _window_case(
+            *args, window=few, device=THE_CALLS_DEVICE, judge=same_device, watch_devices=True
+        )

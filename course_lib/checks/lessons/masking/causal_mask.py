@@ -1,0 +1,49 @@
+"""What must hold of `causal_mask`."""
+
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
+from ...judges.expect import raises, returns, same_device
+from ...observe.calls import THE_CALLS_DEVICE
+from .fixtures import LESSON, lower
+
+causal_mask = ComponentCheck("causal_mask", "masking", LESSON)
+
+
+@causal_mask.core(
+    "query t may attend to keys 0..t, and True means may attend",
+    hint="row t may look at columns 0..t only",
+)
+def causal_mask_square(draw: Draw):
+    for n in (4, *draw.sizes(2), 1, 130):
+        yield causal_mask.call(n).expect(returns(lower(n, n), dtype="float64"))
+
+
+@causal_mask.core(
+    "the queries are the last n_queries of the n_keys positions",
+    hint="with 2 queries after 3 cached keys, the first query stands at position 3, not 0",
+)
+def causal_mask_with_cache(draw: Draw):
+    few, many = sorted(draw.sizes(2))
+    for n_queries, n_keys in ((2, 5), (few, many), (1, many), (many, many)):
+        expected = returns(lower(n_queries, n_keys), dtype="float64")
+        yield causal_mask.call(n_queries, n_keys).expect(expected)
+        yield causal_mask.call(n_queries, n_keys=n_keys).expect(expected)
+
+
+@causal_mask.edge(
+    "fewer keys than queries: ValueError naming n_keys and its value",
+    hint="compare n_keys with n_queries before you build anything",
+)
+def causal_mask_refuses(draw: Draw):
+    few, many = sorted(draw.sizes(2))
+    yield causal_mask.call(many, few).expect(raises("ValueError", "n_keys", str(few)))
+    yield causal_mask.call(many + 1, many).expect(raises("ValueError", "n_keys", str(many)))
+
+
+@causal_mask.edge("the mask is made on the given device", hint="torch.…(…, device=device)")
+def causal_mask_device(draw: Draw):
+    few, many = sorted(draw.sizes(2))
+    for args in ((few,), (few, many)):
+        yield causal_mask.call(*args, device=THE_CALLS_DEVICE, watch_devices=True).expect(
+            same_device
+        )

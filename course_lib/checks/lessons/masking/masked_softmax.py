@@ -1,0 +1,121 @@
+"""What must hold of `masked_softmax`."""
+
+import numpy as np
+
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw, exact_in
+from ...judges.expect import also, arguments_unchanged, gradients_are, returns, same_device
+from ...oracles import masking as oracles
+from ..attention.fixtures import rows_sum_to_one
+from .fixtures import LESSON, MASKED_CALL, zero_where_masked
+
+masked_softmax = ComponentCheck("masked_softmax", "masking", LESSON)
+
+
+def _softmax_case(scores, mask, dtype="float64", *, judge=None, **options):
+    expected = oracles.masked_softmax(scores, mask)
+    judge = judge or also(
+        returns(expected, dtype=dtype), zero_where_masked(mask, 0), _row_sums(mask, dtype, 0)
+    )
+    case = masked_softmax.call(scores, mask, dtype=dtype, names=MASKED_CALL, **options)
+    return case.expect(judge)
+
+
+def _row_sums(mask, dtype: str, part: int):
+    some = mask.any(axis=-1)
+    if some.all():
+        return rows_sum_to_one(dtype, part=part)
+    return lambda seen: None  # empty rows sum to 0, which `returns` has compared
+
+
+@masked_softmax.core(
+    "softmax over the allowed keys: they sum to 1, and masked weights are 0",
+    hint="a masked score must lose before the softmax, not after it",
+)
+def masked_softmax_values(draw: Draw):
+    n_queries, n_keys = draw.sizes(2)
+    scores = 2 * draw.normal(n_queries, n_keys)
+    yield _softmax_case(scores, draw.mask(n_queries, n_keys))
+    yield _softmax_case(scores, np.ones((n_queries, n_keys), dtype=bool))
+    yield _softmax_case(draw.normal(n_keys, n_keys), draw.mask(n_keys, n_keys))
+    yield _softmax_case(scores, draw.mask(n_queries, n_keys), "float32")
+
+
+@masked_softmax.core(
+    "the mask broadcasts to the shape of the scores",
+    hint="~mask, masked_fill and where all broadcast; a view or a loop over rows does not",
+)
+def masked_softmax_broadcasts(draw: Draw):
+    n_queries, n_keys = draw.sizes(2)
+    scores = draw.normal(2, 4, n_queries, n_keys)
+    for shape in ((n_queries, n_keys), (2, 1, n_queries, n_keys), (2, 1, 1, n_keys), (1, n_keys)):
+        yield _softmax_case(scores, draw.mask(*shape))
+    yield _softmax_case(draw.normal(3, 3, n_queries, n_keys), draw.mask(3, 1, n_queries, n_keys))
+
+
+@masked_softmax.core(
+    "a hostile future changes nothing, however large its scores",
+    hint="-1e4 is not minus infinity: a score may be lower than that",
+)
+def masked_softmax_hostile(draw: Draw):
+    n_queries, n_keys = draw.sizes(2)
+    for dtype in ("float64", "float32"):
+        mask = draw.mask(n_queries, n_keys)
+        scores = draw.normal(n_queries, n_keys, dtype=dtype)
+        yield _softmax_case(exact_in(np.where(mask, scores, 6e4), dtype), mask, dtype)
+        yield _softmax_case(exact_in(np.where(mask, -6e4, 6e4), dtype), mask, dtype)
+
+
+@masked_softmax.core("gradients reach the scores", hint="detach() and .data cut the way back")
+def masked_softmax_gradients(draw: Draw):
+    n_queries, n_keys = draw.sizes(2)
+    scores, mask = draw.normal(2, n_queries, n_keys), draw.mask(n_queries, n_keys)
+    cotangent = draw.normal(2, n_queries, n_keys)
+    expected = oracles.masked_softmax_gradients(scores, mask, cotangent)
+    judge = gradients_are(expected, "float64", {"argument 0": "scores"})
+    yield _softmax_case(scores, mask, judge=judge, cotangents=[cotangent])
+
+
+@masked_softmax.edge(
+    "a row with nothing to attend to is all zeros, with a gradient of zeros",
+    hint="0/0 is nan, and so is its gradient, even where a later line overwrites the value",
+)
+def masked_softmax_empty_rows(draw: Draw):
+    n_queries, n_keys = draw.sizes(2)
+    scores, mask = draw.normal(n_queries, n_keys), draw.mask(n_queries, n_keys)
+    mask[1] = False
+    yield _softmax_case(scores, mask)
+    yield _softmax_case(scores, mask, "float32")
+    yield _softmax_case(scores, np.zeros_like(mask))
+    cotangent = draw.normal(n_queries, n_keys)
+    expected = oracles.masked_softmax_gradients(scores, mask, cotangent)
+    judge = gradients_are(expected, "float64", {"argument 0": "scores"})
+    yield _softmax_case(scores, mask, judge=judge, cotangents=[cotangent])
+
+
+@masked_softmax.edge(
+    "in float16 and bfloat16 too, for scores up to 6e4",
+    hint="-1e9 is -inf in float16: torch.finfo(scores.dtype).min is what fits",
+)
+def masked_softmax_half(draw: Draw):
+    n_queries, n_keys = draw.sizes(2)
+    for dtype in ("bfloat16", "float16"):
+        mask = draw.mask(n_queries, n_keys)
+        scores = draw.normal(n_queries, n_keys, dtype=dtype)
+        yield _softmax_case(scores, mask, dtype)
+        yield _softmax_case(exact_in(np.where(mask, scores, 6e4), dtype), mask, dtype)
+        yield _softmax_case(exact_in(np.where(mask, -6e4, 6e4), dtype), mask, dtype)
+        empty = mask.copy()
+        empty[0] = False
+        yield _softmax_case(scores, empty, dtype)
+
+
+@masked_softmax.edge(
+    "scores and mask are not changed, and every tensor is made on their device",
+    hint="masked_fill makes a new tensor; masked_fill_ writes into the old one",
+)
+def masked_softmax_leaves_inputs(draw: Draw):
+    n_queries, n_keys = draw.sizes(2)
+    scores, mask = draw.normal(n_queries, n_keys), draw.mask(n_queries, n_keys)
+    yield _softmax_case(scores, mask, judge=arguments_unchanged(MASKED_CALL))
+    yield _softmax_case(scores, mask, judge=same_device, watch_devices=True)

@@ -1,0 +1,64 @@
+"""What must hold of `padding_mask`."""
+
+import numpy as np
+
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
+from ...judges.expect import arguments_unchanged, raises, returns, same_device
+from .fixtures import LESSON
+
+padding_mask = ComponentCheck("padding_mask", "masking", LESSON)
+
+
+def _real_keys(lengths: np.ndarray, n_keys: int) -> np.ndarray:
+    """Row by row, by hand."""
+    rows = [[[position < length for position in range(n_keys)]] for length in lengths]
+    return np.array(rows, dtype=bool)
+
+
+@padding_mask.core(
+    "text b has lengths[b] real keys, and one row of keys serves all its queries",
+    hint="the result is (B, 1, S): the 1 is where the queries broadcast",
+)
+def padding_mask_values(draw: Draw):
+    n_texts, n_keys = draw.sizes(2)
+    by_hand = np.array([0, 2, 4])
+    drawn = draw.integers(0, n_keys, n_texts)
+    drawn[:3] = [n_keys, 0, 1]
+    square = draw.integers(0, n_keys, n_keys)
+    square[:2] = [1, n_keys]
+    for lengths, size in ((by_hand, 4), (drawn, n_keys), (square, n_keys), (drawn[3:], n_keys + 2)):
+        if len(lengths):
+            yield padding_mask.call(lengths, size, names=["lengths"]).expect(
+                returns(_real_keys(lengths, size), dtype="float64")
+            )
+    for lengths, size in (([1], 1), ([290, 0, 129], 300)):
+        expected = returns(_real_keys(lengths, size), dtype="float64")
+        yield padding_mask.call(np.array(lengths), size).expect(expected)
+
+
+@padding_mask.edge(
+    "a length outside 0..n_keys: ValueError naming lengths and the value",
+    hint="test both ends: a negative length and one beyond n_keys",
+)
+def padding_mask_refuses(draw: Draw):
+    n_texts, n_keys = draw.sizes(2)
+    for wrong in (n_keys + 1, n_keys + 40, -1, -n_keys):
+        lengths = draw.integers(0, n_keys, n_texts)
+        lengths[int(draw.integers(0, n_texts - 1))] = wrong
+        yield padding_mask.call(lengths, n_keys).expect(raises("ValueError", "lengths", str(wrong)))
+
+
+@padding_mask.edge(
+    "lengths of any integer type, unchanged, and the mask on their device",
+    hint="torch.arange(n_keys, device=lengths.device)",
+)
+def padding_mask_leaves_lengths(draw: Draw):
+    n_texts, n_keys = draw.sizes(2)
+    lengths = draw.integers(0, n_keys, n_texts)
+    lengths[0] = 0
+    yield padding_mask.call(lengths, n_keys).expect(arguments_unchanged(["lengths"]))
+    yield padding_mask.call(lengths, n_keys, watch_devices=True).expect(same_device)
+    yield padding_mask.call(lengths.astype(np.int32), n_keys).expect(
+        returns(_real_keys(lengths, n_keys), dtype="float64")
+    )

@@ -1,0 +1,244 @@
+"""What must hold of `MLP`."""
+
+import numpy as np
+
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw, exact_in
+from ...judges.chance import BY_CHANCE, DROPOUT, dropped_together, share
+from ...judges.expect import (
+    also,
+    arguments_unchanged,
+    differs,
+    gradients_are,
+    no_error,
+    parameters_are,
+    returns,
+    same_device,
+)
+from ...oracles import mlp as oracles
+from .fixtures import FORMS, LESSON
+
+MANY = (16, 7, 15)  # texts, tokens, channels: a share of all deviates by about 1 %
+
+mlp = ComponentCheck("MLP", "mlp", LESSON)
+
+
+def mlp_layers(
+    draw: Draw, d_model: int, d_mlp: int, *, bias: bool = True, dtype: str = "float64"
+) -> dict:
+    """Weights by the names of `state_dict`, with which the hidden numbers reach both bends."""
+    shapes = {"up": (d_mlp, d_model), "down": (d_model, d_mlp)}
+    weights = {
+        f"{name}.weight": 1.5 * draw.normal(*shape) / np.sqrt(shape[1])
+        for name, shape in shapes.items()
+    }
+    if bias:
+        weights |= {f"{name}.bias": draw.normal(shape[0]) for name, shape in shapes.items()}
+    return {name: exact_in(array, dtype) for name, array in weights.items()}
+
+
+def _mlp_case(
+    draw: Draw,
+    shape,
+    d_mlp=None,
+    *,
+    by_name=False,
+    bias=True,
+    approximate=None,
+    dropout=0.0,
+    dtype="float64",
+    x=None,
+    weights=None,
+    judge=None,
+    **options,
+):
+    """An MLP with drawn weights over drawn vectors; right when it agrees with torch's own.
+
+    Args:
+        d_mlp: left out of the call when None.
+        by_name: whether `d_mlp` is passed by name.
+        judge: what must hold of the call besides its parameters, instead of its values.
+    """
+    d_model = shape[-1]
+    if weights is None:
+        weights = mlp_layers(draw, d_model, d_mlp or 4 * d_model, bias=bias, dtype=dtype)
+    if x is None:
+        x = draw.normal(*shape, dtype=dtype)
+    chosen = {"bias": bias} if not bias else {}
+    chosen |= {"approximate": approximate} if approximate else {}
+    chosen |= {"dropout": dropout} if dropout else {}
+    chosen |= {"d_mlp": d_mlp} if d_mlp and by_name else {}
+    init = [d_model] if by_name or d_mlp is None else [d_model, d_mlp]
+    expected = oracles.mlp(x, weights, approximate or "none")
+    case = mlp.build(*init, x=x, weights=weights, init_kwargs=chosen, dtype=dtype, **options)
+    shapes = {name: array.shape for name, array in weights.items()}
+    return case.expect(also(parameters_are(shapes), judge or returns(expected, dtype=dtype)))
+
+
+@mlp.core(
+    "the parameters are those of up, C -> M, and down, M -> C: nn.Linear each",
+    hint="d_mlp is M as it stands, and 4 * d_model if it is None",
+)
+def mlp_parameters(draw: Draw):
+    n_tokens, width, d_mlp = draw.sizes(3)
+    yield _mlp_case(draw, (n_tokens, width), judge=no_error)
+    yield _mlp_case(draw, (n_tokens, width), d_mlp, judge=no_error)
+    yield _mlp_case(draw, (n_tokens, width), d_mlp, by_name=True, judge=no_error)
+
+
+@mlp.core("down of the gelu of up", hint="one line: up, then gelu, then down")
+def mlp_values(draw: Draw):
+    n_texts, n_tokens, width, d_mlp = draw.sizes(4)
+    for shape in ((n_texts, n_tokens, width), (n_tokens, width), (width,), (width, width)):
+        yield _mlp_case(draw, shape)
+    yield _mlp_case(draw, (2, n_tokens, width), d_mlp)
+    yield _mlp_case(draw, (2, n_tokens, width), width, by_name=True)
+    yield _mlp_case(draw, (2, n_tokens, width), 1)
+    yield _mlp_case(draw, (2, n_tokens, 1))
+    yield _mlp_case(draw, (2, n_tokens, width), dtype="float32")
+
+
+@mlp.core(
+    "without dropout, training is as evaluation, whatever came before",
+    hint="forward keeps nothing between calls",
+)
+def mlp_modes(draw: Draw):
+    n_tokens, more_tokens, width = draw.sizes(3)
+    yield _mlp_case(draw, (2, n_tokens, width), training=True)
+    earlier = [draw.normal(3, more_tokens, width)]
+    yield _mlp_case(draw, (2, n_tokens, width), warm_up=earlier)
+    yield _mlp_case(draw, (2, n_tokens, width), warm_up=earlier, warm_up_training=True)
+
+
+@mlp.core("gradients reach x and every weight", hint="detach() and no_grad() cut the way back")
+def mlp_gradients(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    weights = mlp_layers(draw, width, 4 * width)
+    for training in (False, True):
+        x, cotangent = draw.normal(2, n_tokens, width), draw.normal(2, n_tokens, width)
+        expected = oracles.mlp_gradients(x, weights, cotangent)
+        judge = gradients_are(expected, "float64", {"argument 0": "x"})
+        given = {"x": x, "weights": weights, "cotangents": [cotangent], "training": training}
+        yield _mlp_case(draw, x.shape, judge=judge, **given)
+
+
+@mlp.edge("with bias=False neither layer has a bias", hint="pass bias=bias on to both nn.Linear")
+def mlp_without_bias(draw: Draw):
+    n_tokens, width, d_mlp = draw.sizes(3)
+    yield _mlp_case(draw, (n_tokens, width), bias=False)
+    yield _mlp_case(draw, (2, n_tokens, width), d_mlp, bias=False)
+
+
+@mlp.edge(
+    'approximate is passed on to gelu: "tanh" gives the other curve',
+    hint="keep it in __init__ (self.approximate = approximate), and give it to gelu in forward",
+)
+def mlp_approximate(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    for form in FORMS:
+        yield _mlp_case(draw, (2, n_tokens, width), approximate=form)
+
+
+@mlp.edge(
+    "in training, dropout sets outputs to 0 and scales the others by 1 / (1 - p)",
+    hint="the last thing that happens to the output, after .down",
+)
+def mlp_dropout(draw: Draw):
+    small = mlp_layers(draw, MANY[-1], 4 * MANY[-1])
+    # Small outputs: chance moves their mean by less than diagnosis.py compares with.
+    small |= {name: small[name] / 8 for name in ("down.weight", "down.bias")}
+    for x, layers in (
+        (draw.normal(*MANY), small),
+        (np.ones(MANY), _always_six(MANY[-1])),
+        (np.ones(MANY), _balanced(MANY[-1])),
+    ):
+        judge = _dropped(oracles.mlp(x, layers))
+        given = {"x": x, "weights": layers, "dropout": DROPOUT, "random": True}
+        yield _mlp_case(draw, MANY, judge=judge, training=True, **given)
+
+
+def _always_six(d_model: int) -> dict:
+    """Layers that do not hear x: every output is 5, which many equal numbers add up to, and 1.
+
+    So what falls tells where: an output to 0, a sum to 1, some of the many by a little, x by none.
+    """
+    d_mlp = 4 * d_model
+    of_two = float(oracles.gelu(np.array([2.0]), "none")[0])
+    return {
+        "up.weight": np.zeros((d_mlp, d_model)),
+        "up.bias": np.full(d_mlp, 2.0),
+        "down.weight": np.full((d_model, d_mlp), 5.0 / (of_two * d_mlp)),
+        "down.bias": np.ones(d_model),
+    }
+
+
+def _balanced(d_model: int) -> dict:
+    """Layers that hear nothing of equal numbers, and much as soon as some of them fall.
+
+    Every output is 1, the bias; only where x itself was dropped are they far apart.
+    """
+    d_mlp = 4 * d_model
+    return {
+        "up.weight": np.tile(np.arange(d_model) - (d_model - 1) / 2, (d_mlp, 1)),
+        "up.bias": np.zeros(d_mlp),
+        "down.weight": np.full((d_model, d_mlp), 1.0 / d_mlp),
+        "down.bias": np.ones(d_model),
+    }
+
+
+def _dropped(expected: np.ndarray):
+    """Judge: a number is 0, or what is expected without dropout, scaled."""
+
+    def judge(seen):
+        finding = returns(expected, dtype="float64", skip_values=True)(seen)
+        if finding:
+            return finding
+        output = seen.outputs[0].array
+        is_zero = output == 0
+        return (
+            share("of the outputs are 0", is_zero, DROPOUT)
+            or differs(output, np.where(is_zero, 0.0, expected / (1 - DROPOUT)), BY_CHANCE)
+            or dropped_together("outputs", 1.0 * is_zero, ("texts", "positions", "channels"))
+        )
+
+    return judge
+
+
+@mlp.edge(
+    "in evaluation, dropout does nothing",
+    hint="nn.Dropout knows the mode by itself; F.dropout must be told: training=self.training",
+)
+def mlp_dropout_rests(draw: Draw):
+    yield _mlp_case(draw, MANY, dropout=DROPOUT, random=True)
+    n_tokens, width = draw.sizes(2)
+    earlier = [draw.normal(3, n_tokens, width)]
+    yield _mlp_case(
+        draw,
+        (2, n_tokens, width),
+        dropout=DROPOUT,
+        random=True,
+        warm_up=earlier,
+        warm_up_training=True,
+    )
+
+
+@mlp.edge(
+    "half precision in, half precision out, and close to the exact result",
+    hint="make no tensor of a fixed dtype inside forward",
+)
+def mlp_half(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    for dtype in ("bfloat16", "float16"):
+        for bias in (True, False):
+            yield _mlp_case(draw, (2, n_tokens, width), bias=bias, dtype=dtype)
+        judge = returns(np.zeros(MANY), dtype=dtype, skip_values=True)
+        given = {"weights": _always_six(MANY[-1]), "dropout": DROPOUT, "random": True}
+        yield _mlp_case(draw, MANY, judge=judge, dtype=dtype, training=True, **given)
+
+
+@mlp.edge("x is not changed, and every tensor is made on its device", hint="device=x.device")
+def mlp_leaves_x(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    unchanged = arguments_unchanged(["x"])
+    yield _mlp_case(draw, (2, n_tokens, width), judge=unchanged)
+    yield _mlp_case(draw, (2, n_tokens, width), judge=same_device, watch_devices=True)

@@ -1,0 +1,240 @@
+"""Judges of what a model is made of, and of its first weights."""
+
+import math
+from dataclasses import asdict
+
+import numpy as np
+
+from ...judges.expect import differs, no_error
+from ...judges.findings import Finding, number
+from ...judges.seen import Malformed
+from ...judges.tolerances import Tolerance
+from ...observe.given.models import ReferenceConfig
+from ...oracles import model as oracles
+from .fixtures import tied_names
+
+STANDARD = 0.02  # the standard deviation of fresh matrices and embeddings
+FAR = 6.0  # standard errors: chance takes an estimate so far once in 10⁹ times
+WITHIN_ONE = math.erf(1 / math.sqrt(2))  # the share of a normal distribution within one deviation
+
+
+def has_the_state(config: ReferenceConfig):
+    """Judge: `state_dict()` holds exactly the contract's names and shapes, all of them learned."""
+    expected = oracles.state_shapes(config)
+
+    def judge(seen):
+        if seen.flag("parameters") is None:
+            return no_error(seen) or Finding("no model was made")
+        found = seen.parameters
+        missing = [name for name in expected if name not in found]
+        surplus = [name for name in found if name not in expected]
+        if missing or surplus:
+            return Finding(
+                "wrong names in state_dict()",
+                expected=_some(missing, expected, "is missing", "are missing"),
+                got=_some(surplus, found, "should not be there", "should not be there"),
+            )
+        for name, shape in expected.items():
+            if found[name] != shape:
+                return Finding(
+                    f"wrong shape of {name}", expected=str(shape), got=str(found[name])[:60]
+                )
+        trainable = seen.flag("trainable")
+        frozen = [name for name in expected if name not in (trainable or [])]
+        if frozen:
+            return Finding(f"{frozen[0]} is not learned", expected="an nn.Parameter")
+        return None
+
+    return judge
+
+
+def _some(names: list[str], shapes: dict, one: str, several: str) -> str:
+    if not names:
+        return "no other names" if one.startswith("is") else "none that is new"
+    first = f"{names[0][:60]} {str(shapes[names[0]])[:40]}"
+    return f"{first} {one}" if len(names) == 1 else f"{first} and {len(names) - 1} more {several}"
+
+
+def attribute_of(seen, name: str):
+    attributes = seen.flag("attributes")
+    if not isinstance(attributes, dict) or name not in attributes:
+        raise Malformed("attributes")
+    return attributes[name]
+
+
+def is_made_of(config: ReferenceConfig):
+    """Judge: the parts that later lessons reach for, besides the tensors' names."""
+
+    def judge(seen):
+        kinds = attribute_of(seen, "blocks")
+        if "ModuleList" not in kinds:
+            return Finding("wrong .blocks", expected="an nn.ModuleList", got=str(kinds[0])[:60])
+        found = attribute_of(seen, "config")
+        if not isinstance(found, dict):
+            raise Malformed("config")
+        for name, value in asdict(config).items():
+            if found.get(name) != value:
+                return Finding(
+                    f"wrong .config.{name}", expected=repr(value), got=str(found.get(name))[:60]
+                )
+        return None
+
+    return judge
+
+
+def shares(*groups: list[str]):
+    """Judge: the tensors of these groups are one each, and all others are tensors of their own."""
+    wanted = sorted(groups)
+
+    def judge(seen):
+        found = attribute_of(seen, "shared")
+        if found == wanted:
+            return None
+        surplus = [group for group in found if group not in wanted]
+        if surplus:
+            names = surplus[0]
+            return Finding(
+                f"{str(names[0])[:50]} and {str(names[1])[:50]} are one tensor",
+                expected="a tensor of its own for each",
+            )
+        return Finding(
+            "head.weight is not the tensor of the token embedding",
+            expected="one tensor with two names: a step on one moves the other",
+            got="two tensors",
+        )
+
+    return judge
+
+
+def _target(name: str, config: ReferenceConfig) -> tuple[float, str]:
+    """The standard deviation that a matrix begins with, and how it comes about."""
+    if name.endswith(("attention.out.weight", "mlp.down.weight")):
+        narrow = STANDARD / math.sqrt(2 * config.n_layers)
+        return narrow, f"about {narrow:.3g}, which is 0.02 / sqrt(2L) with L = {config.n_layers}"
+    return STANDARD, "about 0.02"
+
+
+def matrices_begin_right(config: ReferenceConfig, which=lambda name: True):
+    """Judge: matrices and embeddings are normal, with the mean and spread of the contract."""
+
+    def judge(seen):
+        found = fresh_state(seen, config)
+        scaled = []
+        for name, values in found.items():
+            if values.ndim < 2 or not which(name):
+                continue
+            spread, shown = _target(name, config)
+            finding = _spread_is(name, values, spread, shown) or _mean_is(name, values, spread)
+            if finding:
+                return finding
+            scaled.append(values.ravel() / spread)
+        together = np.concatenate(scaled)
+        spread = together.std()
+        if abs(spread - 1) > FAR / math.sqrt(2 * together.size):
+            return Finding(
+                "wrong spread of all matrices together",
+                expected="1 after division by the standard deviation that each should have",
+                got=number(spread),
+            )
+        return None
+
+    return judge
+
+
+def fresh_state(seen, config) -> dict:
+    """The values of a fresh state, with the names and shapes that it must have."""
+    found = seen.initial
+    shapes = {name: None if v is None else v.shape for name, v in found.items()}
+    if shapes != oracles.state_shapes(config):
+        raise Malformed("initial")
+    return found
+
+
+def all_finite(seen):
+    """Judge: no tensor of a fresh state holds nan or infinity."""
+    for name, values in seen.initial.items():
+        if values is not None and not np.isfinite(values).all():
+            return Finding(f"{name[:60]} holds nan or infinity", expected="finite numbers")
+    return None
+
+
+def _spread_is(name: str, values, spread: float, shown: str):
+    found = values.std()
+    if abs(found / spread - 1) > FAR / math.sqrt(2 * values.size):
+        return Finding(f"wrong standard deviation of {name}", expected=shown, got=f"{found:.3g}")
+    return None
+
+
+def _mean_is(name: str, values, spread: float):
+    if abs(values.mean()) > FAR * spread / math.sqrt(values.size):
+        return Finding(f"wrong mean of {name}", expected="about 0", got=f"{values.mean():.3g}")
+    return None
+
+
+def vectors_begin_right(config: ReferenceConfig, which=lambda name: True):
+    """Judge: biases are 0, and the weights of norms 1."""
+
+    def judge(seen):
+        for name, values in fresh_state(seen, config).items():
+            if values.ndim == 1 and which(name):
+                wanted = np.full(values.shape, 1.0 if name.endswith("weight") else 0.0)
+                finding = differs(values, wanted, Tolerance(0.0, 0.0), name)
+                if finding:
+                    return finding
+        return None
+
+    return judge
+
+
+def is_normal(config: ReferenceConfig):
+    """Judge: of the numbers of each matrix, as many lie within one deviation as must."""
+
+    def judge(seen):
+        for name, values in fresh_state(seen, config).items():
+            if values.ndim == 2:
+                share = (np.abs(values - values.mean()) < values.std()).mean()
+                error = math.sqrt(WITHIN_ONE * (1 - WITHIN_ONE) / values.size)
+                if abs(share - WITHIN_ONE) > FAR * error:
+                    return Finding(
+                        f"{name} is not normally distributed",
+                        expected=f"{WITHIN_ONE:.0%} of its numbers within one standard deviation",
+                        got=f"{share:.0%}",
+                    )
+        return None
+
+    return judge
+
+
+def drawn_apart(config: ReferenceConfig):
+    """Judge: no two matrices hold the same numbers, unless they are one."""
+
+    def judge(seen):
+        for names in attribute_of(seen, "equal"):
+            if names not in tied_names(config):
+                return Finding(
+                    f"{str(names[0])[:50]} and {str(names[1])[:50]} hold the same numbers",
+                    expected="each drawn by itself",
+                )
+        return None
+
+    return judge
+
+
+def wide_config(**changes) -> ReferenceConfig:
+    """Sizes at which a standard deviation is known within a few percent."""
+    sizes = {"vocab_size": 61, "context_length": 37, "d_model": 35, "n_heads": 5, "n_layers": 3}
+    return ReferenceConfig(**(sizes | changes))
+
+
+def has_dtype(dtype: str):
+    """Judge: all tensors of the model have this dtype."""
+
+    def judge(seen):
+        found = attribute_of(seen, "dtypes")
+        if found == [dtype]:
+            return None
+        return Finding(
+            "wrong dtype of the weights", expected=dtype, got=" and ".join(map(str, found))[:60]
+        )
+
+    return judge

@@ -1,0 +1,406 @@
+"""What must hold of `MultiHeadAttention`."""
+
+import numpy as np
+
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw, exact_in
+from ...judges.chance import BY_CHANCE, DROPOUT, dropped_together, share
+from ...judges.expect import (
+    also,
+    arguments_unchanged,
+    differs,
+    gradients_are,
+    no_error,
+    parameters_are,
+    raises,
+    returns,
+    same_device,
+)
+from ...judges.findings import Finding
+from ...judges.tolerances import Tolerance
+from ...oracles import multihead as oracles
+from .fixtures import CALL, LESSON, MANY
+
+multi_head_attention = ComponentCheck("MultiHeadAttention", "multihead", LESSON)
+
+
+def attention_layers(
+    draw: Draw, d_model: int, *, bias: bool = True, dtype: str = "float64"
+) -> dict:
+    """Weights by the names of `state_dict`, large enough that attention is far from even."""
+    size = 0.6 if dtype in ("float16", "bfloat16") else 1.5  # rounding grows with the scores
+    shapes = {"qkv": 3 * d_model, "out": d_model}
+    weights = {
+        f"{name}.weight": size * draw.normal(n_out, d_model) / np.sqrt(d_model)
+        for name, n_out in shapes.items()
+    }
+    if bias:
+        weights |= {f"{name}.bias": size * draw.normal(n_out) for name, n_out in shapes.items()}
+    return {name: exact_in(array, dtype) for name, array in weights.items()}
+
+
+def _heads_case(
+    draw: Draw,
+    sizes,
+    *,
+    mask=None,
+    bias=True,
+    dtype="float64",
+    weights=None,
+    x=None,
+    judge=None,
+    expected=None,
+    dropout=0.0,
+    **options,
+):
+    """A layer with drawn weights over drawn texts; right when it agrees with torch's own.
+
+    Args:
+        sizes: how many texts, tokens, heads, and channels a head.
+        judge: what must hold of the call besides its parameters, instead of its values.
+    """
+    n_texts, n_tokens, n_heads, d_head = sizes
+    d_model = n_heads * d_head
+    if weights is None:
+        weights = attention_layers(draw, d_model, bias=bias, dtype=dtype)
+    if x is None:
+        x = draw.normal(n_texts, n_tokens, d_model, dtype=dtype)
+    if judge is None:
+        expected = oracles.multi_head(x, weights, n_heads, mask) if expected is None else expected
+        judge = returns(expected, dtype=dtype)
+    chosen = {"bias": bias} if not bias else {}
+    return multi_head_attention.build(
+        d_model,
+        n_heads,
+        x=x if mask is None else (x, mask),
+        weights=weights,
+        dtype=dtype,
+        init_kwargs=chosen | ({"dropout": dropout} if dropout else {}),
+        names=CALL,
+        **options,
+    ).expect(also(parameters_are({name: array.shape for name, array in weights.items()}), judge))
+
+
+@multi_head_attention.core(
+    "the parameters are those of qkv, C -> 3C, and out, C -> C: nn.Linear each",
+    hint="bias=False means that neither of the two has one",
+)
+def heads_parameters(draw: Draw):
+    sizes = (2, *draw.sizes(3))
+    for bias in (True, False):
+        yield _heads_case(draw, sizes, bias=bias, judge=no_error)
+
+
+@multi_head_attention.core(
+    "each head attends in its own channels, and out mixes what they found",
+    hint="qkv gives q, k, v in this order; split each, attend, merge, then out",
+)
+def heads_values(draw: Draw):
+    n_tokens, n_heads, d_head = draw.sizes(3)
+    yield _heads_case(draw, (2, n_tokens, n_heads, d_head))
+    yield _heads_case(draw, (n_heads, n_tokens, n_heads, d_head))
+    yield _heads_case(draw, (2, n_heads, n_heads, n_heads))
+    yield _heads_case(draw, (2, n_tokens, n_heads, d_head), bias=False)
+    yield _heads_case(draw, (2, n_tokens, n_heads, d_head), dtype="float32")
+    for sizes in ((2, n_tokens, 1, d_head), (2, n_tokens, n_heads, 1), (1, 1, n_heads, d_head)):
+        yield _heads_case(draw, sizes)
+
+
+@multi_head_attention.core(
+    "a mask (T, S) holds for every text and every head",
+    hint="(T, S) broadcasts to (B, H, T, S) by itself",
+)
+def heads_one_mask(draw: Draw):
+    n_tokens, n_heads, d_head = draw.sizes(3)
+    mask = draw.mask(n_tokens, n_tokens)
+    yield _heads_case(draw, (2, n_tokens, n_heads, d_head), mask=mask)
+    causal = np.tri(n_tokens, dtype=bool)
+    yield _heads_case(draw, (n_heads, n_tokens, n_heads, d_head), mask=causal)
+    yield _heads_case(draw, (2, n_heads, n_heads, d_head), mask=draw.mask(n_heads, n_heads))
+
+
+@multi_head_attention.core(
+    "in a mask (B, T, S) or (B, 1, S), text b has its own, shared by all heads",
+    hint="scores are (B, H, T, S): give the mask an axis for the heads, of length 1",
+)
+def heads_mask_of_each_text(draw: Draw):
+    n_tokens, n_heads, d_head = draw.sizes(3)
+    for n_texts in (n_heads, 2, 1):  # with B = H a missing axis is no error, only wrong
+        for n_rows in (n_tokens, 1):
+            mask = draw.mask(n_texts, n_rows, n_tokens)
+            yield _heads_case(draw, (n_texts, n_tokens, n_heads, d_head), mask=mask)
+    mask = draw.mask(n_heads, n_heads, n_heads)
+    yield _heads_case(draw, (n_heads, n_heads, n_heads, d_head), mask=mask)
+
+
+@multi_head_attention.core(
+    "what is masked changes nothing, however low the scores that are left",
+    hint="-1e4 is not minus infinity; masked_attention of lesson 3 hides for good",
+)
+def heads_hostile(draw: Draw):
+    n_tokens, n_heads, d_head = draw.sizes(3)
+    d_model = n_heads * d_head
+    weights = attention_layers(draw, d_model)
+    x = 1e3 * draw.normal(4, n_tokens, d_model)
+    mask = np.tri(n_tokens, dtype=bool)
+    expected = oracles.multi_head(x, weights, n_heads, mask)
+    tolerance = Tolerance(1e-7, 1e-6)  # scores of a million leave ten digits for the weights
+    yield _heads_case(
+        draw,
+        (4, n_tokens, n_heads, d_head),
+        x=x,
+        weights=weights,
+        mask=mask,
+        judge=returns(expected, dtype="float64", tolerance=tolerance),
+    )
+
+
+@multi_head_attention.core(
+    "without dropout, training is as evaluation, whatever texts came before",
+    hint="forward keeps nothing between calls",
+)
+def heads_modes(draw: Draw):
+    short, long, n_heads, d_head = sorted(draw.sizes(4))
+    yield _heads_case(draw, (2, short, n_heads, d_head), training=True)
+    for now, before in ((short, long), (long, short)):
+        earlier = draw.normal(3, before, n_heads * d_head)
+        yield _heads_case(draw, (2, now, n_heads, d_head), warm_up=[earlier])
+    other_mask = draw.mask(now, now)
+    earlier = [draw.normal(2, now, n_heads * d_head), other_mask]
+    for mask in (None, ~other_mask | np.eye(now, dtype=bool)):
+        yield _heads_case(draw, (2, now, n_heads, d_head), mask=mask, warm_up=[earlier])
+
+
+@multi_head_attention.core(
+    "gradients reach x and every weight, and none crosses the mask",
+    hint="detach() and no_grad() cut the way back",
+)
+def heads_gradients(draw: Draw):
+    n_tokens, n_heads, d_head = draw.sizes(3)
+    yield _gradient_case(draw, (2, n_tokens, n_heads, d_head), np.tri(n_tokens, dtype=bool))
+
+
+def _gradient_case(draw: Draw, sizes, mask):
+    n_texts, n_tokens, n_heads, d_head = sizes
+    weights = attention_layers(draw, n_heads * d_head)
+    x = draw.normal(n_texts, n_tokens, n_heads * d_head)
+    cotangent = draw.normal(*x.shape)
+    expected = oracles.multi_head_gradients(x, weights, n_heads, cotangent, mask)
+    judge = gradients_are(expected, "float64", {"argument 0": "x"})
+    given = {"x": x, "weights": weights, "mask": mask, "cotangents": [cotangent]}
+    return _heads_case(draw, sizes, judge=judge, **given)
+
+
+@multi_head_attention.edge(
+    "in training, dropout sets outputs to 0 and scales the others by 1 / (1 - p)",
+    hint="the last thing that happens to the output, after .out",
+)
+def heads_dropout_on_the_output(draw: Draw):
+    weights = _only_the_bias_speaks(draw)
+
+    def dropped(seen):
+        bias = weights["out.bias"]
+        finding = returns(np.zeros((*MANY[:2], len(bias))), dtype="float64", skip_values=True)(seen)
+        if finding:
+            return finding
+        output = seen.outputs[0].array
+        is_zero = output == 0
+        return (
+            share("of the outputs are 0", is_zero, DROPOUT)
+            or differs(output, np.where(is_zero, 0.0, bias / (1 - DROPOUT)), BY_CHANCE)
+            or dropped_together("outputs", 1.0 * is_zero, ("texts", "positions", "channels"))
+        )
+
+    yield _heads_case(
+        draw,
+        MANY,
+        weights=weights,
+        judge=dropped,
+        training=True,
+        dropout=DROPOUT,
+        random=True,
+    )
+
+
+def _only_the_bias_speaks(draw: Draw):
+    """Weights with which all heads return 0, so that the output is the bias of out."""
+    d_model = MANY[2] * MANY[3]
+    weights = attention_layers(draw, d_model)
+    of_values = slice(2 * d_model, None)
+    weights["qkv.weight"][of_values] = 0
+    weights["qkv.bias"][of_values] = 0
+    weights["out.bias"] = 1.0 + draw.integers(0, 9, d_model) / 10
+    return weights
+
+
+@multi_head_attention.edge(
+    "in training, dropout sets weights to 0 and scales the others by 1 / (1 - p)",
+    hint="between the softmax and the values; the weights need not sum to 1 then",
+)
+def heads_dropout_on_the_weights(draw: Draw):
+    weights = outputs_count_weights()
+    yield _heads_case(
+        draw,
+        MANY,
+        weights=weights,
+        judge=weights_were_dropped,
+        training=True,
+        dropout=DROPOUT,
+        random=True,
+    )
+    n_texts, n_tokens, n_heads, d_head = MANY
+    tokens = np.tile(np.eye(n_tokens, n_heads * d_head), (n_texts, 1, 1))
+    values = np.ones_like(tokens) * (1 + np.arange(n_tokens)[:, None])
+    yield _heads_case(
+        draw,
+        MANY,
+        weights=_each_reads_itself(),
+        x=tokens,
+        mask=np.tri(n_tokens, dtype=bool),
+        judge=_kept_or_dropped(values),
+        training=True,
+        dropout=DROPOUT,
+        random=True,
+    )
+
+
+def outputs_count_weights():
+    """Weights with which all keys weigh 1/S, every value is 1, and out changes nothing.
+
+    A head's output is then how many of its weights survived, over S (1 - p).
+    """
+    d_model = MANY[2] * MANY[3]
+    return {
+        "qkv.weight": np.zeros((3 * d_model, d_model)),
+        "qkv.bias": np.repeat([0.0, 0.0, 1.0], d_model),
+        "out.weight": np.eye(d_model),
+        "out.bias": np.zeros(d_model),
+    }
+
+
+def _each_reads_itself() -> dict:
+    """Weights with which token t, the t-th unit vector, gives all its weight to itself: 1 + t.
+
+    Queries and keys lie on a circle, far apart, so that all other weights are 0.
+    """
+    n_tokens, n_heads, d_head = MANY[1:]
+    angles = 2 * np.pi * np.arange(n_tokens) / n_tokens
+    on_a_circle = np.zeros((d_head, n_heads * d_head))
+    on_a_circle[:2, :n_tokens] = 200 * np.array([np.cos(angles), np.sin(angles)])
+    position = np.zeros((n_heads * d_head, n_heads * d_head))
+    position[:, :n_tokens] = 1 + np.arange(n_tokens)
+    of_heads = np.tile(on_a_circle, (n_heads, 1))
+    return outputs_count_weights() | {
+        "qkv.weight": np.concatenate([of_heads, of_heads, position]),
+        "qkv.bias": np.zeros(3 * n_heads * d_head),
+    }
+
+
+def _kept_or_dropped(values: np.ndarray):
+    """Judge: a number is 0, or scaled for both of the dropouts that have spared it."""
+
+    def judge(seen):
+        finding = returns(values, dtype="float64", skip_values=True)(seen)
+        if finding:
+            return finding
+        output = seen.outputs[0].array
+        whole = np.where(output == 0, 0.0, values / (1 - DROPOUT) ** 2)
+        return differs(output, whole, BY_CHANCE) or share(
+            "of the outputs are 0", output == 0, 1 - (1 - DROPOUT) ** 2
+        )
+
+    return judge
+
+
+def weights_were_dropped(seen):
+    """Judge: each output is a whole number of weights, scaled for both dropouts, or 0."""
+    n_texts, n_tokens, n_heads, d_head = MANY
+    shape = (n_texts, n_tokens, n_heads * d_head)
+    finding = returns(np.zeros(shape), dtype="float64", skip_values=True)(seen)
+    if finding:
+        return finding
+    outputs = seen.outputs[0].array.reshape(MANY)
+    counts = outputs * (1 - DROPOUT) ** 2 * n_tokens  # how many weights of a head survived
+    survived = counts.max(axis=-1)  # the output's own dropout takes some channels
+    survived[survived == 0] = np.nan  # or all of them
+    known = survived[~np.isnan(survived)]
+    if np.allclose(known, n_tokens * (1 - DROPOUT)):
+        return Finding(
+            "the weights sum to 1, as if none were dropped",
+            expected=f"heads that lack about {DROPOUT:g} of their weights, by chance",
+            got="the same from all heads",
+        )
+    whole = np.where(counts == 0, 0.0, np.round(survived)[..., None])
+    if differs(counts, whole, BY_CHANCE):
+        return Finding(
+            "a head's output is not a sum of whole weights scaled by 1 / (1 - p)",
+            expected="with equal weights, the same in all channels that are left",
+        )
+    finding = share("of the weights are 0", 1 - known / n_tokens, DROPOUT)
+    return finding or dropped_together("weights", survived, ("texts", "queries", "heads"))
+
+
+@multi_head_attention.edge(
+    "in evaluation, dropout does nothing",
+    hint="nn.Dropout knows the mode by itself; F.dropout and torch's attention must be told",
+)
+def heads_dropout_rests_in_evaluation(draw: Draw):
+    for weights in (_only_the_bias_speaks(draw), outputs_count_weights()):
+        yield _heads_case(draw, MANY, weights=weights, dropout=DROPOUT, random=True)
+
+
+@multi_head_attention.edge(
+    "a query with nothing to attend to gets the bias of out, with finite gradients",
+    hint="masked_attention gives it zeros, and then comes .out",
+)
+def heads_empty_rows(draw: Draw):
+    n_tokens, n_heads, d_head = draw.sizes(3)
+    sizes = (2, n_tokens, n_heads, d_head)
+    mask = draw.mask(n_tokens, n_tokens)
+    mask[1] = False
+    yield _heads_case(draw, sizes, mask=mask)
+    yield _gradient_case(draw, sizes, mask)
+    empty_text = draw.mask(2, 1, n_tokens)
+    empty_text[1] = False
+    yield _heads_case(draw, sizes, mask=empty_text)
+    yield _heads_case(draw, sizes, mask=empty_text, bias=False)
+    one_token = np.array([True, False]).reshape(2, 1, 1)
+    yield _heads_case(draw, (2, 1, n_heads, d_head), mask=one_token)
+
+
+@multi_head_attention.edge(
+    "n_heads does not divide d_model: ValueError naming n_heads and its value",
+    hint="look at the remainder, d_model % n_heads, before the layers are made",
+)
+def heads_refuses(draw: Draw):
+    n_tokens, n_heads, d_head = draw.sizes(3)
+    for d_model in (n_heads * d_head + 1, n_heads - 1):
+        x = draw.normal(2, n_tokens, d_model)
+        yield multi_head_attention.build(
+            d_model, n_heads, x=x, weights=attention_layers(draw, d_model)
+        ).expect(raises("ValueError", "n_heads", str(n_heads)))
+
+
+@multi_head_attention.edge(
+    "half precision in, half precision out, and close to the exact result",
+    hint="make no tensor of a fixed dtype inside forward",
+)
+def heads_half(draw: Draw):
+    n_tokens, n_heads, d_head = draw.sizes(3)
+    for dtype in ("bfloat16", "float16"):
+        for mask in (None, np.tri(n_tokens, dtype=bool)):
+            yield _heads_case(draw, (2, n_tokens, n_heads, d_head), mask=mask, dtype=dtype)
+
+
+@multi_head_attention.edge(
+    "x and mask are not changed, and every tensor is made on their device",
+    hint="device=x.device for what you make yourself",
+)
+def heads_leave_inputs(draw: Draw):
+    n_tokens, n_heads, d_head = draw.sizes(3)
+    for n_texts in (None, 2):
+        mask = draw.mask(*([n_texts, 1] if n_texts else [n_tokens]), n_tokens)
+        for judge, watch in ((arguments_unchanged(CALL), False), (same_device, True)):
+            yield _heads_case(
+                draw, (2, n_tokens, n_heads, d_head), mask=mask, judge=judge, watch_devices=watch
+            )

@@ -1,0 +1,39 @@
+"""What the checks of the norms share."""
+
+import numpy as np
+
+from ...cases.draw import Draw, exact_in
+from ...judges.tolerances import Tolerance
+
+LESSON = "05_residual_and_layernorm"
+NORM_CALL = ("x", "weight", "bias")
+
+# A mistake with eps does less than this to usual inputs: it has a property of its own.
+EPS_ASIDE = Tolerance(relative=1e-3, absolute=1e-3)
+
+
+def scale_and_shift(draw: Draw, width: int, dtype: str = "float64"):
+    """A weight and a bias that no channel shares with another."""
+    return exact_in(1 + 0.5 * draw.normal(width), dtype), draw.normal(width, dtype=dtype)
+
+
+def nearly_constant(draw: Draw, width: int, dtype: str = "float64"):
+    """Vectors whose variance is near the default eps; one is all zeros, one as large as usual."""
+    x = exact_in(3e-3 * draw.normal(5, width), dtype)
+    x[1] = 0.0
+    x[3] = draw.normal(width, dtype=dtype)
+    return x
+
+
+def far_from_zero(draw: Draw, width: int, dtype: str):
+    """Vectors that `dtype` holds exactly, and their mean it does not: it lies between two numbers.
+
+    From 256 (bfloat16) and from 2048 (float16) on, neighbours are 2 apart. The mean of each vector
+    is almost half way between two of them.
+    """
+    start, steps = (256, 3) if dtype == "bfloat16" else (2048, 15)
+    counts = draw.integers(0, steps, (6, width))
+    counts[:, 0], counts[:, -1] = 0, steps
+    missing = ((width - 1) // 2 - counts.sum(axis=1)) % width
+    counts += np.arange(width) < missing[:, None]
+    return start + 2.0 * counts

@@ -1,0 +1,132 @@
+"""What must hold of `layer_norm`."""
+
+import numpy as np
+
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw, exact_in
+from ...judges.expect import arguments_unchanged, gradients_are, returns, same_device
+from ...oracles import norm as oracles
+from .fixtures import EPS_ASIDE, LESSON, NORM_CALL, far_from_zero, nearly_constant, scale_and_shift
+
+layer_norm = ComponentCheck("layer_norm", "norm", LESSON)
+
+
+def _norm_case(x, weight, bias, *eps, dtype="float64", judge=None, tolerance=None, **options):
+    given = {"eps": options["eps"]} if "eps" in options else {}
+    expected = oracles.layer_norm(x, weight, bias, *eps, **given)
+    case = layer_norm.call(x, weight, bias, *eps, dtype=dtype, names=NORM_CALL, **options)
+    return case.expect(judge or returns(expected, dtype=dtype, tolerance=tolerance))
+
+
+@layer_norm.core(
+    "with weight 1 and bias 0, each vector gets mean 0 and variance 1",
+    hint="mean and variance are taken over the last axis, and kept as an axis of length 1",
+)
+def layer_norm_plain(draw: Draw):
+    n_texts, n_tokens, width = draw.sizes(3)
+    shapes = [(width,), (n_tokens, width), (n_texts, n_tokens, width), (2, 4, n_tokens, width)]
+    shapes += [(width, width), (width, width, width), (n_tokens, n_tokens, width), (n_tokens, 3)]
+    for shape in shapes:
+        x = 3 * draw.normal(*shape) + 2 * draw.normal(*shape[:-1], 1)
+        ones, zeros = np.ones(shape[-1]), np.zeros(shape[-1])
+        yield _norm_case(x, ones, zeros, tolerance=EPS_ASIDE)
+    x = draw.normal(n_tokens, width, dtype="float32")
+    yield _norm_case(x, np.ones(width), np.zeros(width), dtype="float32", tolerance=EPS_ASIDE)
+
+
+@layer_norm.core(
+    "then weight scales and bias shifts, each channel by its own number",
+    hint="first times weight, then plus bias; both have one number for each channel",
+)
+def layer_norm_scaled(draw: Draw):
+    n_texts, n_tokens, width = draw.sizes(3)
+    shapes = [(n_tokens, width), (n_texts, n_tokens, width), (width, width), (width, 3)]
+    for shape in (*shapes, (1, n_tokens, width), (n_tokens, 1), (1, 1)):
+        parameters = scale_and_shift(draw, shape[-1])
+        yield _norm_case(2 * draw.normal(*shape) + 1, *parameters, tolerance=EPS_ASIDE)
+    x, parameters = draw.normal(2, n_tokens, width), scale_and_shift(draw, width, "float32")
+    x = exact_in(x, "float32")
+    yield _norm_case(x, *parameters, dtype="float32", tolerance=EPS_ASIDE)
+
+
+@layer_norm.core("without bias (None) nothing is added", hint="if bias is not None: …")
+def layer_norm_without_bias(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    for shape in ((n_tokens, width), (2, n_tokens, width)):
+        weight, _ = scale_and_shift(draw, width)
+        yield _norm_case(2 * draw.normal(*shape) + 1, weight, None, tolerance=EPS_ASIDE)
+
+
+@layer_norm.core(
+    "eps is added to the variance, inside the root, and is 1e-5 unless given",
+    hint="sqrt(variance + eps): eps must matter exactly where the variance is tiny",
+)
+def layer_norm_eps(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    weight, bias = scale_and_shift(draw, width)
+    yield _norm_case(nearly_constant(draw, width), weight, bias)
+    yield _norm_case(np.full((n_tokens, width), 1.5), weight, bias)
+    yield _norm_case(draw.normal(2, n_tokens, width), weight, bias)
+    yield _norm_case(nearly_constant(draw, width), weight, bias, 0.1)
+    yield _norm_case(draw.normal(n_tokens, width), weight, None, eps=0.3)
+    yield _norm_case(nearly_constant(draw, width), weight, bias, eps=1e-8)
+    x = nearly_constant(draw, width, "float32")
+    yield _norm_case(x, *scale_and_shift(draw, width, "float32"), dtype="float32")
+
+
+@layer_norm.core(
+    "gradients reach x, weight and bias, through mean and variance too",
+    hint="write nothing into x, and cut nothing off with detach(), item() or no_grad()",
+)
+def layer_norm_gradients(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    for x in (2 * draw.normal(2, n_tokens, width) + 1, 3e-3 * draw.normal(n_tokens, width)):
+        weight, bias = scale_and_shift(draw, width)
+        for shift in (bias, 0 * bias, None):
+            cotangent = draw.normal(*x.shape)
+            expected = oracles.layer_norm_gradients(x, weight, shift, cotangent)
+            judge = gradients_are(
+                expected, "float64", {f"argument {n}": name for n, name in enumerate(NORM_CALL)}
+            )
+            yield _norm_case(x, weight, shift, judge=judge, cotangents=[cotangent])
+
+
+@layer_norm.edge(
+    "half precision in, half precision out, and close to the exact result",
+    hint="compute in float32, and end with .to(x.dtype)",
+)
+def layer_norm_half(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    for dtype in ("bfloat16", "float16"):
+        weight, bias = scale_and_shift(draw, width, dtype)
+        x = draw.normal(2, n_tokens, width, dtype=dtype)
+        yield _norm_case(x, weight, bias, dtype=dtype)
+        yield _norm_case(x, weight, None, dtype=dtype)
+        yield _norm_case(nearly_constant(draw, width, dtype), weight, bias, dtype=dtype)
+
+
+@layer_norm.edge(
+    "mean and variance of half-precision x are taken in float32",
+    hint="a mean rounded to bfloat16 can be off by 1 at 257, and 300² overflows in float16",
+)
+def layer_norm_statistics(draw: Draw):
+    width = max(5, *draw.sizes(1))
+    ones, zeros = np.ones(width), np.zeros(width)
+    for dtype in ("bfloat16", "float16"):
+        yield _norm_case(far_from_zero(draw, width, dtype), ones, zeros, dtype=dtype)
+        large = exact_in(1000 * draw.normal(5, width), dtype)
+        yield _norm_case(large, ones, zeros, dtype=dtype)
+
+
+@layer_norm.edge(
+    "x, weight and bias are not changed, and every tensor is made on their device",
+    hint="x -= … writes into the caller's tensor; x - … does not",
+)
+def layer_norm_leaves_inputs(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    for dtype in ("float64", "float32"):
+        x = draw.normal(2, n_tokens, width, dtype=dtype)
+        weight, bias = scale_and_shift(draw, width, dtype)
+        yield _norm_case(x, weight, bias, dtype=dtype, judge=arguments_unchanged(NORM_CALL))
+        for shift in (bias, None):
+            yield _norm_case(x, weight, shift, dtype=dtype, judge=same_device, watch_devices=True)

@@ -1,0 +1,174 @@
+"""What must hold of `LayerNorm`."""
+
+import numpy as np
+
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
+from ...judges.expect import (
+    also,
+    arguments_unchanged,
+    differs,
+    gradients_are,
+    no_error,
+    parameters_are,
+    returns,
+    same_device,
+)
+from ...judges.findings import Finding
+from ...judges.seen import Malformed
+from ...judges.tolerances import BY_DTYPE
+from ...oracles import norm as oracles
+from .fixtures import LESSON, far_from_zero, nearly_constant, scale_and_shift
+
+layer_norm_module = ComponentCheck("LayerNorm", "norm", LESSON)
+
+
+def _module_case(x, weights: dict, *, eps=None, judge=None, dtype="float64", **options):
+    bias = weights.get("bias")
+    init_kwargs = {} if "bias" in weights else {"bias": False}
+    init_kwargs |= {} if eps is None else {"eps": eps}
+    expected = oracles.layer_norm(x, weights["weight"], bias, 1e-5 if eps is None else eps)
+    case = layer_norm_module.build(
+        x.shape[-1], x=x, weights=weights, init_kwargs=init_kwargs, dtype=dtype, **options
+    )
+    shapes = {name: array.shape for name, array in weights.items()}
+    return case.expect(also(parameters_are(shapes), judge or returns(expected, dtype=dtype)))
+
+
+def _weights(draw: Draw, width: int, dtype: str = "float64") -> dict:
+    weight, bias = scale_and_shift(draw, width, dtype)
+    return {"weight": weight, "bias": bias}
+
+
+def _starts_at(expected: dict):
+    """Judge: the values of a fresh module's parameters."""
+
+    def judge(seen):
+        found = seen.initial
+        for name, array in expected.items():
+            values = found.get(name)
+            if values is None or values.shape != array.shape:
+                raise Malformed("initial")
+            finding = differs(values, array, BY_DTYPE["float32"], f"the fresh {name}")
+            if finding:
+                return finding
+        return None
+
+    return judge
+
+
+@layer_norm_module.core(
+    "the parameters are weight, all ones, and bias, all zeros, of shape (d_model,)",
+    hint="self.weight = nn.Parameter(torch.ones(d_model)), and the bias likewise",
+)
+def module_parameters(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    judge = _starts_at({"weight": np.ones(width), "bias": np.zeros(width)})
+    x = draw.normal(n_tokens, width)
+    yield _module_case(x, _weights(draw, width), judge=judge, initial=True)
+
+
+@layer_norm_module.core(
+    "it returns layer_norm of x, with its own weight and bias",
+    hint="forward is one line: call layer_norm, and return what it gives",
+)
+def module_values(draw: Draw):
+    n_texts, n_tokens, width = draw.sizes(3)
+    for shape in ((width,), (n_tokens, width), (n_texts, n_tokens, width), (width, width)):
+        yield _module_case(3 * draw.normal(*shape) + 1, _weights(draw, shape[-1]))
+    yield _module_case(nearly_constant(draw, width), _weights(draw, width))
+    x = draw.normal(2, n_tokens, width, dtype="float32")
+    yield _module_case(x, _weights(draw, width, "float32"), dtype="float32")
+
+
+@layer_norm_module.core(
+    "the same in training as in evaluation, whatever came before",
+    hint="layer norm keeps no running statistics: each vector has its own mean",
+)
+def module_modes(draw: Draw):
+    n_tokens, more_tokens, width = draw.sizes(3)
+    x = 2 * draw.normal(n_tokens, width) + 1
+    earlier = [5 * draw.normal(more_tokens, width) - 3]
+    yield _module_case(x, _weights(draw, width), training=True)
+    for training in (False, True):
+        yield _module_case(x, _weights(draw, width), warm_up=earlier, training=training)
+    yield _module_case(x, _weights(draw, width), warm_up=earlier, warm_up_training=True)
+
+
+@layer_norm_module.core(
+    "gradients reach x, weight and bias", hint="parameters, not plain tensors, and no detach()"
+)
+def module_gradients(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    for training in (False, True):
+        x = draw.normal(2, n_tokens, width)
+        yield _module_gradients(draw, x, _weights(draw, width), training=training)
+
+
+def _module_gradients(draw, x, weights, **options):
+    cotangent = draw.normal(*x.shape)
+    found = oracles.layer_norm_gradients(x, weights["weight"], weights.get("bias"), cotangent)
+    expected = dict(zip(["argument 0", *weights], found.values(), strict=True))
+    judge = gradients_are(expected, "float64", {"argument 0": "x"})
+    return _module_case(x, weights, judge=judge, cotangents=[cotangent], **options)
+
+
+@layer_norm_module.edge(
+    "with bias=False there is no bias: .bias is None, and state_dict() holds weight alone",
+    hint="self.bias = nn.Parameter(…) if bias else None",
+)
+def module_without_bias(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    weights = {"weight": _weights(draw, width)["weight"]}
+    x = draw.normal(2, n_tokens, width)
+
+    def bias_is_none(seen):
+        kinds = seen.flag("attributes")
+        if not isinstance(kinds, dict):
+            raise Malformed("attributes")
+        kind = kinds.get("bias")
+        if kind == "NoneType":
+            return None
+        got = f"a {kind}" if kind else "no attribute of that name"
+        return Finding("wrong .bias with bias=False", expected="None", got=str(got)[:60])
+
+    yield _module_case(x, weights)
+    yield _module_gradients(draw, x, weights)
+    judge = also(no_error, bias_is_none, _starts_at({"weight": np.ones(width)}))
+    yield _module_case(x, weights, judge=judge, attributes=["bias"], initial=True)
+
+
+@layer_norm_module.edge(
+    "the given eps is used", hint="keep it in __init__ (self.eps = eps), and pass it on in forward"
+)
+def module_eps(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    yield _module_case(draw.normal(n_tokens, width), _weights(draw, width), eps=0.3)
+    without_bias = {"weight": _weights(draw, width)["weight"]}
+    yield _module_case(nearly_constant(draw, width), without_bias, eps=1e-3)
+
+
+@layer_norm_module.edge(
+    "half precision in, half precision out, with statistics in float32",
+    hint="layer_norm of this lesson does it",
+)
+def module_half(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    for dtype in ("bfloat16", "float16"):
+        x = draw.normal(2, n_tokens, width, dtype=dtype)
+        yield _module_case(x, _weights(draw, width, dtype), dtype=dtype)
+        far = far_from_zero(draw, max(5, width), dtype)
+        plain = {"weight": np.ones(far.shape[1]), "bias": np.zeros(far.shape[1])}
+        yield _module_case(far, plain, dtype=dtype)
+
+
+@layer_norm_module.edge(
+    "x is not changed, and every tensor is made on its device", hint="device=x.device"
+)
+def module_leaves_x(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    x = draw.normal(2, n_tokens, width)
+    yield _module_case(x, _weights(draw, width), judge=arguments_unchanged(["x"]))
+    without_bias = {"weight": _weights(draw, width)["weight"]}
+    for weights in (_weights(draw, width), without_bias):
+        yield _module_case(x, weights, judge=same_device, watch_devices=True)

@@ -1,0 +1,105 @@
+"""What must hold of `train_bpe`."""
+
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw
+from ...cases.plain import function_case
+from ...judges.expect import raises
+from ...judges.plain import leaves_alone, returns_value
+from ...oracles import tokens as oracles
+from .fixtures import LESSON, few_ids
+
+train_bpe = ComponentCheck("train_bpe", "tokens", LESSON)
+
+
+def _trains(ids, n_merges, *first, judge=None):
+    judge = judge or returns_value(oracles.train_bpe(ids, n_merges, *first))
+    return function_case(train_bpe, ids, n_merges, *first).expect(judge)
+
+
+@train_bpe.core(
+    "the most frequent pair of neighbours is merged first",
+    hint="Counter(pairwise(ids)) counts all pairs of neighbours",
+)
+def train_bpe_first(draw: Draw):
+    yield _trains([1, 2, 3, 1, 2, 4, 1, 2], 1)
+    yield _trains(list(b"she sells sea shells"), 1)
+    often, other, rest = (int(n) for n in draw.order(9)[:3])
+    yield _trains([often, other, rest, often, other, often, often, other], 1)
+
+
+@train_bpe.core(
+    "of several most frequent pairs the smallest is merged",
+    hint="min(…, key=lambda pair: (-counts[pair], pair)) prefers many, then small",
+)
+def train_bpe_ties(draw: Draw):
+    yield _trains([5, 6, 1, 2, 5, 6, 1, 2], 1)
+    yield _trains([1, 9, 1, 9, 1, 2, 1, 2], 2)
+    order = [10 * int(n) for n in draw.order(5)]
+    yield _trains([one for n in order for one in (n, n + 3)] * 2, 4)
+
+
+@train_bpe.core(
+    "a pair is counted at every position, overlaps included",
+    hint="aaa holds the pair (a, a) twice, although only one can be merged",
+)
+def train_bpe_overlaps(draw: Draw):
+    yield _trains([1, 1, 1, 2, 3, 2, 3], 1)
+    yield _trains([4, 5, 9, 4, 5, 8, 7, 7, 7, 7], 2)
+    yield _trains([1, 1, 1, 1, 1, 1, 2, 3, 1, 2, 3], 4)
+
+
+@train_bpe.core(
+    "the pairs are counted anew after each merge, in the merged list",
+    hint="count, choose, merge, and count again: new ids make new pairs",
+)
+def train_bpe_rounds(draw: Draw):
+    yield _trains(list(b"aaabdaaabac"), 3)
+    yield _trains(list(b"low lower lowest"), 4)
+    for n_different in (2, 3, 4):
+        yield _trains(few_ids(draw, 50, n_different, start=1), 5)
+
+
+@train_bpe.core(
+    "the first merge makes the id first_new_id, the next one the id after it",
+    hint="first_new_id + len(merges)",
+)
+def train_bpe_new_ids(draw: Draw):
+    yield _trains([0, 1] * 8, 3, 2)
+    yield _trains([0, 1, 2] * 5, 4, 300)
+    yield _trains(few_ids(draw, 30, 3), 6, 3)
+    yield _trains([1, 0] * 8, 3)
+
+
+@train_bpe.edge(
+    "it stops early when no pair occurs twice, and makes no merge when none is asked for",
+    hint="a pair that occurs once is not worth an id; min() of nothing is an error",
+)
+def train_bpe_stops(draw: Draw):
+    yield _trains([1, 2, 3, 4, 5], 3)
+    yield _trains([1, 2, 3, 1, 2], 20)
+    yield _trains([1, 1, 1], 5)
+    yield _trains([1, 2] * 4, 20)
+    for ids in ([], [7], [1, 2, 1, 2]):
+        yield _trains(ids, 0)
+    yield _trains([], 3)
+    yield _trains([7], 3)
+
+
+@train_bpe.edge(
+    "an id that is first_new_id or larger: ValueError naming ids and the id",
+    hint="such an id would be taken for a merged pair",
+)
+def train_bpe_refuses(draw: Draw):
+    ids = few_ids(draw, 6, 3)
+    large = int(draw.integers(1000, 9999))
+    for unknown, first in ((256, ()), (large, ()), (77, (77,)), (large, (300,))):
+        refused = raises("ValueError", "ids", str(unknown))
+        yield _trains([*ids, unknown, *ids], 2, *first, judge=refused)
+    yield _trains([255, 254] * 3, 1)
+    yield _trains([256, 299] * 3, 1, 300)
+
+
+@train_bpe.edge("the list that was given is not changed", hint="ids = merge_pair(ids, …) is safe")
+def train_bpe_leaves_ids(draw: Draw):
+    judge = leaves_alone("ids", "n_merges")
+    yield _trains([1, 2, 3, 1, 2, 4, 1, 2], 2, judge=judge)

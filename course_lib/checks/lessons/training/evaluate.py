@@ -1,0 +1,282 @@
+"""What must hold of `evaluate`."""
+
+import math
+
+import numpy as np
+
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
+from ...judges.expect import Judge, also, no_error, raises, same_device
+from ...judges.findings import Finding
+from ...judges.seen import Malformed, Seen
+from ...oracles import training as oracles
+from .fixtures import LESSON, N_IDS, as_listed, facts_of, gpt_spec, small_spec
+from .one_number import IN_FLOAT32, STEP, number_is
+
+evaluate = ComponentCheck("evaluate", "training", LESSON)
+
+
+def _text(draw: Draw, n_tokens: int, *, stumbles_at: int | None = None) -> np.ndarray:
+    tokens = draw.integers(0, N_IDS - 2, n_tokens)
+    if stumbles_at is not None:
+        tokens[stumbles_at] = N_IDS - 1
+    return tokens
+
+
+def _evaluation_case(
+    model: dict,
+    tokens: np.ndarray,
+    context_length: int,
+    *,
+    batch_size=None,
+    dtype="float64",
+    training=False,
+    gradients=True,
+    watch=False,
+    judge=None,
+):
+    kwargs = {"context_length": context_length}
+    kwargs |= {} if batch_size is None else {"batch_size": batch_size}
+    call = {
+        "probe": "evaluation",
+        "dtype": dtype,
+        "device": "cpu",
+        "model": model,
+        "training": training,
+        "gradients": gradients,
+        "tokens": tokens,
+        "kwargs": kwargs,
+        "watch_devices": watch,
+    }
+    given = ", ".join(f"{name}={value}" for name, value in kwargs.items())
+    noun = "token" if len(tokens) == 1 else "tokens"
+    shown = f"evaluate(model, {len(tokens)} {noun}, {given}), {dtype}"
+    shown += ", model in training" if training else ""
+    shown += "" if gradients else ", under no_grad()"
+    if judge is None:
+        expected = oracles.evaluate(model, tokens, context_length, dtype=dtype)
+        tolerance = IN_FLOAT32 if dtype == "float64" else STEP[dtype]
+        judge = _returned(number_is(expected, tolerance))
+    return Case(call, shown, also(no_error, judge))
+
+
+def _parts(seen: Seen) -> tuple[Seen, Seen]:
+    """What came back, and what is left."""
+    if len(seen.steps) != 2:
+        raise Malformed("steps")
+    return seen.steps[0], seen.steps[1]
+
+
+def _returned(judge: Judge) -> Judge:
+    return lambda seen: judge(_parts(seen)[0])
+
+
+def _left(name: str, wanted, what: str, said: str, *, returned: Judge = no_error) -> Judge:
+    """Judge: one of the facts that the observer wrote down after the call."""
+
+    def judge(seen: Seen) -> Finding | None:
+        back, left = _parts(seen)
+        finding = returned(back)
+        got = facts_of(left.value).get(name)
+        if finding or got == wanted:
+            return finding
+        return Finding(what, expected=said, got=as_listed(got))
+
+    return judge
+
+
+@evaluate.core(
+    "the mean loss over every token but the first, in windows that follow each other",
+    hint="window w reads tokens w·T … w·T+T-1, and its targets are one token further on",
+)
+def evaluation_values(draw: Draw):
+    width, n_windows, _ = draw.sizes(3, largest=7)
+    small, gpt = small_spec(draw), gpt_spec(draw, context_length=width)
+    for model in (small, gpt):
+        yield _evaluation_case(model, _text(draw, n_windows * width + 1), width)
+        yield _evaluation_case(model, _text(draw, width + 1), width)
+    yield _evaluation_case(small, _text(draw, n_windows + 1), 1)
+    yield _evaluation_case(small, _text(draw, 132), 1)
+    longer = gpt_spec(draw, context_length=width + 2)  # than the windows
+    yield _evaluation_case(longer, _text(draw, n_windows * width + 1), width)
+    yield _evaluation_case(gpt, _text(draw, 2 * width + 1), width, dtype="float32")
+
+
+@evaluate.core(
+    "the last window may be shorter, and counts by its tokens",
+    hint="add up losses times their numbers of targets; divide by N - 1 once, at the end",
+)
+def evaluation_of_a_rest(draw: Draw):
+    width, n_windows, _ = draw.sizes(3, largest=7)
+    small, gpt = small_spec(draw), gpt_spec(draw, context_length=width)
+    for model in (small, gpt):
+        for rest in (1, width - 1):
+            yield _evaluation_case(model, _text(draw, n_windows * width + rest + 1), width)
+        yield _evaluation_case(model, _text(draw, width), width)
+        yield _evaluation_case(model, _text(draw, 2), width)
+    yield _evaluation_case(small, _text(draw, 5), 50)
+
+
+@evaluate.core(
+    "batch_size changes nothing, whether it divides the number of windows or not",
+    hint="a batch counts by its targets, too: the last one may hold fewer windows",
+)
+def evaluation_batches(draw: Draw):
+    width, n_windows, _ = draw.sizes(3, largest=7)
+    model = small_spec(draw)
+    for rest in (0, 2):
+        tokens = _text(draw, n_windows * width + rest + 1)
+        for batch_size in (1, 2, 3, n_windows, 100):
+            yield _evaluation_case(model, tokens, width, batch_size=batch_size)
+    yield _evaluation_case(model, _text(draw, 11 * width + 1), width)
+
+
+@evaluate.core(
+    "the model is in evaluation mode while it is measured",
+    hint="model.eval() before the first window: otherwise dropout spoils the measure",
+)
+def evaluation_mode(draw: Draw):
+    width, n_windows = draw.sizes(2, largest=7)
+    during = _left("modes_during", [False], "the model was measured in training", "evaluation mode")
+    for training in (True, False):
+        tokens = _text(draw, n_windows * width + 2)
+        for judge in (during, None):
+            yield _evaluation_case(small_spec(draw), tokens, width, training=training, judge=judge)
+
+
+@evaluate.core(
+    "afterwards the model is in the mode it was in before",
+    hint="keep model.training in a name, and give it back: model.train(was_training)",
+)
+def evaluation_restores(draw: Draw):
+    width, n_windows = draw.sizes(2, largest=7)
+    for training in (True, False):
+        tokens = _text(draw, n_windows * width + 1)
+        yield _evaluation_case(
+            small_spec(draw), tokens, width, training=training, judge=_in_the_old_mode(training)
+        )
+
+
+def _in_the_old_mode(training: bool, *, returned: Judge = no_error) -> Judge:
+    in_training = ["", "head", "mix", "token"] if training else []
+    return _left(
+        "in_training_after",
+        in_training,
+        "the model is in another mode afterwards",
+        f"{as_listed(in_training)} in training",
+        returned=returned,
+    )
+
+
+@evaluate.edge(
+    "the mode comes back when there is an error, and the model's goes on to the caller",
+    hint="try: … finally: runs its second half in any case",
+)
+def evaluation_of_a_model_that_fails(draw: Draw):
+    width, n_windows = draw.sizes(2, largest=7)
+    passes_on = raises("RuntimeError", "cannot read")
+    for training in (True, False):
+        for stumbles_at in (0, n_windows * width - 1):
+            tokens = _text(draw, n_windows * width + 1, stumbles_at=stumbles_at)
+            model = small_spec(draw, trouble="raise")
+            judge = _in_the_old_mode(training, returned=passes_on)
+            yield _evaluation_case(
+                model, tokens, width, training=training, batch_size=1, judge=judge
+            )
+
+    def is_still_in_training(seen: Seen) -> Finding | None:
+        if _parts(seen)[1].flag("in_training_without_targets") == ["", "head", "mix", "token"]:
+            return None
+        return Finding("the model is in another mode afterwards", expected="in training, as before")
+
+    yield _evaluation_case(
+        small_spec(draw), _text(draw, 1), width, training=True, judge=is_still_in_training
+    )
+
+
+@evaluate.edge(
+    "no gradients are recorded meanwhile; afterwards they are on or off as before",
+    hint="with torch.no_grad(): around the forward passes",
+)
+def evaluation_without_gradients(draw: Draw):
+    width, n_windows = draw.sizes(2, largest=7)
+    tokens = _text(draw, n_windows * width + 1)
+    for judge in (
+        _left("gradients_during", [False], "gradients were recorded", "none"),
+        _left("gradients_after", True, "gradients are off for good", "on again afterwards"),
+    ):
+        yield _evaluation_case(small_spec(draw), tokens, width, training=True, judge=judge)
+    stays = _left("gradients_after", False, "gradients were switched on", "off, as before")
+    yield _evaluation_case(small_spec(draw), tokens, width, gradients=False, judge=stays)
+
+
+@evaluate.edge(
+    "weights, their gradients, and what is frozen stay as they are",
+    hint="a measurement needs no zero_grad(), no backward() and no requires_grad_()",
+)
+def evaluation_leaves_the_model(draw: Draw):
+    width, n_windows = draw.sizes(2, largest=7)
+    tokens = _text(draw, n_windows * width + 1)
+    for judge in (
+        _left("gradients_kept", True, "the .grad of a parameter was changed", "as before"),
+        _left("weights_kept", True, "the weights were changed", "as before"),
+    ):
+        yield _evaluation_case(small_spec(draw), tokens, width, training=True, judge=judge)
+    frozen = ["head.bias", "mix.weight"]
+    stays = _left("frozen_after", frozen, "other parameters are frozen", ", ".join(frozen))
+    yield _evaluation_case(small_spec(draw) | {"frozen": frozen}, tokens, width, judge=stays)
+
+
+@evaluate.edge(
+    "no more than batch_size windows go through the model at once",
+    hint="the whole text at once may not fit: windows.split(batch_size)",
+)
+def evaluation_in_batches(draw: Draw):
+    (width,) = draw.sizes(1, largest=7)
+    few = _left("too_many_rows", False, "more windows at once than batch_size", "no more")
+    for batch_size, n_windows in ((1, 3), (3, 7), (None, 11)):
+        tokens = _text(draw, n_windows * width + 1)
+        yield _evaluation_case(small_spec(draw), tokens, width, batch_size=batch_size, judge=few)
+
+
+@evaluate.edge(
+    "a text of one token has no target: an error or nan, but no loss",
+    hint="there is nothing to take a mean of",
+)
+def evaluation_of_one_token(draw: Draw):
+    (width,) = draw.sizes(1, largest=7)
+
+    has_no_loss = _returned(number_is(math.nan, IN_FLOAT32))  # an error is observed as nan
+    yield _evaluation_case(small_spec(draw), _text(draw, 1), width, judge=has_no_loss)
+
+
+@evaluate.edge(
+    "half-precision models are measured, with the loss in float32",
+    hint="next_token_loss gives float32; keep the sum in a Python float",
+)
+def evaluation_half(draw: Draw):
+    width, n_windows = draw.sizes(2, largest=7)
+    for dtype in ("bfloat16", "float16"):
+        tokens = _text(draw, n_windows * width + 3)
+        yield _evaluation_case(small_spec(draw), tokens, width, dtype=dtype, batch_size=2)
+
+
+@evaluate.edge(
+    "tokens are not changed, and every tensor is made on their device",
+    hint="device=tokens.device for what you make yourself",
+)
+def evaluation_leaves_tokens(draw: Draw):
+    width, n_windows = draw.sizes(2, largest=7)
+
+    def unchanged(seen: Seen) -> Finding | None:
+        back, left = _parts(seen)
+        if not no_error(back) and left.changed:
+            return Finding("tokens were changed in place", expected="the tokens as they were")
+        return no_error(back)
+
+    for judge in (unchanged, also(same_device, _returned(no_error))):
+        tokens = _text(draw, n_windows * width + 3)
+        watch = judge is not unchanged
+        yield _evaluation_case(
+            small_spec(draw), tokens, width, batch_size=2, judge=judge, watch=watch
+        )

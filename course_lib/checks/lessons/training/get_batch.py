@@ -1,0 +1,290 @@
+"""What must hold of `get_batch`: its batches, and where chance lets them begin."""
+
+import numpy as np
+
+from ...cases.check import Case, ComponentCheck
+from ...cases.draw import Draw
+from ...judges.expect import Judge, also, arguments_unchanged, no_error, raises, same_device
+from ...judges.findings import Finding
+from ...judges.seen import Malformed, Seen
+from ...observe.probes.batches import facts_of_batches
+from .fixtures import LESSON, as_listed, facts_of
+
+get_batch = ComponentCheck("get_batch", "training", LESSON)
+
+
+def _batch_case(
+    draw: Draw,
+    n_tokens,
+    batch_size,
+    context_length,
+    *,
+    n_calls=1,
+    judges=None,
+    watch=False,
+    sliced=False,
+):
+    """`n_calls` batches of a text that counts upwards from a number that is not 0.
+
+    Args:
+        sliced: the tokens are every second number of a tensor.
+        judges: from the call to what must hold of the batches besides their form.
+    """
+    first = int(draw.integers(100, 900))
+    call = {
+        "probe": "batches",
+        "dtype": "float64",
+        "device": "cpu",
+        "tokens": np.arange(first, first + n_tokens),
+        "batch_size": batch_size,
+        "context_length": context_length,
+        "seed": int(draw.integers(0, 2**31)),
+        "n_calls": n_calls,
+        "watch_devices": watch,
+        "sliced": sliced,
+    }
+    sizes = f"batch_size={batch_size}, context_length={context_length}"
+    text = "numbers[::2]" if sliced else f"{n_tokens} tokens"
+    shown = f"get_batch({text}, {sizes}){f', {n_calls} times' if n_calls > 1 else ''}"
+    return Case(call, shown, also(_batches_are_whole(call), *(judges(call) if judges else ())))
+
+
+def _batches_are_whole(call: dict) -> Judge:
+    """Judge: a pair of int64 tensors of the right shape each time."""
+    sizes = f"int64 {call['batch_size']}×{call['context_length']}"
+    wanted = f"({sizes}, {sizes})"
+
+    def judge(seen: Seen) -> Finding | None:
+        finding = no_error(seen)
+        if finding:
+            return finding
+        kinds = facts_of(seen.value).get("kinds")
+        if kinds != [wanted]:
+            got = " or ".join(map(str, kinds[:2])) if isinstance(kinds, list) else ""
+            return Finding("wrong return value", expected=wanted, got=got[:200])
+        _drawn(seen, call)
+        return None
+
+    return judge
+
+
+def _drawn(seen: Seen, call: dict) -> dict:
+    """The raw batches, each of the shape that the call asked for."""
+    found = seen.arrays("drawn")
+    shape = (call["batch_size"], call["context_length"])
+    for which, n_calls in (("batches", call["n_calls"]), ("again", min(3, call["n_calls"]))):
+        for part in ("inputs", "targets"):
+            array = found.get(f"{which} {part}")
+            if array is None or array.dtype != np.int64 or array.shape != (n_calls, *shape):
+                raise Malformed("drawn")
+    return found
+
+
+def _facts_are(call: dict, **messages: Finding) -> Judge:
+    """Judge: facts about the batches that must hold; `messages` says which, and what if not."""
+
+    def judge(seen: Seen) -> Finding | None:
+        facts = facts_of_batches(_drawn(seen, call), call)
+        for name, (expected, what, said) in messages.items():
+            got = facts[name.replace("_", " ")]
+            if got != expected:
+                return Finding(what, expected=said, got=as_listed(got))
+        return None
+
+    return judge
+
+
+def _rows_are_text(call: dict) -> Judge:
+    """Judge: each row is a piece of the text, and its targets the same piece one token on."""
+
+    def judge(seen: Seen) -> Finding | None:
+        drawn = _drawn(seen, call)
+        inputs, targets = (drawn[f"batches {part}"] for part in ("inputs", "targets"))
+        row, its_targets = inputs[0, 0], targets[0, 0]
+        facts = facts_of_batches(drawn, call)
+        text = f"tokens counting from {call['tokens'][0]} to {call['tokens'][-1]}"
+        shown = f"{row[:6].tolist()} with targets {its_targets[:6].tolist()}"
+        if facts["along a row"] != ([1] if call["context_length"] > 1 else []):
+            return Finding(f"a row is no piece of the text ({text})", got=shown)
+        if facts["from input to target"] != [1]:
+            good = f"{row[:6].tolist()} with targets {(row[:6] + 1).tolist()}"
+            return Finding("targets are not the inputs, one token on", expected=good, got=shown)
+        if not facts["all starts are valid"]:
+            return Finding(f"a row leaves the text ({text})", got=shown)
+        return None
+
+    return judge
+
+
+def _only_text(call: dict) -> list[Judge]:
+    return [_rows_are_text(call)]
+
+
+@get_batch.core(
+    "inputs are pieces of the text, (B, T), and targets the same pieces one token on",
+    hint="with start s: inputs are tokens s … s+T-1, targets tokens s+1 … s+T",
+)
+def batch_rows(draw: Draw):
+    n_texts, width, more = draw.sizes(3)
+    for n_tokens, batch_size, context_length in (
+        (width + more, n_texts, width),
+        (width + more, width, width),
+        (2 * width, n_texts, 1),
+        (width + more, 1, width),
+        (50 * width, 2, width),
+    ):
+        yield _batch_case(draw, n_tokens, batch_size, context_length, n_calls=5, judges=_only_text)
+
+
+@get_batch.core(
+    "a text of context_length + 1 tokens is long enough: every row is all of it",
+    hint="there are N - T starts, from 0 to N - T - 1",
+)
+def batch_of_the_shortest_text(draw: Draw):
+    n_texts, width = draw.sizes(2)
+    for context_length in (width, 1):
+        yield _batch_case(draw, context_length + 1, n_texts, context_length, judges=_only_text)
+
+
+N_STARTS, MANY_ROWS, MANY_CALLS = 5, 100, 80  # 8,000 starts: a share deviates by 0.5 %
+
+
+def _many_batches(draw: Draw, judges):
+    (width,) = draw.sizes(1, largest=7)
+    return _batch_case(draw, N_STARTS + width, MANY_ROWS, width, n_calls=MANY_CALLS, judges=judges)
+
+
+@get_batch.core(
+    "every call gives another batch",
+    hint="the generator goes on from call to call: draw with itself, not with a copy or a new one",
+)
+def batch_after_batch(draw: Draw):
+    def judges(call: dict):
+        yield _rows_are_text(call)
+        again = (False, "two calls in a row gave the same batch", "another one")
+        yield _facts_are(call, a_batch_comes_again=again)
+
+    yield _many_batches(draw, judges)
+
+
+@get_batch.core(
+    "every valid start occurs, the last one included, and all of them equally often",
+    hint="valid starts are 0 … N - T - 1, both included; torch.randint leaves its upper end out",
+)
+def batch_starts(draw: Draw):
+    every = list(range(N_STARTS))
+
+    def judges(call: dict):
+        yield _rows_are_text(call)
+        yield _facts_are(
+            call,
+            starts=(every, "some starts never occur", str(every)),
+            rare=([], "some starts are too rare", "each in a fifth of the rows"),
+            frequent=([], "some starts are too frequent", "each in a fifth of the rows"),
+        )
+
+    yield _many_batches(draw, judges)
+
+
+@get_batch.core(
+    "each row has a start of its own, whatever those of the other rows are",
+    hint="draw batch_size starts, not one",
+)
+def batch_independence(draw: Draw):
+    def judges(call: dict):
+        yield _rows_are_text(call)
+        yield _facts_are(
+            call,
+            neighbours_alike=(False, "all rows of a batch are the same", "rows of their own"),
+            neighbours_in_turn=(False, "each row starts one after the last", "any start"),
+            neighbours_sorted=(False, "the rows come in the order of the text", "any order"),
+            neighbours_related=(False, "a row's start depends on that before it", "any start"),
+            rows_related=(False, "a row's start depends on that of another", "any start"),
+            rows_too_even=(False, "the rows share the starts among them", "any start"),
+        )
+
+    yield _many_batches(draw, judges)
+
+
+@get_batch.core(
+    "chance comes from the generator alone: the same state gives the same batch",
+    hint="pass generator=generator to torch's function, and seed nothing yourself",
+)
+def batch_generator(draw: Draw):
+    n_texts, width = draw.sizes(2)
+
+    def moves_nothing(seen: Seen) -> Finding | None:
+        moved = facts_of(seen.value).get("moved")
+        if moved != []:
+            got = f"{', '.join(map(str, moved))[:60]} moved" if isinstance(moved, list) else ""
+            return Finding("a global source of chance was used", expected="none moved", got=got)
+        return None
+
+    def judges(call: dict):
+        said = "the same batches as before"
+        yield _facts_are(
+            call,
+            the_same_with_the_same_seed=(
+                True,
+                "a generator of the same seed gives other batches",
+                said,
+            ),
+        )
+        yield moves_nothing
+
+    yield _batch_case(draw, 40 * width, n_texts, width, n_calls=4, judges=judges)
+    yield _batch_case(draw, 900, 1, width, n_calls=4, judges=judges)
+
+
+@get_batch.edge(
+    "a text too short for one row: ValueError naming an argument and its value",
+    hint="a row needs context_length tokens and one more, for the last target",
+)
+def batch_refuses(draw: Draw):
+    n_texts, width = draw.sizes(2)
+    for n_tokens in (width, width - 1, 1):
+        case = _batch_case(draw, n_tokens, n_texts, width)
+        allowed = {"tokens": (n_tokens,), "context_length": (width, width + 1)}
+        yield case.expect(_refuses_naming(allowed))
+
+
+def _refuses_naming(allowed: dict[str, tuple[int, ...]]) -> Judge:
+    """Judge: a ValueError that names one of these arguments, and one of the values."""
+
+    def judge(seen: Seen) -> Finding | None:
+        finding = raises("ValueError")(seen)
+        if finding:
+            return finding
+        message = seen.error["message"]
+        values = [str(value) for several in allowed.values() for value in several]
+        if not any(name in message for name in allowed) or not any(v in message for v in values):
+            return Finding(
+                "the error's text leaves something out",
+                expected=f"the name {' or '.join(allowed)}, and its value",
+                got=message or "(no text)",
+            )
+        return None
+
+    return judge
+
+
+@get_batch.edge(
+    "the text may be a slice of another tensor, such as numbers[::2]",
+    hint="index the tokens: as_strided and the like count places in the memory behind them",
+)
+def batch_of_a_slice(draw: Draw):
+    n_texts, width = draw.sizes(2)
+    yield _batch_case(draw, 3 * width, n_texts, width, judges=_only_text, sliced=True)
+
+
+@get_batch.edge(
+    "tokens are not changed, and the batch is on their device",
+    hint="the starts are drawn on the CPU: .to(tokens.device) before they meet the tokens",
+)
+def batch_leaves_tokens(draw: Draw):
+    n_texts, width = draw.sizes(2)
+
+    def judges(call: dict):
+        return [arguments_unchanged(["tokens"]), same_device]
+
+    yield _batch_case(draw, 4 * width, n_texts, width, judges=judges, watch=True)

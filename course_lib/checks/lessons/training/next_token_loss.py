@@ -1,0 +1,168 @@
+"""What must hold of `next_token_loss`."""
+
+import numpy as np
+
+from ...cases.check import ComponentCheck
+from ...cases.draw import Draw, exact_in
+from ...judges.expect import Judge, arguments_unchanged, gradients_are, no_error, same_device
+from ...judges.findings import Finding
+from ...judges.seen import Seen
+from ...judges.tolerances import Tolerance
+from ...oracles import training as oracles
+from .fixtures import IGNORED, LESSON, LOSS_CALL
+from .one_number import IN_FLOAT32, number_differs
+
+next_token_loss = ComponentCheck("next_token_loss", "training", LESSON)
+
+
+def _loss_is(expected: float, tolerance: Tolerance = IN_FLOAT32) -> Judge:
+    """Judge: a scalar tensor in float32 or wider, of this value."""
+
+    def judge(seen: Seen) -> Finding | None:
+        finding = no_error(seen)
+        if finding:
+            return finding
+        if seen.structure in ("tuple", "list") or len(seen.outputs) != 1:
+            got = f"a {seen.structure} of {seen.n_parts}"
+            return Finding("a tuple came back", expected="one scalar tensor", got=got)
+        output = seen.outputs[0]
+        if output.kind != "tensor" or output.array is None:
+            got = "None (return is missing)" if output.dtype == "NoneType" else output.dtype
+            return Finding("wrong type", expected="a scalar tensor", got=got)
+        if output.array.shape != ():
+            return Finding("wrong shape", expected="() (a scalar)", got=str(output.array.shape))
+        if output.dtype not in ("float32", "float64"):
+            return Finding("wrong dtype", expected="float32 or wider", got=output.dtype)
+        return number_differs(output.array, expected, tolerance)
+
+    return judge
+
+
+def _loss_case(logits, targets, *ignore_index, dtype="float64", judge=None, **options):
+    given = (*ignore_index, *(v for k, v in options.items() if k == "ignore_index"))
+    expected = float(oracles.next_token_loss(logits, targets, *given))
+    case = next_token_loss.call(
+        logits, targets, *ignore_index, dtype=dtype, names=LOSS_CALL, **options
+    )
+    return case.expect(judge or _loss_is(expected))
+
+
+def _logits(draw: Draw, n_texts, n_tokens, n_ids, *, size=2.0, dtype="float64"):
+    """Logits that are exact in `dtype`, and a target for each position."""
+    logits = exact_in(size * draw.normal(n_texts, n_tokens, n_ids), dtype)
+    return logits, draw.integers(0, n_ids - 1, (n_texts, n_tokens))
+
+
+@next_token_loss.core(
+    "the mean of -log p(target) over all positions of all texts",
+    hint="F.cross_entropy wants rows of scores, (B·T, V), and one target for each row",
+)
+def loss_values(draw: Draw):
+    n_texts, n_tokens, n_ids = draw.sizes(3)
+    yield _loss_case(np.log([[[0.5, 0.25, 0.25]]]), np.array([[1]]))
+    for sizes in (
+        (n_texts, n_tokens, n_ids),
+        (n_texts, n_tokens, n_tokens),
+        (n_texts, n_texts, n_ids),
+        (n_ids, n_ids, n_ids),
+        (1, n_tokens, n_ids),
+        (n_texts, 1, n_ids),
+        (1, 1, 1),
+    ):
+        yield _loss_case(*_logits(draw, *sizes))
+    yield _loss_case(*_logits(draw, n_texts, n_tokens, n_ids, dtype="float32"), dtype="float32")
+
+
+@next_token_loss.core(
+    "targets equal to ignore_index do not count, neither above nor below the line",
+    hint="the mean is over the targets that are left; F.cross_entropy knows ignore_index",
+)
+def loss_ignores(draw: Draw):
+    n_texts, n_tokens, n_ids = draw.sizes(3)
+    for ignore_index in (IGNORED, 0, 2, -1, n_ids):
+        logits, targets = _logits(draw, n_texts, n_tokens, n_ids)
+        targets[0, :-1] = ignore_index
+        targets[:, 0] = ignore_index
+        if ignore_index == IGNORED:
+            yield _loss_case(logits, targets)
+        yield _loss_case(logits, targets, ignore_index)
+    yield _loss_case(logits, np.where(targets == n_ids, 1, targets), ignore_index=1)
+
+
+@next_token_loss.core(
+    "gradients reach the logits of every target that counts, and of no other",
+    hint="no detach(), item() or no_grad() on the way",
+)
+def loss_gradients(draw: Draw):
+    n_texts, n_tokens, n_ids = draw.sizes(3)
+    for n_ignored in (0, 2):
+        logits, targets = _logits(draw, n_texts, n_tokens, n_ids)
+        targets[1, :n_ignored] = IGNORED
+        expected = oracles.next_token_loss_gradient(logits, targets)
+        judge = gradients_are(  # a loss taken in float32 leaves seven digits of them
+            {"argument 0": expected}, "float32", {"argument 0": "the logits"}
+        )
+        yield _loss_case(logits, targets, judge=judge, cotangents=[np.array(1.0)])
+
+
+@next_token_loss.core(
+    "large logits give a large loss, not nan or infinity",
+    hint="take log_softmax, not the log of a softmax: exp(1000) is infinite, log(0) too",
+)
+def loss_of_large_logits(draw: Draw):
+    n_texts, n_tokens, n_ids = draw.sizes(3)
+    for size, dtype in ((1e3, "float64"), (300.0, "float32")):
+        logits, targets = _logits(draw, n_texts, n_tokens, n_ids, size=size, dtype=dtype)
+        yield _loss_case(logits, targets, dtype=dtype)
+        yield _loss_case(logits + 1e3, targets, dtype=dtype)
+
+
+@next_token_loss.edge(
+    "half-precision logits: computed in float32, and returned in float32",
+    hint="logits.to(torch.promote_types(logits.dtype, torch.float32)) before anything else",
+)
+def loss_half(draw: Draw):
+    n_texts, n_tokens, n_ids = draw.sizes(3)
+    for dtype in ("bfloat16", "float16"):
+        for size in (2.0, 8.0):
+            logits, targets = _logits(draw, n_texts, n_tokens, n_ids, size=size, dtype=dtype)
+            targets[0, 1:] = IGNORED
+            yield _loss_case(logits, targets, dtype=dtype)
+
+
+@next_token_loss.edge(
+    "gradients reach half-precision logits as well",
+    hint="detach() and .data cut the way back; .to(torch.float32) does not",
+)
+def loss_half_gradients(draw: Draw):
+    n_texts, n_tokens, n_ids = draw.sizes(3)
+    for dtype in ("bfloat16", "float16"):
+        logits, targets = _logits(draw, n_texts, n_tokens, n_ids, dtype=dtype)
+        expected = oracles.next_token_loss_gradient(logits, targets)
+        judge = gradients_are({"argument 0": expected}, dtype, {"argument 0": "the logits"})
+        yield _loss_case(logits, targets, dtype=dtype, judge=judge, cotangents=[np.array(1.0)])
+
+
+@next_token_loss.edge(
+    "when every target is ignored the loss is nan",
+    hint="the mean of nothing is 0 / 0; a loss of 0 would say that the model is perfect",
+)
+def loss_of_nothing(draw: Draw):
+    n_texts, n_tokens, n_ids = draw.sizes(3)
+    logits, targets = _logits(draw, n_texts, n_tokens, n_ids)
+    yield _loss_case(logits, np.full_like(targets, IGNORED))
+    yield _loss_case(logits, np.full_like(targets, 2), 2)
+
+
+@next_token_loss.edge(
+    "logits and targets are not changed, and every tensor is made on their device",
+    hint="x[…] = … and the methods that end in _ write into the caller's tensor",
+)
+def loss_leaves_inputs(draw: Draw):
+    n_texts, n_tokens, n_ids = draw.sizes(3)
+    logits, targets = _logits(draw, n_texts, n_tokens, n_ids)
+    targets[0, 0] = IGNORED
+    yield _loss_case(logits, targets, judge=arguments_unchanged(LOSS_CALL))
+    yield _loss_case(logits, targets, judge=same_device, watch_devices=True)
+    targets[0, 0] = 1
+    yield _loss_case(logits, targets, 1, judge=arguments_unchanged(LOSS_CALL))

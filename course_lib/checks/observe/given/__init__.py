@@ -1,0 +1,1 @@
+"""What a component is given to work with: models, caches, functions, each built from a seed."""

@@ -1,0 +1,33 @@
+"""Models that give recomputing away, for components that work with a cache."""
+
+import torch
+from torch import Tensor, nn
+
+from .models import ReferenceConfig, ReferenceGPT
+
+
+class GrowingEmbedding(nn.Embedding):
+    """Scales the n-th position it is ever asked for by a number of n: once each is right."""
+
+    n_seen = 0
+
+    def forward(self, ids: Tensor) -> Tensor:
+        places = torch.arange(self.n_seen, self.n_seen + ids.shape[-1], device=ids.device)
+        self.n_seen += ids.shape[-1]
+        scale = 1.5 + torch.cos(1.7 * places.double()).to(self.weight.dtype)
+        return super().forward(ids) * scale[:, None]
+
+
+def build_model(spec: dict, dtype: torch.dtype = torch.float64) -> ReferenceGPT:
+    """The model that `spec` describes, in evaluation mode."""
+    model = ReferenceGPT(ReferenceConfig(**spec["config"]), seed=spec["seed"]).to(dtype)
+    if spec["growing"]:
+        model.embeddings.token.__class__ = GrowingEmbedding
+    return model.eval()
+
+
+@torch.no_grad()
+def roll_weights(model: nn.Module) -> None:
+    """Change every parameter, exactly in every dtype: its rows move on by one."""
+    for parameter in model.parameters():
+        parameter.copy_(parameter.roll(1, dims=0))

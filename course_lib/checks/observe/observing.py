@@ -1,0 +1,46 @@
+"""Call a component and write down what it did: arrays, numbers, and the error it raised.
+
+A *call* (`calls.py`) says what to do, an *observation* (`observations.py`) what happened. The
+probes stand in `probes/`, what they share in `probes/record.py`.
+"""
+
+from .calls import Call
+from .load.answer import describe_error
+from .observations import Observation, blank
+from .probes import caching, clinic, generation, gpt
+from .probes.batches import observe_batches
+from .probes.evaluation import observe_evaluation
+from .probes.functions import observe_function, observe_influence, observe_module
+from .probes.groups import observe_groups
+from .probes.plain import observe_plain
+from .probes.train_step import observe_steps
+from .probes.whole import observe_package
+from .watches.memory import watching_memory
+
+_PROBES = {
+    "function": observe_function,
+    "module": observe_module,
+    "influence": observe_influence,
+    "plain": observe_plain,
+    "package": observe_package,
+    **gpt.PROBES,
+    "steps": observe_steps,
+    "evaluation": observe_evaluation,
+    "batches": observe_batches,
+    "groups": observe_groups,
+    "caching": caching.observe_script,
+    **generation.PROBES,
+    "memory": watching_memory(observe_function),
+    "clinic": clinic.observe_clinic,
+    "consult": clinic.consult,
+}
+
+
+def observe_call(component, call: Call) -> Observation:
+    """What `component` does in this `call`. Never raises: an error is part of what it did."""
+    seen = blank()
+    try:
+        _PROBES[call["probe"]](component, call, seen)
+    except (Exception, SystemExit) as error:
+        seen["error"] = describe_error(error)
+    return seen

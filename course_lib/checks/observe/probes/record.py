@@ -1,0 +1,140 @@
+"""From a call to tensors, and from what a component did to plain arrays: what all probes share."""
+
+import contextlib
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..given import fixtures
+from ..observations import Observation, Output
+from ..watches.devices import DeviceWatch
+
+DTYPES = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+def arguments(call) -> tuple[list, dict]:
+    wants_gradients = call.get("cotangents") is not None
+    args = [argument(value, call, wants_gradients) for value in call["args"]]
+    kwargs = {name: argument(value, call, False) for name, value in call["kwargs"].items()}
+    return args, kwargs
+
+
+def argument(value, call, wants_gradients: bool):
+    if isinstance(value, np.ndarray) and call["dtype"] != "numpy":
+        tensor = tensor_of(value, call)
+        return tensor.requires_grad_(wants_gradients and tensor.is_floating_point())
+    if isinstance(value, dict) and "fixture" in value:
+        return fixtures.build(value, DTYPES[call["dtype"]]).to(call["device"])
+    if isinstance(value, dict) and "device" in value:  # the call's own device, as an argument
+        return torch.device(call["device"])
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def tensor_of(array: np.ndarray, call) -> Tensor:
+    """The array on the call's device; floating point in the call's dtype, others as they are."""
+    tensor = torch.from_numpy(array.copy())
+    dtype = DTYPES[call["dtype"]] if tensor.is_floating_point() else None
+    return tensor.to(device=call["device"], dtype=dtype)
+
+
+def watching(call):
+    return DeviceWatch() if call.get("watch_devices") else contextlib.nullcontext()
+
+
+def copy_of(value):
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def record_result(result, seen: Observation) -> None:
+    parts = list(result) if isinstance(result, (tuple, list)) else [result]
+    seen["structure"] = type(result).__name__
+    seen["n_parts"] = len(parts)
+    seen["outputs"] = [part_of(part) for part in parts[:8]]
+
+
+def part_of(value) -> Output:
+    if isinstance(value, Tensor):
+        return {
+            "kind": "tensor",
+            "array": array_of(value),
+            "dtype": str(value.dtype).removeprefix("torch."),
+            "device": value.device.type,
+            "requires_grad": value.requires_grad,
+        }
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
+        return {"kind": "array", "array": np.array(value), "dtype": str(value.dtype)}
+    if isinstance(value, (bool, int, float)):
+        return {"kind": "number", "array": np.array(float(value)), "dtype": type(value).__name__}
+    return {"kind": "other", "array": None, "dtype": type(value).__name__}
+
+
+def array_of(tensor: Tensor) -> np.ndarray | dict:
+    """A tensor as an array; bfloat16, which NumPy lacks, by its bits."""
+    tensor = tensor.detach().cpu().contiguous()
+    if tensor.dtype is torch.bfloat16:
+        return {"dtype": "bfloat16", "array": tensor.view(torch.uint16).numpy().copy()}
+    return tensor.numpy().copy()
+
+
+def record_changes(args, before, seen: Observation) -> None:
+    for position, (now, then) in enumerate(zip(args, before, strict=True)):
+        if isinstance(now, Tensor):
+            same = torch.equal(now.detach().nan_to_num(7.0), then.nan_to_num(7.0))
+        elif isinstance(now, np.ndarray):
+            same = np.array_equal(now, then, equal_nan=now.dtype.kind == "f")
+        else:
+            same = True
+        if not same:
+            seen["changed"].append(position)
+
+
+def record_calls(args, seen: Observation) -> None:
+    """How often each fixture among the arguments was called."""
+    counted = [arg.calls for arg in args if isinstance(arg, fixtures.Counting)]
+    if counted:
+        seen["calls"] = counted
+
+
+def kind_of(module: nn.Module, name: str) -> str:
+    """What a module's attribute is: "NoneType", "Parameter", or "" where there is none."""
+    return type(getattr(module, name)).__name__ if hasattr(module, name) else ""
+
+
+def record_devices(watch, result, call, seen: Observation) -> None:
+    if not isinstance(watch, DeviceWatch):
+        return
+    seen["mixed_devices"] = watch.mixed[:4]
+    parts = result if isinstance(result, (tuple, list)) else [result]
+    seen["unplaced_outputs"] = [n for n, part in enumerate(parts) if watch.is_unplaced(part)]
+
+
+def record_gradients(result, args, parameters, call, seen: Observation) -> None:
+    """Gradients of sum(output * cotangent), one cotangent (or None) for each output."""
+    if call.get("cotangents") is None:
+        return
+    parts = result if isinstance(result, (tuple, list)) else [result]
+    total = sum(
+        (part * tensor_of(cotangent, call)).sum()
+        for part, cotangent in zip(parts, call["cotangents"], strict=True)
+        if cotangent is not None
+    )
+    wanted = [arg for arg in args if isinstance(arg, Tensor) and arg.requires_grad]
+    names = [f"argument {n}" for n, arg in enumerate(args) if any(arg is w for w in wanted)]
+    wanted += list(parameters.values())
+    names += list(parameters)
+    if not total.requires_grad:
+        seen["gradients"] = dict.fromkeys(names)
+        return
+    found = torch.autograd.grad(total, wanted, allow_unused=True)
+    seen["gradients"] = {
+        name: None if gradient is None else array_of(gradient)
+        for name, gradient in zip(names, found, strict=True)
+    }
