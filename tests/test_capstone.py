@@ -12,9 +12,9 @@ from whole_packages import observer, verdict_on
 
 from course_lib.bugs import all_bugs
 from course_lib.bugs.packages import all_package_bugs
-from course_lib.checks.capstone import MODULES_OF, PACKAGE_CHECKS, find_package_check, training
+from course_lib.checks.capstone import BEGINS_WITH, PACKAGE_CHECKS, find_package_check, training
 from course_lib.checks.cases.draw import Draw
-from course_lib.checks.catalogue import UnknownComponent
+from course_lib.checks.catalogue import UnknownComponent, all_checks
 from course_lib.checks.judges.seen import Seen
 from course_lib.checks.oracles.capstone import loss_on_text, model_of
 from course_lib.corpus import ALPHABET, stories
@@ -30,7 +30,6 @@ from course_lib.lessons.package_text import (
     PACKAGE,
     PARTS,
     borrowed_parts,
-    given_modules,
     module_of,
     our_package,
     read_package,
@@ -158,7 +157,7 @@ def test_a_check_of_packages_has_core_and_edge_properties_and_hints():
     for check in PACKAGE_CHECKS:
         assert {prop.group for prop in check.properties} == {"core", "edge"}
         assert all(prop.hint for prop in check.properties)
-        assert set(MODULES_OF[check.name]) <= set(given_modules())
+        assert set(BEGINS_WITH[check.name]) <= {known.name for known in all_checks()}
 
 
 def test_an_unknown_check_gets_a_suggestion():

@@ -1,9 +1,15 @@
 """What is said when there is nothing to judge: the true reason, and no points."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
 from course_lib.checks import find, observe_here, run
+from course_lib.checks.capstone import BEGINS_WITH
+from course_lib.checks.capstone.parts import parts_used
+from course_lib.checks.observe.probes import whole
 from course_lib.transformer.masking import CausalSelfAttention
 
 
@@ -28,3 +34,17 @@ def test_a_record_that_was_written_over_earns_nothing(component, record):
     verdict = run(find(component), lambda calls: {"observations": [record] * len(calls)}, seed=0)
     assert verdict.share == 0
     assert verdict.message
+
+
+def test_a_part_is_blamed_only_if_the_check_uses_it():
+    assert {"MultiHeadAttention", "masked_softmax", "gelu", "Embeddings"} <= parts_used("computes")
+    assert not {"softmax", "attention", "BPETokenizer", "CharTokenizer"} & parts_used("computes")
+    assert {"sample", "keep_top_p", "CharTokenizer"} <= parts_used("generates")
+    assert "KVCache" in parts_used("caches") - parts_used("generates")
+    assert "next_token_loss" in parts_used("trains")
+
+
+def test_a_package_check_names_every_part_that_it_asks_a_package_for():
+    source = Path(whole.__file__).read_text(encoding="utf-8")
+    asked = set(re.findall(r'part\("\w+", "(\w+)"\)', source)) - {"GPTConfig"}
+    assert asked <= {name for names in BEGINS_WITH.values() for name in names}

@@ -21,12 +21,12 @@ from .training import trains
 
 PACKAGE_CHECKS = (computes, trains, generates, caches)
 
-# The modules that each one is about, in lesson order: where to look when it fails.
-MODULES_OF = {
-    "computes": ("tokens", "attention", "masking", "multihead", "norm", "mlp", "block", "model"),
-    "trains": ("training",),
-    "generates": ("tokens", "training", "generation"),
-    "caches": ("training", "generation", "cache"),
+# The parts that each of them asks a package for; what these use in turn is to blame as well.
+BEGINS_WITH = {
+    "computes": ("GPT", "n_parameters"),
+    "trains": ("get_batch", "evaluate", "decay_groups", "learning_rate", "train_step"),
+    "generates": ("CharTokenizer", "generate"),
+    "caches": ("CharTokenizer", "generate", "generate_cached"),
 }
 
 # What to tell of a check in which the package's model was not used.

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
+
+from course_lib.bugs.reference import modules_of_components, names_used, reference_source
 
 from ..catalogue import all_checks
 from ..verdict.running import Observer, run
-from . import MODULES_OF
+from . import BEGINS_WITH
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,18 @@ class BrokenPart:
     @property
     def text(self) -> str:
         return f"a part of it fails its own check: {self.diagnosis}"
+
+
+@cache
+def parts_used(check_name: str) -> set[str]:
+    """The components that a check of a package runs, as our own are built of one another."""
+    used, left = set(), list(BEGINS_WITH[check_name])
+    while left:
+        name = left.pop()
+        if name not in used:
+            used.add(name)
+            left += names_used(reference_source(name)) & modules_of_components().keys()
+    return used
 
 
 def first_broken_part(
@@ -34,11 +49,9 @@ def first_broken_part(
         defined: what each of its modules defines itself.
         observe_part: an observer of the part `(module, name)`.
     """
-    lesser = None
+    used, lesser = parts_used(check_name), None
     for check in all_checks():
-        if check.module not in MODULES_OF[check_name]:
-            continue
-        if check.name not in defined.get(check.module, ()):
+        if check.name not in used or check.name not in defined.get(check.module, ()):
             continue
         verdict = run(check, observe_part(check.module, check.name), seed=seed)
         broken = BrokenPart(check.name, f"{check.name}: {verdict.diagnosis}")
