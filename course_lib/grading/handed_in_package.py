@@ -11,7 +11,7 @@ from ..checks.capstone import STOOD_IN, find_package_check
 from ..checks.capstone.parts import first_broken_part
 from ..lessons.exercises import PackageCheck
 from ..lessons.package_text import as_job, borrowed_parts, defined_parts
-from .results import judge_one, printable, zero
+from .results import judge_check, printable, zero
 
 SECONDS = {"trains": 60.0}  # the other checks have the sandbox's own limit
 
@@ -57,7 +57,7 @@ def _judge(check: PackageCheck, modules: Mapping, has_model: bool, observe, seed
     }
     if check.component in SECONDS:
         job["limits"] = {"wall_seconds": SECONDS[check.component]}
-    result = judge_one(check, find_package_check(check.component), job, observed, seed)
+    result = judge_check(check, find_package_check(check.component), job, observed, seed)
     if not has_model:
         result["message"] += f"\n  note: {STOOD_IN}"
     if result["passed"] or statuses[-1:] != ["done"]:

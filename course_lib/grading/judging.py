@@ -12,7 +12,7 @@ from ..checks import all_checks, find
 from ..lessons.exercises import Exercise, read_exercises, read_package_checks
 from ..lessons.source import component_source, module_source, to_learner
 from .handed_in_package import judge_package
-from .results import judge_one, printable, zero
+from .results import judge_check, printable, zero
 
 
 def fresh_seed() -> int:
@@ -64,7 +64,7 @@ def _judge_answers(notebook, grading, observe, seed: int, sandbox: str) -> list[
                 "answer": answers[name],
                 "limits": {},
             }
-            result = judge_one(exercise, find(name), job, observe, seed) | {"sandbox": sandbox}
+            result = judge_check(exercise, find(name), job, observe, seed) | {"sandbox": sandbox}
         result["message"] = _told(result["message"], grading["notes"].get(name, ""))
         results.append(result)
         earlier.append(answers[name] if result["passed"] else our_source(exercise))

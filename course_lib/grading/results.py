@@ -14,7 +14,7 @@ MAX_MESSAGE = 8_000
 NOT_RUN = "not run"
 
 
-def judge_one(
+def judge_check(
     exercise: Exercise | PackageCheck, check: ComponentCheck, job: dict, observe, seed: int
 ) -> dict:
     """The result of one check of one submission.

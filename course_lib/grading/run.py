@@ -150,7 +150,7 @@ class _Run:
         torch.set_num_threads(1)  # the workers are what runs in parallel
         self.walls.callback(torch.set_num_threads, n_threads)
         with self.walls, ThreadPoolExecutor(workers, "worker") as pool:
-            futures = {pool.submit(self.judge_one, item): item for item in work}
+            futures = {pool.submit(self.judge_submission, item): item for item in work}
             try:
                 for done, future in enumerate(as_completed(futures), 1):
                     item = futures.pop(future)  # and with it the notebook that it returned
@@ -162,7 +162,7 @@ class _Run:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def judge_one(self, item: _Work) -> _Outcome:
+    def judge_submission(self, item: _Work) -> _Outcome:
         """A submission read, put into its release and judged, unless it stands so on record."""
         if not os.path.lexists(item.path):
             return _Outcome()

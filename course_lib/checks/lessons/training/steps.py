@@ -93,7 +93,7 @@ def _pairs(seen: Seen, expected):
         yield which, steps[2 * n], steps[2 * n + 1], wanted
 
 
-def _say(which: str, finding: Finding | None) -> Finding | None:
+def _of_step(which: str, finding: Finding | None) -> Finding | None:
     if finding is None or not which:
         return finding
     return Finding(which + finding.what, finding.expected, finding.got, finding.details)
@@ -104,7 +104,7 @@ def losses_are(seen: Seen, expected, tolerance) -> Finding | None:
     for which, back, _, wanted in _pairs(seen, expected):
         finding = _loss_is_right(back, wanted, tolerance)
         if finding:
-            return _say(which, finding)
+            return _of_step(which, finding)
     return None
 
 
@@ -125,7 +125,7 @@ def _steps_are(seen: Seen, expected, tolerance) -> Finding | None:
     for which, back, left, wanted in _pairs(seen, expected):
         finding = _loss_is_right(back, wanted, tolerance) or _left_is(left, wanted, tolerance)
         if finding:
-            return _say(which, finding)
+            return _of_step(which, finding)
     return None
 
 
@@ -161,7 +161,7 @@ def fact_is(name: str, wanted, what: str, said: str):
             if not finding and got != wanted:
                 finding = Finding(what, expected=said, got=as_listed(got))
             if finding:
-                return _say(which, finding)
+                return _of_step(which, finding)
         return None
 
     return judge
@@ -179,5 +179,5 @@ def batch_is_kept(seen: Seen, expected, tolerance) -> Finding | None:
     for which, back, left, _ in _pairs(seen, expected):
         finding = no_error(back) or arguments_unchanged(("inputs", "targets"))(left)
         if finding:
-            return _say(which, finding)
+            return _of_step(which, finding)
     return None
