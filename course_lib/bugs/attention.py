@@ -291,9 +291,7 @@ bug("""attention: reshapes_the_keys
         memory and so mixes numbers of different keys.
     seen: Shapes are right and rows sum to 1; the weights have nothing to do with the keys.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    - weights = scores.softmax(dim=-1)
-    + swapped = k.reshape(*k.shape[:-2], k.shape[-1], k.shape[-2])
-    + weights = (q @ swapped / math.sqrt(q.shape[-1])).softmax(dim=-1)
+    + scores = q @ k.reshape(*k.shape[:-2], k.shape[-1], k.shape[-2]) / math.sqrt(q.shape[-1])
 """)
 
 bug("""attention: transposes_the_first_two_axes
