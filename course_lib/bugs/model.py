@@ -165,26 +165,10 @@ bug("""init_weights: puts_new_tensors
     believed: An attribute can be assigned. An optimizer, and the tied head, still hold the old
         tensor.
     seen: n_parameters grows after the call, and head and token embedding drift apart.
-    - for name, parameter in model.named_parameters():
-    -     if name.endswith("bias"):
-    -         nn.init.zeros_(parameter)
-    -     elif parameter.dim() < 2:
-    -         nn.init.ones_(parameter)
-    -     elif name.endswith(("attention.out.weight", "mlp.down.weight")):
-    -         nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
-    -     else:
-    -         nn.init.normal_(parameter, std=0.02)
-    + projections = {id(layer) for b in model.blocks for layer in (b.attention.out, b.mlp.down)}
+    =         nn.init.normal_(parameter, std=0.02)
     + for module in model.modules():
     +     for name, parameter in list(module.named_parameters(recurse=False)):
-    +         if name == "bias":
-    +             fresh = torch.zeros_like(parameter)
-    +         elif parameter.dim() < 2:
-    +             fresh = torch.ones_like(parameter)
-    +         else:
-    +             std = 0.02 / math.sqrt(2 * len(model.blocks)) if id(module) in projections else 0.02
-    +             fresh = std * torch.randn_like(parameter)
-    +         setattr(module, name, nn.Parameter(fresh))
+    +         setattr(module, name, nn.Parameter(parameter.detach().clone()))
 """)
 
 bug("""init_weights: fills_without_no_grad
