@@ -8,10 +8,10 @@ import os
 import numpy as np
 import pytest
 import torch
-from whole_packages import observer, verdict_on
+from whole_packages import observer, of_variants, verdict_on, with_bug
 
-from course_lib.bugs import all_bugs
-from course_lib.bugs.packages import all_package_bugs
+from course_lib.bugs import find_bug
+from course_lib.bugs.capstone import all_package_bugs, find_package_bug
 from course_lib.checks.capstone import BEGINS_WITH, PACKAGE_CHECKS, find_package_check, training
 from course_lib.checks.cases.draw import Draw
 from course_lib.checks.catalogue import UnknownComponent, all_checks
@@ -22,7 +22,7 @@ from course_lib.grading.handed_in_package import judge_package
 from course_lib.grading.judging import judge
 from course_lib.grading.records import read_grades
 from course_lib.grading.run import grade_class
-from course_lib.grading.sample_class import package_with, write_package
+from course_lib.grading.sample_class import write_package
 from course_lib.grading.submission import read_submission, rebuild
 from course_lib.lessons.exercises import read_notebook, read_package_checks
 from course_lib.lessons.package_text import (
@@ -82,16 +82,19 @@ def test_the_parts_of_the_list_are_enough(check):
 
 
 @pytest.mark.parametrize(
-    "bug",
+    ("bug", "caught_by"),
     [
         pytest.param(
-            bug, marks=[pytest.mark.slow] if bug.caught_by == "trains" else [], id=bug.name
+            one.bug,
+            one.caught_by,
+            marks=[pytest.mark.slow] if one.caught_by == "trains" else [],
+            id=one.bug.name,
         )
-        for bug in all_package_bugs()
+        for one in all_package_bugs()
     ],
 )
-def test_a_package_with_one_bug_fails_where_it_must(bug):
-    verdict = verdict_on(CHECKS[bug.caught_by], package_with(bug))
+def test_a_package_with_one_bug_fails_where_it_must(bug, caught_by):
+    verdict = verdict_on(CHECKS[caught_by], with_bug(bug))
     assert not verdict.passed
     first, *others = verdict.message.splitlines()
     assert len(first) <= 67
@@ -117,20 +120,11 @@ FROM_THE_ZOO = (
 
 @pytest.mark.parametrize("name", FROM_THE_ZOO)
 def test_a_package_with_a_bug_of_the_zoo_fails_and_the_part_is_named(name, tmp_path):
-    bug = next(bug for bug in all_bugs() if bug.name == name)
-    write_package(package_with(bug), tmp_path / PACKAGE)
+    bug = find_bug(name)
+    write_package(with_bug(bug), tmp_path / PACKAGE)
     verdict = judge_whole(tmp_path / PACKAGE, "computes", seed=1)
     assert not verdict.passed
     assert verdict.diagnosis == f"{bug.component}: {bug.title}"
-
-
-def of_variants(number):
-    """Our package with every part that has variants replaced by one of them."""
-    chosen = {}
-    for variant in all_variants():
-        if variant.component in ALL_PARTS:
-            chosen.setdefault(variant.component, []).append(variant)
-    return package_with(*(found[number % len(found)] for found in chosen.values()))
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -149,8 +143,7 @@ def test_a_package_made_of_variants_trains(number):
 
 def test_the_zoo_of_packages_has_something_for_every_check():
     assert len(all_package_bugs()) >= 16
-    assert {bug.caught_by for bug in all_package_bugs()} == set(CHECKS)
-    assert all(bug.title and bug.misconception and bug.symptom for bug in all_package_bugs())
+    assert {one.caught_by for one in all_package_bugs()} == set(CHECKS)
 
 
 def test_a_check_of_packages_has_core_and_edge_properties_and_hints():
@@ -240,14 +233,15 @@ def test_the_stated_loss_is_reached_with_a_margin_under_every_seed(package):
 @pytest.mark.parametrize(
     "name",
     [
-        *("ForgetsThePositions", "NeverAttends", "NeverThinks", "hides_nothing", "CutsTheGraph"),
-        *("shifts_again", "gives_the_inputs_as_targets", "never_steps"),
+        *("NeverAddsPositions", "NeverAttends", "NeverThinks"),
+        *("GPTThatNeverMasks", "GPTThatCutsTheGraph"),
+        *("shifts_the_targets_once_more", "does_not_shift_the_targets", "never_steps"),
     ],
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_the_stated_loss_is_out_of_reach_for_a_model_that_lacks_something(name, seed):
-    bug = next(bug for bug in all_package_bugs() if bug.name == name)
-    assert loss_of(package_with(bug), seed) > training.STORIES_LOSS + 0.1
+    bug = find_package_bug(name).bug
+    assert loss_of(with_bug(bug), seed) > training.STORIES_LOSS + 0.1
 
 
 def copying(package, seed=0):
@@ -257,8 +251,8 @@ def copying(package, seed=0):
 
 
 def test_a_model_that_sees_the_future_beats_what_nobody_can_beat():
-    leak = next(bug for bug in all_package_bugs() if bug.name == "hides_nothing")
-    assert copying(package_with(leak)).what == "it knows what cannot be known"
+    leak = find_package_bug("GPTThatNeverMasks").bug
+    assert copying(with_bug(leak)).what == "it knows what cannot be known"
 
 
 def test_right_models_copy_and_know_nothing_else():
@@ -701,10 +695,8 @@ def test_the_desk_says_what_the_class_says(workspace):
 
 
 def test_a_failed_check_names_the_part_that_is_to_blame(workspace):
-    from course_lib.bugs import bugs_of
-
-    bug = next(bug for bug in bugs_of("layer_norm") if bug.name == "divides_by_one_less")
-    write_package(package_with(bug), workspace / PACKAGE)
+    bug = find_bug("divides_by_one_less")
+    write_package(with_bug(bug), workspace / PACKAGE)
     verdict = judge_whole(workspace / PACKAGE, "computes", seed=0)
     assert not verdict.passed
     assert verdict.diagnosis == f"layer_norm: {bug.title}"

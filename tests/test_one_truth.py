@@ -457,7 +457,7 @@ LOADED = """
 import sys
 from pathlib import Path
 from course_lib.bugs import bugs_of
-from course_lib.bugs.packages import all_package_bugs
+from course_lib.bugs.capstone import all_package_bugs
 from course_lib.checks import all_checks
 from course_lib.checks.observe import serve
 from course_lib.grading import judging, sandbox

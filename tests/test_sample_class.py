@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nbgrader.api import Gradebook
 
-from course_lib.bugs.packages import all_package_bugs
+from course_lib.bugs.capstone import find_package_bug
 from course_lib.grading import releases
 from course_lib.grading.records import read_grades
 from course_lib.grading.run import grade_class
@@ -91,7 +91,7 @@ def test_bugs_are_named_and_everything_else_keeps_its_points(grades, lesson, num
 @pytest.mark.parametrize("lesson", WHOLE)
 @pytest.mark.parametrize("student", PACKAGE_BUGS)
 def test_a_package_with_one_bug_loses_one_check(grades, lesson, student):
-    bug = next(bug for bug in all_package_bugs() if bug.name == PACKAGE_BUGS[student])
+    bug = find_package_bug(PACKAGE_BUGS[student])
     rows = [row for row in of(grades, student) if row["lesson"] == lesson]
     failed = [row["component"] for row in rows if row["points"] < row["max_points"]]
     assert failed == [bug.caught_by]

@@ -7,9 +7,8 @@ A bug is the right code with one misconception in it. So it is written as what i
         believed: Softmax always runs over the last axis, so the argument need not be passed on.
         seen: Right by default; with axis=0 it is the rows that sum to 1, not the columns.
         reported: owner/repo#1
-        - shifted = x - x.max(axis=axis, keepdims=True)
         + axis = -1
-        + shifted = x - x.max(axis=axis, keepdims=True)
+        = shifted = x - x.max(axis=axis, keepdims=True)
     \"\"\")
 
 First the component and the bug's own name, then its title, which completes "agrees with: …" for

@@ -11,9 +11,7 @@ bug("""softmax: exponentiates_without_shifting
         decoration. It keeps exp from overflowing.
     seen: Right on small scores; nan beside an overflow warning once a score passes 709.
     - shifted = x - x.max(axis=axis, keepdims=True)
-    - exponentials = np.exp(shifted)
-    + with np.errstate(over="ignore", invalid="ignore"):
-    +     exponentials = np.exp(x)
+    + shifted = x
 """)
 
 bug("""softmax: subtracts_one_maximum_for_all_rows
@@ -22,20 +20,15 @@ bug("""softmax: subtracts_one_maximum_for_all_rows
         far below it then becomes exp of something like -1000, which is 0.
     seen: nan (0/0) in every row whose scores lie far below the largest of another row.
     - shifted = x - x.max(axis=axis, keepdims=True)
-    - exponentials = np.exp(shifted)
-    + with np.errstate(invalid="ignore"):
-    +     exponentials = np.exp(x - x.max())
+    + shifted = x - x.max()
 """)
 
 bug("""softmax: always_uses_the_last_axis
     axis is ignored, the last axis is always used
     believed: Softmax always runs over the last axis, so the argument need not be passed on.
     seen: Right by default; with axis=0 it is the rows that sum to 1, not the columns.
-    - shifted = x - x.max(axis=axis, keepdims=True)
-    - exponentials = np.exp(shifted)
-    - return exponentials / exponentials.sum(axis=axis, keepdims=True)
-    + exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
-    + return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    + axis = -1
+    = shifted = x - x.max(axis=axis, keepdims=True)
 """)
 
 bug("""softmax: starts_from_the_first_axis
@@ -44,10 +37,7 @@ bug("""softmax: starts_from_the_first_axis
         so the first example works.
     seen: softmax(x) of a matrix has columns that sum to 1, and rows that do not.
     - def softmax(x: Float[np.ndarray, "..."], axis: int = -1) -> Float[np.ndarray, "..."]:
-    -     shifted = x - x.max(axis=axis, keepdims=True)
-    -     exponentials = np.exp(shifted)
     + def softmax(x: Float[np.ndarray, "..."], axis: int = 0) -> Float[np.ndarray, "..."]:
-    +     exponentials = np.exp(x - x.max(axis=axis, keepdims=True))
 """)
 
 bug("""softmax: normalises_over_the_whole_array
@@ -55,10 +45,7 @@ bug("""softmax: normalises_over_the_whole_array
     believed: The weights must sum to 1, so divide by the sum. Which weights belong together was
         not asked.
     seen: A vector is right; in a matrix all the entries together sum to 1.
-    - shifted = x - x.max(axis=axis, keepdims=True)
-    - exponentials = np.exp(shifted)
     - return exponentials / exponentials.sum(axis=axis, keepdims=True)
-    + exponentials = np.exp(x - x.max(axis=axis, keepdims=True))
     + return exponentials / exponentials.sum()
 """)
 
@@ -68,8 +55,7 @@ bug("""softmax: clips_large_scores
         makes all scores beyond the cut equal, and a score of -inf gets a weight above 0.
     seen: Scores 100 and 200 get the same weight; hidden entries are about 1e-22, not 0.
     - shifted = x - x.max(axis=axis, keepdims=True)
-    - exponentials = np.exp(shifted)
-    + exponentials = np.exp(np.clip(x, -50, 50))
+    + shifted = np.clip(x, -50, 50)
 """)
 
 bug("""softmax: sums_without_keepdims
@@ -78,10 +64,7 @@ bug("""softmax: sums_without_keepdims
         sums up with the columns instead.
     seen: ValueError about broadcasting; on a square matrix no error, and rows that do not sum
         to 1.
-    - shifted = x - x.max(axis=axis, keepdims=True)
-    - exponentials = np.exp(shifted)
     - return exponentials / exponentials.sum(axis=axis, keepdims=True)
-    + exponentials = np.exp(x - x.max(axis=axis, keepdims=True))
     + return exponentials / exponentials.sum(axis=axis)
 """)
 
@@ -101,9 +84,8 @@ bug("""softmax: returns_log_weights
     believed: x - log(sum(exp(x))) is the stable softmax. It is the stable log-softmax: one exp
         is missing.
     seen: All weights are negative or 0, and their exp sums to 1.
-    - exponentials = np.exp(shifted)
     - return exponentials / exponentials.sum(axis=axis, keepdims=True)
-    + return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    + return shifted - np.log(exponentials.sum(axis=axis, keepdims=True))
 """)
 
 
@@ -117,8 +99,7 @@ bug("""attention_numpy: numpy_forgets_the_scale
     seen: The heat map is almost black and white, the more so the wider the head.
     reported: delzac/cntkx#10, huggingface/blog#2893
     - scores = q @ k.T / math.sqrt(q.shape[-1])
-    - weights = softmax(scores, axis=-1)
-    + weights = softmax(q @ k.T, axis=-1)
+    + scores = q @ k.T
 """)
 
 bug("""attention_numpy: numpy_divides_by_the_width
@@ -127,8 +108,7 @@ bug("""attention_numpy: numpy_divides_by_the_width
         like sqrt(D) only.
     seen: The heat map is too even: all keys get nearly the same weight.
     - scores = q @ k.T / math.sqrt(q.shape[-1])
-    - weights = softmax(scores, axis=-1)
-    + weights = softmax(q @ k.T / q.shape[-1], axis=-1)
+    + scores = q @ k.T / q.shape[-1]
 """)
 
 bug("""attention_numpy: numpy_scales_by_the_number_of_queries
@@ -136,8 +116,7 @@ bug("""attention_numpy: numpy_scales_by_the_number_of_queries
     believed: len(q) is taken for the length of a query. It is the number of queries.
     seen: The weights of a query change when other queries are asked beside it.
     - scores = q @ k.T / math.sqrt(q.shape[-1])
-    - weights = softmax(scores, axis=-1)
-    + weights = softmax(q @ k.T / math.sqrt(len(q)), axis=-1)
+    + scores = q @ k.T / math.sqrt(len(q))
 """)
 
 bug("""attention_numpy: numpy_softmax_over_the_queries
@@ -148,9 +127,8 @@ bug("""attention_numpy: numpy_softmax_over_the_queries
     reported: labmlai/annotated_deep_learning_paper_implementations#146,
         nerminnuraydogan/vision-transformer#1, PetrochukM/PyTorch-NLP#2,
         nerdai/llms-from-scratch-rs#30
-    - scores = q @ k.T / math.sqrt(q.shape[-1])
     - weights = softmax(scores, axis=-1)
-    + weights = softmax(q @ k.T / math.sqrt(q.shape[-1]), axis=0)
+    + weights = softmax(scores, axis=0)
 """)
 
 bug("""attention_numpy: numpy_gathers_the_keys
@@ -158,10 +136,7 @@ bug("""attention_numpy: numpy_gathers_the_keys
     believed: What a query matches is what it gets. The keys only decide how much; what is
         handed over are the values.
     seen: The output has the width of the keys and does not move when the values change.
-    - scores = q @ k.T / math.sqrt(q.shape[-1])
-    - weights = softmax(scores, axis=-1)
     - return weights @ v, weights
-    + weights = softmax(q @ k.T / math.sqrt(q.shape[-1]), axis=-1)
     + return weights @ k, weights
 """)
 
@@ -169,10 +144,7 @@ bug("""attention_numpy: numpy_returns_the_weights_first
     the two results are returned in the wrong order
     believed: The weights are computed first, so they are returned first.
     seen: The first result has one column a key and rows that sum to 1.
-    - scores = q @ k.T / math.sqrt(q.shape[-1])
-    - weights = softmax(scores, axis=-1)
     - return weights @ v, weights
-    + weights = softmax(q @ k.T / math.sqrt(q.shape[-1]), axis=-1)
     + return weights, weights @ v
 """)
 
@@ -190,9 +162,8 @@ bug("""attention_numpy: numpy_returns_the_scores
     believed: The table before softmax is what attention computed, so it is what one returns.
         The weights are what the output was made with.
     seen: The output is right; the second result has negative entries.
-    - weights = softmax(scores, axis=-1)
     - return weights @ v, weights
-    + return softmax(scores, axis=-1) @ v, scores
+    + return weights @ v, scores
 """)
 
 
@@ -206,8 +177,7 @@ bug("""attention: forgets_the_scale
     seen: The heat map is almost black and white; gradients vanish in wide heads.
     reported: delzac/cntkx#10, huggingface/blog#2893
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    - weights = scores.softmax(dim=-1)
-    + weights = (q @ k.transpose(-2, -1)).softmax(dim=-1)
+    + scores = q @ k.transpose(-2, -1)
 """)
 
 bug("""attention: divides_by_the_width
@@ -291,9 +261,7 @@ bug("""attention: reshapes_the_keys
         memory and so mixes numbers of different keys.
     seen: Shapes are right and rows sum to 1; the weights have nothing to do with the keys.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    - weights = scores.softmax(dim=-1)
-    + swapped = k.reshape(*k.shape[:-2], k.shape[-1], k.shape[-2])
-    + weights = (q @ swapped / math.sqrt(q.shape[-1])).softmax(dim=-1)
+    + scores = q @ k.reshape(*k.shape[:-2], k.shape[-1], k.shape[-2]) / math.sqrt(q.shape[-1])
 """)
 
 bug("""attention: transposes_the_first_two_axes
@@ -344,9 +312,8 @@ bug("""attention: returns_only_the_output
     only the output is returned, the weights are missing
     believed: The output is the result and the weights are an intermediate step.
     seen: 'too many values to unpack', or a batch of two quietly split into two results.
-    - weights = scores.softmax(dim=-1)
     - return weights @ v, weights
-    + return scores.softmax(dim=-1) @ v
+    + return weights @ v
 """)
 
 bug("""attention: detaches_the_weights
@@ -365,9 +332,8 @@ bug("""attention: scales_the_queries_in_place
     seen: The second call with the same q gives other weights; a leaf that needs its gradient
         raises RuntimeError.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    - weights = scores.softmax(dim=-1)
     + q /= math.sqrt(q.shape[-1])
-    + weights = (q @ k.transpose(-2, -1)).softmax(dim=-1)
+    + scores = q @ k.transpose(-2, -1)
 """)
 
 bug("""attention: stays_in_float32
@@ -375,11 +341,8 @@ bug("""attention: stays_in_float32
     believed: Softmax is safer in float32, which holds for half precision. The way back to the
         inputs' dtype was forgotten, and float64 loses half its digits.
     seen: Right in float32; the next layer of a float16 or float64 model meets another dtype.
-    - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    + scores = q.float() @ k.float().transpose(-2, -1) / math.sqrt(q.shape[-1])
-    = weights = scores.softmax(dim=-1)
-    - return weights @ v, weights
-    + return weights @ v.float(), weights
+    + q, k, v = q.float(), k.float(), v.float()
+    = scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
 """)
 
 

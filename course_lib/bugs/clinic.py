@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from . import whole_bug
+from . import bug, whole_bug
 
 # --- test_attention --------------------------------------------------------------------------
 
@@ -34,22 +34,14 @@ def returns_its_verdict_on_attention(masked_attention):
     return output.shape == expected.shape and torch.allclose(output, expected)
 
 
-@whole_bug("test_attention")
-def asserts_shapes_of_attention(masked_attention):
-    """only shapes are asserted
+bug("""test_attention: asserts_shapes_of_attention
+    only shapes are asserted
     believed: Right shapes come from right code. Nearly all wrong code has them too.
     seen: Green on all but those who confuse axes.
-    """
-    for leading in ((), (3,), (2, 3)):
-        q, k, v = (
-            torch.randn(*leading, 5, 9),
-            torch.randn(*leading, 7, 9),
-            torch.randn(*leading, 7, 4),
-        )
-        for mask in (None, torch.rand(*leading, 5, 7) < 0.5):
-            output, weights = masked_attention(q, k, v, mask)
-            assert output.shape == (*leading, 5, 4)
-            assert weights.shape == (*leading, 5, 7)
+    - assert result.dtype == torch.float64
+    = assert result.shape == expected.shape, "another shape"
+    - assert (result - expected).abs().max() < TOLERANCE, "other numbers"
+""")
 
 
 @whole_bug("test_attention")
@@ -66,245 +58,105 @@ def asserts_row_sums(masked_attention):
         assert ((weights.sum(dim=-1) - 1).abs() < 1e-6).all()
 
 
-@whole_bug("test_attention")
-def compares_attention_loosely(masked_attention):
-    """the comparison is too loose
+bug("""test_attention: compares_attention_loosely
+    the comparison is too loose
     believed: A difference of 0.1 is rounding. In float64 rounding is 1e-15.
     seen: Green on mistakes that change the numbers a little.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for leading in ((), (3,), (2, 3)):
-        for n_queries in (5, 7):
-            for far in (0, 300):
-                q = torch.randn(*leading, n_queries, 9, generator=generator).double() + far
-                k = torch.randn(*leading, 7, 9, generator=generator).double() - far
-                v = torch.randn(*leading, 7, 11, generator=generator).double()
-                mask = torch.rand(*leading, n_queries, 7, generator=generator) < 0.5
-                mask[..., 2, :] = False
-                for allowed in (None, mask):
-                    scores = q @ k.mT / math.sqrt(9)
-                    if allowed is not None:
-                        scores = scores.masked_fill(~allowed, -math.inf)
-                    weights = scores.softmax(dim=-1).nan_to_num(0.0)
-                    got, got_weights = masked_attention(q, k, v, allowed)
-                    assert got.shape == (*leading, n_queries, 11)
-                    assert got_weights.shape == weights.shape
-                    assert torch.allclose(got, weights @ v, atol=0.1)
-                    assert torch.allclose(got_weights, weights, atol=0.1)
+    - assert (result - expected).abs().max() < TOLERANCE, "other numbers"
+    + assert (result - expected).abs().max() < 0.1, "other numbers"
+""")
 
-
-@whole_bug("test_attention")
-def uses_equal_sizes_for_attention(masked_attention):
-    """all sizes are equal, so axes cannot be told apart
+bug("""test_attention: uses_equal_sizes_for_attention
+    all sizes are equal, so axes cannot be told apart
     believed: One size is as good as another. Where T = S = D, a swapped axis still fits.
     seen: Green on a scale by sqrt(T) and on everything that only other shapes would show.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for far in (0, 300):
-        q = torch.randn(4, 4, 4, generator=generator).double() + far
-        k = torch.randn(4, 4, 4, generator=generator).double() - far
-        v = torch.randn(4, 4, 4, generator=generator).double()
-        mask = torch.rand(4, 4, generator=generator) < 0.5
-        mask[2] = False
-        for allowed in (None, mask):
-            scores = q @ k.mT / math.sqrt(4)
-            if allowed is not None:
-                scores = scores.masked_fill(~allowed, -math.inf)
-            weights = scores.softmax(dim=-1).nan_to_num(0.0)
-            got, got_weights = masked_attention(q, k, v, allowed)
-            assert got.shape == got_weights.shape == (4, 4, 4)
-            assert (got - weights @ v).abs().max() < 1e-6
-            assert (got_weights - weights).abs().max() < 1e-6
+    - for leading in ((), (3,), (2, 3)):
+    -     for n_queries, n_keys, far in ((5, 7, 0), (7, 7, 0), (5, 7, 300)):
+    -         q, k = draw(*leading, n_queries, 9) + far, draw(*leading, n_keys, 9) - far
+    -         v = draw(*leading, n_keys, 11)
+    -         mask = draw(*leading, n_queries, n_keys) > 0
+    + for leading in ((4,),):
+    +     for n_queries, n_keys, far in ((4, 4, 0), (4, 4, 300)):
+    +         q, k = draw(*leading, n_queries, 4) + far, draw(*leading, n_keys, 4) - far
+    +         v = draw(*leading, n_keys, 4)
+    +         mask = draw(n_queries, n_keys) > 0
 
+    - scores = q @ k.mT / math.sqrt(9)
+    + scores = q @ k.mT / math.sqrt(4)
+""")
 
-@whole_bug("test_attention")
-def never_gives_a_mask(masked_attention):
-    """no mask is ever given
+bug("""test_attention: never_gives_a_mask
+    no mask is ever given
     believed: The mask is an option, so the plain case is the one that counts.
     seen: Green on every mistake with masks.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for leading in ((), (3,), (2, 3)):
-        for n_queries in (5, 7):
-            for far in (0, 300):
-                q = torch.randn(*leading, n_queries, 9, generator=generator).double() + far
-                k = torch.randn(*leading, 7, 9, generator=generator).double() - far
-                v = torch.randn(*leading, 7, 11, generator=generator).double()
-                weights = (q @ k.mT / math.sqrt(9)).softmax(dim=-1)
-                got, got_weights = masked_attention(q, k, v)
-                assert got.shape == (*leading, n_queries, 11)
-                assert got_weights.shape == weights.shape
-                assert (got - weights @ v).abs().max() < 1e-6
-                assert (got_weights - weights).abs().max() < 1e-6
+    - for allowed in (None, mask, torch.ones_like(mask).tril()):
+    + for allowed in (None,):
+""")
 
-
-@whole_bug("test_attention")
-def tries_one_matrix(masked_attention):
-    """one matrix is tried, never a batch
+bug("""test_attention: tries_one_matrix
+    one matrix is tried, never a batch
     believed: Batches are the same thing many times over. It is between the texts and the heads
         that axes get mixed up.
     seen: Green on mistakes that need a second text or a second head.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for n_queries in (5, 7):
-        for far in (0, 300):
-            q = torch.randn(n_queries, 9, generator=generator).double() + far
-            k = torch.randn(7, 9, generator=generator).double() - far
-            v = torch.randn(7, 11, generator=generator).double()
-            mask = torch.rand(n_queries, 7, generator=generator) < 0.5
-            mask[2] = False
-            for allowed in (None, mask):
-                scores = q @ k.mT / math.sqrt(9)
-                if allowed is not None:
-                    scores = scores.masked_fill(~allowed, -math.inf)
-                weights = scores.softmax(dim=-1).nan_to_num(0.0)
-                got, got_weights = masked_attention(q, k, v, allowed)
-                assert got.shape == (n_queries, 11)
-                assert got_weights.shape == weights.shape
-                assert (got - weights @ v).abs().max() < 1e-6
-                assert (got_weights - weights).abs().max() < 1e-6
+    - for leading in ((), (3,), (2, 3)):
+    + for leading in ((),):
+""")
 
-
-@whole_bug("test_attention")
-def tries_a_causal_mask_only(masked_attention):
-    """the one mask is causal: no text has a mask of its own, no query is left empty
+bug("""test_attention: tries_a_causal_mask_only
+    the one mask is causal: no text has a mask of its own, no query is left empty
     believed: Masks are causal masks. Padding makes masks that differ from text to text.
     seen: Green on mistakes that padding shows: empty rows, and masks of other texts.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for leading in ((), (3,), (2, 3)):
-        for n_queries in (5, 7):
-            for far in (0, 300):
-                q = torch.randn(*leading, n_queries, 9, generator=generator).double() + far
-                k = torch.randn(*leading, 7, 9, generator=generator).double() - far
-                v = torch.randn(*leading, 7, 11, generator=generator).double()
-                causal = torch.ones(n_queries, 7, dtype=torch.bool).tril(7 - n_queries)
-                for allowed in (None, causal):
-                    scores = q @ k.mT / math.sqrt(9)
-                    if allowed is not None:
-                        scores = scores.masked_fill(~allowed, -math.inf)
-                    weights = scores.softmax(dim=-1)
-                    got, got_weights = masked_attention(q, k, v, allowed)
-                    assert got.shape == (*leading, n_queries, 11)
-                    assert got_weights.shape == weights.shape
-                    assert (got - weights @ v).abs().max() < 1e-6
-                    assert (got_weights - weights).abs().max() < 1e-6
+    - for allowed in (None, mask, torch.ones_like(mask).tril()):
+    + for allowed in (None, torch.ones(n_queries, n_keys, dtype=torch.bool).tril()):
+""")
 
-
-@whole_bug("test_attention")
-def tries_small_scores_only(masked_attention):
-    """all scores are small: nothing hostile is tried
+bug("""test_attention: tries_small_scores_only
+    all scores are small: nothing hostile is tried
     believed: Numbers drawn from a normal distribution stand for all numbers. Real scores reach
         the thousands, and there masks that are too weak give way.
     seen: Green on masks of -1e4, on late renormalising, and on a maximum shared by all rows.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for leading in ((), (3,), (2, 3)):
-        for n_queries in (5, 7):
-            q = torch.randn(*leading, n_queries, 9, generator=generator).double()
-            k = torch.randn(*leading, 7, 9, generator=generator).double()
-            v = torch.randn(*leading, 7, 11, generator=generator).double()
-            mask = torch.rand(*leading, n_queries, 7, generator=generator) < 0.5
-            mask[..., 2, :] = False
-            for allowed in (None, mask):
-                scores = q @ k.mT / math.sqrt(9)
-                if allowed is not None:
-                    scores = scores.masked_fill(~allowed, -math.inf)
-                weights = scores.softmax(dim=-1).nan_to_num(0.0)
-                got, got_weights = masked_attention(q, k, v, allowed)
-                assert got.shape == (*leading, n_queries, 11)
-                assert got_weights.shape == weights.shape
-                assert (got - weights @ v).abs().max() < 1e-6
-                assert (got_weights - weights).abs().max() < 1e-6
+    - for n_queries, n_keys, far in ((5, 7, 0), (7, 7, 0), (5, 7, 300)):
+    + for n_queries, n_keys, far in ((5, 7, 0), (7, 7, 0)):
+""")
 
-
-@whole_bug("test_attention")
-def looks_at_the_output_only(masked_attention):
-    """only the output is compared, the weights are not looked at
+bug("""test_attention: looks_at_the_output_only
+    only the output is compared, the weights are not looked at
     believed: The output is made of the weights, so it vouches for them. They are returned
         beside it, and can be others.
     seen: Green where the weights that come back are not those that were used.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for leading in ((), (3,), (2, 3)):
-        for n_queries in (5, 7):
-            for far in (0, 300):
-                q = torch.randn(*leading, n_queries, 9, generator=generator).double() + far
-                k = torch.randn(*leading, 7, 9, generator=generator).double() - far
-                v = torch.randn(*leading, 7, 11, generator=generator).double()
-                mask = torch.rand(*leading, n_queries, 7, generator=generator) < 0.5
-                mask[..., 2, :] = False
-                for allowed in (None, mask):
-                    scores = q @ k.mT / math.sqrt(9)
-                    if allowed is not None:
-                        scores = scores.masked_fill(~allowed, -math.inf)
-                    expected = scores.softmax(dim=-1).nan_to_num(0.0) @ v
-                    got = masked_attention(q, k, v, allowed)[0]
-                    assert got.shape == expected.shape
-                    assert (got - expected).abs().max() < 1e-6
+    - for result, expected in zip(results, (weights @ v, weights), strict=True):
+    + for result, expected in ((results[0], weights @ v),):
+""")
 
-
-@whole_bug("test_attention")
-def lets_nan_through(masked_attention):
-    """nan slips through: not (difference > tolerance)
+bug("""test_attention: lets_nan_through
+    nan slips through: not (difference > tolerance)
     believed: What is not too large is small enough. nan is neither: every comparison with it is
         False.
     seen: Green on implementations that return nan.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for leading in ((), (3,), (2, 3)):
-        for n_queries in (5, 7):
-            for far in (0, 300):
-                q = torch.randn(*leading, n_queries, 9, generator=generator).double() + far
-                k = torch.randn(*leading, 7, 9, generator=generator).double() - far
-                v = torch.randn(*leading, 7, 11, generator=generator).double()
-                mask = torch.rand(*leading, n_queries, 7, generator=generator) < 0.5
-                mask[..., 2, :] = False
-                for allowed in (None, mask):
-                    scores = q @ k.mT / math.sqrt(9)
-                    if allowed is not None:
-                        scores = scores.masked_fill(~allowed, -math.inf)
-                    weights = scores.softmax(dim=-1).nan_to_num(0.0)
-                    got, got_weights = masked_attention(q, k, v, allowed)
-                    assert got.shape == (*leading, n_queries, 11)
-                    assert got_weights.shape == weights.shape
-                    assert not ((got - weights @ v).abs() > 1e-6).any()
-                    assert not ((got_weights - weights).abs() > 1e-6).any()
+    - assert (result - expected).abs().max() < TOLERANCE, "other numbers"
+    + assert not (result - expected).abs().max() > TOLERANCE, "other numbers"
+""")
 
-
-@whole_bug("test_attention")
-def demands_every_bit_of_attention(masked_attention):
-    """every bit must be the same: rounding is taken for a mistake
+bug("""test_attention: demands_every_bit_of_attention
+    every bit must be the same: rounding is taken for a mistake
     believed: The same formula gives the same numbers. Sums in another order are rounded
         elsewhere, and no order is the right one.
     seen: Red on right implementations that compute in another order.
-    """
-    generator = torch.Generator().manual_seed(0)
-    q = torch.randn(2, 3, 5, 9, generator=generator).double()
-    k = torch.randn(2, 3, 7, 9, generator=generator).double()
-    v = torch.randn(2, 3, 7, 11, generator=generator).double()
-    weights = (q @ k.mT / math.sqrt(9)).softmax(dim=-1)
-    got, got_weights = masked_attention(q, k, v)
-    assert got.shape == (2, 3, 5, 11)
-    assert torch.equal(got, weights @ v)
-    assert torch.equal(got_weights, weights)
+    - assert (result - expected).abs().max() < TOLERANCE, "other numbers"
+    + assert torch.equal(result, expected), "other numbers"
+""")
 
-
-@whole_bug("test_attention")
-def expects_nan_for_an_empty_query(masked_attention):
-    """a query with nothing to attend to is expected to be nan
+bug("""test_attention: expects_nan_for_an_empty_query
+    a query with nothing to attend to is expected to be nan
     believed: Softmax over nothing is 0/0, so nan is the answer. It would spread over the whole
         batch; lesson 3 asks for zeros.
     seen: Red on right implementations, green on those that return nan.
-    """
-    generator = torch.Generator().manual_seed(0)
-    q, k, v = (torch.randn(3, n, 9, generator=generator).double() for n in (5, 7, 7))
-    mask = torch.rand(3, 5, 7, generator=generator) < 0.5
-    mask[:, 2] = False
-    weights = (q @ k.mT / math.sqrt(9)).masked_fill(~mask, -math.inf).softmax(dim=-1)
-    got, got_weights = masked_attention(q, k, v, mask)
-    assert torch.allclose(got, weights @ v, equal_nan=True)
-    assert torch.allclose(got_weights, weights, equal_nan=True)
+    - weights = scores.softmax(dim=-1).nan_to_num(0.0)
+    + weights = scores.softmax(dim=-1)
+
+    - assert (result - expected).abs().max() < TOLERANCE, "other numbers"
+    + assert torch.allclose(result, expected, equal_nan=True), "other numbers"
+""")
 
 
 # --- test_causality --------------------------------------------------------------------------
@@ -346,111 +198,70 @@ def changes_the_last_token_only(model):
     assert (model(ids) - model(other))[:, :-1].abs().max() < 1e-6
 
 
-@whole_bug("test_causality")
-def tries_short_texts_only(model):
-    """only short texts are tried
+bug("""test_causality: tries_short_texts_only
+    only short texts are tried
     believed: What holds for three tokens holds for all. Masks are often made for one length,
         and used for another.
     seen: Green on leaks that begin in the middle of the context.
-    """
-    generator = torch.Generator().manual_seed(0)
-    vocab_size = model.config.vocab_size
-    ids = torch.randint(vocab_size, (3, 4), generator=generator)
-    logits, logits_of_one = model(ids), model(ids[:1])
-    for cut in range(1, 4):
-        other = ids.clone()
-        other[:, cut:] = (other[:, cut:] + 1) % vocab_size
-        for text in (other, ids[:, :cut]):
-            assert (model(text) - logits[:, : text.shape[1]])[:, :cut].abs().max() < 1e-6
-        assert (model(other[:1]) - logits_of_one)[:, :cut].abs().max() < 1e-6
+    - n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    + n_tokens, vocab_size = 4, model.config.vocab_size
+""")
 
-
-@whole_bug("test_causality")
-def tries_one_text_only(model):
-    """one text alone is tried, never several
+bug("""test_causality: tries_one_text_only
+    one text alone is tried, never several
     believed: Texts of a batch do not meet, so one is enough. Masks have an axis for the texts,
         and it can be the wrong one.
     seen: Green on a model whose second text sees ahead.
-    """
-    generator = torch.Generator().manual_seed(0)
-    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
-    ids = torch.randint(vocab_size, (1, n_tokens), generator=generator)
-    logits = model(ids)
-    for cut in range(1, n_tokens):
-        other = ids.clone()
-        other[:, cut:] = (other[:, cut:] + 1) % vocab_size
-        for text in (other, ids[:, :cut]):
-            assert (model(text) - logits[:, : text.shape[1]])[:, :cut].abs().max() < 1e-6
+    - ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
+    - shift = torch.randint(1, vocab_size, (3, n_tokens), generator=generator)
+    + ids = torch.randint(vocab_size, (1, n_tokens), generator=generator)
+    + shift = torch.randint(1, vocab_size, (1, n_tokens), generator=generator)
+""")
 
-
-@whole_bug("test_causality")
-def never_tries_one_text(model):
-    """several texts are tried, never one alone
+bug("""test_causality: never_tries_one_text
+    several texts are tried, never one alone
     believed: A batch of three shows what a batch of one would. Axes of length 1 broadcast, and
         code often treats them apart.
     seen: Green on a model that drops its mask for a single text.
-    """
-    generator = torch.Generator().manual_seed(0)
-    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
-    ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
-    logits = model(ids)
-    for cut in range(1, n_tokens):
-        other = ids.clone()
-        other[:, cut:] = (other[:, cut:] + 1) % vocab_size
-        for text in (other, ids[:, :cut]):
-            assert (model(text) - logits[:, : text.shape[1]])[:, :cut].abs().max() < 1e-6
+    - logits, logits_of_one = model(ids), model(ids[:1])
+    + logits = model(ids)
 
+    - change = model(other[:1])[:, :cut] - logits_of_one[:, :cut]
+    - assert change.abs().max() < TOLERANCE, f"with one text, what comes after {cut} counts"
+""")
 
-@whole_bug("test_causality")
-def never_takes_the_future_away(model):
-    """the future is changed, and never taken away
+bug("""test_causality: never_takes_the_future_away
+    the future is changed, and never taken away
     believed: Other tokens show every leak. That there are later tokens at all, and how many,
         can leak as well.
     seen: Green on a model that counts positions from the end of the text.
-    """
-    generator = torch.Generator().manual_seed(0)
-    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
-    ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
-    logits, logits_of_one = model(ids), model(ids[:1])
-    for cut in range(1, n_tokens):
-        other = ids.clone()
-        other[:, cut:] = (other[:, cut:] + 1) % vocab_size
-        assert (model(other) - logits)[:, :cut].abs().max() < 1e-6
-        assert (model(other[:1]) - logits_of_one)[:, :cut].abs().max() < 1e-6
+    - for text in (other, ids[:, :cut]):
+    + for text in (other,):
+""")
 
-
-@whole_bug("test_causality")
-def compares_the_first_position_only(model):
-    """only the first position is compared
+bug("""test_causality: compares_the_first_position_only
+    only the first position is compared
     believed: The first token has the most future, so it shows every leak. A leak of one step
         shows everywhere, one in the middle only there.
     seen: Green on leaks that do not reach the first position.
-    """
-    generator = torch.Generator().manual_seed(0)
-    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
-    ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
-    logits, logits_of_one = model(ids), model(ids[:1])
-    for cut in range(1, n_tokens):
-        other = ids.clone()
-        other[:, cut:] = (other[:, cut:] + 1) % vocab_size
-        for text in (other, ids[:, :cut]):
-            assert (model(text) - logits[:, : text.shape[1]])[:, 0].abs().max() < 1e-6
-        assert (model(other[:1]) - logits_of_one)[:, 0].abs().max() < 1e-6
+    - change = model(text)[:, :cut] - logits[:, :cut]
+    + change = model(text)[:, :1] - logits[:, :1]
 
+    - change = model(other[:1])[:, :cut] - logits_of_one[:, :cut]
+    + change = model(other[:1])[:, :1] - logits_of_one[:, :1]
+""")
 
-@whole_bug("test_causality")
-def demands_every_bit_of_the_logits(model):
-    """every bit must be the same: rounding is taken for a leak
+bug("""test_causality: demands_every_bit_of_the_logits
+    every bit must be the same: rounding is taken for a leak
     believed: What the future does not touch stays the same to the last bit. A shorter text is
         added up in another order.
     seen: Red on causal models.
-    """
-    generator = torch.Generator().manual_seed(0)
-    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
-    ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
-    logits = model(ids)
-    for cut in range(1, n_tokens):
-        assert torch.equal(model(ids[:, :cut]), logits[:, :cut])
+    - assert change.abs().max() < TOLERANCE, f"what comes after token {cut} counts"
+    + assert change.abs().max() == 0, f"what comes after token {cut} counts"
+
+    - assert change.abs().max() < TOLERANCE, f"with one text, what comes after {cut} counts"
+    + assert change.abs().max() == 0, f"with one text, what comes after {cut} counts"
+""")
 
 
 # --- test_layer_norm -------------------------------------------------------------------------
@@ -493,183 +304,85 @@ def asserts_mean_and_variance(layer_norm):
         assert ((y.var(dim=-1, unbiased=False) - 1).abs() < 0.01).all()
 
 
-@whole_bug("test_layer_norm")
-def tries_a_fresh_layer_only(layer_norm):
-    """weight is 1 and bias 0, as in a fresh layer
+bug("""test_layer_norm: tries_a_fresh_layer_only
+    weight is 1 and bias 0, as in a fresh layer
     believed: A fresh layer stands for every layer. It hides what weight and bias do.
     seen: Green where weight and bias are swapped with each other's work, or left out.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
-        for size in (1.0, 1e-3):
-            x = (size * torch.randn(*shape, generator=generator).double() + 2).requires_grad_()
-            weight = torch.ones(9).double().requires_grad_()
-            zeros = torch.zeros(9).double().requires_grad_()
-            for bias, eps in ((zeros, 1e-5), (None, 1e-5), (zeros, None), (zeros, 0.1)):
-                inputs = [x, weight] if bias is None else [x, weight, bias]
-                given = () if eps is None else (eps,)
-                expected = F.layer_norm(x, (9,), weight, bias, *given)
-                got = layer_norm(x, weight, bias, *given)
-                assert got.shape == expected.shape
-                assert (got - expected).abs().max() < 1e-6
-                towards = torch.randn(*shape, generator=generator).double()
-                ours = torch.autograd.grad((got * towards).sum(), inputs)
-                wanted = torch.autograd.grad((expected * towards).sum(), inputs)
-                for a, b in zip(ours, wanted, strict=True):
-                    assert (a - b).abs().max() < 1e-6 * b.abs().max()
+    - weight, bias = (2 + draw(9)).requires_grad_(), draw(9).requires_grad_()
+    + weight = torch.ones(9, dtype=torch.float64, requires_grad=True)
+    + bias = torch.zeros(9, dtype=torch.float64, requires_grad=True)
+""")
 
-
-@whole_bug("test_layer_norm")
-def never_compares_gradients(layer_norm):
-    """only outputs are compared, no gradients
+bug("""test_layer_norm: never_compares_gradients
+    only outputs are compared, no gradients
     believed: Right outputs have right gradients. detach() changes no output.
     seen: Green on everything that only training would show.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
-        for size in (1.0, 1e-3):
-            x = size * torch.randn(*shape, generator=generator).double() + 2
-            weight = 2 + torch.randn(9, generator=generator).double()
-            shift = torch.randn(9, generator=generator).double()
-            for bias, eps in ((shift, ()), (None, ()), (shift, (0.1,))):
-                expected = F.layer_norm(x, (9,), weight, bias, *eps)
-                got = layer_norm(x, weight, bias, *eps)
-                assert got.shape == expected.shape
-                assert (got - expected).abs().max() < 1e-6
+    - towards = draw(*shape)
+    - gradients = torch.autograd.grad((result * towards).sum(), inputs)
+    - right_ones = torch.autograd.grad((expected * towards).sum(), inputs)
+    - for got, wanted in zip(gradients, right_ones, strict=True):
+    -     distance = (got - wanted).abs().max()
+    -     assert distance < TOLERANCE * wanted.abs().max(), "other gradients"
+""")
 
-
-@whole_bug("test_layer_norm")
-def compares_the_gradient_of_x_only(layer_norm):
-    """only the gradient of x is compared, not those of weight and bias
+bug("""test_layer_norm: compares_the_gradient_of_x_only
+    only the gradient of x is compared, not those of weight and bias
     believed: Gradients flow back to x. The parameters are what is trained.
     seen: Green where a parameter gets no gradient.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
-        for size in (1.0, 1e-3):
-            x = (size * torch.randn(*shape, generator=generator).double() + 2).requires_grad_()
-            weight = 2 + torch.randn(9, generator=generator).double()
-            shift = torch.randn(9, generator=generator).double()
-            for bias, eps in ((shift, ()), (None, ()), (shift, (0.1,))):
-                expected = F.layer_norm(x, (9,), weight, bias, *eps)
-                got = layer_norm(x, weight, bias, *eps)
-                assert got.shape == expected.shape
-                assert (got - expected).abs().max() < 1e-6
-                towards = torch.randn(*shape, generator=generator).double()
-                (ours,) = torch.autograd.grad((got * towards).sum(), [x])
-                (wanted,) = torch.autograd.grad((expected * towards).sum(), [x])
-                assert (ours - wanted).abs().max() < 1e-6 * wanted.abs().max()
+    - inputs = [x, weight] if shift is None else [x, weight, shift]
+    + inputs = [x]
+""")
 
-
-@whole_bug("test_layer_norm")
-def tries_layer_norm_on_one_matrix(layer_norm):
-    """one matrix is tried: a single vector and a batch are not
+bug("""test_layer_norm: tries_layer_norm_on_one_matrix
+    one matrix is tried: a single vector and a batch are not
     believed: Two axes are a text, and a text is what is normalised. With three axes it shows
         over which of them.
     seen: Green where the statistics run over the right axis of a matrix by luck.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for size in (1.0, 1e-3):
-        x = (size * torch.randn(5, 9, generator=generator).double() + 2).requires_grad_()
-        weight = (2 + torch.randn(9, generator=generator).double()).requires_grad_()
-        shift = torch.randn(9, generator=generator).double().requires_grad_()
-        for bias, eps in ((shift, ()), (None, ()), (shift, (0.1,))):
-            inputs = [x, weight] if bias is None else [x, weight, bias]
-            expected = F.layer_norm(x, (9,), weight, bias, *eps)
-            got = layer_norm(x, weight, bias, *eps)
-            assert got.shape == expected.shape
-            assert (got - expected).abs().max() < 1e-6
-            towards = torch.randn(5, 9, generator=generator).double()
-            ours = torch.autograd.grad((got * towards).sum(), inputs)
-            wanted = torch.autograd.grad((expected * towards).sum(), inputs)
-            for a, b in zip(ours, wanted, strict=True):
-                assert (a - b).abs().max() < 1e-6 * b.abs().max()
+    - for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
+    + for shape in ((5, 9),):
+""")
 
-
-@whole_bug("test_layer_norm")
-def never_gives_an_eps(layer_norm):
-    """all vectors have a usual spread and eps its default, so eps hardly counts
+bug("""test_layer_norm: never_gives_an_eps
+    all vectors have a usual spread and eps its default, so eps hardly counts
     believed: eps only keeps from dividing by 0. It decides the size of quiet vectors.
     seen: Green on an eps that is given and ignored.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
-        x = (torch.randn(*shape, generator=generator).double() + 2).requires_grad_()
-        weight = (2 + torch.randn(9, generator=generator).double()).requires_grad_()
-        shift = torch.randn(9, generator=generator).double().requires_grad_()
-        for bias in (shift, None):
-            inputs = [x, weight] if bias is None else [x, weight, bias]
-            expected = F.layer_norm(x, (9,), weight, bias)
-            got = layer_norm(x, weight, bias)
-            assert got.shape == expected.shape
-            assert (got - expected).abs().max() < 1e-6
-            towards = torch.randn(*shape, generator=generator).double()
-            ours = torch.autograd.grad((got * towards).sum(), inputs)
-            wanted = torch.autograd.grad((expected * towards).sum(), inputs)
-            for a, b in zip(ours, wanted, strict=True):
-                assert (a - b).abs().max() < 1e-6 * b.abs().max()
+    - for size in (1.0, 1e-3):  # a variance of 1e-6 is where eps counts
+    + for size in (1.0,):
 
+    - for shift, eps in ((bias, ()), (None, ()), (bias, (0.1,))):
+    + for shift, eps in ((bias, ()), (None, ())):
+""")
 
-@whole_bug("test_layer_norm")
-def compares_layer_norm_loosely(layer_norm):
-    """the comparison is too loose
+bug("""test_layer_norm: compares_layer_norm_loosely
+    the comparison is too loose
     believed: A difference of 0.01 is rounding. In float64 rounding is 1e-15.
     seen: Green on a wrong eps, which is a matter of a few digits.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
-        x = (torch.randn(*shape, generator=generator).double() + 2).requires_grad_()
-        weight = (2 + torch.randn(9, generator=generator).double()).requires_grad_()
-        shift = torch.randn(9, generator=generator).double().requires_grad_()
-        for bias in (shift, None):
-            inputs = [x, weight] if bias is None else [x, weight, bias]
-            expected = F.layer_norm(x, (9,), weight, bias)
-            got = layer_norm(x, weight, bias)
-            assert got.shape == expected.shape
-            assert torch.allclose(got, expected, rtol=0.01, atol=0.01)
-            towards = torch.randn(*shape, generator=generator).double()
-            ours = torch.autograd.grad((got * towards).sum(), inputs)
-            wanted = torch.autograd.grad((expected * towards).sum(), inputs)
-            for a, b in zip(ours, wanted, strict=True):
-                assert (a - b).abs().max() < 0.01 * b.abs().max()
+    - for size in (1.0, 1e-3):  # a variance of 1e-6 is where eps counts
+    + for size in (1.0,):
 
+    - assert (result - expected).abs().max() < TOLERANCE, "other numbers"
+    + assert (result - expected).abs().max() < 0.01, "other numbers"
 
-@whole_bug("test_layer_norm")
-def always_gives_a_bias(layer_norm):
-    """there is always a bias: None is never given
+    - assert distance < TOLERANCE * wanted.abs().max(), "other gradients"
+    + assert distance < 0.01 * wanted.abs().max(), "other gradients"
+""")
+
+bug("""test_layer_norm: always_gives_a_bias
+    there is always a bias: None is never given
     believed: A layer norm has a weight and a bias. Many models leave the bias out.
     seen: Green on code that fails as soon as the bias is None.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
-        for size in (1.0, 1e-3):
-            x = (size * torch.randn(*shape, generator=generator).double() + 2).requires_grad_()
-            weight = (2 + torch.randn(9, generator=generator).double()).requires_grad_()
-            bias = torch.randn(9, generator=generator).double().requires_grad_()
-            for eps in ((), (0.1,)):
-                expected = F.layer_norm(x, (9,), weight, bias, *eps)
-                got = layer_norm(x, weight, bias, *eps)
-                assert got.shape == expected.shape
-                assert (got - expected).abs().max() < 1e-6
-                towards = torch.randn(*shape, generator=generator).double()
-                ours = torch.autograd.grad((got * towards).sum(), [x, weight, bias])
-                wanted = torch.autograd.grad((expected * towards).sum(), [x, weight, bias])
-                for a, b in zip(ours, wanted, strict=True):
-                    assert (a - b).abs().max() < 1e-6 * b.abs().max()
+    - for shift, eps in ((bias, ()), (None, ()), (bias, (0.1,))):
+    + for shift, eps in ((bias, ()), (bias, (0.1,))):
+""")
 
-
-@whole_bug("test_layer_norm")
-def demands_every_bit_of_layer_norm(layer_norm):
-    """every bit must be the same: rounding is taken for a mistake
+bug("""test_layer_norm: demands_every_bit_of_layer_norm
+    every bit must be the same: rounding is taken for a mistake
     believed: The same formula gives the same numbers. Sums in another order are rounded
         elsewhere, and no order is the right one.
     seen: Red on right implementations that compute in another order.
-    """
-    generator = torch.Generator().manual_seed(0)
-    x = 3 * torch.randn(7, 5, 9, generator=generator).double() + 2
-    weight = torch.randn(9, generator=generator).double()
-    bias = torch.randn(9, generator=generator).double()
-    assert torch.equal(layer_norm(x, weight, bias), F.layer_norm(x, (9,), weight, bias))
+    - assert (result - expected).abs().max() < TOLERANCE, "other numbers"
+    + assert torch.equal(result, expected), "other numbers"
+""")
 
 
 @whole_bug("test_layer_norm")
@@ -727,118 +440,70 @@ def returns_its_verdict_on_generation(model, generate_cached):
     return torch.equal(ids[:, 3:], model(ids[:, :-1])[:, 2:].argmax(dim=-1))
 
 
-@whole_bug("test_cached_generation")
-def asserts_the_length_of_the_text(model, generate_cached):
-    """only the number of tokens and the prompt are asserted
+bug("""test_cached_generation: asserts_the_length_of_the_text
+    only the number of tokens and the prompt are asserted
     believed: Text of the right length that begins rightly is right. A cache goes wrong in what
         comes after.
     seen: Green on all but those who return another number of tokens.
-    """
-    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
-    generator = torch.Generator().manual_seed(0)
-    for n_prompt in (2, 6):
-        prompt = torch.randint(vocab_size, (3, n_prompt), generator=generator)
-        ids = generate_cached(model, prompt, n_tokens - n_prompt)
-        assert ids.shape == (3, n_tokens)
-        assert torch.equal(ids[:, :n_prompt], prompt)
+    - likeliest = model(ids[:, :-1])[:, n_prompt - 1 :].argmax(dim=-1)
+    - assert torch.equal(ids[:, n_prompt:], likeliest), "other tokens than without a cache"
+""")
 
-
-@whole_bug("test_cached_generation")
-def compares_with_itself(model, generate_cached):
-    """generated twice and compared with itself
+bug("""test_cached_generation: compares_with_itself
+    generated twice and compared with itself
     believed: If both texts agree, the cache is right. A wrong cache is wrong both times.
     seen: Green on all who forget everything between two calls.
-    """
-    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
-    generator = torch.Generator().manual_seed(0)
-    for n_prompt in (2, 6):
-        prompt = torch.randint(vocab_size, (3, n_prompt), generator=generator)
-        first = generate_cached(model, prompt, n_tokens - n_prompt)
-        second = generate_cached(model, prompt, n_tokens - n_prompt)
-        assert first.shape == second.shape == (3, n_tokens)
-        assert torch.equal(first, second)
+    - likeliest = model(ids[:, :-1])[:, n_prompt - 1 :].argmax(dim=-1)
+    - assert torch.equal(ids[:, n_prompt:], likeliest), "other tokens than without a cache"
+    + again = generate_cached(model, prompt, n_tokens - n_prompt)
+    + assert torch.equal(ids, again), "other tokens the second time"
+""")
 
-
-@whole_bug("test_cached_generation")
-def asks_for_one_token(model, generate_cached):
-    """one new token is asked for, so the cache is never read
+bug("""test_cached_generation: asks_for_one_token
+    one new token is asked for, so the cache is never read
     believed: If the first new token is right, the others follow. The first comes from the
         prompt; only the second needs what was kept.
     seen: Green on nearly every mistake of a cache.
-    """
-    vocab_size = model.config.vocab_size
-    generator = torch.Generator().manual_seed(0)
-    for n_prompt in (1, 2, 5, 7):
-        prompt = torch.randint(vocab_size, (5, n_prompt), generator=generator)
-        ids = generate_cached(model, prompt, 1)
-        assert ids.shape == (5, n_prompt + 1)
-        assert torch.equal(ids[:, :-1], prompt)
-        assert torch.equal(ids[:, -1], model(prompt)[:, -1].argmax(dim=-1))
+    - ids = generate_cached(model, prompt, n_tokens - n_prompt)
+    - assert ids.shape == (5, n_tokens), "another number of tokens"
+    + ids = generate_cached(model, prompt, 1)
+    + assert ids.shape == (5, n_prompt + 1), "another number of tokens"
+""")
 
-
-@whole_bug("test_cached_generation")
-def tries_prompts_of_one_token(model, generate_cached):
-    """all prompts are one token long
+bug("""test_cached_generation: tries_prompts_of_one_token
+    all prompts are one token long
     believed: A text may begin anywhere, so why not with one token. The step from the prompt to
         the first new token is then like every other.
     seen: Green on mistakes in how a prompt is read, and in where its end is.
-    """
-    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
-    generator = torch.Generator().manual_seed(0)
-    for n_new in (n_tokens - 1, 3):
-        prompt = torch.randint(vocab_size, (20, 1), generator=generator)
-        ids = generate_cached(model, prompt, n_new)
-        assert ids.shape == (20, 1 + n_new)
-        assert torch.equal(ids[:, :1], prompt)
-        assert torch.equal(ids[:, 1:], model(ids[:, :-1]).argmax(dim=-1))
+    - for n_prompt in range(1, n_tokens):
+    + for n_prompt in (1,) * n_tokens:
+""")
 
-
-@whole_bug("test_cached_generation")
-def generates_one_text_at_a_time(model, generate_cached):
-    """one text is generated at a time
+bug("""test_cached_generation: generates_one_text_at_a_time
+    one text is generated at a time
     believed: Texts of a batch do not meet. Each needs a place of its own in the cache.
     seen: Green on a cache that gives all texts what belongs to the first.
-    """
-    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
-    generator = torch.Generator().manual_seed(0)
-    for n_prompt in (3, 1, 6):
-        for prompt in torch.randint(vocab_size, (6, 1, n_prompt), generator=generator):
-            ids = generate_cached(model, prompt, n_tokens - n_prompt)
-            assert ids.shape == (1, n_tokens)
-            assert torch.equal(ids[:, :n_prompt], prompt)
-            likeliest = model(ids[:, :-1])[:, n_prompt - 1 :].argmax(dim=-1)
-            assert torch.equal(ids[:, n_prompt:], likeliest)
+    - prompt = torch.randint(vocab_size, (5, n_prompt), generator=generator)
+    + prompt = torch.randint(vocab_size, (1, n_prompt), generator=generator)
+    = ids = generate_cached(model, prompt, n_tokens - n_prompt)
+    - assert ids.shape == (5, n_tokens), "another number of tokens"
+    + assert ids.shape == (1, n_tokens), "another number of tokens"
+""")
 
-
-@whole_bug("test_cached_generation")
-def generates_once(model, generate_cached):
-    """generated once only, so nothing can be left over
+bug("""test_cached_generation: generates_once
+    generated once only, so nothing can be left over
     believed: One call is like the next. What a cache keeps from the text before shows in the
         second call.
     seen: Green on a cache that is never emptied.
-    """
-    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
-    generator = torch.Generator().manual_seed(0)
-    prompt = torch.randint(vocab_size, (60, 3), generator=generator)
-    ids = generate_cached(model, prompt, n_tokens - 3)
-    assert ids.shape == (60, n_tokens)
-    assert torch.equal(ids[:, :3], prompt)
-    assert torch.equal(ids[:, 3:], model(ids[:, :-1])[:, 2:].argmax(dim=-1))
+    - for n_prompt in range(1, n_tokens):
+    + for n_prompt in (3,):
+""")
 
-
-@whole_bug("test_cached_generation")
-def stops_far_from_the_end(model, generate_cached):
-    """texts stay short: the end of the context is never reached
+bug("""test_cached_generation: stops_far_from_the_end
+    texts stay short: the end of the context is never reached
     believed: What holds for five tokens holds for all. A window, or a cache that is too small,
         shows at the end.
     seen: Green on a cache that forgets how a long text began.
-    """
-    vocab_size = model.config.vocab_size
-    generator = torch.Generator().manual_seed(0)
-    for n_prompt in (2, 1, 3):
-        prompt = torch.randint(vocab_size, (40, n_prompt), generator=generator)
-        ids = generate_cached(model, prompt, 5 - n_prompt)
-        assert ids.shape == (40, 5)
-        assert torch.equal(ids[:, :n_prompt], prompt)
-        likeliest = model(ids[:, :-1])[:, n_prompt - 1 :].argmax(dim=-1)
-        assert torch.equal(ids[:, n_prompt:], likeliest)
+    - n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    + n_tokens, vocab_size = 5, model.config.vocab_size
+""")

@@ -19,11 +19,8 @@ bug("""causal_mask: hides_the_diagonal
         itself, and the first has nothing else.
     seen: The first row is empty: nan, or zeros, at the first position of every text.
     reported: pbloem/former#10
-    - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
-    - key_positions = torch.arange(n_keys, device=device)
     - return key_positions <= query_positions[:, None]
-    + queries = torch.arange(n_keys - n_queries, n_keys, device=device)
-    + return torch.arange(n_keys, device=device) < queries[:, None]
+    + return key_positions < query_positions[:, None]
 """)
 
 bug("""causal_mask: lets_the_next_key_in
@@ -44,22 +41,16 @@ bug("""causal_mask: inverts_the_causal_mask
     seen: The heat map is lit above the diagonal only, and the last row is empty.
     reported: pytorch/examples#649, pytorch/pytorch#29546, tensorflow/text#894,
         lucidrains/halonet-pytorch#4
-    - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
-    - key_positions = torch.arange(n_keys, device=device)
     - return key_positions <= query_positions[:, None]
-    + hidden = torch.ones(n_queries, n_keys, dtype=torch.bool, device=device)
-    + return hidden.triu(diagonal=n_keys - n_queries + 1)
+    + return key_positions > query_positions[:, None]
 """)
 
 bug("""causal_mask: looks_only_ahead
     the mask is mirrored: each query sees itself and later keys
     believed: triu and tril were confused, or rows and columns: rows are queries.
     seen: The heat map is lit on and above the diagonal; only the last query is alone.
-    - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
-    - key_positions = torch.arange(n_keys, device=device)
     - return key_positions <= query_positions[:, None]
-    + allowed = torch.ones(n_queries, n_keys, dtype=torch.bool, device=device)
-    + return allowed.triu(diagonal=n_keys - n_queries)
+    + return key_positions >= query_positions[:, None]
 """)
 
 bug("""causal_mask: aligns_the_queries_with_the_first_keys
@@ -79,12 +70,11 @@ bug("""causal_mask: hides_the_cached_keys
     believed: The new tokens are causal among themselves, and the rest of the mask may stay
         False. The rest is the past, which is what a cache is for.
     seen: Right while T = S. A single new token sees only itself and forgets the prompt.
-    - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
-    - key_positions = torch.arange(n_keys, device=device)
+    = query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
+    = key_positions = torch.arange(n_keys, device=device)
     - return key_positions <= query_positions[:, None]
-    + mask = torch.zeros(n_queries, n_keys, dtype=torch.bool, device=device)
-    + mask[:, n_keys - n_queries :] = True
-    + return mask.tril(diagonal=n_keys - n_queries)
+    + is_new = key_positions >= n_keys - n_queries
+    + return is_new & (key_positions <= query_positions[:, None])
 """)
 
 bug("""causal_mask: hides_nothing_beside_a_cache
@@ -92,11 +82,9 @@ bug("""causal_mask: hides_nothing_beside_a_cache
     believed: Beside a cache all keys are past, so no mask is needed. That holds for one new
         token; several must not see each other's future.
     seen: Right while T = S or T = 1. A prompt fed in chunks gives other logits.
-    - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
-    - key_positions = torch.arange(n_keys, device=device)
-    - return key_positions <= query_positions[:, None]
-    + mask = torch.ones(n_queries, n_keys, dtype=torch.bool, device=device)
-    + return mask.tril() if n_queries == n_keys else mask
+    + if n_keys > n_queries:
+    +     return torch.ones(n_queries, n_keys, dtype=torch.bool, device=device)
+    = query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
 """)
 
 bug("""causal_mask: keeps_a_row_for_every_key
@@ -104,9 +92,7 @@ bug("""causal_mask: keeps_a_row_for_every_key
     believed: A causal mask is square. Only the rows of the queries that are asked belong to it.
     seen: Shape (S, S) instead of (T, S): an error as soon as it meets the scores.
     - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
-    - key_positions = torch.arange(n_keys, device=device)
-    - return key_positions <= query_positions[:, None]
-    + return torch.ones(n_keys, n_keys, dtype=torch.bool, device=device).tril()
+    + query_positions = torch.arange(n_keys, device=device)
 """)
 
 bug("""causal_mask: makes_a_mask_of_ones_and_zeros
@@ -139,9 +125,8 @@ bug("""causal_mask: makes_the_mask_on_the_cpu
     seen: Right on a CPU; on a GPU 'expected all tensors to be on the same device'.
     - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
     - key_positions = torch.arange(n_keys, device=device)
-    - return key_positions <= query_positions[:, None]
-    + queries = torch.arange(n_keys - n_queries, n_keys)
-    + return torch.arange(n_keys) <= queries[:, None]
+    + query_positions = torch.arange(n_keys - n_queries, n_keys)
+    + key_positions = torch.arange(n_keys)
 """)
 
 bug("""causal_mask: accepts_fewer_keys_than_queries
@@ -314,10 +299,8 @@ bug("""masked_softmax: shares_an_empty_row_evenly
     believed: The lowest number of the dtype hides a key. Where all keys have it, they are equal
         again.
     seen: Empty rows average the padding: gray stripes in the heat map.
-    - lowest = torch.finfo(scores.dtype).min
-    - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     - return weights.masked_fill(~mask, 0.0)
-    + return scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
+    + return weights
 """)
 
 bug("""masked_softmax: gives_nan_on_an_empty_row
@@ -360,10 +343,9 @@ bug("""masked_softmax: hides_the_allowed_keys
         means may attend here.
     seen: Each query sees exactly what it must not see.
     reported: pytorch/examples#649, pytorch/pytorch#29546, lucidrains/halonet-pytorch#4
-    - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     - return weights.masked_fill(~mask, 0.0)
-    + weights = scores.masked_fill(mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
+    + weights = scores.masked_fill(mask, lowest).softmax(dim=-1)
     + return weights.masked_fill(mask, 0.0)
 """)
 
@@ -372,10 +354,9 @@ bug("""masked_softmax: throws_the_masked_scores_away
     believed: scores.masked_fill(...) changes scores. Only masked_fill_ would; this one returns
         a new tensor that nobody kept.
     seen: The same weights with and without a mask.
-    - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     - return weights.masked_fill(~mask, 0.0)
-    + scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+    + scores.masked_fill(~mask, lowest)
     + return scores.softmax(dim=-1)
 """)
 
@@ -383,11 +364,8 @@ bug("""masked_softmax: masks_the_scores_in_place
     the scores themselves were changed (masked_fill_)
     believed: masked_fill_ saves memory. The memory is the caller's.
     seen: The weights are right; the scores looked at afterwards are -3e38 in places.
-    - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
-    - return weights.masked_fill(~mask, 0.0)
-    + scores.masked_fill_(~mask, torch.finfo(scores.dtype).min)
-    + return scores.softmax(dim=-1).masked_fill(~mask, 0.0)
+    + weights = scores.masked_fill_(~mask, lowest).softmax(dim=-1)
 """)
 
 bug("""masked_softmax: adds_the_mask
@@ -408,9 +386,8 @@ bug("""masked_softmax: normalises_over_the_queries
     seen: Columns of the heat map sum to 1; the last query keeps the last key for itself.
     reported: labmlai/annotated_deep_learning_paper_implementations#146,
         nerminnuraydogan/vision-transformer#1
-    - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
-    + weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=-2)
+    + weights = scores.masked_fill(~mask, lowest).softmax(dim=-2)
 """)
 
 bug("""masked_softmax: leaves_the_weights_in_float32
@@ -434,10 +411,10 @@ bug("""masked_attention: attends_where_it_must_not
         scaled_dot_product_attention, True means may attend.
     seen: Each query sees exactly what it must not see; the training loss falls too fast.
     reported: rasbt/LLMs-from-scratch#1061, lucidrains/x-transformers#160
-    - if mask is None:
-    -     mask = torch.ones((), dtype=torch.bool, device=scores.device)
-    - weights = masked_softmax(scores, mask)
-    + weights = scores.softmax(dim=-1) if mask is None else masked_softmax(scores, ~mask)
+    = if mask is None:
+    =     mask = torch.ones((), dtype=torch.bool, device=scores.device)
+    + else:
+    +     mask = ~mask
 """)
 
 bug("""masked_attention: forgets_the_scale_under_a_mask
@@ -446,11 +423,7 @@ bug("""masked_attention: forgets_the_scale_under_a_mask
     seen: The heat map is almost black and white, the more so the wider the head.
     reported: delzac/cntkx#10, huggingface/blog#2893
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    - if mask is None:
-    -     mask = torch.ones((), dtype=torch.bool, device=scores.device)
-    - weights = masked_softmax(scores, mask)
     + scores = q @ k.transpose(-2, -1)
-    + weights = scores.softmax(dim=-1) if mask is None else masked_softmax(scores, mask)
 """)
 
 bug("""masked_attention: cannot_do_without_a_mask
@@ -494,12 +467,8 @@ bug("""masked_attention: answers_an_empty_query_with_nan
     believed: -inf hides a key in every case. A row of nothing but -inf is 0/0.
     seen: One text that is all padding, and the loss of the whole batch is nan.
     reported: pytorch/pytorch#103963
-    - if mask is None:
-    -     mask = torch.ones((), dtype=torch.bool, device=scores.device)
     - weights = masked_softmax(scores, mask)
-    + if mask is not None:
-    +     scores = scores.masked_fill(~mask, -math.inf)
-    + weights = scores.softmax(dim=-1)
+    + weights = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)
 """)
 
 bug("""masked_attention: answers_an_empty_query_with_the_mean
@@ -507,12 +476,8 @@ bug("""masked_attention: answers_an_empty_query_with_the_mean
     believed: The lowest number of the dtype hides a key. Where all keys have it, they are equal
         again.
     seen: A text that is all padding still sends something on.
-    - if mask is None:
-    -     mask = torch.ones((), dtype=torch.bool, device=scores.device)
     - weights = masked_softmax(scores, mask)
-    + if mask is not None:
-    +     scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    + weights = scores.softmax(dim=-1)
+    + weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
 """)
 
 bug("""masked_attention: adds_a_head_axis_to_the_mask
@@ -529,11 +494,6 @@ bug("""masked_attention: uses_the_first_mask_for_all_texts
     believed: A mask says what attention may do, the same for every text. A padding mask differs
         from text to text.
     seen: Right with a causal mask; with padding every text has the length of the first.
-    + if mask is None:
-    +     return attention(q, k, v)
-    = scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    - if mask is None:
-    -     mask = torch.ones((), dtype=torch.bool, device=scores.device)
     - weights = masked_softmax(scores, mask)
     + weights = masked_softmax(scores, mask if mask.dim() < 3 else mask[:1])
 """)
@@ -676,11 +636,8 @@ bug("""future_influence: sums_the_outputs_first
         opposite sign then cancel.
     seen: Too small throughout; 0 after a layer whose outputs sum to a constant.
     - jacobian = torch.autograd.functional.jacobian(fn, x)  # (T, ..., T, C)
-    - n_positions = x.shape[0]
-    - by_entry = jacobian.reshape(n_positions, -1, n_positions, x.shape[1])
-    - return by_entry.square().sum(dim=(1, 3)).sqrt()
-    + sums = lambda x: fn(x).reshape(x.shape[0], -1).sum(dim=1)
-    + return torch.autograd.functional.jacobian(sums, x).norm(dim=-1)
+    + sums = lambda x: fn(x).flatten(start_dim=1).sum(dim=1)
+    + jacobian = torch.autograd.functional.jacobian(sums, x)
 """)
 
 bug("""future_influence: follows_the_first_channel
@@ -697,9 +654,8 @@ bug("""future_influence: takes_the_largest_entry
     believed: Any size of a block will do. The Frobenius norm is the root of the sum of squares
         of all its entries.
     seen: The pattern is right; every number is too small.
-    - by_entry = jacobian.reshape(n_positions, -1, n_positions, x.shape[1])
     - return by_entry.square().sum(dim=(1, 3)).sqrt()
-    + return jacobian.reshape(n_positions, -1, n_positions, x.shape[1]).abs().amax(dim=(1, 3))
+    + return by_entry.abs().amax(dim=(1, 3))
 """)
 
 bug("""future_influence: forgets_the_square_root

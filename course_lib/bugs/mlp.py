@@ -134,12 +134,8 @@ bug("""gelu: forgets_to_halve
     it is not divided by 2: every value is twice as large
     believed: 1 + erf runs from 0 to 1. It runs from 0 to 2.
     seen: Large positive numbers come out doubled.
-    - if approximate == "none":
-    -     bend = torch.erf(wide / math.sqrt(2))
-    - else:
-    -     bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
     - return (wide * (1 + bend) / 2).to(x.dtype)
-    + return (2 * F.gelu(wide, approximate=approximate)).to(x.dtype)
+    + return (wide * (1 + bend)).to(x.dtype)
 """)
 
 bug("""gelu: forgets_to_multiply_by_x
@@ -206,12 +202,8 @@ bug("""gelu: returns_float32
     half precision in, float32 out
     believed: Computing in float32 is enough. The next layer has weights in half precision.
     seen: RuntimeError in the next linear layer: the dtypes differ.
-    - if approximate == "none":
-    -     bend = torch.erf(wide / math.sqrt(2))
-    - else:
-    -     bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
     - return (wide * (1 + bend) / 2).to(x.dtype)
-    + return F.gelu(wide, approximate=approximate)
+    + return wide * (1 + bend) / 2
 """)
 
 bug("""gelu: squeezes_through_float32
@@ -302,9 +294,8 @@ bug("""MLP: IsNoWiderInside
     believed: What is not given stays as it is. The default is the width that nearly all models
         have.
     seen: A quarter of the parameters; loaded weights do not fit.
-    - if d_mlp is None:
-    -     d_mlp = 4 * d_model
-    + d_mlp = d_model if d_mlp is None else d_mlp
+    - d_mlp = 4 * d_model
+    + d_mlp = d_model
 """)
 
 bug("""MLP: IgnoresTheGivenWidth
@@ -313,10 +304,7 @@ bug("""MLP: IgnoresTheGivenWidth
     seen: Loaded weights of another width do not fit.
     - if d_mlp is None:
     -     d_mlp = 4 * d_model
-    - self.up = nn.Linear(d_model, d_mlp, bias=bias)
-    - self.down = nn.Linear(d_mlp, d_model, bias=bias)
-    + self.up = nn.Linear(d_model, 4 * d_model, bias=bias)
-    + self.down = nn.Linear(4 * d_model, d_model, bias=bias)
+    + d_mlp = 4 * d_model
 """)
 
 bug("""MLP: TakesTheWidthForAFactor
@@ -398,8 +386,7 @@ bug("""MLP: DropsHiddenNumbersToo
     believed: More dropout is better. It is one more than the caller asked for.
     seen: The training loss stays higher than with the same dropout elsewhere.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
-    + hidden = self.dropout(gelu(self.up(x), self.approximate))
-    + return self.dropout(self.down(hidden))
+    + return self.dropout(self.down(self.dropout(gelu(self.up(x), self.approximate))))
 """)
 
 bug("""MLP: DropsFromTheMLPInEvaluation
@@ -444,8 +431,6 @@ bug("""MLP: ExpectsThreeAxes
     exactly (B, T, C) is expected
     believed: x always has three axes. A single text, or a single vector, goes through as well.
     seen: ValueError for a tensor with another number of axes: not enough values to unpack.
-    - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + n_texts, n_tokens, d_model = x.shape
-    + hidden = gelu(self.up(x.reshape(n_texts * n_tokens, d_model)), self.approximate)
-    + return self.dropout(self.down(hidden)).reshape(n_texts, n_tokens, d_model)
+    = return self.dropout(self.down(gelu(self.up(x), self.approximate)))
 """)

@@ -66,14 +66,9 @@ bug("""init_weights: narrows_by_the_place_of_the_block
     each block divides by the root of its own number, not of the number of blocks
     believed: L is the layer. It is how many layers there are.
     seen: The first blocks are loud and the last ones quiet; with one block nothing tells.
-    - elif name.endswith(("attention.out.weight", "mlp.down.weight")):
-    -     nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
-
-    =         nn.init.normal_(parameter, std=0.02)
-    + with torch.no_grad():
-    +     for number, block in enumerate(model.blocks, start=1):
-    +         block.attention.out.weight /= math.sqrt(2 * number)
-    +         block.mlp.down.weight /= math.sqrt(2 * number)
+    - nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
+    + number = 1 + int(name.split(".")[1])
+    + nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * number))
 """)
 
 bug("""init_weights: takes_the_deviation_for_a_variance
@@ -170,26 +165,10 @@ bug("""init_weights: puts_new_tensors
     believed: An attribute can be assigned. An optimizer, and the tied head, still hold the old
         tensor.
     seen: n_parameters grows after the call, and head and token embedding drift apart.
-    - for name, parameter in model.named_parameters():
-    -     if name.endswith("bias"):
-    -         nn.init.zeros_(parameter)
-    -     elif parameter.dim() < 2:
-    -         nn.init.ones_(parameter)
-    -     elif name.endswith(("attention.out.weight", "mlp.down.weight")):
-    -         nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
-    -     else:
-    -         nn.init.normal_(parameter, std=0.02)
-    + projections = {id(layer) for b in model.blocks for layer in (b.attention.out, b.mlp.down)}
+    =         nn.init.normal_(parameter, std=0.02)
     + for module in model.modules():
     +     for name, parameter in list(module.named_parameters(recurse=False)):
-    +         if name == "bias":
-    +             fresh = torch.zeros_like(parameter)
-    +         elif parameter.dim() < 2:
-    +             fresh = torch.ones_like(parameter)
-    +         else:
-    +             std = 0.02 / math.sqrt(2 * len(model.blocks)) if id(module) in projections else 0.02
-    +             fresh = std * torch.randn_like(parameter)
-    +         setattr(module, name, nn.Parameter(fresh))
+    +         setattr(module, name, nn.Parameter(parameter.detach().clone()))
 """)
 
 bug("""init_weights: fills_without_no_grad
@@ -412,23 +391,11 @@ bug("""GPT: GPTThatRepeatsOneBlock
     seen: A model with the weights of one block, that trains worse than it should.
     reported: linkedin/Liger-Kernel#269, FasterDecoding/Medusa#133
     - self.blocks = nn.ModuleList(
-    -     Block(
-    -         config.d_model,
-    -         config.n_heads,
-    -         bias=config.bias,
-    -         dropout=config.dropout,
-    -         approximate=config.gelu_approximate,
-    -     )
+    + self.blocks = nn.ModuleList([
+
     -     for _ in range(config.n_layers)
     - )
-    + block = Block(
-    +     config.d_model,
-    +     config.n_heads,
-    +     bias=config.bias,
-    +     dropout=config.dropout,
-    +     approximate=config.gelu_approximate,
-    + )
-    + self.blocks = nn.ModuleList([block] * config.n_layers)
+    + ] * config.n_layers)
 """)
 
 bug("""GPT: GPTThatNeverTies
@@ -608,10 +575,7 @@ bug("""n_parameters: leaves_out_every_head
     believed: The head is the embedding, turned around. Only where it is tied.
     seen: The count without embeddings is the same, tied or not.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
-    - return sum(parameter.numel() for parameter in set(model.parameters()) - left_out)
-    + left_out = [] if embeddings else [*model.embeddings.parameters(), *model.head.parameters()]
-    + seen = {id(parameter) for parameter in left_out}
-    + return sum(p.numel() for p in model.parameters() if id(p) not in seen)
+    + left_out = set() if embeddings else {*model.embeddings.parameters(), model.head.weight}
 """)
 
 bug("""n_parameters: ignores_the_question
@@ -721,12 +685,7 @@ bug("""load_gpt2: trips_over_masks
     attn.bias and attn.masked_bias are not ignored
     believed: All that is saved is a weight. These two are the causal mask, kept as a buffer.
     seen: ValueError about surplus tensors with files of older versions.
-    - theirs = {
-    -     name.removeprefix("transformer."): tensor
-    -     for name, tensor in state_dict.items()
-    -     if not name.endswith((".attn.bias", ".attn.masked_bias"))
-    - }
-    + theirs = {name.removeprefix("transformer."): tensor for name, tensor in state_dict.items()}
+    - if not name.endswith((".attn.bias", ".attn.masked_bias"))
 """)
 
 bug("""load_gpt2: demands_the_prefix
@@ -855,9 +814,7 @@ bug("""load_gpt2: moves_in_with_the_given_tensors
     believed: Copying wastes memory. But whoever trains the model then changes the file's
         tensors, and the other way round.
     seen: Two models loaded from one state_dict learn each other's lessons.
-    - model.to(theirs["wte.weight"])  # its dtype and device
     - model.load_state_dict(weights)  # copies
-    + model.to(theirs["wte.weight"])
     + model.load_state_dict(weights, assign=True)
     + if config.tie_weights:
     +     model.head.weight = model.embeddings.token.weight
@@ -875,10 +832,7 @@ bug("""load_gpt2: lets_the_head_go
     the head is no longer tied after loading
     believed: lm_head.weight is a tensor of the file, so the head gets one of its own.
     seen: As good as it should be, until it is trained further.
-    - model.to(theirs["wte.weight"])  # its dtype and device
-    - model.load_state_dict(weights)  # copies
-    + model.to(theirs["wte.weight"])
-    + model.load_state_dict(weights)
+    = model.load_state_dict(weights)  # copies
     + model.head.weight = nn.Parameter(weights["head.weight"].clone())
 """)
 

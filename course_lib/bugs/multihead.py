@@ -21,12 +21,9 @@ bug("""split_heads: splits_by_a_view_alone
     seen: No error, and the loss falls, only not as far. With causal masks the future leaks.
     reported: reczoo/FuxiCTR#30, zhouhaoyi/Informer2020#59,
         datawhalechina/deep-learning-notes#11
-    - d_model = x.shape[-1]
-    + *lead, n_tokens, d_model = x.shape
-
     - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
     - return by_head.transpose(-3, -2)
-    + return x.reshape(*lead, n_heads, n_tokens, d_model // n_heads)
+    + return x.reshape(*x.shape[:-2], n_heads, x.shape[-2], d_model // n_heads)
 """)
 
 bug("""split_heads: splits_head_minor
@@ -34,12 +31,9 @@ bug("""split_heads: splits_head_minor
     believed: (D, H) and (H, D) are both H groups of D. They group other channels: h, h + H, h +
         2H, … instead of h·D, h·D + 1, ….
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
-    - d_model = x.shape[-1]
-    + *lead, n_tokens, d_model = x.shape
-
     - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
     - return by_head.transpose(-3, -2)
-    + by_channel = x.reshape(*lead, n_tokens, d_model // n_heads, n_heads)
+    + by_channel = x.unflatten(-1, (d_model // n_heads, n_heads))
     + return by_channel.movedim(-1, -3)
 """)
 
@@ -57,8 +51,7 @@ bug("""split_heads: takes_the_number_for_the_width
     believed: The number of heads was taken for the width of a head.
     seen: Right where H = D. Elsewhere the shape is off, and so is the scale, 1 / sqrt(D).
     - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
-    - return by_head.transpose(-3, -2)
-    + return x.unflatten(-1, (d_model // n_heads, n_heads)).transpose(-3, -2)
+    + by_head = x.unflatten(-1, (d_model // n_heads, n_heads))
 """)
 
 bug("""split_heads: puts_heads_before_texts
@@ -124,8 +117,7 @@ bug("""merge_heads: merges_head_minor
         weights belong to one order.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
-    - return by_position.flatten(start_dim=-2)
-    + return x.movedim(-3, -1).flatten(start_dim=-2)
+    + by_position = x.movedim(-3, -1)
 """)
 
 bug("""merge_heads: sums_the_heads
@@ -145,8 +137,7 @@ bug("""merge_heads: mixes_texts_and_heads
     seen: With B = H no error: each text is filled with one head of all the texts.
     reported: gazelle93/Transformer-Various-Positional-Encoding#1
     - by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
-    - return by_position.flatten(start_dim=-2)
-    + return x.transpose(0, -3).transpose(-3, -2).flatten(start_dim=-2)
+    + by_position = x.transpose(0, -3).transpose(-3, -2)
 """)
 
 bug("""merge_heads: views_what_is_not_contiguous
@@ -154,10 +145,8 @@ bug("""merge_heads: views_what_is_not_contiguous
     believed: view joins any two neighbouring axes. It copies nothing, so they must be
         neighbours in memory as well.
     seen: RuntimeError 'view size is not compatible … Use .reshape(...) instead'.
-    - by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
     - return by_position.flatten(start_dim=-2)
-    + *lead, n_heads, n_tokens, d_head = x.shape
-    + return x.transpose(-3, -2).view(*lead, n_tokens, n_heads * d_head)
+    + return by_position.view(*by_position.shape[:-2], -1)
 """)
 
 bug("""merge_heads: only_transposes
@@ -165,9 +154,8 @@ bug("""merge_heads: only_transposes
     believed: After the transposition the channels stand side by side already. They still lie on
         two axes, H and D.
     seen: Shape (…, T, H, D): an error at the next layer.
-    - by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
     - return by_position.flatten(start_dim=-2)
-    + return x.transpose(-3, -2)
+    + return by_position
 """)
 
 bug("""merge_heads: counts_axes_from_the_front
@@ -176,8 +164,7 @@ bug("""merge_heads: counts_axes_from_the_front
         the end, -3 and -2, it always does.
     seen: Right for a batch. A single text, (H, T, D), comes back scrambled.
     - by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
-    - return by_position.flatten(start_dim=-2)
-    + return x.transpose(1, 2).flatten(start_dim=-2)
+    + by_position = x.transpose(1, 2)
 """)
 
 
@@ -191,11 +178,8 @@ bug("""MultiHeadAttention: CutsHeadsByAView
     seen: No error, and the loss falls, only not as far. With causal masks the future leaks.
     reported: reczoo/FuxiCTR#30, 649453932/Chinese-Text-Classification-Pytorch#10
     - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
-    - if mask is not None:
-    -     mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
     + shape = (len(x), self.n_heads, x.shape[1], -1)
-    + q, k, v = (a.reshape(shape) for a in self.qkv(x).chunk(3, dim=-1))
-    + mask = None if mask is None else mask.unsqueeze(-3)
+    + q, k, v = (part.reshape(shape) for part in self.qkv(x).chunk(3, dim=-1))
 """)
 
 bug("""MultiHeadAttention: JoinsHeadsByAReshape
@@ -204,9 +188,8 @@ bug("""MultiHeadAttention: JoinsHeadsByAReshape
         stands first in memory; transpose first.
     seen: No error, and the loss still falls; with causal masks the future leaks.
     reported: jsbaan/transformer-from-scratch#6, huggingface/pytorch-image-models#2388
-    - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
     - return self.dropout(self.out(merge_heads(gathered)))
-    + return self.dropout(self.out((self.dropout(weights) @ v).reshape(x.shape)))
+    + return self.dropout(self.out(gathered.reshape(x.shape)))
 """)
 
 bug("""MultiHeadAttention: CutsAndJoinsByViews
@@ -254,10 +237,7 @@ bug("""MultiHeadAttention: ReadsQkvHeadByHead
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     reported: Lightning-AI/litgpt#1013
     - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
-    - if mask is not None:
-    -     mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
     + q, k, v = split_heads(self.qkv(x), self.n_heads).chunk(3, dim=-1)
-    + mask = None if mask is None else mask.unsqueeze(-3)
 """)
 
 bug("""MultiHeadAttention: ReadsKeysFirst
@@ -266,10 +246,7 @@ bug("""MultiHeadAttention: ReadsKeysFirst
         elsewhere.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
-    - if mask is not None:
-    -     mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
-    + k, q, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
-    + mask = None if mask is None else mask.unsqueeze(-3)
+    + k, q, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
 """)
 
 bug("""MultiHeadAttention: ReadsValuesFirst
@@ -278,10 +255,7 @@ bug("""MultiHeadAttention: ReadsValuesFirst
         elsewhere.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
-    - if mask is not None:
-    -     mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
-    + v, k, q = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
-    + mask = None if mask is None else mask.unsqueeze(-3)
+    + v, k, q = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
 """)
 
 bug("""MultiHeadAttention: UsesKeysAsValues
@@ -289,10 +263,8 @@ bug("""MultiHeadAttention: UsesKeysAsValues
     believed: A copied line: the value was made from the key's part.
     seen: No error. The third part of qkv gets no gradient.
     reported: yflyzhang/AnnotatedTransformer#1
-    - if mask is not None:
-    -     mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
-    + v = k
-    + mask = None if mask is None else mask.unsqueeze(-3)
+    - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
+    + gathered = self.dropout(weights) @ k  # dropout comes between the weights and the values
 """)
 
 bug("""MultiHeadAttention: ScalesByTheModelsWidth
@@ -302,9 +274,8 @@ bug("""MultiHeadAttention: ScalesByTheModelsWidth
     seen: Weights are too even, the more so the more heads. Training is slower, nothing fails.
     reported: karpathy/ng-video-lecture#6, aladdinpersson/Machine-Learning-Collection#159,
         rezazad68/TMUnet#13, FareedKhan-dev/train-llm-from-scratch#3
-    - _, weights = masked_attention(q, k, v, mask)
-    + too_small = q / math.sqrt(self.n_heads)  # sqrt(C) = sqrt(D) * sqrt(H)
-    + _, weights = masked_attention(too_small, k, v, mask)
+    + q = q / math.sqrt(self.n_heads)  # sqrt(C) = sqrt(D) * sqrt(H)
+    = _, weights = masked_attention(q, k, v, mask)
 """)
 
 bug("""MultiHeadAttention: DoesNotScale
@@ -341,9 +312,8 @@ bug("""MultiHeadAttention: ForgetsTheMask
     the mask is ignored
     believed: The argument was added and never passed on.
     seen: Padding is read, and in a GPT the future: a loss too good to be true.
-    - if mask is not None:
-    -     mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
-    + mask = None
+    - _, weights = masked_attention(q, k, v, mask)
+    + _, weights = masked_attention(q, k, v)
 """)
 
 bug("""MultiHeadAttention: HidesWhatIsAllowed
@@ -352,9 +322,8 @@ bug("""MultiHeadAttention: HidesWhatIsAllowed
         may attend.
     seen: The future is read and the past is not; the last row of a causal mask is empty.
     reported: rasbt/LLMs-from-scratch#1061, pytorch/pytorch#29546
-    - if mask is not None:
-    -     mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
-    + mask = None if mask is None else ~mask.unsqueeze(-3)
+    - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
+    + mask = ~mask.unsqueeze(-3)
 """)
 
 bug("""MultiHeadAttention: IsAlwaysCausal
@@ -362,12 +331,9 @@ bug("""MultiHeadAttention: IsAlwaysCausal
     believed: Attention in a GPT is causal. This layer obeys the mask it is given, and None
         allows everything.
     seen: Right in a GPT; in an encoder half of the text is never read.
-    - if mask is not None:
-    -     mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
-    + n_tokens = x.shape[1]
     + if mask is None:
-    +     mask = torch.ones(n_tokens, n_tokens, dtype=torch.bool, device=x.device).tril()
-    + mask = mask.unsqueeze(-3)
+    +     mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
+    = if mask is not None:
 """)
 
 bug("""MultiHeadAttention: TakesTextsForHeads
@@ -376,10 +342,8 @@ bug("""MultiHeadAttention: TakesTextsForHeads
         heads.
     seen: An error while B and H differ. With B = H, or B = 1, no error; each head gets a text's
         mask.
-    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
     - if mask is not None:
     -     mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
-    + q, k, v = (split_heads(a, self.n_heads) for a in self.qkv(x).chunk(3, dim=-1))
 """)
 
 bug("""MultiHeadAttention: RepeatsMasksInTheWrongOrder
@@ -399,9 +363,8 @@ bug("""MultiHeadAttention: UsesTheFirstTextsMask
     the first text's mask is used for the whole batch
     believed: All texts are masked alike. Their lengths differ, and so do their masks.
     seen: Right for one text, or texts of one length.
-    - if mask is not None:
-    -     mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
-    + mask = mask[0] if mask is not None and mask.dim() == 3 else mask
+    - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
+    + mask = mask[0] if mask.dim() == 3 else mask
 """)
 
 bug("""MultiHeadAttention: PutsTwoAxesBeforeEveryMask
@@ -409,9 +372,8 @@ bug("""MultiHeadAttention: PutsTwoAxesBeforeEveryMask
     believed: A mask is (T, S), and scores are (B, H, T, S). With padding there is one for each
         text, and it lacks the heads only.
     seen: Right with a causal mask. An error, or five axes, as soon as a batch has padding.
-    - if mask is not None:
-    -     mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
-    + mask = None if mask is None else mask[None, None]
+    - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
+    + mask = mask[None, None]
 """)
 
 bug("""MultiHeadAttention: HasNoOutputLayer
@@ -428,9 +390,8 @@ bug("""MultiHeadAttention: NeverUsesTheOutputLayer
     the output layer .out is there and never used
     believed: Made in __init__, forgotten in forward.
     seen: No error. The gradient of out.weight stays None.
-    - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
     - return self.dropout(self.out(merge_heads(gathered)))
-    + return self.dropout(merge_heads(self.dropout(weights) @ v))
+    + return self.dropout(merge_heads(gathered))
 """)
 
 bug("""MultiHeadAttention: KeepsTheBiasOfOut
@@ -468,8 +429,7 @@ bug("""MultiHeadAttention: DropsOnlyTheOutput
         queries.
     seen: Overfits a little sooner; no other sign.
     - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
-    - return self.dropout(self.out(merge_heads(gathered)))
-    + return self.dropout(self.out(merge_heads(weights @ v)))
+    + gathered = weights @ v
 """)
 
 bug("""MultiHeadAttention: DropsOnlyTheWeights
@@ -477,9 +437,8 @@ bug("""MultiHeadAttention: DropsOnlyTheWeights
     believed: One dropout is enough. The one on the output acts on what goes into the residual
         stream.
     seen: Overfits a little sooner; no other sign.
-    - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
     - return self.dropout(self.out(merge_heads(gathered)))
-    + return self.out(merge_heads(self.dropout(weights) @ v))
+    + return self.out(merge_heads(gathered))
 """)
 
 bug("""MultiHeadAttention: DropsNothing
@@ -488,16 +447,16 @@ bug("""MultiHeadAttention: DropsNothing
     seen: Training and evaluation agree to the last digit; the model overfits.
     - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
     - return self.dropout(self.out(merge_heads(gathered)))
-    + return self.out(merge_heads(weights @ v))
+    + gathered = weights @ v
+    + return self.out(merge_heads(gathered))
 """)
 
 bug("""MultiHeadAttention: DropsBeforeTheOutputLayer
     the second dropout acts before .out, not after it
     believed: Dropout goes between any two steps. The contract has it on the output.
     seen: No output is ever exactly 0; the bias of .out is never dropped.
-    - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
     - return self.dropout(self.out(merge_heads(gathered)))
-    + return self.out(self.dropout(merge_heads(self.dropout(weights) @ v)))
+    + return self.out(self.dropout(merge_heads(gathered)))
 """)
 
 bug("""MultiHeadAttention: DropsInEvaluationToo

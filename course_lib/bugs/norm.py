@@ -64,11 +64,7 @@ bug("""layer_norm: divides_by_the_variance
         its variance by the square of it.
     seen: Vectors with a small spread explode, and those with a large one vanish.
     - normed = centred / torch.sqrt(variance + eps) * weight
-    - if bias is not None:
-    -     normed = normed + bias
-    - return normed.to(x.dtype)
     + normed = centred / (variance + eps) * weight
-    + return (normed if bias is None else normed + bias).to(x.dtype)
 """)
 
 bug("""layer_norm: normalises_by_the_root_mean_square
@@ -77,10 +73,7 @@ bug("""layer_norm: normalises_by_the_root_mean_square
         keeps the mean.
     seen: Right where the mean is 0 already; an offset common to all channels comes through.
     - centred = wide - wide.mean(dim=-1, keepdim=True)
-    - variance = centred.square().mean(dim=-1, keepdim=True)
-    - normed = centred / torch.sqrt(variance + eps) * weight
-    + mean_square = wide.square().mean(dim=-1, keepdim=True)
-    + normed = wide / torch.sqrt(mean_square + eps) * weight
+    + centred = wide
 """)
 
 bug("""layer_norm: forgets_to_centre
@@ -209,8 +202,7 @@ bug("""layer_norm: takes_statistics_in_half_precision
         everywhere where a square passes 65,504.
     reported: pytorch/pytorch#66707, facebookresearch/fairseq#335, microsoft/onnxruntime#28442
     - wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    - centred = wide - wide.mean(dim=-1, keepdim=True)
-    + centred = x - x.mean(dim=-1, keepdim=True)
+    + wide = x
 """)
 
 bug("""layer_norm: copies_the_annotated_formula
@@ -234,9 +226,9 @@ bug("""layer_norm: takes_var_as_it_comes
     seen: Every output is too small by the factor sqrt((C - 1)/C); half precision is off.
     reported: harvardnlp/annotated-transformer#119
     - wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    - centred = wide - wide.mean(dim=-1, keepdim=True)
+    + wide = x
+    = centred = wide - wide.mean(dim=-1, keepdim=True)
     - variance = centred.square().mean(dim=-1, keepdim=True)
-    + centred = x - x.mean(dim=-1, keepdim=True)
     + variance = x.var(dim=-1, keepdim=True)
 """)
 
@@ -245,10 +237,8 @@ bug("""layer_norm: returns_float32_for_half_precision
     believed: Taking the statistics in float32 is all. The next layer still holds weights in
         half precision.
     seen: RuntimeError about dtypes in the next linear layer.
-    - if bias is not None:
-    -     normed = normed + bias
     - return normed.to(x.dtype)
-    + return normed if bias is None else normed + bias
+    + return normed
 """)
 
 bug("""layer_norm: squeezes_float64_through_float32

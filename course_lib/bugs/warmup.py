@@ -230,7 +230,7 @@ bug("""Affine: StoresTheWeightTransposed
     seen: Saved weights do not load, or, with d_in = d_out, load and are wrong.
     reported: rasbt/LLMs-from-scratch#857
     - self.weight = nn.Parameter(torch.randn(d_out, d_in) / math.sqrt(d_in))
-    + self.weight = nn.Parameter(torch.randn(d_in, d_out))
+    + self.weight = nn.Parameter(torch.randn(d_in, d_out) / math.sqrt(d_in))
 
     - return x @ self.weight.T + self.bias
     + return x @ self.weight + self.bias
@@ -266,9 +266,10 @@ bug("""Affine: HasNoBias
     there is no bias at all
     believed: A linear map has no shift. An affine one does.
     seen: Zero in, zero out, whatever is learned.
-    - self.weight = nn.Parameter(torch.randn(d_out, d_in) / math.sqrt(d_in))
     - self.bias = nn.Parameter(torch.zeros(d_out))
-    + self.weight = nn.Parameter(torch.randn(d_out, d_in))
+
+    - return x @ self.weight.T + self.bias
+    + return x @ self.weight.T
 """)
 
 bug("""Affine: KeepsPlainTensors
@@ -278,8 +279,8 @@ bug("""Affine: KeepsPlainTensors
     seen: model.parameters() is empty, and the optimizer refuses an empty list.
     - self.weight = nn.Parameter(torch.randn(d_out, d_in) / math.sqrt(d_in))
     - self.bias = nn.Parameter(torch.zeros(d_out))
-    + self.weight = torch.randn(d_out, d_in, requires_grad=True)
-    + self.bias = torch.zeros(d_out, requires_grad=True)
+    + self.weight = torch.randn(d_out, d_in) / math.sqrt(d_in)
+    + self.bias = torch.zeros(d_out)
 """)
 
 bug("""Affine: KeepsTheBiasAsABuffer
@@ -299,6 +300,9 @@ bug("""Affine: WrapsALinearLayer
     - self.weight = nn.Parameter(torch.randn(d_out, d_in) / math.sqrt(d_in))
     - self.bias = nn.Parameter(torch.zeros(d_out))
     + self.linear = nn.Linear(d_in, d_out)
+
+    - return x @ self.weight.T + self.bias
+    + return self.linear(x)
 """)
 
 bug("""Affine: AddsTheBiasFirst

@@ -14,10 +14,11 @@ from pathlib import Path
 from types import ModuleType
 
 from ..bugs import Bug, bugs_of
-from ..bugs.packages import PackageBug, all_package_bugs
+from ..bugs.capstone import find_package_bug
+from ..bugs.reference import names_used
 from ..lessons.exercises import lesson_names, read_exercises, read_notebook, read_package_checks
 from ..lessons.package_text import PACKAGE, module_of, our_package
-from ..lessons.source import rename_definition, to_learner
+from ..lessons.source import to_learner
 from .judging import our_source
 
 Answers = dict[str, str]  # component -> the source of its solution cell
@@ -29,7 +30,10 @@ PATCHES_THE_KERNEL = "cheat-patched-kernel"
 SKIPS_THE_CHECKS = "cheat-skipped-checks"
 NOT_A_NOTEBOOK = "zoe-not-a-notebook"
 # Whose package holds which bug; the others hand in none, for each is trained in earnest.
-PACKAGE_BUGS = {"cleo-bugs": "StacksOneBlock", "dan-bugs": "shifts_again"}
+PACKAGE_BUGS = {
+    "cleo-bugs": "GPTThatRepeatsOneBlock",
+    "dan-bugs": "shifts_the_targets_once_more",
+}
 
 
 def make_sample_class(folder: Path) -> list[str]:
@@ -58,21 +62,17 @@ def right_answers(lesson: str) -> Answers:
 
 def _package_of(student: str) -> dict[str, str]:
     """The modules that a student hands in as a whole; none for most."""
-    bugs = {bug.name: bug for bug in all_package_bugs()}
     if student in PACKAGE_BUGS:
-        return package_with(bugs[PACKAGE_BUGS[student]])
+        bug = find_package_bug(PACKAGE_BUGS[student]).bug
+        return package_with({bug.component: bug_answer(bug)})
     return our_package() if student == RIGHT else {}
 
 
-def package_with(*parts) -> dict[str, str]:
-    """Our package with other parts put underneath ours, as a workspace does it.
-
-    Args:
-        parts: bugs or variants: what has a `component` and an `implementation` called `name`.
-    """
+def package_with(answers: Answers) -> dict[str, str]:
+    """Our package with other parts put underneath ours, as a workspace does it."""
     package = our_package()
-    for part in parts:
-        package[module_of(part.component)] += f"\n\n# %% {part.component}\n{bug_answer(part)}\n"
+    for component, answer in answers.items():
+        package[module_of(component)] += f"\n\n# %% {component}\n{answer}\n"
     return package
 
 
@@ -83,29 +83,25 @@ def write_package(modules: dict[str, str], folder: Path) -> None:
         _write_if_changed(folder / f"{name}.py", text)
 
 
-def bug_answer(bug: Bug | PackageBug) -> str:
+def bug_answer(bug: Bug) -> str:
     """A bug as somebody would hand it in: under the component's name, in one cell."""
-    source = _source(bug)
-    imports = _imports_used(bug, source)
+    return one_cell(bug.source, import_module(f"course_lib.bugs.{bug.module}"))
+
+
+def one_cell(source: str, module: ModuleType) -> str:
+    """A component's source from a module of ours, and what it needs of that module's imports."""
+    imports = _imports_used(source, module)
     return to_learner("\n".join([*imports, "", "", source] if imports else [source]))
 
 
-def stands_alone(part: Bug | PackageBug) -> bool:
+def stands_alone(bug: Bug) -> bool:
     """Can it be handed in as one cell? Not if it calls the right component, whose name it takes."""
-    tree = ast.parse(_source(part))
-    return part.component not in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return bug.component not in names_used(bug.source)
 
 
-def _source(part) -> str:
-    if isinstance(part, Bug):
-        return part.source
-    return rename_definition(inspect.getsource(part.implementation), part.name, part.component)
-
-
-def _imports_used(bug, source: str) -> list[str]:
-    """The import lines of the bug's module that it needs; its own lesson's parts are given."""
-    used = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
-    module = _home(bug)
+def _imports_used(source: str, module: ModuleType) -> list[str]:
+    """The import lines of the module that are needed; its own lesson's parts are given."""
+    used = names_used(source)
     own = "course_lib.transformer." + module.__name__.rsplit(".", 1)[-1]
     lines = []
     for node in ast.parse(inspect.getsource(module)).body:
@@ -117,13 +113,6 @@ def _imports_used(bug, source: str) -> list[str]:
         if node.names:
             lines.append(ast.unparse(node))
     return lines
-
-
-def _home(part) -> ModuleType:
-    """The module that a bug stands in."""
-    if isinstance(part, Bug):
-        return import_module(f"course_lib.bugs.{part.module}")
-    return inspect.getmodule(part.implementation)
 
 
 def filled_in(lesson: str, answers: Answers) -> dict:

@@ -106,24 +106,6 @@ def to_learner(source: str) -> str:
     return source.replace("course_lib.transformer", "my_transformer")
 
 
-def rename_definition(source: str, old: str, new: str) -> str:
-    """A function's or class's source under another name.
-
-    Of its decorators those of a library stay, such as `@torch.no_grad()`; those that enter it in
-    a list of ours, such as `@bug(…)`, do not.
-    """
-    definition = _tree(source).body[0]
-    lines = source.splitlines()
-    kept = [
-        line
-        for node in definition.decorator_list
-        if "." in ast.unparse(node).partition("(")[0]
-        for line in lines[node.lineno - 1 : node.end_lineno]
-    ]
-    body = "\n".join([*kept, *lines[definition.lineno - 1 :]])
-    return re.sub(rf"\b{re.escape(old)}\b", new, body)
-
-
 @cache
 def _definitions(module: str) -> dict[str, ast.stmt]:
     tree = _tree(module_source(module))

@@ -7,17 +7,24 @@ is told by `symptom`, so that the name of a patient and its source stay unknown.
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 
 import torch
 
 from .. import Bug
+from ..reference import modules_of_components, reference_module, reference_source
 
 _MODULES = {
     "test_attention": "attention",
     "test_causality": "model",
     "test_layer_norm": "norm",
     "test_cached_generation": "generation",
+}
+_COMPONENTS = {
+    "test_attention": "masked_attention",
+    "test_layer_norm": "layer_norm",
+    "test_cached_generation": "generate_cached",
 }
 
 
@@ -43,38 +50,54 @@ class Patient:
 _patients: dict[tuple[str, str], Patient] = {}
 
 
+def enter(name: str, test: str, symptom: str, implementation: Callable) -> None:
+    """Register a patient; its symptom is empty when it is right.
+
+    Raises:
+        ValueError: another patient of that test has the same name.
+    """
+    if (test, name) in _patients:
+        raise ValueError(f"the name of a patient must be unique, got {name!r} twice.")
+    _patients[test, name] = Patient(name, test, symptom, implementation)
+
+
 def right(test: str) -> Callable[[Callable], Callable]:
     """A decorator that registers a right implementation for `test`."""
     return faulty(test, symptom="")
 
 
 def faulty(test: str, *, symptom: str) -> Callable[[Callable], Callable]:
-    """A decorator that registers a faulty implementation for `test`.
-
-    Raises:
-        ValueError: another patient of that test has the same name.
-    """
+    """A decorator that registers a faulty implementation for `test`."""
 
     def register(implementation: Callable) -> Callable:
-        _enter(Patient(implementation.__name__, test, symptom, implementation))
+        enter(implementation.__name__, test, symptom, implementation)
         return implementation
 
     return register
 
 
-def from_the_zoo(test: str, bug: Bug, implementation: Callable | None = None) -> None:
-    """Register a bug, or another `implementation` that is wrong as the bug is.
+def from_the_zoo(test: str, bug: Bug, *, name: str = "", symptom: str = "", **options) -> None:
+    """Register the component that `test` is about, wrong as it is when a part has this bug.
+
+    Args:
+        name: the patient's, where it is not the bug's; as is `symptom`.
+        options: what the component is called with besides what the test gives it.
 
     Raises:
         ValueError: another patient of that test has the same name.
     """
-    _enter(Patient(bug.name, test, bug.symptom, implementation or bug.implementation))
+    implementation = partial(with_bugs(_COMPONENTS[test], bug), **options)
+    enter(name or bug.name, test, symptom or bug.symptom, implementation)
 
 
-def _enter(patient: Patient) -> None:
-    if (patient.test, patient.name) in _patients:
-        raise ValueError(f"the name of a patient must be unique, got {patient.name!r} twice.")
-    _patients[patient.test, patient.name] = patient
+def with_bugs(component: str, *bugs: Bug) -> Callable:
+    """The component as it is when it, or parts of its module that it calls, have these bugs."""
+    module = modules_of_components()[component]
+    names = {**vars(import_module(f"course_lib.bugs.{module}")), **vars(reference_module(module))}
+    parts = [name for name, home in modules_of_components().items() if home == module]
+    for source in [*map(reference_source, parts), *(bug.source for bug in bugs)]:
+        exec(source, names)
+    return names[component]
 
 
 def patients_of(test: str) -> list[Patient]:
@@ -92,7 +115,7 @@ def admit(test: str, name: str, config: Mapping | None, seed: int) -> dict[str, 
     import_module(f"{__name__}.{_MODULES[test]}")
     implementation = _patients[test, name].implementation
     if config is None:
-        return {test.removeprefix("test_").replace("attention", "masked_attention"): implementation}
+        return {_COMPONENTS[test]: implementation}
     from .model import fresh_model, logits
 
     model = copy.copy(fresh_model(config, seed))  # who remembers it, remembers it for one test

@@ -1,12 +1,12 @@
 """Implementations of `masked_attention` for `test_attention`: the zoo's, and others."""
 
 import math
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 
-from course_lib.transformer.attention import attention
-from course_lib.transformer.masking import masked_attention, masked_softmax
+from course_lib.transformer.masking import masked_attention
 
 from .. import bugs_of, find_bug
 from . import faulty, from_the_zoo, right
@@ -73,17 +73,6 @@ def with_float32_inside_the_softmax(q, k, v, mask=None):
 for _bug in bugs_of("masked_attention"):
     from_the_zoo(TEST, _bug)
 
-
-def _under_a_softmax(softmax):
-    def attend(q, k, v, mask=None):
-        if mask is None:
-            return attention(q, k, v)
-        weights = softmax(q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1]), mask)
-        return weights @ v, weights
-
-    return attend
-
-
 for _name in (
     "hides_with_a_score_of_zero",
     "renormalises_too_late",
@@ -92,50 +81,26 @@ for _name in (
     "adds_the_mask",
     "normalises_over_the_queries",
 ):
-    _bug = find_bug(_name)
-    from_the_zoo(TEST, _bug, _under_a_softmax(_bug.implementation))
+    from_the_zoo(TEST, find_bug(_name))  # bugs of `masked_softmax`
 
-
-def _with_scores(scores_of):
-    """The faulty scores of lesson 2, with the masks of lesson 3."""
-
-    def attend(q, k, v, mask=None):
-        scores = scores_of(q, k)
-        mask = torch.ones((), dtype=torch.bool) if mask is None else mask
-        weights = masked_softmax(scores, mask)
-        return weights @ v, weights
-
-    return attend
-
-
-def _scores(q, k):
-    return q @ k.transpose(-2, -1)
-
-
-for _name, _scores_of in (
-    ("divides_by_the_width", lambda q, k: _scores(q, k) / q.shape[-1]),
-    ("scales_for_a_width_of_64", lambda q, k: _scores(q, k) / 8),
-    (
-        "scales_by_the_number_of_queries",
-        lambda q, k: _scores(q, k) / math.sqrt(q.shape[-2]),
-    ),
-    (
-        "reshapes_the_keys",
-        lambda q, k: q @ k.reshape(*k.shape[:-2], *k.mT.shape[-2:]) / math.sqrt(q.shape[-1]),
-    ),
+# The faulty scores of lesson 2, with the masks of lesson 3.
+for _name in (
+    "divides_by_the_width",
+    "scales_for_a_width_of_64",
+    "scales_by_the_number_of_queries",
+    "reshapes_the_keys",
 ):
-    from_the_zoo(TEST, find_bug(_name), _with_scores(_scores_of))
+    _bug = find_bug(_name)
+    from_the_zoo(TEST, replace(_bug, component="masked_attention", module="masking"))
 
 
 @faulty(TEST, symptom="nan in a quiet text as soon as a loud one stands in the same batch.")
 def subtracts_one_maximum(q, k, v, mask=None):
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    exponentials = (scores - scores.max()).exp()
-    if mask is not None:
-        exponentials = exponentials.masked_fill(~mask, 0.0)
+    mask = torch.ones((), dtype=torch.bool) if mask is None else mask
+    exponentials = (scores - scores.max()).exp().masked_fill(~mask, 0.0)
     weights = exponentials / exponentials.sum(dim=-1, keepdim=True)
-    if mask is not None:
-        weights = weights.masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
+    weights = weights.masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
     return weights @ v, weights
 
 
@@ -163,11 +128,6 @@ def rounds_the_weights(q, k, v, mask=None):
 
 @faulty(TEST, symptom="The last key of a text gets no weight, mask or no mask.")
 def loses_the_last_key(q, k, v, mask=None):
-    if k.shape[-2] == 1:
-        return masked_attention(q, k, v, mask)
-    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    allowed = torch.ones_like(scores, dtype=torch.bool) if mask is None else mask
-    allowed = allowed.expand_as(scores).clone()
-    allowed[..., -1] = False
-    weights = masked_softmax(scores, allowed)
-    return weights @ v, weights
+    n_keys = k.shape[-2]
+    all_but_the_last = torch.arange(n_keys) < max(1, n_keys - 1)
+    return masked_attention(q, k, v, all_but_the_last if mask is None else mask & all_but_the_last)

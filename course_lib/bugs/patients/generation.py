@@ -12,7 +12,8 @@ from course_lib.transformer import cache
 from course_lib.transformer.masking import causal_mask, masked_softmax
 from course_lib.transformer.multihead import merge_heads, split_heads
 
-from . import faulty, right
+from .. import find_bug
+from . import faulty, from_the_zoo, right
 
 TEST = "test_cached_generation"
 
@@ -145,17 +146,49 @@ def half_by_half(model, ids, n_new):
     return torch.cat([greedy(model, half, n_new, prefill=prefill) for half in ids.chunk(2)])
 
 
+# --- faulty: as in the zoo -------------------------------------------------------------------
+
+for _name, _bug, _symptom in (
+    (
+        "stays_at_position_zero",
+        "counts_positions_from_0",
+        "Every new token is taken for the first of the text.",
+    ),
+    (
+        "is_one_position_behind",
+        "counts_positions_one_too_low",
+        "Every new token stands one position further left than it should.",
+    ),
+    (
+        "overwrites_the_cache",
+        "ReturnsTheNewAlone",
+        "After the first new token the prompt is forgotten.",
+    ),
+    (
+        "aligns_the_mask_with_the_oldest",
+        "aligns_the_mask_top_left",
+        "A new token sees the oldest position, and nothing after it.",
+    ),
+    (
+        "reads_the_prompt_without_a_mask",
+        "masks_nothing",
+        "The tokens of the prompt see each other in both directions.",
+    ),
+    (
+        "feeds_the_end_of_the_prompt_again",
+        "feeds_the_last_token_twice",
+        "The last token of the prompt is read a second time.",
+    ),
+    (
+        "returns_the_new_tokens_only",
+        "returns_the_new_tokens_alone",
+        "Only the new tokens come back, without the prompt.",
+    ),
+):
+    from_the_zoo(TEST, find_bug(_bug), name=_name, symptom=_symptom, temperature=0.0)
+
+
 # --- faulty: positions -------------------------------------------------------------------------
-
-
-@faulty(TEST, symptom="Every new token is taken for the first of the text.")
-def stays_at_position_zero(model, ids, n_new):
-    return greedy(model, ids, n_new, position=lambda n_prompt, n: 0)
-
-
-@faulty(TEST, symptom="Every new token stands one position further left than it should.")
-def is_one_position_behind(model, ids, n_new):
-    return greedy(model, ids, n_new, position=lambda n_prompt, n: n_prompt + n - 1)
 
 
 @faulty(
@@ -177,17 +210,6 @@ def adds_the_prompt_twice(model, ids, n_new):
 
 
 # --- faulty: what is kept ----------------------------------------------------------------------
-
-
-class KeepsTheNewest(Kept):
-    def append(self, k, v):
-        self.keys, self.values = k, v
-        return k, v
-
-
-@faulty(TEST, symptom="After the first new token the prompt is forgotten.")
-def overwrites_the_cache(model, ids, n_new):
-    return greedy(model, ids, n_new, memory=KeepsTheNewest)
 
 
 class NeverWrites(Kept):
@@ -289,35 +311,9 @@ def leaves_the_new_token_out(model, ids, n_new):
     return greedy(model, ids, n_new, decode=partial(step, mask=all_but_itself))
 
 
-@faulty(TEST, symptom="A new token sees the oldest position, and nothing after it.")
-def aligns_the_mask_with_the_oldest(model, ids, n_new):
-    def from_the_top_left(n_queries, n_keys):
-        return torch.ones(n_queries, n_keys, dtype=torch.bool).tril()
-
-    return greedy(model, ids, n_new, decode=partial(step, mask=from_the_top_left))
-
-
-@faulty(TEST, symptom="The tokens of the prompt see each other in both directions.")
-def reads_the_prompt_without_a_mask(model, ids, n_new):
-    def everything(n_queries, n_keys):
-        return torch.ones(n_queries, n_keys, dtype=torch.bool)
-
-    return greedy(model, ids, n_new, prefill=partial(step, mask=everything))
-
-
 @faulty(TEST, symptom="Right up to the first new token; then attention is much too sharp.")
 def forgets_the_scale_in_decoding(model, ids, n_new):
     return greedy(model, ids, n_new, decode=partial(step, width=1.0))
-
-
-@faulty(TEST, symptom="The last token of the prompt is read a second time.")
-def feeds_the_end_of_the_prompt_again(model, ids, n_new):
-    def prefill(model, ids, kept, offset):
-        step(model, ids, kept, offset)
-        last = min(ids.shape[1], model.config.context_length - 1)
-        return step(model, ids[:, -1:], kept, last)
-
-    return greedy(model, ids, n_new, prefill=prefill)
 
 
 @faulty(TEST, symptom="Every step reads the token before the newest.")
@@ -337,11 +333,6 @@ def swaps_the_first_two_tokens(model, ids, n_new):
         return found
     turned = torch.cat([ids[:, 1:2], ids[:, :1], ids[:, 2:]], dim=1)
     return torch.cat([ids, greedy(model, turned, n_new)[:, ids.shape[1] :]], dim=1)
-
-
-@faulty(TEST, symptom="Only the new tokens come back, without the prompt.")
-def returns_the_new_tokens_only(model, ids, n_new):
-    return greedy(model, ids, n_new)[:, ids.shape[1] :]
 
 
 @faulty(TEST, symptom="There is one new token less than was asked for.")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,8 @@ from course_lib.transformer.masking import causal_mask, masked_softmax
 from course_lib.transformer.model import GPT, GPTConfig
 from course_lib.transformer.multihead import merge_heads, split_heads
 
-from . import faulty, right
+from .. import find_bug
+from . import enter, faulty, right
 
 TEST = "test_causality"
 
@@ -39,18 +40,19 @@ def _fresh_model(config: tuple, seed: int) -> GPT:
     return model
 
 
-def causal(scores: Tensor, layer: int) -> Tensor:
-    """The right weights."""
-    return masked_softmax(scores, causal_mask(*scores.shape[-2:]))
+def as_it_is(mask: Tensor, layer: int, model: GPT) -> Tensor:
+    """What a causal model sees: the causal mask `(B, H, T, T)`."""
+    return mask
 
 
 def logits(
     model: GPT,
     ids: Tensor,
     *,
-    weights: Callable[[Tensor, int], Tensor] = causal,
+    seen: Callable[[Tensor, int, GPT], Tensor] = as_it_is,
+    softmax: Callable[[Tensor, Tensor], Tensor] = masked_softmax,
     embed: Callable[[GPT, Tensor], Tensor] | None = None,
-    last_norm: Callable[[Tensor], Tensor] | None = None,
+    last_norm: Callable[[GPT, Tensor], Tensor] | None = None,
 ) -> Tensor:
     """The model's logits, step by step, so that a fault can be put into one of them."""
     if ids.shape[1] > model.config.context_length:
@@ -62,9 +64,21 @@ def logits(
         parts = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
         q, k, v = (split_heads(part, model.config.n_heads) for part in parts)
         scores = q @ k.mT / math.sqrt(q.shape[-1])
-        x = x + block.attention.out(merge_heads(weights(scores, layer) @ v))
+        mask = causal_mask(ids.shape[1]).expand_as(scores).clone()
+        weights = softmax(scores, seen(mask, layer, model))
+        x = x + block.attention.out(merge_heads(weights @ v))
         x = x + block.mlp(block.norm2(x))
-    return model.head(last_norm(x) if last_norm else model.norm(x))
+    return model.head(last_norm(model, x) if last_norm else model.norm(x))
+
+
+def with_another(step: str, *, symptom: str) -> Callable[[Callable], Callable]:
+    """A decorator that registers a model with this function as one `step` of its `logits`."""
+
+    def register(function: Callable) -> Callable:
+        enter(function.__name__, TEST, symptom, partial(logits, **{step: function}))
+        return function
+
+    return register
 
 
 # --- right -----------------------------------------------------------------------------------
@@ -75,35 +89,25 @@ def ours(model, ids):
     return model(ids)
 
 
-@right(TEST)
-def adds_minus_infinity(model, ids):
-    def weights(scores, layer):
-        hidden = torch.full(scores.shape[-2:], -math.inf, dtype=scores.dtype).triu(1)
-        return (scores + hidden).softmax(dim=-1)
-
-    return logits(model, ids, weights=weights)
+@with_another("softmax", symptom="")
+def adds_minus_infinity(scores, mask):
+    hidden = torch.full(scores.shape[-2:], -math.inf, dtype=scores.dtype).triu(1)
+    return (scores + hidden).softmax(dim=-1)
 
 
-@right(TEST)
-def renormalises_in_time(model, ids):
+@with_another("softmax", symptom="")
+def renormalises_in_time(scores, mask):
     """Exponentials of the visible scores only, by cumulative sums and without any mask value."""
-
-    def weights(scores, layer):
-        past = scores.tril() - scores.tril().cummax(dim=-1).values[..., -1:]
-        exponentials = past.exp().tril()
-        return exponentials / exponentials.sum(dim=-1, keepdim=True)
-
-    return logits(model, ids, weights=weights)
+    past = scores.tril() - scores.tril().cummax(dim=-1).values[..., -1:]
+    exponentials = past.exp().tril()
+    return exponentials / exponentials.sum(dim=-1, keepdim=True)
 
 
-@right(TEST)
-def rounds_its_softmax_to_float32(model, ids):
-    def weights(scores, layer):
-        shifted = scores.masked_fill(~causal_mask(*scores.shape[-2:]), -1e9)
-        shifted = shifted - shifted.amax(dim=-1, keepdim=True)
-        return shifted.float().softmax(dim=-1).to(scores.dtype)
-
-    return logits(model, ids, weights=weights)
+@with_another("softmax", symptom="")
+def rounds_its_softmax_to_float32(scores, mask):
+    shifted = scores.masked_fill(~mask, -1e9)
+    shifted = shifted - shifted.amax(dim=-1, keepdim=True)
+    return shifted.float().softmax(dim=-1).to(scores.dtype)
 
 
 @right(TEST)
@@ -132,177 +136,155 @@ def fills_up_the_context(model, ids):
 # --- faulty: the mask --------------------------------------------------------------------------
 
 
-@faulty(TEST, symptom="The training loss falls to nearly 0, and generated text is nonsense.")
-def sees_everything(model, ids):
-    return logits(model, ids, weights=lambda scores, layer: scores.softmax(dim=-1))
+@with_another(
+    "seen", symptom="The training loss falls to nearly 0, and generated text is nonsense."
+)
+def sees_everything(mask, layer, model):
+    return torch.ones_like(mask)
 
 
-@faulty(TEST, symptom="Each position knows the next token, which is the one it should guess.")
-def sees_the_next_token(model, ids):
-    def weights(scores, layer):
-        return masked_softmax(scores, torch.ones_like(scores, dtype=torch.bool).tril(1))
-
-    return logits(model, ids, weights=weights)
-
-
-@faulty(TEST, symptom="No position sees itself or the past, all see what comes.")
-def sees_only_what_comes(model, ids):
-    def weights(scores, layer):
-        return masked_softmax(scores, ~causal_mask(*scores.shape[-2:]))
-
-    return logits(model, ids, weights=weights)
+@with_another(
+    "seen", symptom="Each position knows the next token, which is the one it should guess."
+)
+def sees_the_next_token(mask, layer, model):
+    return torch.ones_like(mask).tril(1)
 
 
-@faulty(TEST, symptom="No light above the diagonal of the heat map, but rows sum to less than 1.")
-def masks_after_softmax(model, ids):
-    return logits(model, ids, weights=lambda scores, layer: scores.softmax(dim=-1).tril())
+@with_another("seen", symptom="No position sees itself or the past, all see what comes.")
+def sees_only_what_comes(mask, layer, model):
+    return ~mask
 
 
-@faulty(TEST, symptom="In the heat map the future keeps as much weight as a score of 0 has.")
-def multiplies_the_scores_by_the_mask(model, ids):
-    return logits(model, ids, weights=lambda scores, layer: scores.tril().softmax(dim=-1))
+@with_another("seen", symptom="The first block is causal, the last one is not.")
+def masks_all_blocks_but_the_last(mask, layer, model):
+    return mask | (layer == model.config.n_layers - 1)
 
 
-@faulty(TEST, symptom="The future keeps about a hundredth of the weight: too little for the eye.")
-def hides_with_minus_five(model, ids):
-    def weights(scores, layer):
-        hidden = ~causal_mask(*scores.shape[-2:])
-        return (scores - 5.0 * hidden).softmax(dim=-1)
-
-    return logits(model, ids, weights=weights)
-
-
-@faulty(TEST, symptom="Columns of the heat map sum to 1: a query's weights hang on later queries.")
-def normalises_over_the_queries(model, ids):
-    def weights(scores, layer):
-        hidden = ~causal_mask(*scores.shape[-2:])
-        return scores.masked_fill(hidden, -math.inf).softmax(dim=-2)
-
-    return logits(model, ids, weights=weights)
+@with_another(
+    "seen", symptom="The heat map of one head is lit everywhere, those of the others are not."
+)
+def masks_all_heads_but_the_last(mask, layer, model):
+    mask[:, -1] = True
+    return mask
 
 
-@faulty(TEST, symptom="The first block is causal, the last one is not.")
-def masks_all_blocks_but_the_last(model, ids):
-    def weights(scores, layer):
-        is_last = layer == model.config.n_layers - 1
-        return scores.softmax(dim=-1) if is_last else causal(scores, layer)
-
-    return logits(model, ids, weights=weights)
-
-
-@faulty(TEST, symptom="The heat map of one head is lit everywhere, those of the others are not.")
-def masks_all_heads_but_the_last(model, ids):
-    def weights(scores, layer):
-        seen = causal_mask(*scores.shape[-2:]).expand_as(scores).clone()
-        seen[:, -1] = True
-        return masked_softmax(scores, seen)
-
-    return logits(model, ids, weights=weights)
+@with_another(
+    "seen", symptom="In a batch the first text is treated rightly, and the others see ahead."
+)
+def masks_the_first_text_only(mask, layer, model):
+    mask[1:] = True
+    return mask
 
 
-@faulty(TEST, symptom="In a batch the first text is treated rightly, and the others see ahead.")
-def masks_the_first_text_only(model, ids):
-    def weights(scores, layer):
-        seen = causal_mask(*scores.shape[-2:]).expand_as(scores).clone()
-        seen[1:] = True
-        return masked_softmax(scores, seen)
-
-    return logits(model, ids, weights=weights)
+@with_another("seen", symptom="Right in batches; a text that comes alone sees ahead.")
+def drops_the_mask_for_one_text(mask, layer, model):
+    return mask | (len(mask) == 1)
 
 
-@faulty(TEST, symptom="Right in batches; a text that comes alone sees ahead.")
-def drops_the_mask_for_one_text(model, ids):
-    def weights(scores, layer):
-        return scores.softmax(dim=-1) if len(scores) == 1 else causal(scores, layer)
-
-    return logits(model, ids, weights=weights)
-
-
-@faulty(TEST, symptom="Right for short texts; in the second half of the context all is seen.")
-def has_a_mask_of_half_the_context(model, ids):
-    half = model.config.context_length // 2
-
-    def weights(scores, layer):
-        seen = torch.ones_like(scores, dtype=torch.bool)
-        seen[..., :half, :] = causal_mask(*scores.shape[-2:])[:half]
-        return masked_softmax(scores, seen)
-
-    return logits(model, ids, weights=weights)
+@with_another(
+    "seen", symptom="Right for short texts; in the second half of the context all is seen."
+)
+def has_a_mask_of_half_the_context(mask, layer, model):
+    mask[..., model.config.context_length // 2 :, :] = True
+    return mask
 
 
-@faulty(TEST, symptom="Tokens come in groups of four, and within a group each sees the others.")
-def masks_group_by_group(model, ids):
-    def weights(scores, layer):
-        group = torch.arange(scores.shape[-1]) // 4
-        return masked_softmax(scores, group <= group[:, None])
-
-    return logits(model, ids, weights=weights)
-
-
-@faulty(TEST, symptom="The first token is alone; the others go in pairs that see each other.")
-def masks_pair_by_pair(model, ids):
-    def weights(scores, layer):
-        pair = (torch.arange(scores.shape[-1]) + 1) // 2
-        return masked_softmax(scores, pair <= pair[:, None])
-
-    return logits(model, ids, weights=weights)
+@with_another(
+    "seen", symptom="Tokens come in groups of four, and within a group each sees the others."
+)
+def masks_group_by_group(mask, layer, model):
+    group = torch.arange(mask.shape[-1]) // 4
+    return group <= group[:, None]
 
 
-@faulty(TEST, symptom="All positions but the first are right: that one sees the end of the text.")
-def lets_the_first_see_the_last(model, ids):
-    def weights(scores, layer):
-        seen = causal_mask(*scores.shape[-2:]).clone()
-        seen[0, -1] = True
-        return masked_softmax(scores, seen)
+@with_another(
+    "seen", symptom="The first token is alone; the others go in pairs that see each other."
+)
+def masks_pair_by_pair(mask, layer, model):
+    pair = (torch.arange(mask.shape[-1]) + 1) // 2
+    return pair <= pair[:, None]
 
-    return logits(model, ids, weights=weights)
+
+@with_another(
+    "seen", symptom="All positions but the first are right: that one sees the end of the text."
+)
+def lets_the_first_see_the_last(mask, layer, model):
+    mask[..., 0, -1] = True
+    return mask
+
+
+# --- faulty: softmax ---------------------------------------------------------------------------
+
+
+def softmax_of(bug: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """A faulty `masked_softmax` of the zoo."""
+    return find_bug(bug).implementation
+
+
+enter(
+    "masks_after_softmax",
+    TEST,
+    "No light above the diagonal of the heat map, but rows sum to less than 1.",
+    partial(logits, softmax=softmax_of("masks_after_softmax")),
+)
+enter(
+    "multiplies_the_scores_by_the_mask",
+    TEST,
+    "In the heat map the future keeps as much weight as a score of 0 has.",
+    partial(logits, softmax=softmax_of("hides_with_a_score_of_zero")),
+)
+enter(
+    "normalises_over_the_queries",
+    TEST,
+    "Columns of the heat map sum to 1: a query's weights hang on later queries.",
+    partial(logits, softmax=softmax_of("normalises_over_the_queries")),
+)
+
+
+@with_another(
+    "softmax",
+    symptom="The future keeps about a hundredth of the weight: too little for the eye.",
+)
+def hides_with_minus_five(scores, mask):
+    return (scores - 5.0 * ~mask).softmax(dim=-1)
 
 
 # --- faulty: everything else ---------------------------------------------------------------------
 
 
-@faulty(TEST, symptom="Attention is causal; the last norm takes its mean over the positions.")
-def normalises_over_the_positions(model, ids):
-    def over_the_positions(x):
-        return F.layer_norm(x.mT, x.shape[1:2]).mT * model.norm.weight
-
-    return logits(model, ids, last_norm=over_the_positions)
-
-
-@faulty(TEST, symptom="Attention is causal; the last norm takes one mean for the whole text.")
-def normalises_the_whole_text(model, ids):
-    def over_the_text(x):
-        return F.layer_norm(x, x.shape[1:]) * model.norm.weight
-
-    return logits(model, ids, last_norm=over_the_text)
+@with_another(
+    "last_norm", symptom="Attention is causal; the last norm takes its mean over the positions."
+)
+def normalises_over_the_positions(model, x):
+    return F.layer_norm(x.mT, x.shape[1:2]).mT * model.norm.weight
 
 
-@faulty(TEST, symptom="A word put behind a text changes all logits, whichever word it is.")
+@with_another(
+    "last_norm", symptom="Attention is causal; the last norm takes one mean for the whole text."
+)
+def normalises_the_whole_text(model, x):
+    return F.layer_norm(x, x.shape[1:]) * model.norm.weight
+
+
+@with_another("embed", symptom="A word put behind a text changes all logits, whichever word it is.")
 def counts_positions_from_the_end(model, ids):
-    def embed(model, ids):
-        table = model.embeddings
-        return table.token(ids) + table.position.weight[: ids.shape[1]].flip(0)
-
-    return logits(model, ids, embed=embed)
+    table = model.embeddings
+    return table.token(ids) + table.position.weight[: ids.shape[1]].flip(0)
 
 
-@faulty(TEST, symptom="Each token's vector holds a bit of its neighbours', on both sides.")
+@with_another("embed", symptom="Each token's vector holds a bit of its neighbours', on both sides.")
 def smooths_the_embeddings(model, ids):
-    def embed(model, ids):
-        x = model.embeddings(ids)
-        padded = F.pad(x.mT, (1, 1), mode="replicate")
-        return (0.9 * x.mT + 0.05 * padded[..., 2:] + 0.05 * padded[..., :-2]).mT
-
-    return logits(model, ids, embed=embed)
+    x = model.embeddings(ids)
+    padded = F.pad(x.mT, (1, 1), mode="replicate")
+    return (0.9 * x.mT + 0.05 * padded[..., 2:] + 0.05 * padded[..., :-2]).mT
 
 
-@faulty(TEST, symptom="The vectors of a text are made to have mean 0 before the first block.")
+@with_another(
+    "embed", symptom="The vectors of a text are made to have mean 0 before the first block."
+)
 def centres_the_embeddings(model, ids):
-    def embed(model, ids):
-        x = model.embeddings(ids)
-        return x - x.mean(dim=1, keepdim=True)
-
-    return logits(model, ids, embed=embed)
+    x = model.embeddings(ids)
+    return x - x.mean(dim=1, keepdim=True)
 
 
 @faulty(TEST, symptom="The logits of a text are divided by the mean size of them all.")
