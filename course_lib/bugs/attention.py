@@ -16,8 +16,8 @@ bug("""softmax: exponentiates_without_shifting
 
 bug("""softmax: subtracts_one_maximum_for_all_rows
     the maximum of the whole array was subtracted
-    believed: Any constant may be subtracted, so one maximum for the whole array will do. A row
-        far below it then becomes exp of something like -1000, which is 0.
+    believed: Any constant may be subtracted, so one maximum for the whole array will do. A row far
+        below it then becomes exp of something like -1000, which is 0.
     seen: nan (0/0) in every row whose scores lie far below the largest of another row.
     - shifted = x - x.max(axis=axis, keepdims=True)
     + shifted = x - x.max()
@@ -33,8 +33,8 @@ bug("""softmax: always_uses_the_last_axis
 
 bug("""softmax: starts_from_the_first_axis
     axis=0 is the default instead of axis=-1
-    believed: The first axis is the natural one to start from. For a vector it is also the last,
-        so the first example works.
+    believed: The first axis is the natural one to start from. For a vector it is also the last, so
+        the first example works.
     seen: softmax(x) of a matrix has columns that sum to 1, and rows that do not.
     - def softmax(x: Float[np.ndarray, "..."], axis: int = -1) -> Float[np.ndarray, "..."]:
     + def softmax(x: Float[np.ndarray, "..."], axis: int = 0) -> Float[np.ndarray, "..."]:
@@ -42,8 +42,8 @@ bug("""softmax: starts_from_the_first_axis
 
 bug("""softmax: normalises_over_the_whole_array
     normalised over the whole array, not along axis
-    believed: The weights must sum to 1, so divide by the sum. Which weights belong together was
-        not asked.
+    believed: The weights must sum to 1, so divide by the sum. Which weights belong together was not
+        asked.
     seen: A vector is right; in a matrix all the entries together sum to 1.
     - return exponentials / exponentials.sum(axis=axis, keepdims=True)
     + return exponentials / exponentials.sum()
@@ -51,8 +51,8 @@ bug("""softmax: normalises_over_the_whole_array
 
 bug("""softmax: clips_large_scores
     scores were clipped to keep exp from overflowing
-    believed: Cutting scores at ±50 avoids the overflow and changes nothing that matters. It
-        makes all scores beyond the cut equal, and a score of -inf gets a weight above 0.
+    believed: Cutting scores at ±50 avoids the overflow and changes nothing that matters. It makes
+        all scores beyond the cut equal, and a score of -inf gets a weight above 0.
     seen: Scores 100 and 200 get the same weight; hidden entries are about 1e-22, not 0.
     - shifted = x - x.max(axis=axis, keepdims=True)
     + shifted = np.clip(x, -50, 50)
@@ -60,10 +60,9 @@ bug("""softmax: clips_large_scores
 
 bug("""softmax: sums_without_keepdims
     the sum lost its axis (keepdims is missing)
-    believed: A sum over the rows divides the rows by itself. Without keepdims, NumPy lines the
-        sums up with the columns instead.
-    seen: ValueError about broadcasting; on a square matrix no error, and rows that do not sum
-        to 1.
+    believed: A sum over the rows divides the rows by itself. Without keepdims, NumPy lines the sums
+        up with the columns instead.
+    seen: ValueError about broadcasting; on a square matrix no error, and rows that do not sum to 1.
     - return exponentials / exponentials.sum(axis=axis, keepdims=True)
     + return exponentials / exponentials.sum(axis=axis)
 """)
@@ -81,8 +80,8 @@ bug("""softmax: shifts_its_input_in_place
 
 bug("""softmax: returns_log_weights
     logarithms of the weights
-    believed: x - log(sum(exp(x))) is the stable softmax. It is the stable log-softmax: one exp
-        is missing.
+    believed: x - log(sum(exp(x))) is the stable softmax. It is the stable log-softmax: one exp is
+        missing.
     seen: All weights are negative or 0, and their exp sums to 1.
     - return exponentials / exponentials.sum(axis=axis, keepdims=True)
     + return shifted - np.log(exponentials.sum(axis=axis, keepdims=True))
@@ -94,8 +93,8 @@ bug("""softmax: returns_log_weights
 
 bug("""attention_numpy: numpy_forgets_the_scale
     scores are not divided by sqrt(D)
-    believed: The scale is a detail of training. Dot products of wide vectors are large, and
-        without it softmax picks nearly one key.
+    believed: The scale is a detail of training. Dot products of wide vectors are large, and without
+        it softmax picks nearly one key.
     seen: The heat map is almost black and white, the more so the wider the head.
     reported: delzac/cntkx#10, huggingface/blog#2893
     - scores = q @ k.T / math.sqrt(q.shape[-1])
@@ -104,8 +103,8 @@ bug("""attention_numpy: numpy_forgets_the_scale
 
 bug("""attention_numpy: numpy_divides_by_the_width
     scores are divided by D instead of sqrt(D)
-    believed: A dot product of D terms grows like D. With random signs its typical size grows
-        like sqrt(D) only.
+    believed: A dot product of D terms grows like D. With random signs its typical size grows like
+        sqrt(D) only.
     seen: The heat map is too even: all keys get nearly the same weight.
     - scores = q @ k.T / math.sqrt(q.shape[-1])
     + scores = q @ k.T / q.shape[-1]
@@ -121,8 +120,8 @@ bug("""attention_numpy: numpy_scales_by_the_number_of_queries
 
 bug("""attention_numpy: numpy_softmax_over_the_queries
     softmax over the queries instead of the keys
-    believed: Softmax may run along either side of the square table. A query chooses among keys,
-        so it is each row that must sum to 1.
+    believed: Softmax may run along either side of the square table. A query chooses among keys, so
+        it is each row that must sum to 1.
     seen: Columns of the heat map sum to 1; some queries gather next to nothing.
     reported: labmlai/annotated_deep_learning_paper_implementations#146,
         nerminnuraydogan/vision-transformer#1, PetrochukM/PyTorch-NLP#2,
@@ -133,8 +132,8 @@ bug("""attention_numpy: numpy_softmax_over_the_queries
 
 bug("""attention_numpy: numpy_gathers_the_keys
     the output averages the keys, not the values
-    believed: What a query matches is what it gets. The keys only decide how much; what is
-        handed over are the values.
+    believed: What a query matches is what it gets. The keys only decide how much; what is handed
+        over are the values.
     seen: The output has the width of the keys and does not move when the values change.
     - return weights @ v, weights
     + return weights @ k, weights
@@ -150,8 +149,8 @@ bug("""attention_numpy: numpy_returns_the_weights_first
 
 bug("""attention_numpy: numpy_reshapes_the_keys
     keys were reshaped where a transpose is needed
-    believed: Reshape makes (S, D) into (D, S), so the product works. It keeps the order in
-        memory and so mixes numbers of different keys.
+    believed: Reshape makes (S, D) into (D, S), so the product works. It keeps the order in memory
+        and so mixes numbers of different keys.
     seen: Shapes are right and rows sum to 1; the weights have nothing to do with the keys.
     - scores = q @ k.T / math.sqrt(q.shape[-1])
     + scores = q @ k.reshape(k.shape[1], k.shape[0]) / math.sqrt(q.shape[-1])
@@ -159,8 +158,8 @@ bug("""attention_numpy: numpy_reshapes_the_keys
 
 bug("""attention_numpy: numpy_returns_the_scores
     the scores are returned instead of the weights
-    believed: The table before softmax is what attention computed, so it is what one returns.
-        The weights are what the output was made with.
+    believed: The table before softmax is what attention computed, so it is what one returns. The
+        weights are what the output was made with.
     seen: The output is right; the second result has negative entries.
     - return weights @ v, weights
     + return weights @ v, scores
@@ -172,8 +171,8 @@ bug("""attention_numpy: numpy_returns_the_scores
 
 bug("""attention: forgets_the_scale
     scores are not divided by sqrt(D)
-    believed: The scale is a detail of training. Dot products of wide vectors are large, and
-        without it softmax picks nearly one key.
+    believed: The scale is a detail of training. Dot products of wide vectors are large, and without
+        it softmax picks nearly one key.
     seen: The heat map is almost black and white; gradients vanish in wide heads.
     reported: delzac/cntkx#10, huggingface/blog#2893
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
@@ -182,8 +181,8 @@ bug("""attention: forgets_the_scale
 
 bug("""attention: divides_by_the_width
     scores are divided by D instead of sqrt(D)
-    believed: A dot product of D terms grows like D. With random signs its typical size grows
-        like sqrt(D) only.
+    believed: A dot product of D terms grows like D. With random signs its typical size grows like
+        sqrt(D) only.
     seen: The heat map is too even: all keys get nearly the same weight.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = q @ k.transpose(-2, -1) / q.shape[-1]
@@ -191,8 +190,8 @@ bug("""attention: divides_by_the_width
 
 bug("""attention: multiplies_by_the_root_of_the_width
     scores are multiplied by sqrt(D)
-    believed: To scale by sqrt(D) is read as to multiply by it. The scale must undo the growth
-        of the dot product.
+    believed: To scale by sqrt(D) is read as to multiply by it. The scale must undo the growth of
+        the dot product.
     seen: Softmax picks a single key almost everywhere, more so than without any scale.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = q @ k.transpose(-2, -1) * math.sqrt(q.shape[-1])
@@ -216,8 +215,8 @@ bug("""attention: scales_by_the_number_of_queries
 
 bug("""attention: scales_by_the_second_axis
     the scale counts the second axis, not the last
-    believed: shape[1] is the width of a matrix (T, D). With heads in front, (B, H, T, D), it is
-        the number of heads.
+    believed: shape[1] is the width of a matrix (T, D). With heads in front, (B, H, T, D), it is the
+        number of heads.
     seen: Right on one matrix; on batches the scale is sqrt(T) or sqrt(H). Hidden when H = D.
     reported: tenstorrent/tt-metal#56789
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
@@ -226,8 +225,8 @@ bug("""attention: scales_by_the_second_axis
 
 bug("""attention: softmax_over_the_queries
     softmax over the queries instead of the keys
-    believed: Softmax may run along either side of the square table. A query chooses among keys,
-        so it is each row that must sum to 1.
+    believed: Softmax may run along either side of the square table. A query chooses among keys, so
+        it is each row that must sum to 1.
     seen: Columns of the heat map sum to 1, rows do not. Training still works, a little worse.
     reported: labmlai/annotated_deep_learning_paper_implementations#146,
         nerminnuraydogan/vision-transformer#1, PetrochukM/PyTorch-NLP#2,
@@ -238,8 +237,8 @@ bug("""attention: softmax_over_the_queries
 
 bug("""attention: softmax_over_axis_one
     softmax over axis 1, whatever the number of axes
-    believed: Axis 1 holds the keys of a matrix (T, S), and it was left there when batches came
-        in front.
+    believed: Axis 1 holds the keys of a matrix (T, S), and it was left there when batches came in
+        front.
     seen: Right on one matrix, over the queries on a batch, over the heads with heads.
     - weights = scores.softmax(dim=-1)
     + weights = scores.softmax(dim=1)
@@ -247,8 +246,8 @@ bug("""attention: softmax_over_axis_one
 
 bug("""attention: subtracts_one_maximum_for_the_batch
     the maximum of all scores was subtracted from every row
-    believed: Any constant may be subtracted, so one maximum for the whole batch will do. A row
-        far below it underflows to 0/0.
+    believed: Any constant may be subtracted, so one maximum for the whole batch will do. A row far
+        below it underflows to 0/0.
     seen: nan in a quiet text as soon as a loud one stands in the same batch.
     - weights = scores.softmax(dim=-1)
     + exponentials = (scores - scores.max()).exp()
@@ -257,8 +256,8 @@ bug("""attention: subtracts_one_maximum_for_the_batch
 
 bug("""attention: reshapes_the_keys
     keys were reshaped where a transpose is needed
-    believed: Reshape makes (S, D) into (D, S), so the product works. It keeps the order in
-        memory and so mixes numbers of different keys.
+    believed: Reshape makes (S, D) into (D, S), so the product works. It keeps the order in memory
+        and so mixes numbers of different keys.
     seen: Shapes are right and rows sum to 1; the weights have nothing to do with the keys.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = q @ k.reshape(*k.shape[:-2], k.shape[-1], k.shape[-2]) / math.sqrt(q.shape[-1])
@@ -266,8 +265,7 @@ bug("""attention: reshapes_the_keys
 
 bug("""attention: transposes_the_first_two_axes
     axes 0 and 1 of the keys were swapped, not the last two
-    believed: transpose(0, 1) turns a matrix, so it turns the keys. In a batch, axis 0 is the
-        batch.
+    believed: transpose(0, 1) turns a matrix, so it turns the keys. In a batch, axis 0 is the batch.
     seen: Right on one matrix; on a batch a RuntimeError about sizes that do not match.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = q @ k.transpose(0, 1) / math.sqrt(q.shape[-1])
@@ -275,8 +273,8 @@ bug("""attention: transposes_the_first_two_axes
 
 bug("""attention: lets_the_keys_ask
     the keys ask the queries (k qᵀ instead of q kᵀ)
-    believed: A dot product does not care for the order, so k qᵀ is as good as q kᵀ. Every
-        number is there, but in the transposed place.
+    believed: A dot product does not care for the order, so k qᵀ is as good as q kᵀ. Every number is
+        there, but in the transposed place.
     seen: The heat map is mirrored before softmax; with T != S the shapes do not fit.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = k @ q.transpose(-2, -1) / math.sqrt(q.shape[-1])
@@ -293,8 +291,8 @@ bug("""attention: transposes_the_weights
 
 bug("""attention: gathers_the_keys
     the output averages the keys, not the values
-    believed: What a query matches is what it gets. The keys only decide how much; what is
-        handed over are the values.
+    believed: What a query matches is what it gets. The keys only decide how much; what is handed
+        over are the values.
     seen: The output has the width of the keys, and the values get no gradient.
     - return weights @ v, weights
     + return weights @ k, weights
@@ -318,8 +316,8 @@ bug("""attention: returns_only_the_output
 
 bug("""attention: detaches_the_weights
     the weights were detached: no gradient reaches q and k
-    believed: The weights are there to be looked at, so they need no gradient. It is through
-        them that queries and keys learn.
+    believed: The weights are there to be looked at, so they need no gradient. It is through them
+        that queries and keys learn.
     seen: All values are right; the gradients of q and k are missing, and only v learns.
     - weights = scores.softmax(dim=-1)
     + weights = scores.softmax(dim=-1).detach()
@@ -329,8 +327,8 @@ bug("""attention: scales_the_queries_in_place
     q itself was changed (q /= ... works in place)
     believed: q /= s is taken for short writing of q = q / s. On a tensor it writes into the
         caller's memory.
-    seen: The second call with the same q gives other weights; a leaf that needs its gradient
-        raises RuntimeError.
+    seen: The second call with the same q gives other weights; a leaf that needs its gradient raises
+        RuntimeError.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + q /= math.sqrt(q.shape[-1])
     + scores = q @ k.transpose(-2, -1)
@@ -351,8 +349,8 @@ bug("""attention: stays_in_float32
 
 bug("""SelfAttention: ScalesByTheModelWidth
     scores are scaled by the model's width, not the head's
-    believed: C stands in the same line of code, so C**-0.5 is the scale. The dot product runs
-        over the D numbers of a head.
+    believed: C stands in the same line of code, so C**-0.5 is the scale. The dot product runs over
+        the D numbers of a head.
     seen: Right when d_head = d_model; a heat map that is too even in every narrower head.
     reported: karpathy/ng-video-lecture#6, aladdinpersson/Machine-Learning-Collection#159,
         rezazad68/TMUnet#13, FareedKhan-dev/train-llm-from-scratch#3, lucidrains/vit-pytorch#65
@@ -364,8 +362,8 @@ bug("""SelfAttention: ScalesByTheModelWidth
 
 bug("""SelfAttention: ReadsValuesFromTheKeyLayer
     the values came from the key layer
-    believed: Three lines so alike can be copied. In one of them a name was not changed, and
-        nothing crashes, since keys and values have the same shape.
+    believed: Three lines so alike can be copied. In one of them a name was not changed, and nothing
+        crashes, since keys and values have the same shape.
     seen: The value layer gets no gradient and never changes in training.
     reported: yflyzhang/AnnotatedTransformer#1
     - output, _ = attention(self.query(x), self.key(x), self.value(x))
@@ -383,8 +381,8 @@ bug("""SelfAttention: SwapsKeysAndValues
 
 bug("""SelfAttention: SwapsQueriesAndKeys
     queries and keys are swapped
-    believed: A dot product does not care for the order. The rows of the table belong to those
-        who ask, so it does here.
+    believed: A dot product does not care for the order. The rows of the table belong to those who
+        ask, so it does here.
     seen: The heat map before softmax is mirrored: who looked at whom is turned around.
     - output, _ = attention(self.query(x), self.key(x), self.value(x))
     + output, _ = attention(self.key(x), self.query(x), self.value(x))
@@ -404,8 +402,7 @@ bug("""SelfAttention: KeepsTheBiases
 
 bug("""SelfAttention: SharesOneLayerForQueryAndKey
     query and key are one and the same layer
-    believed: a = b = nn.Linear(...) is taken to make two layers. It makes one layer with two
-        names.
+    believed: a = b = nn.Linear(...) is taken to make two layers. It makes one layer with two names.
     seen: The scores are symmetric and every position looks mostly at itself.
     - self.query = nn.Linear(d_model, d_head, bias=False)
     - self.key = nn.Linear(d_model, d_head, bias=False)
@@ -423,8 +420,8 @@ bug("""SelfAttention: ReturnsTheWeightsToo
 
 bug("""SelfAttention: AddsTheInput
     the input was added to the output
-    believed: The residual connection belongs to attention. It belongs to the block around it,
-        and needs d_head = d_model.
+    believed: The residual connection belongs to attention. It belongs to the block around it, and
+        needs d_head = d_model.
     seen: RuntimeError about sizes; when d_head = d_model, the output is x too much.
     - return output
     + return x + output

@@ -10,8 +10,7 @@ from . import bug, whole_bug
 
 bug("""Block: AddsToTheNormalisedStream
     the normalised x is added to, not x itself
-    believed: x is overwritten by its norm, which is then taken for x. The stream itself must go
-        on.
+    believed: x is overwritten by its norm, which is then taken for x. The stream itself must go on.
     seen: Trains, but worse with every block: no path goes through the stack unchanged.
     reported: lbcb-sci/RiNALMo#9, pytorch/pytorch#61165
     - x = x + self.attention(self.norm1(x), mask)
@@ -57,8 +56,8 @@ bug("""Block: HasNoResiduals
 
 bug("""Block: ReplacesTheStreamByAttention
     x is not added to what attention returns
-    believed: Attention has gathered all that matters. It has not: what a position knew by
-        itself is lost.
+    believed: Attention has gathered all that matters. It has not: what a position knew by itself is
+        lost.
     seen: A position no longer knows which token it holds.
     - x = x + self.attention(self.norm1(x), mask)
     + x = self.attention(self.norm1(x), mask)
@@ -104,8 +103,8 @@ bug("""Block: RunsBothAtOnceBehindOneNorm
 
 bug("""Block: StartsWithTheMLP
     the MLP comes first, and attention second
-    believed: The order does not matter, as a stack alternates anyway. The first and the last
-        block see it.
+    believed: The order does not matter, as a stack alternates anyway. The first and the last block
+        see it.
     seen: Trains well; GPT-2's weights give nonsense.
     - x = x + self.attention(self.norm1(x), mask)
     - return x + self.mlp(self.norm2(x))
@@ -125,8 +124,8 @@ bug("""Block: IsPostNorm
 
 bug("""Block: NormalisesWhatIsAdded
     the norms stand behind attention and MLP, not in front of them
-    believed: x + norm(layer(x)) leaves the stream alone as well. But the layer reads it as it
-        is, however large.
+    believed: x + norm(layer(x)) leaves the stream alone as well. But the layer reads it as it is,
+        however large.
     seen: What the layers read grows with depth; GPT-2's weights give nonsense.
     - x = x + self.attention(self.norm1(x), mask)
     - return x + self.mlp(self.norm2(x))
@@ -136,10 +135,9 @@ bug("""Block: NormalisesWhatIsAdded
 
 bug("""Block: ForgetsTheFirstNorm
     attention reads x as it is: norm1 is never used
-    believed: The embeddings are small, so the first norm does nothing. In the next block the
-        stream has grown.
-    seen: norm1 gets no gradient; scores grow with depth, until attention looks at one place
-        only.
+    believed: The embeddings are small, so the first norm does nothing. In the next block the stream
+        has grown.
+    seen: norm1 gets no gradient; scores grow with depth, until attention looks at one place only.
     - x = x + self.attention(self.norm1(x), mask)
     + x = x + self.attention(x, mask)
 """)
@@ -181,8 +179,8 @@ bug("""Block: SharesOneNorm
 
 bug("""Block: EndsWithANorm
     the block's output is normalised as well
-    believed: Every layer should hand on something of size 1. The one norm at the end belongs to
-        the model.
+    believed: Every layer should hand on something of size 1. The one norm at the end belongs to the
+        model.
     seen: No path goes through the stack unchanged; GPT-2's weights give nonsense.
     - return x + self.mlp(self.norm2(x))
     + x = x + self.mlp(self.norm2(x))
@@ -191,8 +189,7 @@ bug("""Block: EndsWithANorm
 
 bug("""Block: AddsIntoTheCallersStream
     x is changed in place by +=
-    believed: x += y is short for x = x + y. It writes into the tensor that the caller still
-        holds.
+    believed: x += y is short for x = x + y. It writes into the tensor that the caller still holds.
     seen: The caller's x is another one after the call; in training a RuntimeError.
     - x = x + self.attention(self.norm1(x), mask)
     - return x + self.mlp(self.norm2(x))
@@ -220,8 +217,7 @@ bug("""Block: IsCausalInAnyCase
 
 bug("""Block: IsCausalWithoutAMask
     without a mask it is causal
-    believed: In a GPT every block is causal, so this must be the default. None allows
-        everything.
+    believed: In a GPT every block is causal, so this must be the default. None allows everything.
     seen: A model that should see all of a text sees half of it.
     = ) -> Float[Tensor, "B T C"]:
     +     if mask is None:
@@ -232,8 +228,8 @@ bug("""Block: IsCausalWithoutAMask
 
 bug("""Block: HidesWhatTheMaskAllows
     the mask was inverted on its way to attention
-    believed: torch.nn.MultiheadAttention has True for what is hidden. Here, True may be
-        attended to.
+    believed: torch.nn.MultiheadAttention has True for what is hidden. Here, True may be attended
+        to.
     seen: Each position sees the future and not the past.
     - x = x + self.attention(self.norm1(x), mask)
     + x = x + self.attention(self.norm1(x), None if mask is None else ~mask)
@@ -286,8 +282,8 @@ bug("""Block: CallsItsPartsAsGPT2Does
 
 bug("""Block: KeepsTheBiasOfTheNorms
     bias=False is not passed on to the norms
-    believed: A norm has no bias in the sense of a linear layer. It has one, and so does its
-        saved weight.
+    believed: A norm has no bias in the sense of a linear layer. It has one, and so does its saved
+        weight.
     seen: Loading weights without bias says: missing keys norm1.bias and norm2.bias.
     - self.norm1 = LayerNorm(d_model, bias=bias)
     + self.norm1 = LayerNorm(d_model)
@@ -299,8 +295,7 @@ bug("""Block: KeepsTheBiasOfTheNorms
 bug("""Block: KeepsTheBiasOfAttention
     bias=False is not passed on to attention
     believed: One of four parts was forgotten.
-    seen: Loading weights without bias says: missing keys attention.qkv.bias and
-        attention.out.bias.
+    seen: Loading weights without bias says: missing keys attention.qkv.bias and attention.out.bias.
     - self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
     + self.attention = MultiHeadAttention(d_model, n_heads, dropout=dropout)
 """)
@@ -372,8 +367,7 @@ bug("""Block: DropsFromAttentionOnly
 
 bug("""Block: DropsOutputsByItself
     dropout falls on both outputs, but not on the weights of attention
-    believed: One nn.Dropout in the block is simpler. It cannot reach the weights inside
-        attention.
+    believed: One nn.Dropout in the block is simpler. It cannot reach the weights inside attention.
     seen: Training differs from that of other implementations; nothing else shows.
     - self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
     = self.norm2 = LayerNorm(d_model, bias=bias)
@@ -403,8 +397,8 @@ bug("""Block: DropsTwice
 
 bug("""Block: DropsFromTheStream
     dropout falls on the stream itself
-    believed: Dropout comes last, so it comes after the sum. Then whole channels of the stream
-        are lost for good.
+    believed: Dropout comes last, so it comes after the sum. Then whole channels of the stream are
+        lost for good.
     seen: The deeper the model, the less of a token arrives.
     = self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
     + self.dropout = nn.Dropout(dropout)
@@ -415,8 +409,8 @@ bug("""Block: DropsFromTheStream
 
 bug("""Block: DetachesTheStream
     the residual path is detached: no gradient goes straight through
-    believed: x is only passed on, so it needs no gradient. It is the path by which earlier
-        blocks learn.
+    believed: x is only passed on, so it needs no gradient. It is the path by which earlier blocks
+        learn.
     seen: Earlier blocks learn slowly, as in a stack without residual connections.
     - x = x + self.attention(self.norm1(x), mask)
     - return x + self.mlp(self.norm2(x))

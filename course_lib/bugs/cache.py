@@ -16,10 +16,10 @@ from . import bug, whole_bug
 
 bug("""KVCache: WritesOverTheStart
     every append writes over the start
-    believed: The new keys have a place waiting for them. It begins behind the old ones, at
-        length, not at 0.
-    seen: The first answer is right. Then the oldest positions are lost and the newest are
-        whatever lay in the memory.
+    believed: The new keys have a place waiting for them. It begins behind the old ones, at length,
+        not at 0.
+    seen: The first answer is right. Then the oldest positions are lost and the newest are whatever
+        lay in the memory.
     - self.keys = torch.empty(shape, dtype=dtype, device=device)
     - self.values = torch.empty(shape, dtype=dtype, device=device)
     + self.keys = torch.zeros(shape, dtype=dtype, device=device)
@@ -33,8 +33,8 @@ bug("""KVCache: WritesOverTheStart
 
 bug("""KVCache: ReturnsTheNewAlone
     append returns the new positions alone
-    believed: The cache has kept the old ones, so that is done. They are kept for attention,
-        which sees only what append returns.
+    believed: The cache has kept the old ones, so that is done. They are kept for attention, which
+        sees only what append returns.
     seen: Every step generates as if the text began with it.
     - self.length = end
     - return self.keys[:, :, :end], self.values[:, :, :end]
@@ -67,8 +67,8 @@ bug("""KVCache: KeepsKeysTwice
 
 bug("""KVCache: KeepsKeysOnly
     only the keys are kept: of the values, the new ones alone come back
-    believed: The cache is there to compare a query with old keys. What the old positions have
-        to say, their values, is needed as well.
+    believed: The cache is there to compare a query with old keys. What the old positions have to
+        say, their values, is needed as well.
     seen: At the second call, S keys meet T values: an error about shapes.
     - return self.keys[:, :, :end], self.values[:, :, :end]
     + return self.keys[:, :, :end], v
@@ -76,8 +76,8 @@ bug("""KVCache: KeepsKeysOnly
 
 bug("""KVCache: PutsTheNewInFront
     the new positions are put in front of the old ones
-    believed: Attention is a weighted sum, and a sum does not mind the order. The causal mask
-        does: it takes the queries for the last positions.
+    believed: Attention is a weighted sum, and a sum does not mind the order. The causal mask does:
+        it takes the queries for the last positions.
     seen: Right token by token, as then every key may be seen; wrong for chunks of several.
     - self.keys[:, :, self.length : end] = k
     - self.values[:, :, self.length : end] = v
@@ -95,8 +95,8 @@ bug("""KVCache: CountsCalls
 
 bug("""KVCache: Concatenates
     each append makes new memory and copies everything into it
-    believed: torch.cat is the short way to append, and gives the right numbers. It copies all
-        old positions for every new one: T² copies for T tokens.
+    believed: torch.cat is the short way to append, and gives the right numbers. It copies all old
+        positions for every new one: T² copies for T tokens.
     seen: Right results. Long texts slow down, and memory is needed twice at every step.
     - shape = (batch_size, n_heads, capacity, d_head)
     + shape = (batch_size, n_heads, 0, d_head)
@@ -121,8 +121,8 @@ bug("""KVCache: ChecksNothing
 
 bug("""KVCache: StaysOneShort
     it refuses the position that would fill it exactly
-    believed: length == capacity is one too many. It is the last that fits: positions are
-        counted from 0, their number from 1.
+    believed: length == capacity is one too many. It is the last that fits: positions are counted
+        from 0, their number from 1.
     seen: A cache for 1,024 positions stops at 1,023.
     - if end > self.capacity:
     + if end >= self.capacity:
@@ -130,8 +130,8 @@ bug("""KVCache: StaysOneShort
 
 bug("""KVCache: AsksOnlyWhetherItIsFull
     it looks only whether it is full, not whether the new positions fit
-    believed: While there is room, there is room for what comes. A chunk can be longer than what
-        is left.
+    believed: While there is room, there is room for what comes. A chunk can be longer than what is
+        left.
     seen: Right token by token; a prompt that is too long ends in torch's own error.
     - if end > self.capacity:
     + if self.length >= self.capacity:
@@ -154,8 +154,8 @@ bug("""KVCache: CountsBeforeItChecks
 
 bug("""KVCache: DropsTheOldest
     a full cache drops its oldest positions instead of refusing
-    believed: The oldest matter least, so they make room. Their positions are lost with them:
-        what is left was computed for other places in the text.
+    believed: The oldest matter least, so they make room. Their positions are lost with them: what
+        is left was computed for other places in the text.
     seen: Past the context the text goes on, and gets worse without an error.
     reported: huggingface/transformers#37574, EricLBuehler/mistral.rs#246,
         rasbt/LLMs-from-scratch#925, karpathy/nanochat#452
@@ -173,8 +173,8 @@ bug("""KVCache: DropsTheOldest
 
 bug("""KVCache: SharesItsMemory
     all caches share one memory
-    believed: Memory for these sizes is there already: why take it again? Each layer and each
-        text writes its own keys.
+    believed: Memory for these sizes is there already: why take it again? Each layer and each text
+        writes its own keys.
     seen: One layer alone is right. With two, each reads what the other has written.
     reported: Lightning-AI/litgpt#1596, Lightning-AI/litgpt#1647, casper-hansen/AutoAWQ#178
     = class KVCache:
@@ -188,8 +188,8 @@ bug("""KVCache: SharesItsMemory
 
 bug("""KVCache: ResetsToZeros
     reset empties the memory, but not the count
-    believed: A cache of zeros is an empty cache. It is a cache of positions whose keys are
-        zero, and each of them gets a weight.
+    believed: A cache of zeros is an empty cache. It is a cache of positions whose keys are zero,
+        and each of them gets a weight.
     seen: The second text begins at the end of the first, behind positions that say nothing.
     reported: EricLBuehler/candle-vllm#6
     @ def reset
@@ -200,8 +200,8 @@ bug("""KVCache: ResetsToZeros
 
 bug("""KVCache: IgnoresTheDtype
     the given dtype is ignored: it is always float32
-    believed: float32 holds what float16 holds, and more. Attention multiplies keys with
-        queries, and these must have one dtype.
+    believed: float32 holds what float16 holds, and more. Attention multiplies keys with queries,
+        and these must have one dtype.
     seen: An error in half precision: expected both to have the same dtype.
     - self.keys = torch.empty(shape, dtype=dtype, device=device)
     - self.values = torch.empty(shape, dtype=dtype, device=device)
@@ -225,8 +225,8 @@ bug("""KVCache: IgnoresTheDevice
 
 bug("""cached_attention: aligns_the_mask_top_left
     the mask is aligned top left: query t sees keys 0 to t
-    believed: is_causal=True makes attention causal. It counts queries and keys from the same
-        start, and with a cache the queries are the last.
+    believed: is_causal=True makes attention causal. It counts queries and keys from the same start,
+        and with a cache the queries are the last.
     seen: The prompt is right. Then a new token sees the first token of the text, and no other.
     reported: pytorch/pytorch#108108, rasbt/LLMs-from-scratch#697
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
@@ -237,10 +237,10 @@ bug("""cached_attention: aligns_the_mask_top_left
 
 bug("""cached_attention: aligns_the_mask_top_left_for_chunks
     top left for several queries, none for one: right only for prompt and single tokens
-    believed: There are two cases, the prompt and one token. A chunk behind a cache is a third,
-        in speculative decoding and in long prompts fed in parts.
-    seen: Right for a whole prompt and for single tokens; chunks in between do not see the end
-        of what is old.
+    believed: There are two cases, the prompt and one token. A chunk behind a cache is a third, in
+        speculative decoding and in long prompts fed in parts.
+    seen: Right for a whole prompt and for single tokens; chunks in between do not see the end of
+        what is old.
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
     - output, _ = masked_attention(q, keys, values, mask)
     - return output
@@ -251,8 +251,8 @@ bug("""cached_attention: masks_nothing
     no mask: new positions see later new ones
     believed: What is in the cache is the past, and the past may be seen. The new positions were
         appended too, all of them.
-    seen: Right token by token. In a prompt every position but the last has seen the future, and
-        the next block's keys with it.
+    seen: Right token by token. In a prompt every position but the last has seen the future, and the
+        next block's keys with it.
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
     - output, _ = masked_attention(q, keys, values, mask)
     + output, _ = masked_attention(q, keys, values)
@@ -260,8 +260,8 @@ bug("""cached_attention: masks_nothing
 
 bug("""cached_attention: masks_the_first_chunk_alone
     masked only when the cache was empty
-    believed: The mask is for the prompt; afterwards tokens come one at a time. Several may come
-        at once.
+    believed: The mask is for the prompt; afterwards tokens come one at a time. Several may come at
+        once.
     seen: Right for a whole prompt and for single tokens; chunks in between see their future.
     + was_empty = cache.length == 0
     = keys, values = cache.append(k, v)
@@ -281,8 +281,8 @@ bug("""cached_attention: makes_a_square_mask
 
 bug("""cached_attention: leaves_the_new_position_out
     the new positions do not see themselves, only what is older
-    believed: The cache holds the past, and the present is not past yet. In the model, each
-        position attends to itself as well.
+    believed: The cache holds the past, and the present is not past yet. In the model, each position
+        attends to itself as well.
     seen: The first token of a text has nothing to attend to; all others miss the newest word.
     reported: harvard-edge/cs249r_book#1953
     = mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
@@ -291,8 +291,8 @@ bug("""cached_attention: leaves_the_new_position_out
 
 bug("""cached_attention: attends_before_it_appends
     only what was in the cache before is attended to, then the new is appended
-    believed: First use the cache, then bring it up to date. So the new positions are missing
-        from what they attend to.
+    believed: First use the cache, then bring it up to date. So the new positions are missing from
+        what they attend to.
     seen: Every token is one step behind: it does not know itself, nor its own chunk.
     - keys, values = cache.append(k, v)
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
@@ -378,8 +378,8 @@ bug("""cached_attention: masks_too_weakly
 
 bug("""cached_logits: counts_positions_from_0
     the new tokens get the positions 0, 1, … instead of going on
-    believed: The tokens of this call are numbered from 0, as in the model. The text has begun
-        in an earlier call.
+    believed: The tokens of this call are numbered from 0, as in the model. The text has begun in an
+        earlier call.
     seen: The prompt is right; then every token believes that it is the first.
     reported: ml-explore/mlx-lm#93
     - x = model.embeddings(ids, caches[0].length)
@@ -388,8 +388,7 @@ bug("""cached_logits: counts_positions_from_0
 
 bug("""cached_logits: counts_positions_one_too_high
     positions are one too high once the caches hold something
-    believed: With n tokens in the cache, the next is number n + 1. Positions count from 0: it
-        is n.
+    believed: With n tokens in the cache, the next is number n + 1. Positions count from 0: it is n.
     seen: Close to right: neighbouring positions look alike. The texts drift apart slowly.
     - x = model.embeddings(ids, caches[0].length)
     + offset = caches[0].length
@@ -398,10 +397,10 @@ bug("""cached_logits: counts_positions_one_too_high
 
 bug("""cached_logits: counts_positions_one_too_low
     positions are one too low once the caches hold something
-    believed: The last position in the cache is length - 1, and there the new tokens go. They
-        come behind it.
-    seen: Close to right: neighbouring positions look alike. Each chunk begins with the number
-        that the last one ended with.
+    believed: The last position in the cache is length - 1, and there the new tokens go. They come
+        behind it.
+    seen: Close to right: neighbouring positions look alike. Each chunk begins with the number that
+        the last one ended with.
     - x = model.embeddings(ids, caches[0].length)
     + x = model.embeddings(ids, max(0, caches[0].length - 1))
 """)
@@ -426,8 +425,8 @@ bug("""cached_logits: adds_the_new_length_to_the_positions
 bug("""cached_logits: uses_one_cache_for_all_blocks
     all blocks use the first cache
     believed: One text, one cache. Every block has keys and values of its own.
-    seen: Right with one block. With more, each block reads the keys of the others, and the
-        cache is full too soon.
+    seen: Right with one block. With more, each block reads the keys of the others, and the cache is
+        full too soon.
     - x = model.embeddings(ids, caches[0].length)
     + x = model.embeddings(ids, caches[0].length // len(caches))
 
@@ -464,8 +463,8 @@ def computes_everything_again(model, ids, caches):
 
 bug("""cached_logits: returns_the_last_row
     the last row alone comes back
-    believed: Only the last row is needed to generate. The caller may want the others: to score
-        a text, or to check several guesses at once.
+    believed: Only the last row is needed to generate. The caller may want the others: to score a
+        text, or to check several guesses at once.
     seen: Generation is right. Whoever compares with the model's logits finds one row of T.
     - return model.head(model.norm(x))
     + return model.head(model.norm(x[:, -1:]))
@@ -489,8 +488,8 @@ bug("""cached_logits: leaves_the_output_projection_out
 
 bug("""cached_logits: leaves_the_residual_out
     the residual around attention is left out
-    believed: Attention gathers what is needed, the token itself included. Its output is added
-        to the stream, and does not replace it.
+    believed: Attention gathers what is needed, the token itself included. Its output is added to
+        the stream, and does not replace it.
     seen: Right shapes, wrong logits from the first call on.
     - x = x + block.attention.out(gathered)
     + x = block.attention.out(gathered)
@@ -523,8 +522,8 @@ bug("""cached_logits: keeps_caches_of_its_own
 
 bug("""generate_cached: calls_generate
     everything is computed again at every step
-    believed: generate_cached returns what generate returns, so calling it is enough. The point
-        is what it does not compute.
+    believed: generate_cached returns what generate returns, so calling it is enough. The point is
+        what it does not compute.
     seen: Right texts, and the time a token takes grows with the text.
     - weight = model.head.weight
     - sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
@@ -549,8 +548,8 @@ bug("""generate_cached: feeds_the_whole_text
 
 bug("""generate_cached: feeds_the_last_token_twice
     the last token of the prompt is fed twice
-    believed: First fill the caches with the prompt, then start from its last token. It was part
-        of the prompt, and its logits were there already.
+    believed: First fill the caches with the prompt, then start from its last token. It was part of
+        the prompt, and its logits were there already.
     seen: Every position is one too high, and one token counts double: close to right.
     = with _evaluating(model):
     +     cached_logits(model, ids, caches)
@@ -567,8 +566,8 @@ bug("""generate_cached: skips_the_prefill
 
 bug("""generate_cached: reads_the_first_row
     the first row of the logits is read, not the last
-    believed: Row 0 is the next token, as there is one row a step. The prompt has T rows, and
-        the last of them speaks of what comes next.
+    believed: Row 0 is the next token, as there is one row a step. The prompt has T rows, and the
+        last of them speaks of what comes next.
     seen: One wrong token behind the prompt, and a text that follows it faithfully.
     - new = sample(logits[:, -1], **sampling)[:, None]
     + new = sample(logits[:, 0], **sampling)[:, None]
@@ -596,8 +595,8 @@ bug("""generate_cached: returns_the_new_tokens_alone
 
 bug("""generate_cached: gives_one_token_too_many
     one token too many: the prompt's own next token is not counted
-    believed: The prefill gives one token, and then n_new steps follow. The first token is one
-        of the n_new.
+    believed: The prefill gives one token, and then n_new steps follow. The first token is one of
+        the n_new.
     seen: Texts of T + n_new + 1 tokens.
     - for _ in range(n_new):
     + for _ in range(1 + n_new):
@@ -605,8 +604,8 @@ bug("""generate_cached: gives_one_token_too_many
 
 bug("""generate_cached: gives_a_token_for_nothing
     n_new = 0 gives one token all the same
-    believed: The prompt goes through the model in any case, and its last row gives a token.
-        Nobody asked for it.
+    believed: The prompt goes through the model in any case, and its last row gives a token. Nobody
+        asked for it.
     seen: Right but for n_new = 0, where a token comes back that was not wanted.
     - for _ in range(n_new):
     + for _ in range(max(1, n_new)):
@@ -638,8 +637,8 @@ bug("""generate_cached: is_always_greedy
 
 bug("""generate_cached: crops_the_prompt
     a long prompt is cropped instead of refused
-    believed: generate crops, so this does. generate computes all positions again after it;
-        cached ones keep the numbers they had.
+    believed: generate crops, so this does. generate computes all positions again after it; cached
+        ones keep the numbers they had.
     seen: No error, and another text than the one that was asked for.
     reported: huggingface/transformers#37574, rasbt/LLMs-from-scratch#925
     - if n_tokens > config.context_length:
@@ -663,8 +662,8 @@ bug("""generate_cached: refuses_a_full_context
 
 bug("""generate_cached: forgets_evaluation_mode
     the model is left in training mode: dropout acts on the text
-    believed: Without a step of the optimizer, nothing is training. Dropout looks at the mode,
-        not at the optimizer.
+    believed: Without a step of the optimizer, nothing is training. Dropout looks at the mode, not
+        at the optimizer.
     seen: Texts of a model in training are worse than they need be, and greedy ones vary.
     reported: karpathy/nanoGPT#240
     - with _evaluating(model):

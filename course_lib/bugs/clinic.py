@@ -95,8 +95,8 @@ bug("""test_attention: never_gives_a_mask
 
 bug("""test_attention: tries_one_matrix
     one matrix is tried, never a batch
-    believed: Batches are the same thing many times over. It is between the texts and the heads
-        that axes get mixed up.
+    believed: Batches are the same thing many times over. It is between the texts and the heads that
+        axes get mixed up.
     seen: Green on mistakes that need a second text or a second head.
     - for leading in ((), (3,), (2, 3)):
     + for leading in ((),):
@@ -112,8 +112,8 @@ bug("""test_attention: tries_a_causal_mask_only
 
 bug("""test_attention: tries_small_scores_only
     all scores are small: nothing hostile is tried
-    believed: Numbers drawn from a normal distribution stand for all numbers. Real scores reach
-        the thousands, and there masks that are too weak give way.
+    believed: Numbers drawn from a normal distribution stand for all numbers. Real scores reach the
+        thousands, and there masks that are too weak give way.
     seen: Green on masks of -1e4, on late renormalising, and on a maximum shared by all rows.
     - for n_queries, n_keys, far in ((5, 7, 0), (7, 7, 0), (5, 7, 300)):
     + for n_queries, n_keys, far in ((5, 7, 0), (7, 7, 0)):
@@ -121,8 +121,8 @@ bug("""test_attention: tries_small_scores_only
 
 bug("""test_attention: looks_at_the_output_only
     only the output is compared, the weights are not looked at
-    believed: The output is made of the weights, so it vouches for them. They are returned
-        beside it, and can be others.
+    believed: The output is made of the weights, so it vouches for them. They are returned beside
+        it, and can be others.
     seen: Green where the weights that come back are not those that were used.
     - for result, expected in zip(results, (weights @ v, weights), strict=True):
     + for result, expected in ((results[0], weights @ v),):
@@ -139,8 +139,8 @@ bug("""test_attention: lets_nan_through
 
 bug("""test_attention: demands_every_bit_of_attention
     every bit must be the same: rounding is taken for a mistake
-    believed: The same formula gives the same numbers. Sums in another order are rounded
-        elsewhere, and no order is the right one.
+    believed: The same formula gives the same numbers. Sums in another order are rounded elsewhere,
+        and no order is the right one.
     seen: Red on right implementations that compute in another order.
     - assert (result - expected).abs().max() < TOLERANCE, "other numbers"
     + assert torch.equal(result, expected), "other numbers"
@@ -200,8 +200,8 @@ def changes_the_last_token_only(model):
 
 bug("""test_causality: tries_short_texts_only
     only short texts are tried
-    believed: What holds for three tokens holds for all. Masks are often made for one length,
-        and used for another.
+    believed: What holds for three tokens holds for all. Masks are often made for one length, and
+        used for another.
     seen: Green on leaks that begin in the middle of the context.
     - n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
     + n_tokens, vocab_size = 4, model.config.vocab_size
@@ -209,8 +209,8 @@ bug("""test_causality: tries_short_texts_only
 
 bug("""test_causality: tries_one_text_only
     one text alone is tried, never several
-    believed: Texts of a batch do not meet, so one is enough. Masks have an axis for the texts,
-        and it can be the wrong one.
+    believed: Texts of a batch do not meet, so one is enough. Masks have an axis for the texts, and
+        it can be the wrong one.
     seen: Green on a model whose second text sees ahead.
     - ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
     - shift = torch.randint(1, vocab_size, (3, n_tokens), generator=generator)
@@ -220,8 +220,8 @@ bug("""test_causality: tries_one_text_only
 
 bug("""test_causality: never_tries_one_text
     several texts are tried, never one alone
-    believed: A batch of three shows what a batch of one would. Axes of length 1 broadcast, and
-        code often treats them apart.
+    believed: A batch of three shows what a batch of one would. Axes of length 1 broadcast, and code
+        often treats them apart.
     seen: Green on a model that drops its mask for a single text.
     - logits, logits_of_one = model(ids), model(ids[:1])
     + logits = model(ids)
@@ -232,8 +232,8 @@ bug("""test_causality: never_tries_one_text
 
 bug("""test_causality: never_takes_the_future_away
     the future is changed, and never taken away
-    believed: Other tokens show every leak. That there are later tokens at all, and how many,
-        can leak as well.
+    believed: Other tokens show every leak. That there are later tokens at all, and how many, can
+        leak as well.
     seen: Green on a model that counts positions from the end of the text.
     - for text in (other, ids[:, :cut]):
     + for text in (other,):
@@ -241,8 +241,8 @@ bug("""test_causality: never_takes_the_future_away
 
 bug("""test_causality: compares_the_first_position_only
     only the first position is compared
-    believed: The first token has the most future, so it shows every leak. A leak of one step
-        shows everywhere, one in the middle only there.
+    believed: The first token has the most future, so it shows every leak. A leak of one step shows
+        everywhere, one in the middle only there.
     seen: Green on leaks that do not reach the first position.
     - change = model(text)[:, :cut] - logits[:, :cut]
     + change = model(text)[:, :1] - logits[:, :1]
@@ -253,8 +253,8 @@ bug("""test_causality: compares_the_first_position_only
 
 bug("""test_causality: demands_every_bit_of_the_logits
     every bit must be the same: rounding is taken for a leak
-    believed: What the future does not touch stays the same to the last bit. A shorter text is
-        added up in another order.
+    believed: What the future does not touch stays the same to the last bit. A shorter text is added
+        up in another order.
     seen: Red on causal models.
     - assert change.abs().max() < TOLERANCE, f"what comes after token {cut} counts"
     + assert change.abs().max() == 0, f"what comes after token {cut} counts"
@@ -335,8 +335,8 @@ bug("""test_layer_norm: compares_the_gradient_of_x_only
 
 bug("""test_layer_norm: tries_layer_norm_on_one_matrix
     one matrix is tried: a single vector and a batch are not
-    believed: Two axes are a text, and a text is what is normalised. With three axes it shows
-        over which of them.
+    believed: Two axes are a text, and a text is what is normalised. With three axes it shows over
+        which of them.
     seen: Green where the statistics run over the right axis of a matrix by luck.
     - for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
     + for shape in ((5, 9),):
@@ -377,8 +377,8 @@ bug("""test_layer_norm: always_gives_a_bias
 
 bug("""test_layer_norm: demands_every_bit_of_layer_norm
     every bit must be the same: rounding is taken for a mistake
-    believed: The same formula gives the same numbers. Sums in another order are rounded
-        elsewhere, and no order is the right one.
+    believed: The same formula gives the same numbers. Sums in another order are rounded elsewhere,
+        and no order is the right one.
     seen: Red on right implementations that compute in another order.
     - assert (result - expected).abs().max() < TOLERANCE, "other numbers"
     + assert torch.equal(result, expected), "other numbers"
@@ -461,8 +461,8 @@ bug("""test_cached_generation: compares_with_itself
 
 bug("""test_cached_generation: asks_for_one_token
     one new token is asked for, so the cache is never read
-    believed: If the first new token is right, the others follow. The first comes from the
-        prompt; only the second needs what was kept.
+    believed: If the first new token is right, the others follow. The first comes from the prompt;
+        only the second needs what was kept.
     seen: Green on nearly every mistake of a cache.
     - ids = generate_cached(model, prompt, n_tokens - n_prompt)
     - assert ids.shape == (5, n_tokens), "another number of tokens"
@@ -472,8 +472,8 @@ bug("""test_cached_generation: asks_for_one_token
 
 bug("""test_cached_generation: tries_prompts_of_one_token
     all prompts are one token long
-    believed: A text may begin anywhere, so why not with one token. The step from the prompt to
-        the first new token is then like every other.
+    believed: A text may begin anywhere, so why not with one token. The step from the prompt to the
+        first new token is then like every other.
     seen: Green on mistakes in how a prompt is read, and in where its end is.
     - for n_prompt in range(1, n_tokens):
     + for n_prompt in (1,) * n_tokens:
@@ -492,8 +492,8 @@ bug("""test_cached_generation: generates_one_text_at_a_time
 
 bug("""test_cached_generation: generates_once
     generated once only, so nothing can be left over
-    believed: One call is like the next. What a cache keeps from the text before shows in the
-        second call.
+    believed: One call is like the next. What a cache keeps from the text before shows in the second
+        call.
     seen: Green on a cache that is never emptied.
     - for n_prompt in range(1, n_tokens):
     + for n_prompt in (3,):

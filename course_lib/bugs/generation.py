@@ -221,8 +221,8 @@ bug("""keep_top_p: filters_the_callers_logits
 
 bug("""keep_top_p: takes_any_p
     a p that is no share is accepted
-    believed: More than all is all, and less than nothing is nearly nothing. top_p=90 was meant
-        as 90 %.
+    believed: More than all is all, and less than nothing is nearly nothing. top_p=90 was meant as
+        90 %.
     seen: top_p=90 filters nothing, and no error says so.
     - if not 0 < p <= 1:
     -     raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
@@ -275,8 +275,8 @@ bug("""sample: filters_before_the_temperature
 
 bug("""sample: filters_in_the_other_order
     top-p comes before top-k
-    believed: Both only drop tokens, so their order is free. After top-k the rest shares the
-        whole probability, and fewer tokens reach p.
+    believed: Both only drop tokens, so their order is free. After top-k the rest shares the whole
+        probability, and fewer tokens reach p.
     seen: With both filters on, the text is a little wilder than elsewhere.
     + if top_p is not None:
     +     wide = keep_top_p(wide, top_p)
@@ -323,8 +323,8 @@ bug("""sample: draws_from_logits
 
 bug("""sample: takes_softmax_twice
     softmax is taken twice
-    believed: Once by the filter, once for the draw. The softmax of probabilities is nearly
-        flat, and gives dropped tokens a share again.
+    believed: Once by the filter, once for the draw. The softmax of probabilities is nearly flat,
+        and gives dropped tokens a share again.
     seen: Wild text; what top-k dropped comes back.
     + wide = wide.softmax(dim=-1)
     = return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
@@ -375,8 +375,8 @@ bug("""sample: returns_a_column
 
 bug("""sample: divides_in_half_precision
     the logits are divided in half precision, and overflow
-    believed: Dividing does not need much precision. But 7 / 0.0001 is more than float16 can
-        hold, and infinity minus infinity is nan.
+    believed: Dividing does not need much precision. But 7 / 0.0001 is more than float16 can hold,
+        and infinity minus infinity is nan.
     seen: RuntimeError: probability tensor contains either inf, nan or element < 0, on a GPU.
     - wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0

@@ -27,8 +27,8 @@ bug("""attention_flops: counts_no_factor
 
 bug("""attention_flops: squares_the_width
     the width is squared instead of the length: 4·T·C²
-    believed: The square belongs to the matrices. Those of the linear layers are C×C; the scores
-        are T×T.
+    believed: The square belongs to the matrices. Those of the linear layers are C×C; the scores are
+        T×T.
     seen: The cost seems to grow no faster than the text.
     - return 4 * n_tokens**2 * d_model
     + return 4 * n_tokens * d_model**2
@@ -36,8 +36,8 @@ bug("""attention_flops: squares_the_width
 
 bug("""attention_flops: counts_the_linear_layers_too
     the linear layers are counted too: + 8·T·C²
-    believed: Attention is the whole layer. Here its scores and weighted sums alone are asked
-        for: what grows with the square of the length.
+    believed: Attention is the whole layer. Here its scores and weighted sums alone are asked for:
+        what grows with the square of the length.
     seen: Far too much for short texts, nearly right for very long ones.
     - return 4 * n_tokens**2 * d_model
     + return 4 * n_tokens**2 * d_model + 8 * n_tokens * d_model**2
@@ -115,8 +115,8 @@ bug("""attention_bytes: counts_bits
 
 bug("""attention_bytes: counts_scores_and_weights
     scores and weights are both counted: twice the table
-    believed: There are two tables, before and after the softmax. What is asked for here is one
-        of them, the weights.
+    believed: There are two tables, before and after the softmax. What is asked for here is one of
+        them, the weights.
     seen: Twice too much.
     - return n_heads * n_tokens**2 * bytes_per_element
     + return 2 * n_heads * n_tokens**2 * bytes_per_element
@@ -213,8 +213,8 @@ bug("""kv_cache_bytes: requires_a_batch_size
 
 bug("""sinusoidal_positions: puts_all_sines_first
     all sines first, then all cosines
-    believed: The order of the channels does not matter. A trained model expects one of them,
-        and the formula has sine and cosine side by side.
+    believed: The order of the channels does not matter. A trained model expects one of them, and
+        the formula has sine and cosine side by side.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (P, C/2, 2)
     - return waves.flatten(1).float()
@@ -223,8 +223,7 @@ bug("""sinusoidal_positions: puts_all_sines_first
 
 bug("""sinusoidal_positions: begins_with_the_cosine
     cosine in the even channels, sine in the odd ones
-    believed: Sine and cosine are the same wave, a quarter apart. The formula begins with the
-        sine.
+    believed: Sine and cosine are the same wave, a quarter apart. The formula begins with the sine.
     seen: Trains as well as the right one; position 0 is 1, 0, 1, 0, ….
     - waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (P, C/2, 2)
     + waves = torch.stack([angles.cos(), angles.sin()], dim=-1)  # (P, C/2, 2)
@@ -250,8 +249,8 @@ bug("""sinusoidal_positions: halves_the_exponent
 
 bug("""sinusoidal_positions: gives_each_channel_its_own_angle
     every channel has a wavelength of its own: c/C, not the pair's 2i/C
-    believed: The exponent is the channel over C, for odd channels too. Sine and cosine of a
-        pair share one angle: that makes a shift a rotation.
+    believed: The exponent is the channel over C, for odd channels too. Sine and cosine of a pair
+        share one angle: that makes a shift a rotation.
     seen: Looks right; the distance of two positions cannot be read from a pair any more.
     - channels = torch.arange(0, d_model, 2, dtype=torch.float64)
     - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
@@ -321,8 +320,8 @@ bug("""sinusoidal_positions: has_sines_only
 
 bug("""rotate: pairs_the_halves
     channel i is paired with i + D/2, not with its neighbour
-    believed: The two halves are the pairs. Many libraries have it so, with weights to match;
-        here 2i and 2i + 1 are a pair.
+    believed: The two halves are the pairs. Many libraries have it so, with weights to match; here
+        2i and 2i + 1 are a pair.
     seen: Trains as well as the right one. Weights of the other kind, loaded, give nonsense.
     - a, b = x[..., 0::2].to(wide), x[..., 1::2].to(wide)
     - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
@@ -334,8 +333,8 @@ bug("""rotate: pairs_the_halves
 
 bug("""rotate: joins_the_halves
     neighbours are turned, but come back in halves: all a, then all b
-    believed: cat puts them together again. It puts all first partners in front; stack and
-        flatten put each beside its own.
+    believed: cat puts them together again. It puts all first partners in front; stack and flatten
+        put each beside its own.
     seen: Trains, since queries and keys are mixed up alike; loaded weights give nonsense.
     - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
     - return turned.flatten(-2).to(x.dtype)
@@ -449,8 +448,8 @@ bug("""rotate: returns_the_wide_dtype
 
 bug("""rotate: turns_by_head
     the angles belong to the axis before the positions
-    believed: The positions are axis 1, as in (B, T, H, D). Here heads come before positions:
-        (..., T, D).
+    believed: The positions are axis 1, as in (B, T, H, D). Here heads come before positions: (...,
+        T, D).
     seen: An error, or, with as many heads as positions, heads that turn instead.
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
     + angles = positions[:, None, None].double() * base**-exponents  # (T, 1, D/2)
@@ -466,8 +465,8 @@ bug("""rotate: expects_even_channels
 
 bug("""rotate: leaves_the_last_channel
     the last channel of an odd number is left as it is
-    believed: What has no partner does not turn. A head of odd width is a mistake of the caller,
-        who should hear of it.
+    believed: What has no partner does not turn. A head of odd width is a mistake of the caller, who
+        should hear of it.
     seen: No error, and one channel that knows nothing of positions.
     - d_head = x.shape[-1]
     - if d_head % 2 != 0:
@@ -585,8 +584,8 @@ bug("""sliding_window_mask: accepts_an_empty_window
 
 bug("""sliding_window_mask: accepts_fewer_keys
     fewer keys than queries are not refused
-    believed: The formula gives something for any sizes. For the first queries, with no position
-        to stand at, it gives empty rows.
+    believed: The formula gives something for any sizes. For the first queries, with no position to
+        stand at, it gives empty rows.
     seen: No error; some outputs are zeros.
     - causal = causal_mask(n_queries, n_keys, device=device)
     - n_before = causal.shape[1] - n_queries
@@ -610,8 +609,8 @@ bug("""sliding_window_mask: ignores_the_device_of_the_window
 
 bug("""blockwise_attention: never_rescales
     nothing shrinks when a higher score turns up
-    believed: Each block's exponentials are added up. They were taken relative to another
-        maximum, and 1 no longer means the same.
+    believed: Each block's exponentials are added up. They were taken relative to another maximum,
+        and 1 no longer means the same.
     seen: Right with one block; otherwise early keys weigh too much.
     - shrink = torch.exp(highest - new_highest)
     - sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
@@ -646,8 +645,8 @@ bug("""blockwise_attention: rescales_upside_down
 
 bug("""blockwise_attention: averages_the_blocks
     each block is normalised by itself, and the blocks' outputs are averaged
-    believed: The average of averages is the average. Blocks with little weight would have to
-        count less.
+    believed: The average of averages is the average. Blocks with little weight would have to count
+        less.
     seen: Right with one block. Every block has the same say, however unimportant.
     - new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
     - weights = torch.exp(scores - new_highest)
@@ -662,8 +661,8 @@ bug("""blockwise_attention: averages_the_blocks
 
 bug("""blockwise_attention: subtracts_no_maximum
     no maximum is subtracted: large scores overflow
-    believed: The maximum cancels in the quotient, so it may be left out. Before the quotient
-        there is an exponential, and exp(1000) is infinite.
+    believed: The maximum cancels in the quotient, so it may be left out. Before the quotient there
+        is an exponential, and exp(1000) is infinite.
     seen: Right for small scores; nan or zeros divided by zeros for large ones.
     - new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
     - weights = torch.exp(scores - new_highest)
@@ -704,8 +703,8 @@ bug("""blockwise_attention: keeps_each_blocks_own_maximum
 
 bug("""blockwise_attention: shares_one_maximum
     one maximum for all queries instead of one for each
-    believed: Any common number cancels. Queries whose scores are far below it are left with
-        zeros, divided by zeros.
+    believed: Any common number cancels. Queries whose scores are far below it are left with zeros,
+        divided by zeros.
     seen: Right for small scores; nan for queries with low ones.
     - new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
     + new_highest = torch.maximum(highest, scores.max())
@@ -747,8 +746,8 @@ bug("""blockwise_attention: ignores_causal_in_blocks
 
 bug("""blockwise_attention: counts_places_within_the_block
     each block's mask counts its keys from 0 again
-    believed: arange(block) are the keys' places. They are counted within the block; its start
-        must be added.
+    believed: arange(block) are the keys' places. They are counted within the block; its start must
+        be added.
     seen: Right with one block; with more, each query sees the future of later blocks.
     - places = torch.arange(start, start + scores.shape[-1], device=q.device)
     + places = torch.arange(scores.shape[-1], device=q.device)
@@ -833,8 +832,8 @@ bug("""blockwise_attention: leaves_the_block_size_to_range
 
 bug("""blockwise_attention: accepts_more_queries_than_keys
     causal with more queries than keys is not refused
-    believed: The formula gives something for any sizes. The first queries have no position to
-        stand at, and get nan.
+    believed: The formula gives something for any sizes. The first queries have no position to stand
+        at, and get nan.
     seen: nan in the first rows.
     - if causal and n_queries > n_keys:
     -     raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
@@ -863,8 +862,8 @@ bug("""blockwise_attention: scales_the_callers_queries
 
 bug("""GroupedQueryAttention: RepeatsHeadsInTurn
     head h reads key head h % n_kv_heads: repeated in the wrong order
-    believed: repeat makes as many heads as needed. It puts 0, 1, 0, 1 where 0, 0, 1, 1 is
-        wanted: repeat_interleave.
+    believed: repeat makes as many heads as needed. It puts 0, 1, 0, 1 where 0, 0, 1, 1 is wanted:
+        repeat_interleave.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - k = split_heads(self.key(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
     - v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
@@ -894,8 +893,8 @@ bug("""GroupedQueryAttention: ReadsTheFirstKeyHead
 
 bug("""GroupedQueryAttention: MakesAllKeyHeads
     key and value are as wide as query: C -> C, nothing is shared
-    believed: Sharing happens in forward. What is not made need not be shared, and the small
-        layers are the point.
+    believed: Sharing happens in forward. What is not made need not be shared, and the small layers
+        are the point.
     seen: Parameters and cache of multi-head attention; checkpoints do not fit.
     - d_kv = n_kv_heads * (d_model // n_heads)
     + d_kv = d_model
@@ -954,8 +953,7 @@ bug("""GroupedQueryAttention: ExchangesKeyAndValue
 
 bug("""GroupedQueryAttention: GroupsLeaveOutOut
     the heads' results do not go through out
-    believed: Merging is the end. The heads' results lie side by side, and nothing has mixed
-        them.
+    believed: Merging is the end. The heads' results lie side by side, and nothing has mixed them.
     seen: out never gets a gradient.
     reported: Kyubyong/transformer#17
     - return self.out(merge_heads(output))
@@ -981,8 +979,8 @@ bug("""GroupedQueryAttention: ScalesGroupsByTheModel
 
 bug("""GroupedQueryAttention: JoinsGroupsByAReshape
     the heads are joined by a reshape alone, across positions
-    believed: reshape(B, T, C) gives the right shape, so it is right. Head 0 of all positions
-        stands first in memory; transpose first.
+    believed: reshape(B, T, C) gives the right shape, so it is right. Head 0 of all positions stands
+        first in memory; transpose first.
     seen: No error, and the loss still falls; with causal masks the future leaks.
     reported: jsbaan/transformer-from-scratch#6
     - return self.out(merge_heads(output))

@@ -15,8 +15,8 @@ from . import bug, whole_bug
 
 bug("""causal_mask: hides_the_diagonal
     the diagonal is hidden: no query may see itself
-    believed: A token must not see what it predicts. It predicts the next one, so it may see
-        itself, and the first has nothing else.
+    believed: A token must not see what it predicts. It predicts the next one, so it may see itself,
+        and the first has nothing else.
     seen: The first row is empty: nan, or zeros, at the first position of every text.
     reported: pbloem/former#10
     - return key_positions <= query_positions[:, None]
@@ -36,8 +36,7 @@ bug("""causal_mask: lets_the_next_key_in
 
 bug("""causal_mask: inverts_the_causal_mask
     the mask was inverted
-    believed: True is taken for 'hide this'. Some libraries mean that; here True means may
-        attend.
+    believed: True is taken for 'hide this'. Some libraries mean that; here True means may attend.
     seen: The heat map is lit above the diagonal only, and the last row is empty.
     reported: pytorch/examples#649, pytorch/pytorch#29546, tensorflow/text#894,
         lucidrains/halonet-pytorch#4
@@ -67,8 +66,8 @@ bug("""causal_mask: aligns_the_queries_with_the_first_keys
 
 bug("""causal_mask: hides_the_cached_keys
     the keys before the first query are hidden
-    believed: The new tokens are causal among themselves, and the rest of the mask may stay
-        False. The rest is the past, which is what a cache is for.
+    believed: The new tokens are causal among themselves, and the rest of the mask may stay False.
+        The rest is the past, which is what a cache is for.
     seen: Right while T = S. A single new token sees only itself and forgets the prompt.
     = query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
     = key_positions = torch.arange(n_keys, device=device)
@@ -79,8 +78,8 @@ bug("""causal_mask: hides_the_cached_keys
 
 bug("""causal_mask: hides_nothing_beside_a_cache
     with more keys than queries nothing is hidden
-    believed: Beside a cache all keys are past, so no mask is needed. That holds for one new
-        token; several must not see each other's future.
+    believed: Beside a cache all keys are past, so no mask is needed. That holds for one new token;
+        several must not see each other's future.
     seen: Right while T = S or T = 1. A prompt fed in chunks gives other logits.
     + if n_keys > n_queries:
     +     return torch.ones(n_queries, n_keys, dtype=torch.bool, device=device)
@@ -131,8 +130,8 @@ bug("""causal_mask: makes_the_mask_on_the_cpu
 
 bug("""causal_mask: accepts_fewer_keys_than_queries
     fewer keys than queries are accepted
-    believed: The formula gives something for any two numbers, so no check is needed. Queries
-        before position 0 see nothing at all.
+    believed: The formula gives something for any two numbers, so no check is needed. Queries before
+        position 0 see nothing at all.
     seen: The first rows are empty, and swapped arguments go unnoticed.
     - if n_keys < n_queries:
     -     raise ValueError(
@@ -156,8 +155,8 @@ bug("""padding_mask: inverts_the_padding_mask
 
 bug("""padding_mask: shows_the_first_padding_key
     one padding key too many is shown (<= instead of <)
-    believed: A text of length 3 is real up to position 3. Positions count from 0, so the last
-        real one is 2.
+    believed: A text of length 3 is real up to position 3. Positions count from 0, so the last real
+        one is 2.
     seen: Each text attends to the first token of its filling.
     - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
     + return torch.arange(n_keys, device=lengths.device) <= lengths[:, None, None]
@@ -165,8 +164,8 @@ bug("""padding_mask: shows_the_first_padding_key
 
 bug("""padding_mask: expects_padding_on_the_left
     the last positions are taken for real, not the first
-    believed: Padding stands on the left. Some tokenizers put it there; here texts are filled up
-        at the end.
+    believed: Padding stands on the left. Some tokenizers put it there; here texts are filled up at
+        the end.
     seen: Short texts attend to their filling and miss their own beginning.
     - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
     + return torch.arange(n_keys, device=lengths.device) >= n_keys - lengths[:, None, None]
@@ -174,8 +173,8 @@ bug("""padding_mask: expects_padding_on_the_left
 
 bug("""padding_mask: masks_the_queries
     queries were masked instead of keys
-    believed: A padding token should not count, so its row goes. What must not count is the
-        token as a key, which is a column.
+    believed: A padding token should not count, so its row goes. What must not count is the token as
+        a key, which is a column.
     seen: Shape (B, S, 1): rows of padding are empty, and real queries see the padding.
     reported: hyunwoongko/transformer#40, keras-team/keras-io#1046
     - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
@@ -203,8 +202,8 @@ bug("""padding_mask: uses_the_longest_length_for_all
 
 bug("""padding_mask: refuses_a_text_without_padding
     a text without any padding is refused
-    believed: A length must be below n_keys like an index. A length may equal it: that text
-        fills its row.
+    believed: A length must be below n_keys like an index. A length may equal it: that text fills
+        its row.
     seen: ValueError for the longest text of every batch.
     - wrong = (lengths < 0) | (lengths > n_keys)
     + wrong = (lengths < 0) | (lengths >= n_keys)
@@ -220,8 +219,8 @@ bug("""padding_mask: refuses_an_empty_text
 
 bug("""padding_mask: accepts_impossible_lengths
     impossible lengths are accepted
-    believed: A comparison works with any number, so no check is needed. A length past n_keys
-        says that a text was cut off unnoticed.
+    believed: A comparison works with any number, so no check is needed. A length past n_keys says
+        that a text was cut off unnoticed.
     seen: No error; a length of -1 hides a text, a length too large hides nothing.
     - wrong = (lengths < 0) | (lengths > n_keys)
     - if wrong.any():
@@ -237,8 +236,8 @@ bug("""padding_mask: accepts_impossible_lengths
 
 bug("""masked_softmax: hides_with_a_score_of_zero
     hidden scores became 0 instead of -inf
-    believed: Multiplying by the mask removes a score, and so does filling in 1e-9 where -1e9
-        was meant. A score of 0 is an ordinary score: exp(0) is 1.
+    believed: Multiplying by the mask removes a score, and so does filling in 1e-9 where -1e9 was
+        meant. A score of 0 is an ordinary score: exp(0) is 1.
     seen: Hidden keys keep much of the weight; rows still sum to 1.
     - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -260,8 +259,8 @@ bug("""masked_softmax: masks_after_softmax
 
 bug("""masked_softmax: renormalises_too_late
     renormalised too late: hidden scores took part in softmax
-    believed: Masking after softmax is repaired by dividing by the sum. When a hidden score is
-        the largest by far, all visible weights are 0 already and cannot be repaired.
+    believed: Masking after softmax is repaired by dividing by the sum. When a hidden score is the
+        largest by far, all visible weights are 0 already and cannot be repaired.
     seen: Right on ordinary scores; rows of zeros as soon as a large score is hidden.
     - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -316,8 +315,8 @@ bug("""masked_softmax: gives_nan_on_an_empty_row
 
 bug("""masked_softmax: hides_the_nan_but_not_its_gradient
     zeros in an empty row, but its gradient is nan
-    believed: nan_to_num repairs an empty row. It repairs the weights; the gradient goes through
-        the nan behind them.
+    believed: nan_to_num repairs an empty row. It repairs the weights; the gradient goes through the
+        nan behind them.
     seen: The first loss is fine, and after one step all the parameters are nan.
     reported: pytorch/pytorch#41508
     - lowest = torch.finfo(scores.dtype).min
@@ -339,8 +338,8 @@ bug("""masked_softmax: multiplies_zero_by_infinity
 
 bug("""masked_softmax: hides_the_allowed_keys
     the mask was inverted
-    believed: masked_fill fills where its mask is True, so the mask is passed as it is. True
-        means may attend here.
+    believed: masked_fill fills where its mask is True, so the mask is passed as it is. True means
+        may attend here.
     seen: Each query sees exactly what it must not see.
     reported: pytorch/examples#649, pytorch/pytorch#29546, lucidrains/halonet-pytorch#4
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -351,8 +350,8 @@ bug("""masked_softmax: hides_the_allowed_keys
 
 bug("""masked_softmax: throws_the_masked_scores_away
     the masked scores were thrown away: nothing is hidden
-    believed: scores.masked_fill(...) changes scores. Only masked_fill_ would; this one returns
-        a new tensor that nobody kept.
+    believed: scores.masked_fill(...) changes scores. Only masked_fill_ would; this one returns a
+        new tensor that nobody kept.
     seen: The same weights with and without a mask.
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     - return weights.masked_fill(~mask, 0.0)
@@ -370,8 +369,8 @@ bug("""masked_softmax: masks_the_scores_in_place
 
 bug("""masked_softmax: adds_the_mask
     the mask was added to the scores as 0 and 1
-    believed: A mask is added to the scores. A mask of 0 and -inf is; a boolean one adds 1 to
-        what is allowed.
+    believed: A mask is added to the scores. A mask of 0 and -inf is; a boolean one adds 1 to what
+        is allowed.
     seen: Hidden keys keep more than a third of the weight they would have had.
     - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -381,8 +380,8 @@ bug("""masked_softmax: adds_the_mask
 
 bug("""masked_softmax: normalises_over_the_queries
     softmax over the queries instead of the keys
-    believed: Softmax may run along either side of the square table. A query chooses among keys,
-        so it is each row that must sum to 1.
+    believed: Softmax may run along either side of the square table. A query chooses among keys, so
+        it is each row that must sum to 1.
     seen: Columns of the heat map sum to 1; the last query keeps the last key for itself.
     reported: labmlai/annotated_deep_learning_paper_implementations#146,
         nerminnuraydogan/vision-transformer#1
@@ -455,8 +454,8 @@ bug("""masked_attention: hides_keys_after_softmax
 
 bug("""masked_attention: shows_the_weights_without_the_mask
     the weights shown are those without the mask
-    believed: The weights come from attention and the output from a masked copy. They are asked
-        for to show what the output was made of.
+    believed: The weights come from attention and the output from a masked copy. They are asked for
+        to show what the output was made of.
     seen: The output is right, and the heat map shows a leak that is not there.
     - return weights @ v, weights
     + return weights @ v, scores.softmax(dim=-1)
@@ -504,8 +503,8 @@ bug("""masked_attention: uses_the_first_mask_for_all_texts
 
 bug("""CausalSelfAttention: SeesTheWholeText
     nothing is hidden: every position sees the whole text
-    believed: A causal module inherits from SelfAttention, and the rest follows. Somebody must
-        build the mask and pass it on.
+    believed: A causal module inherits from SelfAttention, and the rest follows. Somebody must build
+        the mask and pass it on.
     seen: The training loss falls to nearly 0, and generated text is nonsense.
     reported: facebookresearch/xformers#103
     - mask = causal_mask(x.shape[-2], device=x.device)
@@ -515,8 +514,8 @@ bug("""CausalSelfAttention: SeesTheWholeText
 
 bug("""CausalSelfAttention: HidesEveryPositionFromItself
     the diagonal is hidden too, so the first position is nan
-    believed: A token must not see what it predicts. It predicts the next one, so it may see
-        itself, and the first has nothing else.
+    believed: A token must not see what it predicts. It predicts the next one, so it may see itself,
+        and the first has nothing else.
     seen: nan at the first position of every text, and in the loss.
     reported: pbloem/former#10
     - mask = causal_mask(x.shape[-2], device=x.device)
@@ -553,8 +552,8 @@ bug("""CausalSelfAttention: HidesTheFutureAfterSoftmax
 
 bug("""CausalSelfAttention: KeepsTheFirstMask
     the mask of the first text is kept for all later ones
-    believed: The mask is always the same, so it is built once. Its size is that of the text,
-        and texts differ.
+    believed: The mask is always the same, so it is built once. Its size is that of the text, and
+        texts differ.
     seen: RuntimeError about sizes as soon as a text has another length than the first.
     reported: facebookresearch/xformers#66, facebookresearch/xformers#655
     + mask = None
@@ -568,8 +567,8 @@ bug("""CausalSelfAttention: KeepsTheFirstMask
 
 bug("""CausalSelfAttention: HidesTheFutureInTrainingOnly
     the future is hidden in training only
-    believed: The mask is there to keep training honest, as dropout is. A model that then sees
-        what it never saw in training computes something else.
+    believed: The mask is there to keep training honest, as dropout is. A model that then sees what
+        it never saw in training computes something else.
     seen: The validation loss is far off the training loss, and eval() changes the output.
     - mask = causal_mask(x.shape[-2], device=x.device)
     + mask = causal_mask(x.shape[-2], device=x.device) if self.training else None
@@ -593,8 +592,8 @@ bug("""CausalSelfAttention: SizesTheMaskByAxisOne
 
 bug("""CausalSelfAttention: ScalesCausalScoresByTheModelWidth
     scores are scaled by the model's width, not the head's
-    believed: C stands in the same line of code, so C**-0.5 is the scale. The dot product runs
-        over the D numbers of a head.
+    believed: C stands in the same line of code, so C**-0.5 is the scale. The dot product runs over
+        the D numbers of a head.
     seen: Right when d_head = d_model; a heat map that is too even in every narrower head.
     reported: karpathy/ng-video-lecture#6
     - output, _ = masked_attention(self.query(x), self.key(x), self.value(x), mask)
@@ -605,8 +604,8 @@ bug("""CausalSelfAttention: ScalesCausalScoresByTheModelWidth
 
 bug("""CausalSelfAttention: SavesTheMaskWithTheWeights
     the mask is saved among the weights
-    believed: register_buffer is for what is no parameter. Unless persistent=False is said, a
-        buffer is saved and loaded with the weights.
+    believed: register_buffer is for what is no parameter. Unless persistent=False is said, a buffer
+        is saved and loaded with the weights.
     seen: The state_dict holds 'mask'; checkpoints grow and do not fit other lengths.
     = class CausalSelfAttention(SelfAttention):
     +     def __init__(self, d_model: int, d_head: int):
@@ -623,8 +622,8 @@ bug("""CausalSelfAttention: SavesTheMaskWithTheWeights
 
 bug("""future_influence: swaps_outputs_and_inputs
     outputs and inputs are swapped: entry [s, t], not [t, s]
-    believed: A table is the same from both sides. Rows are outputs here, so the future lies
-        above the diagonal.
+    believed: A table is the same from both sides. Rows are outputs here, so the future lies above
+        the diagonal.
     seen: A causal function lights up above the diagonal, as if it saw the future.
     - return by_entry.square().sum(dim=(1, 3)).sqrt()
     + return by_entry.square().sum(dim=(1, 3)).sqrt().T
@@ -632,8 +631,8 @@ bug("""future_influence: swaps_outputs_and_inputs
 
 bug("""future_influence: sums_the_outputs_first
     the outputs of a position were summed before differentiating
-    believed: A gradient needs one number, so the outputs are summed first. Influences of
-        opposite sign then cancel.
+    believed: A gradient needs one number, so the outputs are summed first. Influences of opposite
+        sign then cancel.
     seen: Too small throughout; 0 after a layer whose outputs sum to a constant.
     - jacobian = torch.autograd.functional.jacobian(fn, x)  # (T, ..., T, C)
     + sums = lambda x: fn(x).flatten(start_dim=1).sum(dim=1)
@@ -642,8 +641,8 @@ bug("""future_influence: sums_the_outputs_first
 
 bug("""future_influence: follows_the_first_channel
     only the first channel of each output was differentiated
-    believed: One channel shows whether there is influence. It may be the one that does not
-        depend on that input.
+    believed: One channel shows whether there is influence. It may be the one that does not depend
+        on that input.
     seen: Too small throughout; a leak in any other channel is not seen.
     - by_entry = jacobian.reshape(n_positions, -1, n_positions, x.shape[1])
     + by_entry = jacobian.reshape(n_positions, -1, n_positions, x.shape[1])[:, :1]
@@ -651,8 +650,8 @@ bug("""future_influence: follows_the_first_channel
 
 bug("""future_influence: takes_the_largest_entry
     the largest entry was taken instead of the Frobenius norm
-    believed: Any size of a block will do. The Frobenius norm is the root of the sum of squares
-        of all its entries.
+    believed: Any size of a block will do. The Frobenius norm is the root of the sum of squares of
+        all its entries.
     seen: The pattern is right; every number is too small.
     - return by_entry.square().sum(dim=(1, 3)).sqrt()
     + return by_entry.abs().amax(dim=(1, 3))
@@ -707,8 +706,8 @@ def leaves_gradients_on_the_parameters(fn, x):
 
 bug("""future_influence: switches_on_the_gradient_of_x
     x itself was switched to requires_grad
-    believed: requires_grad_() prepares a tensor for this one call. It changes the caller's
-        tensor for good.
+    believed: requires_grad_() prepares a tensor for this one call. It changes the caller's tensor
+        for good.
     seen: The table is right; afterwards every result made from x drags a graph along.
     - x = x.detach()
     + x.requires_grad_()
@@ -716,8 +715,8 @@ bug("""future_influence: switches_on_the_gradient_of_x
 
 bug("""future_influence: keeps_the_graph
     the result still carries its graph: it is not detached
-    believed: A number that was computed is just a number. With create_graph it remembers how it
-        was made.
+    believed: A number that was computed is just a number. With create_graph it remembers how it was
+        made.
     seen: The table is right; plotting it raises 'call detach().numpy()', and memory grows.
     - jacobian = torch.autograd.functional.jacobian(fn, x)  # (T, ..., T, C)
     + jacobian = torch.autograd.functional.jacobian(fn, x, create_graph=True)
@@ -755,8 +754,8 @@ bug("""future_influence: expects_outputs_as_wide_as_inputs
 
 bug("""future_influence: erases_the_future
     all above the diagonal is set to 0, leak or not
-    believed: The future has no influence, so those entries are 0. Whether it has none is what
-        is being measured.
+    believed: The future has no influence, so those entries are 0. Whether it has none is what is
+        being measured.
     seen: Every function looks causal, the broken ones too.
     - return by_entry.square().sum(dim=(1, 3)).sqrt()
     + return by_entry.square().sum(dim=(1, 3)).sqrt().tril()

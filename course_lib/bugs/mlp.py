@@ -15,8 +15,8 @@ from . import bug, whole_bug
 
 bug("""gelu: always_takes_the_tanh_form
     approximate is ignored: it is always the curve of "tanh"
-    believed: GELU is the tanh formula, as GPT-2 has it. It is an approximation, and not what
-        torch or BERT compute by default.
+    believed: GELU is the tanh formula, as GPT-2 has it. It is an approximation, and not what torch
+        or BERT compute by default.
     seen: Weights trained with the exact curve give outputs that agree to three digits only.
     reported: microsoft/onnxruntime#2270
     - if approximate == "none":
@@ -28,8 +28,7 @@ bug("""gelu: always_takes_the_tanh_form
 
 bug("""gelu: always_takes_the_exact_form
     approximate is ignored: it is always the curve of "none"
-    believed: An approximation is close enough to be left out. GPT-2's weights were trained with
-        it.
+    believed: An approximation is close enough to be left out. GPT-2's weights were trained with it.
     seen: GPT-2's weights give logits that agree to three digits only.
     reported: karpathy/nanoGPT#274
     - if approximate == "none":
@@ -49,8 +48,8 @@ bug("""gelu: exchanges_the_forms
 
 bug("""gelu: takes_approximate_as_a_flag
     approximate is taken as true or false, and "none" is true
-    believed: `if approximate:` asks whether there is an approximation. Every string but the
-        empty one is true.
+    believed: `if approximate:` asks whether there is an approximation. Every string but the empty
+        one is true.
     seen: The tanh form in any case, and no error for a misspelt name.
     - if approximate not in ("none", "tanh"):
     -     raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
@@ -61,8 +60,8 @@ bug("""gelu: takes_approximate_as_a_flag
 
 bug("""gelu: squares_instead_of_cubing
     in the "tanh" form, x is squared where it should be cubed
-    believed: 0.044715 x² also bends. But it is the same on both sides of 0, and tanh must turn
-        over there.
+    believed: 0.044715 x² also bends. But it is the same on both sides of 0, and tanh must turn over
+        there.
     seen: Right near 0; from about 1 on off by several percent.
     - bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
     + bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**2))
@@ -70,8 +69,7 @@ bug("""gelu: squares_instead_of_cubing
 
 bug("""gelu: takes_the_root_of_two_pi
     in the "tanh" form, the factor is sqrt(2π), not sqrt(2/π)
-    believed: sqrt(2π) is the number that stands in the normal density. Here the two are
-        divided.
+    believed: sqrt(2π) is the number that stands in the normal density. Here the two are divided.
     seen: The curve bends three times too fast: nearly a ReLU.
     - bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
     + bend = torch.tanh(math.sqrt(2 * math.pi) * (wide + 0.044715 * wide**3))
@@ -123,8 +121,8 @@ bug("""gelu: takes_relu
 
 bug("""gelu: forgets_the_root_of_two
     in the "none" form, x is not divided by sqrt(2) inside erf
-    believed: erf is the normal distribution. It belongs to a normal distribution with variance
-        1/2, not 1.
+    believed: erf is the normal distribution. It belongs to a normal distribution with variance 1/2,
+        not 1.
     seen: The curve bends too fast; off by up to 0.1.
     - bend = torch.erf(wide / math.sqrt(2))
     + bend = torch.erf(wide)
@@ -191,8 +189,8 @@ bug("""gelu: asserts_that_the_form_is_known
 
 bug("""gelu: computes_in_half_precision
     half precision is computed step by step in half precision
-    believed: The dtype of x is good enough for what is in between. For negative x, 1 + erf is
-        the small difference of two numbers near 1, and rounding eats it.
+    believed: The dtype of x is good enough for what is in between. For negative x, 1 + erf is the
+        small difference of two numbers near 1, and rounding eats it.
     seen: In bfloat16 the left branch becomes a staircase.
     - bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
     + bend = torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
@@ -255,8 +253,8 @@ bug("""MLP: HasNoActivation
 
 bug("""MLP: BendsAfterTheSecondLayer
     gelu comes after down, not between the two layers
-    believed: An activation ends a layer, so it ends the MLP. The two linear layers before it
-        are then one.
+    believed: An activation ends a layer, so it ends the MLP. The two linear layers before it are
+        then one.
     seen: The MLP can hardly take anything away from the stream: nothing below -0.17 comes out.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + return self.dropout(gelu(self.down(self.up(x)), self.approximate))
@@ -273,8 +271,8 @@ bug("""MLP: BendsBeforeTheFirstLayer
 
 bug("""MLP: BendsAfterBothLayers
     gelu after both layers, not only between them
-    believed: Every linear layer is followed by an activation. The last one writes to the stream
-        and must be free to subtract.
+    believed: Every linear layer is followed by an activation. The last one writes to the stream and
+        must be free to subtract.
     seen: The stream drifts upwards, as nothing below -0.17 comes out.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + hidden = gelu(self.up(x), self.approximate)
@@ -419,8 +417,8 @@ bug("""MLP: AddsXByItself
 
 bug("""MLP: ComesDownByTheSameMatrix
     down is the transposed up, and its own weight is never used
-    believed: What goes up by a matrix comes down by its transpose. The two layers learn
-        different things: when to speak, and what to say.
+    believed: What goes up by a matrix comes down by its transpose. The two layers learn different
+        things: when to speak, and what to say.
     seen: down.weight gets no gradient.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + hidden = gelu(self.up(x), self.approximate)

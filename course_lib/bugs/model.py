@@ -20,8 +20,8 @@ from . import bug, whole_bug
 
 bug("""init_weights: starts_residual_projections_like_the_others
     the residual projections get 0.02 like all others: not divided by sqrt(2L)
-    believed: A matrix is a matrix. But the outputs of these two are summed up along the stream,
-        2L times.
+    believed: A matrix is a matrix. But the outputs of these two are summed up along the stream, 2L
+        times.
     seen: The deeper the model, the larger the stream at its end, before any training.
     - elif name.endswith(("attention.out.weight", "mlp.down.weight")):
     -     nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
@@ -37,8 +37,8 @@ bug("""init_weights: counts_one_write_a_block
 
 bug("""init_weights: divides_without_the_root
     residual projections get 0.02 / 2L: the root is missing
-    believed: 2L additions make the sum 2L times as large. Of random numbers the variances add
-        up, so it is only sqrt(2L) times.
+    believed: 2L additions make the sum 2L times as large. Of random numbers the variances add up,
+        so it is only sqrt(2L) times.
     seen: Blocks of a deep model whisper: it starts as if it had none.
     - nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
     + nn.init.normal_(parameter, std=0.02 / (2 * len(model.blocks)))
@@ -46,8 +46,8 @@ bug("""init_weights: divides_without_the_root
 
 bug("""init_weights: narrows_only_attention
     only attention.out is made smaller, and mlp.down is not
-    believed: The projection of a block is the one that is called so. The MLP writes into the
-        stream as well.
+    believed: The projection of a block is the one that is called so. The MLP writes into the stream
+        as well.
     seen: Half of what is added to the stream of a fresh model is too loud.
     - elif name.endswith(("attention.out.weight", "mlp.down.weight")):
     + elif name.endswith("attention.out.weight"):
@@ -55,8 +55,8 @@ bug("""init_weights: narrows_only_attention
 
 bug("""init_weights: narrows_every_layer_of_a_block
     all matrices of a block are made smaller, qkv and up as well
-    believed: Everything in a block ends in the stream. Only what .out and .down give is added
-        to it.
+    believed: Everything in a block ends in the stream. Only what .out and .down give is added to
+        it.
     seen: Blocks whisper, and the more so the deeper the model is.
     - elif name.endswith(("attention.out.weight", "mlp.down.weight")):
     + elif name.startswith("blocks."):
@@ -85,8 +85,8 @@ bug("""init_weights: takes_the_deviation_for_a_variance
 
 bug("""init_weights: leaves_embeddings_alone
     the embeddings are left as they were: N(0, 1) in a fresh model
-    believed: Only layers that multiply need small numbers. nn.Embedding starts at N(0, 1), and
-        a tied head multiplies with it.
+    believed: Only layers that multiply need small numbers. nn.Embedding starts at N(0, 1), and a
+        tied head multiplies with it.
     seen: The first loss is tens or hundreds, where ln V is four or eleven.
     reported: jsboige/CoursIA#13279
     = for name, parameter in model.named_parameters():
@@ -99,8 +99,8 @@ bug("""init_weights: leaves_embeddings_alone
 bug("""init_weights: leaves_biases_alone
     the biases are left as they were
     believed: Biases start at 0 anyway. Those of nn.Linear start at random.
-    seen: Every token has the same preferences before it has learned anything; the first loss
-        hardly tells.
+    seen: Every token has the same preferences before it has learned anything; the first loss hardly
+        tells.
     - nn.init.zeros_(parameter)
     + continue
 """)
@@ -119,8 +119,8 @@ bug("""init_weights: draws_everything
 
 bug("""init_weights: silences_the_norms
     the weights of the norms become 0, like biases
-    believed: What has one axis is a bias. The weight of a norm has one, too, and 0 times
-        anything is 0.
+    believed: What has one axis is a bias. The weight of a norm has one, too, and 0 times anything
+        is 0.
     seen: All logits are 0, the first loss is exactly ln V, and few gradients arrive.
     - if name.endswith("bias"):
     + if parameter.dim() < 2:
@@ -150,8 +150,8 @@ bug("""init_weights: draws_from_a_box
 
 bug("""init_weights: measures_by_the_shape
     Xavier's: the deviation follows from the shape of each matrix
-    believed: The textbook way suits every network. GPT-2 has one number for all, and logits
-        depend on it.
+    believed: The textbook way suits every network. GPT-2 has one number for all, and logits depend
+        on it.
     seen: The first loss depends on the sizes of the model.
     - elif name.endswith(("attention.out.weight", "mlp.down.weight")):
     -     nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
@@ -175,16 +175,15 @@ bug("""init_weights: fills_without_no_grad
     parameters are filled while gradients are recorded, which torch refuses
     believed: A tensor can be filled at any time. Not a leaf that wants gradients: nn.init, or
         no_grad().
-    seen: RuntimeError 'a leaf Variable that requires grad is being used in an in-place
-        operation'.
+    seen: RuntimeError 'a leaf Variable that requires grad is being used in an in-place operation'.
     - nn.init.ones_(parameter)
     + parameter.fill_(1.0)
 """)
 
 bug("""init_weights: returns_the_model
     the model is returned, though it was changed in place
-    believed: A function should return something. In Python, what changes its argument returns
-        None, as list.sort does.
+    believed: A function should return something. In Python, what changes its argument returns None,
+        as list.sort does.
     seen: `new = init_weights(model)` looks as if there were two models.
     =         nn.init.normal_(parameter, std=0.02)
     + return model
@@ -196,8 +195,8 @@ bug("""init_weights: returns_the_model
 
 bug("""GPT: GPTThatNeverMasks
     no mask reaches the blocks: every position sees the whole text
-    believed: A GPT is causal by nature. Only the mask makes it so, and a block without one
-        hides nothing.
+    believed: A GPT is causal by nature. Only the mask makes it so, and a block without one hides
+        nothing.
     seen: The loss falls towards 0 at once, and the text that the model writes is nonsense.
     - x = block(x, mask)
     + x = block(x)
@@ -214,8 +213,7 @@ bug("""GPT: GPTThatInvertsTheMask
 
 bug("""GPT: GPTThatMasksTheFirstBlockOnly
     only the first block gets the mask
-    believed: What is hidden once stays hidden. Every block lets positions look at each other
-        anew.
+    believed: What is hidden once stays hidden. Every block lets positions look at each other anew.
     seen: As without a mask: a loss that is too good, and nonsense when it writes.
     - x = block(x, mask)
     + x = block(x, mask if block is self.blocks[0] else None)
@@ -232,8 +230,7 @@ bug("""GPT: GPTThatMakesAMaskForTheWholeContext
 
 bug("""GPT: GPTThatMakesTheMaskAnywhere
     the mask is made on the default device
-    believed: A mask is small, so its device does not matter. It meets scores that are on the
-        GPU.
+    believed: A mask is small, so its device does not matter. It meets scores that are on the GPU.
     seen: Fine on a CPU. On a GPU: 'Expected all tensors to be on the same device'.
     reported: wyf3/llm_related#35
     - mask = causal_mask(ids.shape[1], device=ids.device)
@@ -242,8 +239,8 @@ bug("""GPT: GPTThatMakesTheMaskAnywhere
 
 bug("""GPT: GPTThatForgetsTheLastNorm
     the last norm is made and never used
-    believed: Every block has norms already. They stand before its layers; nothing normalises
-        the sum.
+    believed: Every block has norms already. They stand before its layers; nothing normalises the
+        sum.
     seen: The logits grow with the depth; weights of other models give nonsense.
     reported: vllm-project/speculators#313
     - return self.head(self.norm(x))
@@ -301,8 +298,8 @@ bug("""GPT: GPTThatReturnsProbabilities
 
 bug("""GPT: GPTThatReturnsLogProbabilities
     a log-softmax at the end: log-probabilities come back instead of logits
-    believed: The loss needs log-probabilities. It makes them itself, from any logits; the same
-        loss hides that these are others.
+    believed: The loss needs log-probabilities. It makes them itself, from any logits; the same loss
+        hides that these are others.
     seen: The same loss, and the same text when it is sampled; but not the logits of GPT-2.
     - return self.head(self.norm(x))
     + return F.log_softmax(self.head(self.norm(x)), dim=-1)
@@ -311,16 +308,16 @@ bug("""GPT: GPTThatReturnsLogProbabilities
 bug("""GPT: GPTThatReturnsFloat32
     the logits are made float32, whatever the dtype of the model
     believed: Losses are computed in float32, so logits should be. The loss sees to that itself.
-    seen: A float64 model that is exact to seven digits, a bfloat16 one whose logits take twice
-        the memory.
+    seen: A float64 model that is exact to seven digits, a bfloat16 one whose logits take twice the
+        memory.
     - return self.head(self.norm(x))
     + return self.head(self.norm(x)).float()
 """)
 
 bug("""GPT: GPTThatReturnsTheLastPosition
     only the last position's logits come back
-    believed: The next token follows from the last position alone. In training every position
-        has a next token.
+    believed: The next token follows from the last position alone. In training every position has a
+        next token.
     seen: Shape (B, 1, V), not (B, T, V), and a loss of one token a text.
     - return self.head(self.norm(x))
     + return self.head(self.norm(x[:, -1:]))
@@ -328,8 +325,8 @@ bug("""GPT: GPTThatReturnsTheLastPosition
 
 bug("""GPT: GPTThatReturnsAPair
     a pair (logits, None) comes back
-    believed: A model returns its loss as well, None without targets. Here the loss is a
-        function of its own.
+    believed: A model returns its loss as well, None without targets. Here the loss is a function of
+        its own.
     seen: AttributeError: a tuple has no shape.
     - return self.head(self.norm(x))
     + return self.head(self.norm(x)), None
@@ -337,8 +334,8 @@ bug("""GPT: GPTThatReturnsAPair
 
 bug("""GPT: GPTThatPutsTheVocabularyFirst
     the logits come back as (B, V, T)
-    believed: F.cross_entropy wants classes on axis 1. Whoever calls it can turn them; (B, T, V)
-        is what a model gives.
+    believed: F.cross_entropy wants classes on axis 1. Whoever calls it can turn them; (B, T, V) is
+        what a model gives.
     seen: With T = V no shape tells, and the loss is that of other tokens.
     - return self.head(self.norm(x))
     + return self.head(self.norm(x)).transpose(1, 2)
@@ -374,8 +371,7 @@ bug("""GPT: GPTThatSkipsTheLastBlock
 bug("""GPT: GPTThatKeepsBlocksInAList
     the blocks are in a Python list, where no module finds them
     believed: A list of modules is a list of modules. Only nn.ModuleList registers them.
-    seen: The loss falls a little and stops; the blocks are not trained, not saved and not
-        moved.
+    seen: The loss falls a little and stops; the blocks are not trained, not saved and not moved.
     reported: pytorch/pytorch#59925, pytorch/pytorch#72580
     - self.blocks = nn.ModuleList(
     + self.blocks = [
@@ -419,8 +415,8 @@ bug("""GPT: GPTThatTiesByACopy
 
 bug("""GPT: GPTThatTiesTheDataAlone
     two parameters over one memory (.data = …), not one tensor with two names
-    believed: The same memory is the same tensor. There are two gradients, and an optimizer
-        makes two steps in one.
+    believed: The same memory is the same tensor. There are two gradients, and an optimizer makes
+        two steps in one.
     seen: Tied until the model is moved or converted; then the two go their own ways.
     - self.head.weight = self.embeddings.token.weight
     + self.head.weight.data = self.embeddings.token.weight.data
@@ -429,8 +425,7 @@ bug("""GPT: GPTThatTiesTheDataAlone
 bug("""GPT: GPTThatAlwaysTies
     head and token embedding are tied even with tie_weights=False
     believed: GPT-2 ties, so every GPT does. The config decides.
-    seen: Weights of a model that is not tied load without an error, and one of two tensors is
-        lost.
+    seen: Weights of a model that is not tied load without an error, and one of two tensors is lost.
     - if config.tie_weights:
     -     self.head.weight = self.embeddings.token.weight
     + self.head.weight = self.embeddings.token.weight
@@ -461,8 +456,8 @@ bug("""GPT: GPTThatKeepsTheBiasesOfTheBlocks
 
 bug("""GPT: GPTThatKeepsItsOwnGELU
     gelu_approximate does not reach the blocks
-    believed: The two curves are the same to the eye. They differ by up to a thousandth, in
-        every block.
+    believed: The two curves are the same to the eye. They differ by up to a thousandth, in every
+        block.
     seen: Weights of GPT-2 give logits that agree to two or three digits.
     reported: microsoft/onnxruntime#2270, karpathy/nanoGPT#274
     - approximate=config.gelu_approximate,
@@ -488,8 +483,8 @@ bug("""GPT: GPTThatDropsOfTheEmbeddings
 
 bug("""GPT: GPTThatStartsAsTorchDoes
     init_weights is never called
-    believed: Layers of torch start well by themselves. nn.Embedding starts at N(0, 1), fifty
-        times too large for a tied head.
+    believed: Layers of torch start well by themselves. nn.Embedding starts at N(0, 1), fifty times
+        too large for a tied head.
     seen: The first loss is tens or hundreds, where ln V is four or eleven.
     reported: jsboige/CoursIA#13279
     - init_weights(self)
@@ -497,8 +492,7 @@ bug("""GPT: GPTThatStartsAsTorchDoes
 
 bug("""GPT: GPTThatCutsLongTexts
     a text longer than the context is cut without a word
-    believed: Better some logits than an error. The caller asked for T positions, and gets
-        fewer.
+    believed: Better some logits than an error. The caller asked for T positions, and gets fewer.
     seen: Shapes that do not fit, in the loss, or a text that was never read.
     = def forward(self, ids: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
     +     ids = ids[:, -self.config.context_length :]
@@ -551,8 +545,7 @@ bug("""n_parameters: goes_by_the_first_name
 
 bug("""n_parameters: leaves_out_positions_only
     embeddings=False leaves out the positions, and keeps the tokens
-    believed: The token table is the head as well, and works. So some count it; here it is left
-        out.
+    believed: The token table is the head as well, and works. So some count it; here it is left out.
     seen: Without embeddings GPT-2 small still has 124 million, all but the positions.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
     - return sum(parameter.numel() for parameter in set(model.parameters()) - left_out)
@@ -651,8 +644,8 @@ bug("""load_gpt2: turns_only_where_it_must
 
 bug("""load_gpt2: reshapes_instead_of_turning
     a matrix is reshaped to fit instead of turned
-    believed: (in, out) becomes (out, in) either way. A reshape keeps the numbers in their
-        order, and mixes rows with columns.
+    believed: (in, out) becomes (out, in) either way. A reshape keeps the numbers in their order,
+        and mixes rows with columns.
     seen: No error, and nonsense.
     - weights[our_name] = tensor.T if is_transposed else tensor
     + weights[our_name] = tensor.reshape(ours[our_name].shape)
@@ -660,8 +653,8 @@ bug("""load_gpt2: reshapes_instead_of_turning
 
 bug("""load_gpt2: turns_nothing
     nothing is turned: c_attn, c_proj and c_fc have their inputs first
-    believed: A matrix is a matrix. Theirs multiplies from the right, nn.Linear stores its
-        outputs first.
+    believed: A matrix is a matrix. Theirs multiplies from the right, nn.Linear stores its outputs
+        first.
     seen: An error about shapes at the first c_attn.
     - shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
     + shape = ours[our_name].shape
@@ -716,8 +709,8 @@ bug("""load_gpt2: demands_the_head
 
 bug("""load_gpt2: believes_any_head
     a tied head that differs from the token embedding is dropped without a word
-    believed: Tied means equal, so there is nothing to look at. Not if the file is of a model
-        that was not tied.
+    believed: Tied means equal, so there is nothing to look at. Not if the file is of a model that
+        was not tied.
     seen: A model that was trained with a head of its own writes nonsense.
     - head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
     - if not torch.equal(head, theirs["wte.weight"]):
@@ -727,8 +720,8 @@ bug("""load_gpt2: believes_any_head
 
 bug("""load_gpt2: ties_whatever_comes
     a head that is not tied is replaced by the token embedding
-    believed: GPT-2 ties, so the head is wte.weight. With tie_weights=False it has a tensor of
-        its own.
+    believed: GPT-2 ties, so the head is wte.weight. With tie_weights=False it has a tensor of its
+        own.
     seen: Right with GPT-2, and with no model that has an own head.
     -         raise ValueError("lm_head.weight must equal wte.weight when tie_weights=True.")
     +         raise ValueError("lm_head.weight must equal wte.weight when tied")
@@ -751,8 +744,8 @@ bug("""load_gpt2: keeps_what_is_missing
 
 bug("""load_gpt2: overlooks_what_is_surplus
     surplus tensors are overlooked
-    believed: What the model does not need does not matter. A block too many means that the
-        config is another one.
+    believed: What the model does not need does not matter. A block too many means that the config
+        is another one.
     seen: A model of 24 blocks, loaded as one of 12, without a word.
     - if theirs.keys() != wanted:
     + if wanted - theirs.keys():
@@ -779,8 +772,8 @@ bug("""load_gpt2: stumbles_over_a_missing_name
 
 bug("""load_gpt2: stretches_what_is_too_small
     a tensor that is too small is stretched: copy_ broadcasts
-    believed: copy_ refuses what does not fit. It takes (1, C) for (P, C), and fills all rows
-        with the one.
+    believed: copy_ refuses what does not fit. It takes (1, C) for (P, C), and fills all rows with
+        the one.
     seen: No error, and every position has the same embedding.
     - if tensor.shape != shape:
     -     raise ValueError(
@@ -799,8 +792,8 @@ bug("""load_gpt2: stretches_what_is_too_small
 
 bug("""load_gpt2: leaves_shapes_to_torch
     a wrong shape is a RuntimeError of load_state_dict
-    believed: load_state_dict looks at the shapes. It raises RuntimeError, and it names our
-        tensors, not theirs.
+    believed: load_state_dict looks at the shapes. It raises RuntimeError, and it names our tensors,
+        not theirs.
     seen: Code that expects ValueError does not catch it.
     - shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
     - if tensor.shape != shape:
@@ -811,8 +804,8 @@ bug("""load_gpt2: leaves_shapes_to_torch
 
 bug("""load_gpt2: moves_in_with_the_given_tensors
     the given tensors themselves become the weights (assign=True)
-    believed: Copying wastes memory. But whoever trains the model then changes the file's
-        tensors, and the other way round.
+    believed: Copying wastes memory. But whoever trains the model then changes the file's tensors,
+        and the other way round.
     seen: Two models loaded from one state_dict learn each other's lessons.
     - model.load_state_dict(weights)  # copies
     + model.load_state_dict(weights, assign=True)
@@ -861,8 +854,8 @@ bug("""load_gpt2: goes_by_the_sorted_names
 
 bug("""load_gpt2: knows_the_gelu_better
     the GELU becomes tanh, whatever the config says
-    believed: GPT-2 was trained with tanh. Files in its layout need not be, and the config is
-        the caller's.
+    believed: GPT-2 was trained with tanh. Files in its layout need not be, and the config is the
+        caller's.
     seen: Logits that agree to two or three digits, and a .config that was not asked for.
     - model = GPT(config)
     + model = GPT(replace(config, gelu_approximate="tanh"))
@@ -870,8 +863,8 @@ bug("""load_gpt2: knows_the_gelu_better
 
 bug("""load_gpt2: always_takes_float32
     the model is float32, whatever the tensors are
-    believed: A fresh model is float32, and copying converts. Half-precision tensors become
-        twice as large.
+    believed: A fresh model is float32, and copying converts. Half-precision tensors become twice as
+        large.
     seen: Twice the memory of the file, and logits of another dtype.
     - model.to(theirs["wte.weight"])  # its dtype and device
     - model.load_state_dict(weights)  # copies

@@ -19,8 +19,7 @@ bug("""split_heads: splits_by_a_view_alone
     believed: view(…, H, T, D) gives the right shape, so it is right. A view keeps the order in
         memory, where the channels of a position stand together.
     seen: No error, and the loss falls, only not as far. With causal masks the future leaks.
-    reported: reczoo/FuxiCTR#30, zhouhaoyi/Informer2020#59,
-        datawhalechina/deep-learning-notes#11
+    reported: reczoo/FuxiCTR#30, zhouhaoyi/Informer2020#59, datawhalechina/deep-learning-notes#11
     - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
     - return by_head.transpose(-3, -2)
     + return x.reshape(*x.shape[:-2], n_heads, x.shape[-2], d_model // n_heads)
@@ -28,8 +27,8 @@ bug("""split_heads: splits_by_a_view_alone
 
 bug("""split_heads: splits_head_minor
     head h owns every H-th channel, not a block of neighbours
-    believed: (D, H) and (H, D) are both H groups of D. They group other channels: h, h + H, h +
-        2H, … instead of h·D, h·D + 1, ….
+    believed: (D, H) and (H, D) are both H groups of D. They group other channels: h, h + H, h + 2H,
+        … instead of h·D, h·D + 1, ….
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
     - return by_head.transpose(-3, -2)
@@ -39,8 +38,8 @@ bug("""split_heads: splits_head_minor
 
 bug("""split_heads: leaves_the_heads_behind_the_positions
     the heads are left behind the positions: (T, H, D), not (H, T, D)
-    believed: Cutting the channels is all there is to it. Attention works on the last two axes,
-        and these must be positions and channels.
+    believed: Cutting the channels is all there is to it. Attention works on the last two axes, and
+        these must be positions and channels.
     seen: Heads attend to each other instead of positions; a mask (T, S) no longer fits.
     - return by_head.transpose(-3, -2)
     + return by_head
@@ -100,8 +99,8 @@ bug("""split_heads: asserts_that_heads_divide
 
 bug("""merge_heads: merges_by_a_reshape_alone
     joined by a reshape alone: a position gets pieces of other positions
-    believed: reshape(…, T, C) has the right shape, so it is right. Head 0 of all positions
-        stands first in memory, and fills the first positions.
+    believed: reshape(…, T, C) has the right shape, so it is right. Head 0 of all positions stands
+        first in memory, and fills the first positions.
     seen: No error, and the loss still falls; with causal masks the future leaks.
     reported: jsbaan/transformer-from-scratch#6, huggingface/pytorch-image-models#2388,
         hackiey/QAnet-pytorch#2, zhouhaoyi/Informer2020#100
@@ -113,8 +112,8 @@ bug("""merge_heads: merges_by_a_reshape_alone
 
 bug("""merge_heads: merges_head_minor
     the heads' channels are interleaved: first channels first, then all second ones
-    believed: The heads may be joined in any order, for a layer comes after. That layer's
-        weights belong to one order.
+    believed: The heads may be joined in any order, for a layer comes after. That layer's weights
+        belong to one order.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
     + by_position = x.movedim(-3, -1)
@@ -132,8 +131,7 @@ bug("""merge_heads: sums_the_heads
 
 bug("""merge_heads: mixes_texts_and_heads
     texts and heads were exchanged
-    believed: transpose(0, 1) was meant to bring heads and positions together. Axis 0 is the
-        batch.
+    believed: transpose(0, 1) was meant to bring heads and positions together. Axis 0 is the batch.
     seen: With B = H no error: each text is filled with one head of all the texts.
     reported: gazelle93/Transformer-Various-Positional-Encoding#1
     - by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
@@ -142,8 +140,8 @@ bug("""merge_heads: mixes_texts_and_heads
 
 bug("""merge_heads: views_what_is_not_contiguous
     a view of transposed axes, which view refuses
-    believed: view joins any two neighbouring axes. It copies nothing, so they must be
-        neighbours in memory as well.
+    believed: view joins any two neighbouring axes. It copies nothing, so they must be neighbours in
+        memory as well.
     seen: RuntimeError 'view size is not compatible … Use .reshape(...) instead'.
     - return by_position.flatten(start_dim=-2)
     + return by_position.view(*by_position.shape[:-2], -1)
@@ -151,8 +149,8 @@ bug("""merge_heads: views_what_is_not_contiguous
 
 bug("""merge_heads: only_transposes
     the heads are transposed but not joined
-    believed: After the transposition the channels stand side by side already. They still lie on
-        two axes, H and D.
+    believed: After the transposition the channels stand side by side already. They still lie on two
+        axes, H and D.
     seen: Shape (…, T, H, D): an error at the next layer.
     - return by_position.flatten(start_dim=-2)
     + return by_position
@@ -160,8 +158,8 @@ bug("""merge_heads: only_transposes
 
 bug("""merge_heads: counts_axes_from_the_front
     the axes are counted from the front: only (B, H, T, D) works
-    believed: transpose(1, 2) exchanges heads and positions. It does for four axes; counted from
-        the end, -3 and -2, it always does.
+    believed: transpose(1, 2) exchanges heads and positions. It does for four axes; counted from the
+        end, -3 and -2, it always does.
     seen: Right for a batch. A single text, (H, T, D), comes back scrambled.
     - by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
     + by_position = x.transpose(1, 2)
@@ -184,8 +182,8 @@ bug("""MultiHeadAttention: CutsHeadsByAView
 
 bug("""MultiHeadAttention: JoinsHeadsByAReshape
     the heads are joined by a reshape alone, across positions
-    believed: reshape(B, T, C) gives the right shape, so it is right. Head 0 of all positions
-        stands first in memory; transpose first.
+    believed: reshape(B, T, C) gives the right shape, so it is right. Head 0 of all positions stands
+        first in memory; transpose first.
     seen: No error, and the loss still falls; with causal masks the future leaks.
     reported: jsbaan/transformer-from-scratch#6, huggingface/pytorch-image-models#2388
     - return self.dropout(self.out(merge_heads(gathered)))
@@ -194,10 +192,10 @@ bug("""MultiHeadAttention: JoinsHeadsByAReshape
 
 bug("""MultiHeadAttention: CutsAndJoinsByViews
     cut and joined by views alone: each head sees a stretch of the text
-    believed: What the first view does, the second undoes. In between, attention has compared
-        pieces of different positions.
-    seen: No error and no leak, but each head sees a stretch of the text alone: the more heads,
-        the shorter.
+    believed: What the first view does, the second undoes. In between, attention has compared pieces
+        of different positions.
+    seen: No error and no leak, but each head sees a stretch of the text alone: the more heads, the
+        shorter.
     reported: 649453932/Chinese-Text-Classification-Pytorch#10, reczoo/FuxiCTR#30
     - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
     + shape = (len(x), self.n_heads, x.shape[1], -1)
@@ -209,8 +207,8 @@ bug("""MultiHeadAttention: CutsAndJoinsByViews
 
 bug("""MultiHeadAttention: DealsChannelsOneByOne
     head h owns every H-th channel, not a block of neighbours
-    believed: (D, H) and (H, D) are both H groups of D channels. They are other groups, and
-        weights belong to one grouping.
+    believed: (D, H) and (H, D) are both H groups of D channels. They are other groups, and weights
+        belong to one grouping.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
     + parts = (part.unflatten(-1, (-1, self.n_heads)) for part in self.qkv(x).chunk(3, dim=-1))
@@ -232,8 +230,8 @@ bug("""MultiHeadAttention: DealsChannelsOneByOneButJoinsBlocks
 
 bug("""MultiHeadAttention: ReadsQkvHeadByHead
     qkv is read head by head: q, k, v of head 0, then of head 1, and so on
-    believed: Cutting into heads first and into three afterwards is the same. Other models do
-        store it so; here all queries come first.
+    believed: Cutting into heads first and into three afterwards is the same. Other models do store
+        it so; here all queries come first.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     reported: Lightning-AI/litgpt#1013
     - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
@@ -269,8 +267,8 @@ bug("""MultiHeadAttention: UsesKeysAsValues
 
 bug("""MultiHeadAttention: ScalesByTheModelsWidth
     scores are scaled by the model's width C, not the head's D
-    believed: The paper divides by sqrt(d_k), and C is the d at hand. Each dot product runs over
-        D channels only.
+    believed: The paper divides by sqrt(d_k), and C is the d at hand. Each dot product runs over D
+        channels only.
     seen: Weights are too even, the more so the more heads. Training is slower, nothing fails.
     reported: karpathy/ng-video-lecture#6, aladdinpersson/Machine-Learning-Collection#159,
         rezazad68/TMUnet#13, FareedKhan-dev/train-llm-from-scratch#3
@@ -318,8 +316,8 @@ bug("""MultiHeadAttention: ForgetsTheMask
 
 bug("""MultiHeadAttention: HidesWhatIsAllowed
     the mask was inverted
-    believed: True is taken for 'hide this', as nn.MultiheadAttention has it. Here True means
-        may attend.
+    believed: True is taken for 'hide this', as nn.MultiheadAttention has it. Here True means may
+        attend.
     seen: The future is read and the past is not; the last row of a causal mask is empty.
     reported: rasbt/LLMs-from-scratch#1061, pytorch/pytorch#29546
     - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
@@ -328,8 +326,8 @@ bug("""MultiHeadAttention: HidesWhatIsAllowed
 
 bug("""MultiHeadAttention: IsAlwaysCausal
     without a mask it is causal
-    believed: Attention in a GPT is causal. This layer obeys the mask it is given, and None
-        allows everything.
+    believed: Attention in a GPT is causal. This layer obeys the mask it is given, and None allows
+        everything.
     seen: Right in a GPT; in an encoder half of the text is never read.
     + if mask is None:
     +     mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
@@ -338,8 +336,7 @@ bug("""MultiHeadAttention: IsAlwaysCausal
 
 bug("""MultiHeadAttention: TakesTextsForHeads
     the mask (B, T, S) has no head axis: texts are taken for heads
-    believed: Masks broadcast by themselves. Aligned from the right, B meets the axis of the
-        heads.
+    believed: Masks broadcast by themselves. Aligned from the right, B meets the axis of the heads.
     seen: An error while B and H differ. With B = H, or B = 1, no error; each head gets a text's
         mask.
     - if mask is not None:
@@ -348,12 +345,11 @@ bug("""MultiHeadAttention: TakesTextsForHeads
 
 bug("""MultiHeadAttention: RepeatsMasksInTheWrongOrder
     the masks are repeated in the wrong order: for heads, then texts
-    believed: repeat(H, 1, 1) gives each text its mask H times in a row. It tiles: all texts
-        once, then again.
+    believed: repeat(H, 1, 1) gives each text its mask H times in a row. It tiles: all texts once,
+        then again.
     seen: Texts are masked with the padding of their neighbours in the batch; one text alone is
         right.
-    reported: line/lighthouse#77, ArrowLuo/CLIP4Clip#22,
-        lsdefine/attention-is-all-you-need-keras#36
+    reported: line/lighthouse#77, ArrowLuo/CLIP4Clip#22, lsdefine/attention-is-all-you-need-keras#36
     - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
     + mask = mask.expand(len(x), -1, -1).repeat(self.n_heads, 1, 1)
     + mask = mask.unflatten(0, (len(x), self.n_heads))
@@ -378,8 +374,8 @@ bug("""MultiHeadAttention: PutsTwoAxesBeforeEveryMask
 
 bug("""MultiHeadAttention: HasNoOutputLayer
     there is no output layer .out
-    believed: Merging the heads finishes the work. Without .out no channel of one head ever
-        meets another's.
+    believed: Merging the heads finishes the work. Without .out no channel of one head ever meets
+        another's.
     seen: Missing key 'out.weight' when weights are loaded.
     reported: Kyubyong/transformer#17, Kyubyong/transformer#117, jwallbridge/translob#4,
         awf/functional-transformer#8
@@ -414,8 +410,8 @@ bug("""MultiHeadAttention: IgnoresBias
 
 bug("""MultiHeadAttention: HasThreeLayers
     query, key and value are three layers, not one .qkv
-    believed: Three layers compute the same. They do, under other names, and weights are found
-        by name.
+    believed: Three layers compute the same. They do, under other names, and weights are found by
+        name.
     seen: Missing keys when weights are loaded; otherwise as good.
     - self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
     + self.query = nn.Linear(d_model, d_model, bias=bias)
@@ -425,8 +421,7 @@ bug("""MultiHeadAttention: HasThreeLayers
 
 bug("""MultiHeadAttention: DropsOnlyTheOutput
     dropout on the output only, not on the weights
-    believed: One dropout is enough. The one on the weights hides single keys from single
-        queries.
+    believed: One dropout is enough. The one on the weights hides single keys from single queries.
     seen: Overfits a little sooner; no other sign.
     - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
     + gathered = weights @ v
@@ -461,11 +456,9 @@ bug("""MultiHeadAttention: DropsBeforeTheOutputLayer
 
 bug("""MultiHeadAttention: DropsInEvaluationToo
     dropout acts in evaluation too
-    believed: F.dropout knows the mode. It does not: without training=self.training it always
-        drops.
+    believed: F.dropout knows the mode. It does not: without training=self.training it always drops.
     seen: Two calls of model.eval() differ; generated text is worse than the loss promises.
-    reported: karpathy/nanoGPT#240, pytorch/pytorch#124464,
-        huggingface/pytorch-image-models#1978
+    reported: karpathy/nanoGPT#240, pytorch/pytorch#124464, huggingface/pytorch-image-models#1978
     - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
     - return self.dropout(self.out(merge_heads(gathered)))
     + gathered = F.dropout(weights, self.dropout.p) @ v
@@ -474,19 +467,18 @@ bug("""MultiHeadAttention: DropsInEvaluationToo
 
 bug("""MultiHeadAttention: DropsWeightsInEvaluationToo
     dropout on the weights acts in evaluation too
-    believed: dropout_p of torch's attention, or F.dropout, knows the mode. It must be told: 0
-        in evaluation.
+    believed: dropout_p of torch's attention, or F.dropout, knows the mode. It must be told: 0 in
+        evaluation.
     seen: Two calls of model.eval() differ; generated text is worse than the loss promises.
-    reported: karpathy/nanoGPT#240, pytorch/pytorch#124464,
-        huggingface/pytorch-image-models#1978
+    reported: karpathy/nanoGPT#240, pytorch/pytorch#124464, huggingface/pytorch-image-models#1978
     - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
     + gathered = F.dropout(weights, self.dropout.p) @ v
 """)
 
 bug("""MultiHeadAttention: KeepsWhatItShouldDrop
     dropout=p keeps a share p, instead of dropping it
-    believed: In some old libraries the number was the share to keep. In torch it is the share
-        to drop.
+    believed: In some old libraries the number was the share to keep. In torch it is the share to
+        drop.
     seen: With dropout=0.1 training hardly moves: nine tenths are gone.
     - self.dropout = nn.Dropout(dropout)
     + self.dropout = nn.Dropout(1 - dropout if dropout else 0.0)
@@ -540,8 +532,8 @@ bug("""MultiHeadAttention: ChangesTheMask
 
 bug("""MultiHeadAttention: MasksAfterSoftmax
     masked after softmax, without renormalising
-    believed: A weight of 0 hides a key at any time. Each row was divided by a sum that the
-        hidden scores took part in.
+    believed: A weight of 0 hides a key at any time. Each row was divided by a sum that the hidden
+        scores took part in.
     seen: Rows of weights sum to less than 1, and the loss is a bit too good.
     reported: huggingface/pytorch-image-models#2236
     - _, weights = masked_attention(q, k, v, mask)

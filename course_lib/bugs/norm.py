@@ -12,19 +12,18 @@ from . import bug, whole_bug
 
 bug("""layer_norm: adds_eps_to_the_deviation
     eps was added outside the root, to the standard deviation
-    believed: eps keeps from dividing by 0, so it may stand anywhere in the denominator. Outside
-        the root it is 300 times weaker: sqrt(1e-5) is 0.003.
+    believed: eps keeps from dividing by 0, so it may stand anywhere in the denominator. Outside the
+        root it is 300 times weaker: sqrt(1e-5) is 0.003.
     seen: Right to five digits on usual inputs; nearly constant vectors come out too large.
-    reported: hkproj/pytorch-transformer#31, hyunwoongko/transformer#7,
-        codertimo/BERT-pytorch#30
+    reported: hkproj/pytorch-transformer#31, hyunwoongko/transformer#7, codertimo/BERT-pytorch#30
     - normed = centred / torch.sqrt(variance + eps) * weight
     + normed = centred / (torch.sqrt(variance) + eps) * weight
 """)
 
 bug("""layer_norm: divides_by_one_less
     the variance divides by C - 1 instead of C
-    believed: var() is the variance. By default torch corrects it for a sample; here the C
-        channels are all there are.
+    believed: var() is the variance. By default torch corrects it for a sample; here the C channels
+        are all there are.
     seen: Every output is too small by the factor sqrt((C - 1)/C): 0.8 % at C = 64.
     reported: harvardnlp/annotated-transformer#119, harvardnlp/annotated-transformer#122
     - variance = centred.square().mean(dim=-1, keepdim=True)
@@ -42,8 +41,8 @@ bug("""layer_norm: leaves_eps_out
 
 bug("""layer_norm: ignores_the_given_eps
     the given eps is ignored: it is always 1e-5
-    believed: eps is a constant of the formula. Models differ in it, and their weights were
-        trained with it.
+    believed: eps is a constant of the formula. Models differ in it, and their weights were trained
+        with it.
     seen: Loaded weights of another model give slightly other logits.
     reported: keras-team/keras-hub#642
     - normed = centred / torch.sqrt(variance + eps) * weight
@@ -60,8 +59,8 @@ bug("""layer_norm: has_a_smaller_default_eps
 
 bug("""layer_norm: divides_by_the_variance
     divided by the variance, not by its root
-    believed: Variance 1 is reached by dividing by the variance. Dividing x by a number divides
-        its variance by the square of it.
+    believed: Variance 1 is reached by dividing by the variance. Dividing x by a number divides its
+        variance by the square of it.
     seen: Vectors with a small spread explode, and those with a large one vanish.
     - normed = centred / torch.sqrt(variance + eps) * weight
     + normed = centred / (variance + eps) * weight
@@ -69,8 +68,8 @@ bug("""layer_norm: divides_by_the_variance
 
 bug("""layer_norm: normalises_by_the_root_mean_square
     the mean is not subtracted: this is RMSNorm
-    believed: Dividing by the root mean square is the newer form, so it is the same thing. It
-        keeps the mean.
+    believed: Dividing by the root mean square is the newer form, so it is the same thing. It keeps
+        the mean.
     seen: Right where the mean is 0 already; an offset common to all channels comes through.
     - centred = wide - wide.mean(dim=-1, keepdim=True)
     + centred = wide
@@ -86,8 +85,8 @@ bug("""layer_norm: forgets_to_centre
 
 bug("""layer_norm: normalises_over_the_positions
     mean and variance over the positions, not over the channels
-    believed: dim=-2 and dim=-1 were confused. Each position is a vector of its own, whose
-        channels are compared with each other.
+    believed: dim=-2 and dim=-1 were confused. Each position is a vector of its own, whose channels
+        are compared with each other.
     seen: Each output depends on the other positions, later ones included: a leak.
     reported: jadore801120/attention-is-all-you-need-pytorch#17
     - centred = wide - wide.mean(dim=-1, keepdim=True)
@@ -98,8 +97,8 @@ bug("""layer_norm: normalises_over_the_positions
 
 bug("""layer_norm: normalises_each_text_as_a_whole
     one mean and variance for all positions of a text
-    believed: A layer has the shape (T, C), so that is what is normalised. In a language model
-        each position is normalised by itself.
+    believed: A layer has the shape (T, C), so that is what is normalised. In a language model each
+        position is normalised by itself.
     seen: Each output depends on the other positions, later ones included: a leak.
     reported: patrick-kidger/equinox#471
     - centred = wide - wide.mean(dim=-1, keepdim=True)
@@ -111,8 +110,8 @@ bug("""layer_norm: normalises_each_text_as_a_whole
 
 bug("""layer_norm: normalises_all_axes_but_the_first
     all axes but the first share one mean and variance
-    believed: The first axis counts examples, and the rest is one of them. Each position of a
-        text is an example of its own.
+    believed: The first axis counts examples, and the rest is one of them. Each position of a text
+        is an example of its own.
     seen: Right for (T, C); with (B, T, C) each output depends on later positions: a leak.
     reported: tensorpack/tensorpack#1482
     - centred = wide - wide.mean(dim=-1, keepdim=True)
@@ -134,8 +133,8 @@ bug("""layer_norm: normalises_the_whole_batch
 
 bug("""layer_norm: normalises_over_the_first_axis
     mean and variance over the batch: this is batch norm
-    believed: Normalising is over the first axis, as in networks for images. Texts of a batch
-        have nothing to do with each other.
+    believed: Normalising is over the first axis, as in networks for images. Texts of a batch have
+        nothing to do with each other.
     seen: A text alone gives nothing but the bias; with others beside it, other logits.
     - centred = wide - wide.mean(dim=-1, keepdim=True)
     - variance = centred.square().mean(dim=-1, keepdim=True)
@@ -145,8 +144,8 @@ bug("""layer_norm: normalises_over_the_first_axis
 
 bug("""layer_norm: swaps_weight_and_bias
     weight and bias are swapped
-    believed: Two vectors of the same shape, and the order is easy to lose. Papers call them
-        gamma, which multiplies, and beta, which is added.
+    believed: Two vectors of the same shape, and the order is easy to lose. Papers call them gamma,
+        which multiplies, and beta, which is added.
     seen: With fresh parameters (1 and 0) every output is 1, whatever goes in.
     = ) -> Float[Tensor, "... C"]:
     +     if bias is not None:
@@ -176,8 +175,8 @@ bug("""layer_norm: forgets_the_bias
 
 bug("""layer_norm: ignores_weight_and_bias
     weight and bias are both left out
-    believed: Normalising is all there is to it. The two parameters let each channel be as loud
-        as it needs.
+    believed: Normalising is all there is to it. The two parameters let each channel be as loud as
+        it needs.
     seen: Right in a fresh model; neither parameter ever gets a gradient.
     - normed = centred / torch.sqrt(variance + eps) * weight
     - if bias is not None:
@@ -196,10 +195,10 @@ bug("""layer_norm: expects_a_bias
 
 bug("""layer_norm: takes_statistics_in_half_precision
     the statistics of half precision were taken in half precision
-    believed: torch's mean is exact enough in any dtype. Its result is rounded to the dtype of
-        x: in bfloat16, 257 becomes 256 or 258.
-    seen: Right in float32; in half precision wrong where the mean is far from 0, and 0
-        everywhere where a square passes 65,504.
+    believed: torch's mean is exact enough in any dtype. Its result is rounded to the dtype of x: in
+        bfloat16, 257 becomes 256 or 258.
+    seen: Right in float32; in half precision wrong where the mean is far from 0, and 0 everywhere
+        where a square passes 65,504.
     reported: pytorch/pytorch#66707, facebookresearch/fairseq#335, microsoft/onnxruntime#28442
     - wide = x.to(torch.promote_types(x.dtype, torch.float32))
     + wide = x
@@ -221,8 +220,8 @@ bug("""layer_norm: copies_the_annotated_formula
 
 bug("""layer_norm: takes_var_as_it_comes
     x.var() as it comes: it divides by C - 1, in x's own dtype
-    believed: var() is the variance. By default torch corrects it for a sample, and rounds it to
-        the dtype of x.
+    believed: var() is the variance. By default torch corrects it for a sample, and rounds it to the
+        dtype of x.
     seen: Every output is too small by the factor sqrt((C - 1)/C); half precision is off.
     reported: harvardnlp/annotated-transformer#119
     - wide = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -234,8 +233,8 @@ bug("""layer_norm: takes_var_as_it_comes
 
 bug("""layer_norm: returns_float32_for_half_precision
     half precision comes back as float32
-    believed: Taking the statistics in float32 is all. The next layer still holds weights in
-        half precision.
+    believed: Taking the statistics in float32 is all. The next layer still holds weights in half
+        precision.
     seen: RuntimeError about dtypes in the next linear layer.
     - return normed.to(x.dtype)
     + return normed
@@ -251,8 +250,7 @@ bug("""layer_norm: squeezes_float64_through_float32
 
 bug("""layer_norm: centres_x_in_place
     x was changed in place
-    believed: x -= mean saves memory. In a block, x is the residual stream, and it is still
-        needed.
+    believed: x -= mean saves memory. In a block, x is the residual stream, and it is still needed.
     seen: The residual sum adds normalised x; or RuntimeError about an in-place operation.
     = wide = x.to(torch.promote_types(x.dtype, torch.float32))
     - centred = wide - wide.mean(dim=-1, keepdim=True)
@@ -262,8 +260,8 @@ bug("""layer_norm: centres_x_in_place
 
 bug("""layer_norm: detaches_the_statistics
     mean and variance were cut off from the gradient
-    believed: Statistics are numbers, not part of the network. They are made of x, and change
-        with it.
+    believed: Statistics are numbers, not part of the network. They are made of x, and change with
+        it.
     seen: Outputs are right, and gradients are too large along x itself; training drifts.
     - centred = wide - wide.mean(dim=-1, keepdim=True)
     - variance = centred.square().mean(dim=-1, keepdim=True)
@@ -277,8 +275,8 @@ bug("""layer_norm: detaches_the_statistics
 
 bug("""LayerNorm: KeepsPlainGainAndShift
     weight and bias are plain tensors, not parameters
-    believed: A tensor on self is part of the module. Only nn.Parameter is learned, saved and
-        moved with it.
+    believed: A tensor on self is part of the module. Only nn.Parameter is learned, saved and moved
+        with it.
     seen: No name in state_dict(); on a GPU 'expected all tensors on the same device'.
     - self.weight = nn.Parameter(torch.ones(d_model))
     - self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
@@ -299,8 +297,8 @@ bug("""LayerNorm: KeepsBuffers
 
 bug("""LayerNorm: CallsThemGammaAndBeta
     the parameters are called gamma and beta, not weight and bias
-    believed: The paper's letters are the names. Checkpoints are found by name, and here they
-        are weight and bias.
+    believed: The paper's letters are the names. Checkpoints are found by name, and here they are
+        weight and bias.
     seen: Missing and unexpected keys when a checkpoint is loaded.
     - self.weight = nn.Parameter(torch.ones(d_model))
     - self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
@@ -310,8 +308,8 @@ bug("""LayerNorm: CallsThemGammaAndBeta
 
 bug("""LayerNorm: StartsWithAWeightOfZero
     the weight starts at 0 instead of 1
-    believed: A fresh layer should do nothing, so all parameters are 0. A weight of 0 lets
-        nothing through.
+    believed: A fresh layer should do nothing, so all parameters are 0. A weight of 0 lets nothing
+        through.
     seen: A fresh layer returns zeros whatever goes in, and nothing before it learns.
     - self.weight = nn.Parameter(torch.ones(d_model))
     + self.weight = nn.Parameter(torch.zeros(d_model))
@@ -344,8 +342,8 @@ bug("""LayerNorm: AlwaysHasABias
 
 bug("""LayerNorm: HasNoAttributeForTheBias
     with bias=False there is no attribute .bias at all
-    believed: What does not exist needs no name. Code that goes over the layers asks whether
-        .bias is None.
+    believed: What does not exist needs no name. Code that goes over the layers asks whether .bias
+        is None.
     seen: AttributeError 'no attribute bias' in forward, or in the code that asks.
     - self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
     + if bias:
@@ -357,8 +355,8 @@ bug("""LayerNorm: HasNoAttributeForTheBias
 
 bug("""LayerNorm: KeepsEpsToItself
     the given eps is not passed on
-    believed: layer_norm has a default, so it need not be told. It then never learns what was
-        asked for.
+    believed: layer_norm has a default, so it need not be told. It then never learns what was asked
+        for.
     seen: Loaded weights of a model with another eps give slightly other logits.
     reported: keras-team/keras-hub#642
     - return layer_norm(x, self.weight, self.bias, self.eps)
@@ -385,8 +383,8 @@ bug("""LayerNorm: NormalisesWithoutItsParameters
 
 bug("""LayerNorm: DividesByTheSampleDeviation
     eps was added to the standard deviation, with the C - 1 variance
-    believed: x.std() + eps is the formula of a well-known annotated paper. torch's own layer,
-        and so every checkpoint, has it otherwise.
+    believed: x.std() + eps is the formula of a well-known annotated paper. torch's own layer, and
+        so every checkpoint, has it otherwise.
     seen: Every output is a little too small; quiet vectors come out much too large.
     reported: harvardnlp/annotated-transformer#119, codertimo/BERT-pytorch#30
     - return layer_norm(x, self.weight, self.bias, self.eps)
@@ -399,8 +397,8 @@ bug("""LayerNorm: DividesByTheSampleDeviation
 
 bug("""LayerNorm: CopiesTheAnnotatedLayer
     x.std() + eps: C - 1, eps outside the root, statistics in x's own dtype
-    believed: This is the formula of a well-known annotated paper. torch's own layer, and so
-        every checkpoint, has it otherwise.
+    believed: This is the formula of a well-known annotated paper. torch's own layer, and so every
+        checkpoint, has it otherwise.
     seen: Every output is a little too small; quiet vectors come out much too large.
     reported: codertimo/BERT-pytorch#30, harvardnlp/annotated-transformer#122
     - return layer_norm(x, self.weight, self.bias, self.eps)
@@ -411,8 +409,8 @@ bug("""LayerNorm: CopiesTheAnnotatedLayer
 
 bug("""LayerNorm: TakesStatisticsInItsOwnDtype
     the statistics of half precision were taken in half precision
-    believed: The formula was written out again in forward. layer_norm knows about half
-        precision already.
+    believed: The formula was written out again in forward. layer_norm knows about half precision
+        already.
     seen: Right in float32; in half precision wrong where the mean is far from 0.
     reported: pytorch/pytorch#66707, facebookresearch/fairseq#335
     - return layer_norm(x, self.weight, self.bias, self.eps)
@@ -452,8 +450,8 @@ bug("""LayerNorm: KeepsARunningMean
 
 bug("""LayerNorm: NormalisesInTrainingOnly
     it normalises in training only
-    believed: Norms behave differently in evaluation, as dropout and batch norm do. Layer norm
-        does not.
+    believed: Norms behave differently in evaluation, as dropout and batch norm do. Layer norm does
+        not.
     seen: The loss jumps as soon as the model is put into eval mode.
     - return layer_norm(x, self.weight, self.bias, self.eps)
     + if self.training:
@@ -468,8 +466,8 @@ bug("""LayerNorm: NormalisesInTrainingOnly
 
 bug("""pre_norm: adds_the_normalised_x
     the normalised x was added, not x itself
-    believed: x was overwritten by its norm, which is then taken for x. The straight path
-        carries what came in, untouched.
+    believed: x was overwritten by its norm, which is then taken for x. The straight path carries
+        what came in, untouched.
     seen: Trains, but worse with every layer: no path goes through the stack unchanged.
     reported: lbcb-sci/RiNALMo#9, pytorch/pytorch#61165, tracel-ai/burn#1054
     - return x + sublayer(norm(x))
@@ -479,8 +477,8 @@ bug("""pre_norm: adds_the_normalised_x
 
 bug("""pre_norm: forgets_to_add_x
     x is not added: the residual connection is missing
-    believed: The sublayer's output goes on to the next. It is a correction to x, not a
-        replacement for it.
+    believed: The sublayer's output goes on to the next. It is a correction to x, not a replacement
+        for it.
     seen: A shallow model trains; a deep one starts with gradients near 0 and stays there.
     reported: znxlwm/UGATIT-pytorch#32
     - return x + sublayer(norm(x))
@@ -506,8 +504,8 @@ bug("""pre_norm: leaves_the_norm_out
 
 bug("""pre_norm: normalises_what_the_sublayer_returns
     the norm stands after the sublayer, not before it
-    believed: x + norm(sublayer(x)) also leaves x alone. But the sublayer then reads the stream
-        as it is, however large.
+    believed: x + norm(sublayer(x)) also leaves x alone. But the sublayer then reads the stream as
+        it is, however large.
     seen: Loaded weights give nonsense; the sublayer's inputs grow with depth.
     - return x + sublayer(norm(x))
     + return x + norm(sublayer(x))
@@ -525,8 +523,7 @@ bug("""pre_norm: doubles_what_the_sublayer_returns
 
 bug("""pre_norm: adds_into_x
     x was changed in place by +=
-    believed: x += y is short for x = x + y. It writes into the tensor that the caller still
-        holds.
+    believed: x += y is short for x = x + y. It writes into the tensor that the caller still holds.
     seen: The caller's x is another one after the call; in training a RuntimeError.
     - return x + sublayer(norm(x))
     + x += sublayer(norm(x))
@@ -535,8 +532,8 @@ bug("""pre_norm: adds_into_x
 
 bug("""pre_norm: adds_into_what_the_sublayer_returns
     the sum was written into what the sublayer returned
-    believed: The sublayer's output is fresh memory. An identity returns its argument, and a
-        norm that does nothing does too.
+    believed: The sublayer's output is fresh memory. An identity returns its argument, and a norm
+        that does nothing does too.
     seen: Right with most layers; with nn.Identity the caller's x changes.
     - return x + sublayer(norm(x))
     + y = sublayer(norm(x))
@@ -567,8 +564,8 @@ bug("""pre_norm: normalises_before_and_after
 
 bug("""post_norm: normalises_what_the_sublayer_reads
     this is pre-norm: x was normalised before the sublayer
-    believed: Pre-norm is the better one, so it is the one that is meant. BERT and the
-        transformer of 2017 have the other.
+    believed: Pre-norm is the better one, so it is the one that is meant. BERT and the transformer
+        of 2017 have the other.
     seen: Weights of BERT give nonsense.
     - return norm(x + sublayer(x))
     + return x + sublayer(norm(x))
@@ -601,8 +598,8 @@ bug("""post_norm: adds_without_a_norm
 
 bug("""post_norm: normalises_both_summands
     x and the sublayer's output were normalised one by one
-    believed: The norm of a sum is the sum of the norms. It is not, and the sum then has twice
-        the variance.
+    believed: The norm of a sum is the sum of the norms. It is not, and the sum then has twice the
+        variance.
     seen: The outputs have a variance near 2 instead of 1.
     - return norm(x + sublayer(x))
     + return norm(x) + norm(sublayer(x))
@@ -620,8 +617,7 @@ bug("""post_norm: normalises_twice_the_sublayer
 
 bug("""post_norm: adds_into_x_before_the_norm
     x was changed in place by +=
-    believed: x += y is short for x = x + y. It writes into the tensor that the caller still
-        holds.
+    believed: x += y is short for x = x + y. It writes into the tensor that the caller still holds.
     seen: The caller's x is another one after the call; in training a RuntimeError.
     - return norm(x + sublayer(x))
     + x += sublayer(x)
@@ -630,8 +626,8 @@ bug("""post_norm: adds_into_x_before_the_norm
 
 bug("""post_norm: adds_into_the_answer_before_the_norm
     the sum was written into what the sublayer returned
-    believed: The sublayer's output is fresh memory. An identity returns its argument, which is
-        the caller's x.
+    believed: The sublayer's output is fresh memory. An identity returns its argument, which is the
+        caller's x.
     seen: Right with most layers; with nn.Identity the caller's x changes.
     - return norm(x + sublayer(x))
     + y = sublayer(x)

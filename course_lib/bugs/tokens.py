@@ -17,8 +17,8 @@ from . import bug, whole_bug
 
 bug("""CharTokenizer: KeepsTheOrderOfAppearance
     the vocabulary is in the order of first appearance, not sorted
-    believed: Any order will do as long as encode and decode agree. Two programs that read
-        different texts first then disagree.
+    believed: Any order will do as long as encode and decode agree. Two programs that read different
+        texts first then disagree.
     seen: Round trips work; a saved model reads nonsense in another run.
     - self.characters = sorted(set(text))
     + self.characters = list(dict.fromkeys(text))
@@ -26,8 +26,8 @@ bug("""CharTokenizer: KeepsTheOrderOfAppearance
 
 bug("""CharTokenizer: UsesCodePoints
     ids are code points (ord), not places in the vocabulary
-    believed: ord gives every character a number already. They reach past a million, and the
-        model needs a row for each.
+    believed: ord gives every character a number already. They reach past a million, and the model
+        needs a row for each.
     seen: IndexError in the embedding, whose table is smaller than the ids.
     - self.ids = {character: i for i, character in enumerate(self.characters)}
     + self.ids = {character: ord(character) for character in self.characters}
@@ -86,8 +86,8 @@ bug("""CharTokenizer: ReadsNegativeIds
 
 bug("""CharTokenizer: LooksUpWithoutLooking
     what is unknown raises KeyError or IndexError, not ValueError
-    believed: It raises something, and that is enough. KeyError: 'd' says neither which argument
-        was wrong nor why.
+    believed: It raises something, and that is enough. KeyError: 'd' says neither which argument was
+        wrong nor why.
     seen: KeyError or IndexError from deep inside.
     reported: karpathy/nanoGPT#434
     - unknown = [character for character in text if character not in self.ids]
@@ -198,8 +198,8 @@ bug("""merge_pair: merges_from_the_right
 
 bug("""merge_pair: loses_the_last_id
     the last id is lost
-    believed: Pairs end at len(ids) - 1, so the loop does too. An id that is in no pair has to
-        be copied all the same.
+    believed: Pairs end at len(ids) - 1, so the loop does too. An id that is in no pair has to be
+        copied all the same.
     seen: Texts end one token early, unless they end in the pair.
     - while position < len(ids):
     + while position < len(ids) - 1:
@@ -232,8 +232,8 @@ bug("""merge_pair: ignores_the_order_of_the_pair
 
 bug("""merge_pair: walks_in_steps_of_two
     always on by two places
-    believed: Pairs are two ids long, so the list is walked in steps of two. A pair may begin at
-        an odd place.
+    believed: Pairs are two ids long, so the list is walked in steps of two. A pair may begin at an
+        odd place.
     seen: About half of the pairs are missed.
     - merged.append(ids[position])
     - position += 1
@@ -262,8 +262,7 @@ bug("""merge_pair: merges_in_place
 
 bug("""merge_pair: returns_nothing
     nothing is returned
-    believed: The list was changed, so there is nothing to return. The caller waits for a new
-        one.
+    believed: The list was changed, so there is nothing to return. The caller waits for a new one.
     seen: TypeError: 'NoneType' object is not iterable, in the next round.
     - return merged
 """)
@@ -292,8 +291,8 @@ def replaces_in_a_string(ids, pair, new_id):
 
 bug("""train_bpe: takes_the_first_of_equals
     of equally frequent pairs the one seen first is taken
-    believed: max() and most_common() pick one, and any will do. They pick the first they meet,
-        so the order of the texts decides.
+    believed: max() and most_common() pick one, and any will do. They pick the first they meet, so
+        the order of the texts decides.
     seen: The same data in another order give another tokenizer.
     reported: karpathy/minbpe#90
     - ids = merge_pair(ids, best, first_new_id + len(merges))
@@ -314,8 +313,8 @@ bug("""train_bpe: takes_the_largest_of_equals
 
 bug("""train_bpe: counts_without_overlap
     overlapping pairs are not counted
-    believed: Only what can be merged should count, and in a, a, a that is once. A fair view;
-        here every position counts, as in most programs.
+    believed: Only what can be merged should count, and in a, a, a that is once. A fair view; here
+        every position counts, as in most programs.
     seen: Other merges wherever a text has runs: spaces, dots, zeros.
     reported: karpathy/minbpe#51, karpathy/minbpe#72
     - counts = Counter(pairwise(ids))
@@ -328,8 +327,7 @@ bug("""train_bpe: counts_without_overlap
 
 bug("""train_bpe: counts_only_once
     pairs are counted once, before the first merge
-    believed: The counts say which pairs are frequent. Each merge changes them and makes new
-        pairs.
+    believed: The counts say which pairs are frequent. Each merge changes them and makes new pairs.
     seen: No merge ever builds on another: tokens of two bytes only.
     - while len(merges) < n_merges:
     -     counts = Counter(pairwise(ids))
@@ -342,8 +340,7 @@ bug("""train_bpe: counts_only_once
 
 bug("""train_bpe: merges_what_occurs_once
     goes on when no pair occurs twice
-    believed: n_merges merges were asked for. A pair that occurs once saves one id and costs
-        one.
+    believed: n_merges merges were asked for. A pair that occurs once saves one id and costs one.
     seen: Merges that spell the training text out, whole sentences as one token.
     - if counts[best] < 2:
     + if counts[best] < 1:
@@ -359,8 +356,8 @@ bug("""train_bpe: wants_three
 
 bug("""train_bpe: needs_a_pair
     a text without pairs is an error
-    believed: There is always a most frequent pair. Not in an empty text, nor at the end of one
-        that was merged away.
+    believed: There is always a most frequent pair. Not in an empty text, nor at the end of one that
+        was merged away.
     seen: ValueError: max() iterable argument is empty.
     - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
     + best = min(counts, key=lambda pair: (-counts[pair], pair))
@@ -483,8 +480,8 @@ bug("""BPETokenizer: MergesInReverse
 
 bug("""BPETokenizer: TakesTheLongestToken
     the longest token is taken at each place, not the merges in their order
-    believed: Encoding is finding the longest token that fits. BPE has no such rule: its merges
-        are played back.
+    believed: Encoding is finding the longest token that fits. BPE has no such rule: its merges are
+        played back.
     seen: Mostly the same ids; a few texts are cut otherwise than in training.
     reported: google/sentencepiece#406
     - ids = list(text.encode("utf-8"))
@@ -499,8 +496,8 @@ bug("""BPETokenizer: TakesTheLongestToken
 
 bug("""BPETokenizer: NormalisesTheText
     the text was normalised (NFC) first
-    believed: é is é. As one character or as e and an accent it is not the same bytes, and what
-        goes in should come out.
+    believed: é is é. As one character or as e and an accent it is not the same bytes, and what goes
+        in should come out.
     seen: Round trips change some texts in ways that one cannot see.
     - ids = list(text.encode("utf-8"))
     + ids = list(unicodedata.normalize("NFC", text).encode("utf-8"))
@@ -529,8 +526,7 @@ bug("""BPETokenizer: CountsTheMergesOnly
 
 bug("""BPETokenizer: SkipsUnknownIds
     unknown ids are left out without a word
-    believed: What is not in the table has no text. It is a mistake of somebody, and should be
-        told.
+    believed: What is not in the table has no text. It is a mistake of somebody, and should be told.
     seen: Pieces are missing from the text.
     - unknown = [i for i in ids if i not in self.pieces]
     - if unknown:
@@ -585,8 +581,8 @@ bug("""Embeddings: IgnoresTheOffset
 
 bug("""Embeddings: CountsOnFromTheLastCall
     positions go on from where the last call ended
-    believed: The layer can count by itself how far the text has come. It cannot know that the
-        next call is another text.
+    believed: The layer can count by itself how far the text has come. It cannot know that the next
+        call is another text.
     seen: The first batch is right, the second is not, and soon the context is full.
     = self.position = nn.Embedding(context_length, d_model)
     + self.n_seen = 0
@@ -661,8 +657,8 @@ bug("""Embeddings: SwapsTheSizes
 
 bug("""Embeddings: SavesThePositions
     the positions are kept as a buffer that is saved
-    believed: register_buffer is how to keep arange around. It puts it into the state_dict,
-        unless persistent=False.
+    believed: register_buffer is how to keep arange around. It puts it into the state_dict, unless
+        persistent=False.
     seen: Unexpected key 'positions' when weights are loaded.
     = self.position = nn.Embedding(context_length, d_model)
     + self.register_buffer("positions", torch.arange(context_length))
@@ -670,8 +666,8 @@ bug("""Embeddings: SavesThePositions
 
 bug("""Embeddings: RunsOffTheTable
     past context_length an IndexError, not a ValueError
-    believed: The table complains when it ends. On a GPU that is 'device-side assert triggered',
-        and everything after it fails.
+    believed: The table complains when it ends. On a GPU that is 'device-side assert triggered', and
+        everything after it fails.
     seen: IndexError on a CPU; on a GPU an error in some later line.
     reported: facebookresearch/fairseq#757, lucidrains/phenaki-pytorch#25
     - if end > self.position.num_embeddings:
@@ -692,8 +688,8 @@ bug("""Embeddings: ChecksTheLengthOnly
 
 bug("""Embeddings: RefusesAFullContext
     a text that just fits is refused
-    believed: Positions end before context_length, so the end must be smaller. The end is one
-        past the last position.
+    believed: Positions end before context_length, so the end must be smaller. The end is one past
+        the last position.
     seen: ValueError at the full context, the very length that training uses.
     - if end > self.position.num_embeddings:
     + if end >= self.position.num_embeddings:

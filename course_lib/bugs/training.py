@@ -16,8 +16,8 @@ bug("""next_token_loss: softmax_before_cross_entropy
 
 bug("""next_token_loss: shifts_the_targets_once_more
     the targets were shifted once more
-    believed: The loss shifts the targets. Here the batch has done so already, and each side
-        doing it means predicting the token after the next.
+    believed: The loss shifts the targets. Here the batch has done so already, and each side doing
+        it means predicting the token after the next.
     seen: The loss falls, more slowly; the text skips every second token.
     reported: huggingface/transformers#47394, huggingface/transformers#37830
     = wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -27,8 +27,7 @@ bug("""next_token_loss: shifts_the_targets_once_more
 bug("""next_token_loss: reshapes_where_it_should_transpose
     the logits were reshaped to (B, V, T) instead of transposed
     believed: A view only renames the axes. It deals the same numbers out in another order.
-    seen: No error; the loss stays near ln V, since each target is compared with strangers'
-        scores.
+    seen: No error; the loss stays near ln V, since each target is compared with strangers' scores.
     reported: weirme/FCSN#12
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + n_texts, n_tokens, n_ids = logits.shape
@@ -38,8 +37,8 @@ bug("""next_token_loss: reshapes_where_it_should_transpose
 
 bug("""next_token_loss: adds_the_losses_up
     the losses are added up, not averaged
-    believed: The sum is the loss of the whole batch. It grows with B and T, and the gradient
-        with it.
+    believed: The sum is the loss of the whole batch. It grows with B and T, and the gradient with
+        it.
     seen: The first loss is B·T·ln V; a learning rate fits one batch size only.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + return F.cross_entropy(
@@ -49,8 +48,8 @@ bug("""next_token_loss: adds_the_losses_up
 
 bug("""next_token_loss: divides_by_all_positions
     divided by all positions, the ignored ones too
-    believed: The mean is over the batch. An ignored target is not in it, neither above nor
-        below the line.
+    believed: The mean is over the batch. An ignored target is not in it, neither above nor below
+        the line.
     seen: The more padding, the better the loss looks, and the smaller the step gets.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + total = F.cross_entropy(
@@ -73,8 +72,8 @@ bug("""next_token_loss: averages_text_by_text
 
 bug("""next_token_loss: looks_at_the_last_position_alone
     only the last position of each text counts
-    believed: The model is asked for the token after the text. In training every position is
-        asked at once.
+    believed: The model is asked for the token after the text. In training every position is asked
+        at once.
     seen: The loss is noisy, and learning takes T times as long.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + return F.cross_entropy(wide[:, -1], targets[:, -1], ignore_index=ignore_index)
@@ -82,8 +81,8 @@ bug("""next_token_loss: looks_at_the_last_position_alone
 
 bug("""next_token_loss: measures_in_bits
     measured in bits (log2), not in nats (ln)
-    believed: Information is counted in bits. It may be, but then guessing is log2 V, and steps
-        are 1.44 times as long.
+    believed: Information is counted in bits. It may be, but then guessing is log2 V, and steps are
+        1.44 times as long.
     seen: The first loss is 1.44 times ln V.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + loss = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
@@ -127,8 +126,8 @@ bug("""next_token_loss: takes_0_for_no_ignore_index
 
 bug("""next_token_loss: scores_ignored_targets_as_token_0
     negative targets became token 0, and count
-    believed: An index must not be negative, so it is clamped. Then nobody knows that it was to
-        be ignored.
+    believed: An index must not be negative, so it is clamped. Then nobody knows that it was to be
+        ignored.
     seen: The model learns to say token 0 wherever there was nothing to learn.
     = wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     + targets = targets.clamp(min=0)
@@ -136,8 +135,8 @@ bug("""next_token_loss: scores_ignored_targets_as_token_0
 
 bug("""next_token_loss: stays_in_half_precision
     half-precision logits give a half-precision loss
-    believed: The loss is one number, so its dtype does not matter. bfloat16 has three digits:
-        2.34 and 2.35 are the same.
+    believed: The loss is one number, so its dtype does not matter. bfloat16 has three digits: 2.34
+        and 2.35 are the same.
     seen: The curve of the loss has stairs, and gradients are rounded once more.
     - wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
@@ -184,8 +183,7 @@ bug("""next_token_loss: is_0_when_nothing_counts
 
 bug("""next_token_loss: returns_the_perplexity
     the perplexity comes back, the exponential of the loss
-    believed: Papers report the perplexity. It is for readers, and its gradient explodes early
-        on.
+    believed: Papers report the perplexity. It is for readers, and its gradient explodes early on.
     seen: The first loss is V instead of ln V.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + loss = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
@@ -198,8 +196,8 @@ bug("""next_token_loss: returns_the_perplexity
 
 bug("""get_batch: never_draws_the_last_start
     the last valid start is never drawn
-    believed: One must be taken off for the targets. N - T has done that, and randint leaves its
-        end out anyway.
+    believed: One must be taken off for the targets. N - T has done that, and randint leaves its end
+        out anyway.
     seen: The last token of the text is never a target.
     reported: karpathy/minGPT#31
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
@@ -218,8 +216,8 @@ bug("""get_batch: does_not_shift_the_targets
 
 bug("""get_batch: shifts_the_targets_by_two
     the targets are two tokens on, not one
-    believed: Position t reads t tokens and predicts number t + 1. Counting from 0, it has read
-        t + 1 of them.
+    believed: Position t reads t tokens and predicts number t + 1. Counting from 0, it has read t +
+        1 of them.
     seen: The loss is higher than it should be; the text skips every second token.
     - n_starts = len(tokens) - context_length
     + n_starts = len(tokens) - context_length - 1
@@ -265,8 +263,7 @@ bug("""get_batch: ignores_the_generator
 
 bug("""get_batch: seeds_the_generator_in_every_call
     the generator is seeded anew in every call
-    believed: Seeding makes a run repeatable. Once, at its start: here every batch is the first
-        one.
+    believed: Seeding makes a run repeatable. Once, at its start: here every batch is the first one.
     seen: The training loss falls to 0 on a single batch, the validation loss rises.
     + generator.manual_seed(0)
     = starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
@@ -275,8 +272,8 @@ bug("""get_batch: seeds_the_generator_in_every_call
 
 bug("""get_batch: starts_at_multiples_of_the_length
     starts are multiples of context_length only
-    believed: The text is cut into blocks, and a block is drawn. Then most pieces of the text
-        never occur.
+    believed: The text is cut into blocks, and a block is drawn. Then most pieces of the text never
+        occur.
     seen: The model sees each token at one position only, and overfits sooner.
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
     + n_blocks = (n_starts - 1) // context_length + 1
@@ -295,8 +292,7 @@ bug("""get_batch: draws_without_replacement
 
 bug("""get_batch: gives_the_next_token_only
     one target a row: the token after its end
-    believed: The model predicts the token after its input. It does so at every position at
-        once.
+    believed: The model predicts the token after its input. It does so at every position at once.
     seen: A shape error in the loss, or T times too little to learn from.
     - return tokens[places], tokens[places + 1]
     + return tokens[places], tokens[places[:, -1] + 1]
@@ -312,8 +308,7 @@ bug("""get_batch: returns_places
 
 bug("""get_batch: lets_torch_complain_about_short_texts
     a text that is too short raises torch's error, not a ValueError
-    believed: torch will say something anyway. It says: random_ expects 'from' to be less than
-        'to'.
+    believed: torch will say something anyway. It says: random_ expects 'from' to be less than 'to'.
     seen: A RuntimeError that does not say which argument is wrong.
     - if n_starts < 1:
     -     raise ValueError(
@@ -392,8 +387,8 @@ bug("""learning_rate: counts_the_cosine_from_step_0
 
 bug("""learning_rate: stretches_the_cosine
     the cosine is stretched over total_steps, and does not reach min_lr in time
-    believed: What is done is divided by what there is. There are only total_steps -
-        warmup_steps left.
+    believed: What is done is divided by what there is. There are only total_steps - warmup_steps
+        left.
     seen: At the end the rate is above min_lr, and goes on falling.
     - done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
     + done = min(1.0, (step - warmup_steps) / total_steps)
@@ -417,8 +412,8 @@ bug("""learning_rate: falls_to_0
 
 bug("""learning_rate: cuts_off_at_min_lr
     the cosine goes to 0, and is cut off at min_lr
-    believed: At least min_lr: so take the maximum. Then the curve has a corner, and is lower
-        before it.
+    believed: At least min_lr: so take the maximum. Then the curve has a corner, and is lower before
+        it.
     seen: min_lr is reached too early.
     - return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
     + return max(min_lr, max_lr * (1 + math.cos(math.pi * done)) / 2)
@@ -467,8 +462,8 @@ bug("""learning_rate: warms_up_from_min_lr
 
 bug("""learning_rate: does_not_warm_up
     there is no warm-up: max_lr from the first step on
-    believed: The largest rate learns fastest. Fresh weights and an optimizer without memory
-        cannot bear it.
+    believed: The largest rate learns fastest. Fresh weights and an optimizer without memory cannot
+        bear it.
     seen: The loss jumps up in the first steps.
     - if step < warmup_steps:
     -     return max_lr * (step + 1) / (warmup_steps + 1)
@@ -499,8 +494,8 @@ bug("""learning_rate: is_0_after_the_end
 
 bug("""decay_groups: puts_all_into_one_group
     one group for all: biases and norms decay, too
-    believed: weight_decay is for weights, and all parameters are weights. A norm's scale pulled
-        to 0 silences its layer.
+    believed: weight_decay is for weights, and all parameters are weights. A norm's scale pulled to
+        0 silences its layer.
     seen: Trains a little worse, and nobody knows why.
     - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
@@ -551,8 +546,7 @@ bug("""decay_groups: goes_by_names
 
 bug("""decay_groups: lets_embeddings_off
     embeddings do not decay
-    believed: An embedding is a table, not a matrix. It has two axes, and here that is what
-        counts.
+    believed: An embedding is a table, not a matrix. It has two axes, and here that is what counts.
     seen: Embeddings grow, and with tied weights the logits too.
     = trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     + tables = {p for name, p in model.named_parameters() if "token" in name or "position" in name}
@@ -577,16 +571,15 @@ bug("""decay_groups: keeps_frozen_parameters
     frozen parameters are in the groups
     believed: parameters() gives what is trained. It gives all; requires_grad says which are
         trained.
-    seen: The optimizer holds tensors it never moves. With a gradient left from before, it does
-        move them.
+    seen: The optimizer holds tensors it never moves. With a gradient left from before, it does move
+        them.
     - trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     + trained = list(model.parameters())
 """)
 
 bug("""decay_groups: lets_three_axes_off
     only tensors of exactly two axes decay
-    believed: A matrix has two axes. The kernel of a convolution has three, and is a weight as
-        well.
+    believed: A matrix has two axes. The kernel of a convolution has three, and is a weight as well.
     seen: Right for a GPT; wrong for the next model.
     - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
@@ -596,8 +589,8 @@ bug("""decay_groups: lets_three_axes_off
 
 bug("""decay_groups: leaves_the_decay_of_vectors_open
     the group without decay does not state its weight_decay
-    believed: What is not said is not done. What is not said is the optimizer's default: 0.01
-        for AdamW.
+    believed: What is not said is not done. What is not said is the optimizer's default: 0.01 for
+        AdamW.
     seen: Biases and norms decay after all, with the default.
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     + {"params": [p for p in trained if p.dim() < 2]},
@@ -689,8 +682,7 @@ bug("""train_step: zeroes_before_every_part
 
 bug("""train_step: adds_the_parts_without_dividing
     the parts' gradients are added up without dividing
-    believed: Each part has its own mean loss. Their sum is n_chunks times the mean of the
-        batch.
+    believed: Each part has its own mean loss. Their sum is n_chunks times the mean of the batch.
     seen: The gradient is n_chunks times too long. Adam and clipping hide it, mostly.
     reported: karpathy/nanoGPT#168, karpathy/nanoGPT#206
     - loss = next_token_loss(logits, some_targets) * (n_here / n_targets)
@@ -703,8 +695,7 @@ bug("""train_step: adds_the_parts_without_dividing
 
 bug("""train_step: gives_every_part_the_same_share
     every part counts 1 / n_chunks, however many targets it holds
-    believed: The parts are equal. In rows, yes; in targets that count, not where there is
-        padding.
+    believed: The parts are equal. In rows, yes; in targets that count, not where there is padding.
     seen: Right without ignored targets; with them, tokens in nearly empty parts count more.
     reported: karpathy/nanochat#59, karpathy/nanochat#400
     - n_here = int((some_targets != -100).sum())
@@ -736,8 +727,8 @@ bug("""train_step: steps_after_every_part
 
 bug("""train_step: sends_the_whole_batch_at_once
     n_chunks is not used: the whole batch goes through at once
-    believed: The step is the same with any number of parts, so one is enough. The memory is not
-        the same.
+    believed: The step is the same with any number of parts, so one is enough. The memory is not the
+        same.
     seen: Out of memory, however many parts are asked for.
     + n_chunks = 1
     = optimizer.zero_grad()
@@ -767,8 +758,8 @@ bug("""train_step: returns_the_sum_of_the_parts
 
 bug("""train_step: returns_the_loss_after_the_step
     the loss after the step comes back, not the one before
-    believed: The step's result is the loss it leads to. That costs one more pass, on the batch
-        just learned.
+    believed: The step's result is the loss it leads to. That costs one more pass, on the batch just
+        learned.
     seen: The curve looks better than the run is.
     - return total
     + with torch.no_grad():
@@ -790,8 +781,8 @@ bug("""train_step: returns_a_tensor
 
 bug("""train_step: does_not_clip
     gradients are not clipped before the step
-    believed: Clipping is for models that explode. One bad batch is enough, and after the step
-        it is too late.
+    believed: Clipping is for models that explode. One bad batch is enough, and after the step it is
+        too late.
     seen: Now and then the loss jumps up and needs long to come down.
     - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
     + norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
@@ -845,8 +836,8 @@ bug("""train_step: always_clips_at_1
 
 bug("""train_step: clips_after_every_part
     gradients are clipped after every part, before they are complete
-    believed: Clip after backward(). After the last one: before it, only a part of the gradient
-        is there.
+    believed: Clip after backward(). After the last one: before it, only a part of the gradient is
+        there.
     seen: With more parts the step points elsewhere.
     = total += loss.item()
     + nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
@@ -858,8 +849,8 @@ bug("""train_step: clips_after_every_part
 
 bug("""train_step: adds_the_norms_up
     the parameters' norms are added up, instead of their squares under one root
-    believed: The length of the whole is the sum of the lengths. It is the root of the sum of
-        the squares.
+    believed: The length of the whole is the sum of the lengths. It is the root of the sum of the
+        squares.
     seen: Steps are shortened more than they should be, the more parameters there are.
     - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
     + norms = [p.grad.norm() for p in model.parameters() if p.grad is not None]
@@ -912,8 +903,8 @@ bug("""train_step: looks_at_the_loss_after_the_step
 
 bug("""train_step: skips_a_bad_batch_silently
     a bad batch is skipped without an error
-    believed: One batch more or less does not matter. Unless all of them are bad, and nobody
-        hears of it.
+    believed: One batch more or less does not matter. Unless all of them are bad, and nobody hears
+        of it.
     seen: The loss is nan, and the model stands still.
     = if not (math.isfinite(total) and norm.isfinite()):
     -     raise FloatingPointError(
@@ -926,8 +917,7 @@ bug("""train_step: skips_a_bad_batch_silently
 
 bug("""train_step: asserts_a_finite_loss
     an assert fails instead of a FloatingPointError
-    believed: assert checks things. It vanishes under python -O, and nobody can catch it by
-        name.
+    believed: assert checks things. It vanishes under python -O, and nobody can catch it by name.
     seen: An AssertionError with a number for its text.
     - if not (math.isfinite(total) and norm.isfinite()):
     -     raise FloatingPointError(
@@ -959,8 +949,8 @@ bug("""train_step: ignores_autocast
 
 bug("""train_step: casts_the_model
     the weights themselves are cast to autocast_dtype
-    believed: Mixed precision means: in half precision. The weights must stay in float32, or
-        small steps are lost.
+    believed: Mixed precision means: in half precision. The weights must stay in float32, or small
+        steps are lost.
     seen: Training stalls: a step of a thousandth of a weight is rounded away.
     - with torch.autocast(inputs.device.type, autocast_dtype, enabled=autocast_dtype is not None):
     -     logits = model(some_inputs)
@@ -1043,8 +1033,7 @@ bug("""evaluate: forgets_the_mode_when_the_model_fails
 
 bug("""evaluate: records_gradients
     gradients are recorded all the while
-    believed: eval() switches gradients off. It switches dropout off; no_grad() is for
-        gradients.
+    believed: eval() switches gradients off. It switches dropout off; no_grad() is for gradients.
     seen: Evaluation takes twice the memory.
     - with _evaluating(model):
     + was_training = model.training
@@ -1059,8 +1048,7 @@ bug("""evaluate: records_gradients
 
 bug("""evaluate: switches_gradients_off_for_good
     gradients are switched off, and never on again
-    believed: set_grad_enabled(False) holds for this function. It holds until somebody sets it
-        back.
+    believed: set_grad_enabled(False) holds for this function. It holds until somebody sets it back.
     seen: RuntimeError in the next backward(): nothing requires a gradient.
     = total = 0.0
     + torch.set_grad_enabled(False)
@@ -1120,8 +1108,8 @@ bug("""evaluate: loses_a_target_in_every_window
 
 bug("""evaluate: slides_the_window
     windows overlap: each starts one token after the last
-    believed: More windows measure better. A token inside the text is then a target T times, one
-        at its ends once.
+    believed: More windows measure better. A token inside the text is then a target T times, one at
+        its ends once.
     seen: T times the work, and another loss.
     - padding = (0, -n_targets % context_length)  # fills the last window; as targets, ignored
     - inputs = F.pad(tokens[:-1], padding).view(-1, context_length)

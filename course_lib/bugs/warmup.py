@@ -9,8 +9,8 @@ from . import bug, whole_bug
 
 bug("""pairwise_dots: swaps_rows_and_columns
     rows and columns are swapped: a row for each row of y
-    believed: A dot product is symmetric, so the order does not matter. That of the two numbers
-        does not; that of the table does.
+    believed: A dot product is symmetric, so the order does not matter. That of the two numbers does
+        not; that of the table does.
     seen: Shape (S, T) instead of (T, S). With T = S only the values are wrong.
     - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
     + return y @ x.T
@@ -18,8 +18,8 @@ bug("""pairwise_dots: swaps_rows_and_columns
 
 bug("""pairwise_dots: reshapes_instead_of_transposing
     y was reshaped where it should be transposed
-    believed: Any way to make (D, S) out of (S, D) will do. reshape keeps the order in which
-        numbers are stored, so it cuts the rows up and mixes them.
+    believed: Any way to make (D, S) out of (S, D) will do. reshape keeps the order in which numbers
+        are stored, so it cuts the rows up and mixes them.
     seen: Every shape fits and the numbers are wrong.
     - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
     + return x @ y.reshape(y.shape[1], y.shape[0])
@@ -44,8 +44,8 @@ bug("""pairwise_dots: averages_the_products
 
 bug("""pairwise_dots: divides_by_the_lengths
     the angle between the rows instead of their dot product
-    believed: A dot product says how similar two vectors are, so their lengths must go. That is
-        the cosine; the dot product keeps the lengths.
+    believed: A dot product says how similar two vectors are, so their lengths must go. That is the
+        cosine; the dot product keeps the lengths.
     seen: All numbers lie between -1 and 1.
     - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
     + lengths = np.linalg.norm(x, axis=1)[:, None] * np.linalg.norm(y, axis=1)
@@ -90,8 +90,8 @@ bug("""pairwise_dots: squeezes_the_result
 
 bug("""pairwise_dots: scales_the_dots
     scaled by the square root of D
-    believed: Attention divides its scores by sqrt(D), so a dot product is divided too. Here it
-        is the plain one.
+    believed: Attention divides its scores by sqrt(D), so a dot product is divided too. Here it is
+        the plain one.
     seen: The right pattern, sqrt(D) times too small.
     - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
     + return x @ y.T / math.sqrt(x.shape[-1])
@@ -148,8 +148,8 @@ bug("""weighted_average: divides_by_the_count
 
 bug("""weighted_average: loses_the_axis_of_the_sums
     the sums lost their axis (keepdims is missing)
-    believed: Dividing (T, S) by (T,) divides each row by its own sum. Shapes are matched from
-        the right, so it divides each column.
+    believed: Dividing (T, S) by (T,) divides each row by its own sum. Shapes are matched from the
+        right, so it divides each column.
     seen: 'could not be broadcast'; when T = S no error, and wrong averages.
     - totals = weights.sum(axis=-1, keepdims=True)
     + totals = weights.sum(axis=1)
@@ -157,8 +157,7 @@ bug("""weighted_average: loses_the_axis_of_the_sums
 
 bug("""weighted_average: takes_softmax_of_the_weights
     softmax of the weights instead of their shares
-    believed: Weights are made by softmax. It turns scores into weights; these are weights
-        already.
+    believed: Weights are made by softmax. It turns scores into weights; these are weights already.
     seen: Blends that are too even, and a weight of 0 still counts.
     - return weights / totals @ values
     + shares = np.exp(weights - weights.max(axis=1, keepdims=True))
@@ -167,8 +166,8 @@ bug("""weighted_average: takes_softmax_of_the_weights
 
 bug("""weighted_average: adds_a_little_to_the_sums
     a small number was added to the sums
-    believed: + 1e-8 makes every division safe and changes nothing. It changes everything where
-        the weights are small too.
+    believed: + 1e-8 makes every division safe and changes nothing. It changes everything where the
+        weights are small too.
     seen: Averages of tiny weights shrink towards 0.
     - return weights / totals @ values
     + return weights / (totals + 1e-8) @ values
@@ -185,8 +184,8 @@ bug("""weighted_average: divides_by_absolute_sums
 
 bug("""weighted_average: divides_by_zero
     a row that sums to 0 gives nan or infinity, and no error
-    believed: Nobody asks for an average without weights. Somebody does, and nan spreads from
-        there to everything.
+    believed: Nobody asks for an average without weights. Somebody does, and nan spreads from there
+        to everything.
     seen: A warning in a corner, and nan many lines later.
     - if (totals == 0).any():
     -     row = int(np.flatnonzero(totals == 0)[0])
@@ -198,8 +197,8 @@ bug("""weighted_average: divides_by_zero
 
 bug("""weighted_average: gives_zeros_without_weights
     a row that sums to 0 gives zeros, and no error
-    believed: No weights, no average, so 0. But 0 is a value like any other, and hides the
-        mistake of whoever made the weights.
+    believed: No weights, no average, so 0. But 0 is a value like any other, and hides the mistake
+        of whoever made the weights.
     seen: Rows of zeros that nobody asks about.
     - if (totals == 0).any():
     -     row = int(np.flatnonzero(totals == 0)[0])
@@ -238,8 +237,8 @@ bug("""Affine: StoresTheWeightTransposed
 
 bug("""Affine: ReshapesTheWeight
     the weight was reshaped where it should be transposed
-    believed: Any way to make (d_in, d_out) out of (d_out, d_in) will do. reshape keeps the
-        order in which numbers are stored.
+    believed: Any way to make (d_in, d_out) out of (d_out, d_in) will do. reshape keeps the order in
+        which numbers are stored.
     seen: Every shape fits, it even learns; weights from elsewhere give nonsense.
     - return x @ self.weight.T + self.bias
     + return x @ self.weight.reshape(x.shape[-1], -1) + self.bias
@@ -247,8 +246,8 @@ bug("""Affine: ReshapesTheWeight
 
 bug("""Affine: ForgetsToTranspose
     the weight was not transposed
-    believed: x @ weight is a linear map. With the weight as (d_out, d_in) the sizes only fit
-        when they are equal.
+    believed: x @ weight is a linear map. With the weight as (d_out, d_in) the sizes only fit when
+        they are equal.
     seen: RuntimeError about sizes; when d_in = d_out, no error and other numbers.
     - return x @ self.weight.T + self.bias
     + return x @ self.weight + self.bias
@@ -274,8 +273,8 @@ bug("""Affine: HasNoBias
 
 bug("""Affine: KeepsPlainTensors
     plain tensors instead of nn.Parameter
-    believed: A tensor that is an attribute belongs to the module. Only an nn.Parameter is
-        saved, moved and trained with it.
+    believed: A tensor that is an attribute belongs to the module. Only an nn.Parameter is saved,
+        moved and trained with it.
     seen: model.parameters() is empty, and the optimizer refuses an empty list.
     - self.weight = nn.Parameter(torch.randn(d_out, d_in) / math.sqrt(d_in))
     - self.bias = nn.Parameter(torch.zeros(d_out))
@@ -315,8 +314,8 @@ bug("""Affine: AddsTheBiasFirst
 
 bug("""Affine: FlattensTheBatch
     leading axes were flattened and not put back
-    believed: view(-1, d_in) makes the input a table, which is all a layer needs. The caller
-        wants the axes back.
+    believed: view(-1, d_in) makes the input a table, which is all a layer needs. The caller wants
+        the axes back.
     seen: (B, T, C) in, (B·T, C) out.
     - return x @ self.weight.T + self.bias
     + return x.reshape(-1, x.shape[-1]) @ self.weight.T + self.bias
@@ -324,8 +323,8 @@ bug("""Affine: FlattensTheBatch
 
 bug("""Affine: TransposesTheInput
     works for a table (rows, d_in) only
-    believed: Inputs have two axes, so weight @ x.T and back will do. A text in a batch has
-        three, a single vector one.
+    believed: Inputs have two axes, so weight @ x.T and back will do. A text in a batch has three, a
+        single vector one.
     seen: Errors, or .T warnings, as soon as x has another number of axes.
     - return x @ self.weight.T + self.bias
     + return torch.mm(self.weight, x.t()).t() + self.bias
@@ -341,8 +340,8 @@ bug("""Affine: AppliesAnActivation
 
 bug("""Affine: DetachesTheParameters
     the parameters are detached in forward
-    believed: .data gives the numbers, which is what a product needs. It also cuts the
-        parameters off from the gradients.
+    believed: .data gives the numbers, which is what a product needs. It also cuts the parameters
+        off from the gradients.
     seen: The loss does not move, and every .grad is None.
     - return x @ self.weight.T + self.bias
     + return x @ self.weight.data.T + self.bias.data
