@@ -601,31 +601,6 @@ def masks_too_weakly(q, k, v, cache):
     return scores.masked_fill(~mask, -1e4).softmax(dim=-1) @ values
 
 
-@same_bug_as("counts_positions_once_a_block")
-def counts_positions_once_a_block(model, ids, caches):
-    offset = sum(cache.length for cache in caches)
-    most = model.config.context_length - ids.shape[1]
-    x = model.embeddings(ids, min(offset, most))
-    for block, cache in zip(model.blocks, caches, strict=True):
-        parts = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
-        q, k, v = (split_heads(part, model.config.n_heads) for part in parts)
-        x = x + block.attention.out(merge_heads(cached_attention(q, k, v, cache)))
-        x = x + block.mlp(block.norm2(x))
-    return model.head(model.norm(x))
-
-
-@same_bug_as("adds_the_new_length_to_the_positions")
-def adds_the_new_length_to_the_positions(model, ids, caches):
-    most = model.config.context_length - ids.shape[1]
-    x = model.embeddings(ids, min(caches[0].length + ids.shape[1], most))
-    for block, cache in zip(model.blocks, caches, strict=True):
-        parts = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
-        q, k, v = (split_heads(part, model.config.n_heads) for part in parts)
-        x = x + block.attention.out(merge_heads(cached_attention(q, k, v, cache)))
-        x = x + block.mlp(block.norm2(x))
-    return model.head(model.norm(x))
-
-
 @same_bug_as("takes_keys_before_the_norm")
 def takes_keys_before_the_norm(model, ids, caches):
     x = model.embeddings(ids, caches[0].length)
@@ -633,29 +608,6 @@ def takes_keys_before_the_norm(model, ids, caches):
         q, _, _ = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
         _, k, v = block.attention.qkv(x).chunk(3, dim=-1)
         q, k, v = (split_heads(part, model.config.n_heads) for part in (q, k, v))
-        x = x + block.attention.out(merge_heads(cached_attention(q, k, v, cache)))
-        x = x + block.mlp(block.norm2(x))
-    return model.head(model.norm(x))
-
-
-@same_bug_as("keeps_caches_of_its_own")
-def keeps_caches_of_its_own(model, ids, caches):
-    if not hasattr(model, "own_caches"):
-        sizes = (len(ids), model.config.n_heads, 4 * model.config.context_length)
-        weight = model.head.weight
-        model.own_caches = [
-            KVCache(
-                *sizes,
-                model.config.d_model // model.config.n_heads,
-                dtype=weight.dtype,
-                device=weight.device,
-            )
-            for _ in model.blocks
-        ]
-    x = model.embeddings(ids, model.own_caches[0].length)
-    for block, cache in zip(model.blocks, model.own_caches, strict=True):
-        parts = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
-        q, k, v = (split_heads(part, model.config.n_heads) for part in parts)
         x = x + block.attention.out(merge_heads(cached_attention(q, k, v, cache)))
         x = x + block.mlp(block.norm2(x))
     return model.head(model.norm(x))
@@ -677,21 +629,6 @@ def keeps_its_caches(model, ids, n_new, **sampling):
         for _ in range(n_new):
             logits = cached_logits(model, new, model.caches)
             new = sample(logits[:, -1], **sampling)[:, None]
-            ids = torch.cat([ids, new], dim=1)
-    return ids
-
-
-@same_bug_as("crops_the_prompt")
-def crops_the_prompt(model, ids, n_new, **sampling):
-    config = model.config
-    weight = model.head.weight
-    n_tokens = min(ids.shape[1] + n_new, config.context_length)
-    sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
-    caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
-    new = ids[:, -max(1, config.context_length - n_new) :]
-    with _evaluating(model):
-        for _ in range(min(n_new, config.context_length)):
-            new = sample(cached_logits(model, new, caches)[:, -1], **sampling)[:, None]
             ids = torch.cat([ids, new], dim=1)
     return ids
 

@@ -563,19 +563,3 @@ def divides_in_half_precision(logits, *, temperature=1.0, top_k=None, top_p=None
     if top_p is not None:
         scaled = keep_top_p(scaled, top_p)
     return torch.multinomial(scaled.softmax(dim=-1), 1, generator=generator).squeeze(-1)
-
-
-@same_bug_as("divides_in_place")
-def divides_in_place(logits, *, temperature=1.0, top_k=None, top_p=None, generator=None):
-    if temperature < 0:
-        raise ValueError(f"temperature must be at least 0, got temperature={temperature}.")
-    if temperature == 0:
-        return logits.argmax(dim=-1)
-    logits -= logits.amax(dim=-1, keepdim=True)
-    logits /= max(temperature, 1e-3)
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    if top_k is not None:
-        wide = keep_top_k(wide, top_k)
-    if top_p is not None:
-        wide = keep_top_p(wide, top_p)
-    return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)

@@ -720,11 +720,6 @@ def makes_angles_in_half_precision(x, positions, base=10000.0):
     return torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1).flatten(-2)
 
 
-@same_bug_as("turns_by_head")
-def turns_by_head(x, positions, base=10000.0):
-    return rotate(x.transpose(-3, -2), positions, base).transpose(-3, -2)
-
-
 @same_bug_as("expects_even_channels")
 def expects_even_channels(x, positions, base=10000.0):
     d_head = x.shape[-1]
@@ -1092,28 +1087,6 @@ class MakesAllKeyHeads(nn.Module):
         q = split_heads(self.query(x), self.n_heads)
         k = split_heads(self.key(x), self.n_heads)[:, ::group].repeat_interleave(group, dim=1)
         v = split_heads(self.value(x), self.n_heads)[:, ::group].repeat_interleave(group, dim=1)
-        mask = None if mask is None else mask.unsqueeze(-3)
-        output, _ = masked_attention(q, k, v, mask)
-        return self.out(merge_heads(output))
-
-
-@same_bug_as("WidensTheKeyHeads")
-class WidensTheKeyHeads(nn.Module):
-    def __init__(self, d_model, n_heads, n_kv_heads, *, bias=True):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads={n_heads} does not divide d_model={d_model}.")
-        if n_heads % n_kv_heads:
-            raise ValueError(f"n_kv_heads={n_kv_heads} does not divide n_heads={n_heads}.")
-        self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
-        self.query = nn.Linear(d_model, d_model, bias=bias)
-        self.key = nn.Linear(d_model, d_model // n_kv_heads, bias=bias)
-        self.value = nn.Linear(d_model, d_model // n_kv_heads, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-
-    def forward(self, x, mask=None):
-        q = split_heads(self.query(x), self.n_heads)
-        k, v = self.key(x)[:, None], self.value(x)[:, None]
         mask = None if mask is None else mask.unsqueeze(-3)
         output, _ = masked_attention(q, k, v, mask)
         return self.out(merge_heads(output))

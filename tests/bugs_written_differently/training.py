@@ -915,30 +915,6 @@ def zeroes_before_every_part(
     return total
 
 
-@same_bug_as("steps_after_every_part")
-def steps_after_every_part(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        optimizer.zero_grad()
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets)
-            if not math.isfinite(loss.item()):
-                raise FloatingPointError(f"the loss must be finite, got {loss.item()}.")
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-            optimizer.step()
-            total += loss.item() * (n_here / n_targets)
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    return total
-
-
 @same_bug_as("returns_the_last_parts_loss")
 def returns_the_last_parts_loss(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
@@ -1141,28 +1117,6 @@ def asserts_a_finite_loss(
             loss.backward()
             total += loss.item()
     assert math.isfinite(total), total
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
-
-
-@same_bug_as("looks_at_the_last_part_alone")
-def looks_at_the_last_part_alone(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not (n_targets and math.isfinite(next_token_loss(logits, its_targets).item())):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
     nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
     optimizer.step()
     return total
