@@ -5,7 +5,8 @@ A submission goes one way, module by module, and each step is done once:
     submission       reads it, as text: the answers, a package beside them, when it was handed in
     releases         chooses the notebook it began as, with the points that count now
     submission       puts the answers into that notebook
-    judging          goes through it: results for a component, packages for a whole package
+    judging          goes through it: `results` for a component,
+                     `handed_in_package` for a whole package
     sandbox          observes for them: wall around it, received and consultation at its pipes
     steps            writes what the judge said into the notebook, where nbgrader looks for it
     class_gradebook  enters the notebook into nbgrader's gradebook: from here on that is the truth
