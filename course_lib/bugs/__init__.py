@@ -51,6 +51,7 @@ __all__ = [
     "bug",
     "bugs_in",
     "bugs_of",
+    "faulty",
     "find_bug",
     "misfits",
     "read_bug",
@@ -117,7 +118,9 @@ class Bug:
         place = import_module(f"{__name__}.{self.module}")
         names = {**vars(place), **vars(reference_module(self.module)), "__name__": place.__name__}
         exec(code, names)
-        return names[self.component]
+        made = names[self.component]
+        made.__name__ = self.name
+        return made
 
     @property
     def marked_source(self) -> list[tuple[str, str]]:
@@ -208,6 +211,18 @@ def all_bugs() -> list[Bug]:
     for module in MODULES:
         import_module(f"{__name__}.{module}")
     return sorted(_bugs.values(), key=lambda bug: MODULES.index(bug.module))
+
+
+def faulty(name: str) -> Callable:
+    """The implementation of a bug, for a page that runs it; what it changes is printed.
+
+    Raises:
+        KeyError: there is no bug of that name.
+    """
+    bug = find_bug(name)
+    shown = textwrap.indent(bug.change or bug.source, "  ")
+    print(f"{name}, in {bug.component}:\n{shown}\n")
+    return bug.implementation
 
 
 def misfits() -> list[str]:
