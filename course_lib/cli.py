@@ -4,7 +4,9 @@ Exit status: 0 done, 1 a check or a grading run found failures, 2 wrong usage or
 """
 
 import json
+import os
 import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -12,9 +14,23 @@ import click
 from course_lib import __version__
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
+SEED = click.IntRange(0, 2**63 - 1)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """All commands, on any terminal: no colour where NO_COLOR asks for none, and `?` in place of a
+    character that the encoding does not have."""
+
+    def main(self, *args, **options):
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
+        if os.environ.get("NO_COLOR"):
+            options.setdefault("color", False)
+        return super().main(*args, **options)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="course")
 def main():
     """Build a transformer: read it, write it, have it graded."""
@@ -46,15 +62,21 @@ def start(directory):
 
 @main.command()
 @click.argument("components", nargs=-1)
-@click.option("--seed", type=int, help="Repeat the inputs of another run.")
+@click.option("--seed", type=SEED, help="Repeat the inputs of another run.")
 @click.option("--device", default="cpu", show_default=True, help="Where to run, such as cuda.")
 @click.option("--directory", "-C", type=FOLDER, default=Path("."), help="Your folder.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def check(components, seed, device, directory, as_json):
     """Check COMPONENTS of your package, or all that you have written."""
+    from course_lib.models import ModelError
+    from course_lib.models.hardware import choose_device
     from course_lib.workspace.folder import WorkspaceError
     from course_lib.workspace.terminal import NothingToCheck, check_package
 
+    try:
+        device = str(choose_device(device))
+    except ModelError as error:
+        raise fail(error) from None
     try:
         results = list(check_package(directory, components, seed=seed, device=device))
     except NothingToCheck as nothing:
@@ -148,7 +170,7 @@ def _train_flags(command):
 
     for about in reversed(SETTINGS):
         flag = "--" + about.name.replace("_", "-")
-        text = f"{about.metadata['about']}  [default: {about.default}]"
+        text = f"{about.metadata['about']}  [default: {about.metadata['default']}]"
         if about.type is bool:
             option = click.option(f"{flag}/--no-{flag[2:]}", about.name, default=None, help=text)
         else:
@@ -193,15 +215,21 @@ def train(out, config, resume, package, as_json, **flags):
 @click.option("--top-k", type=int, help="Choose among this many.")
 @click.option("--top-p", type=float, help="Choose among those that make up this share.")
 @click.option("--stop", help="End before this text.")
-@click.option("--seed", type=int, help="Repeat a text.")
-@click.option("--cache/--no-cache", default=True, help="Keep keys and values, or recompute.")
+@click.option("--seed", type=SEED, help="Repeat a text.")
+@click.option(
+    "--cache/--no-cache", default=True, help="Keep keys and values while the text fits the context."
+)
 @click.option("--device", default="auto", show_default=True, help="Such as cpu or cuda.")
 @click.option("--dtype", default="float32", show_default=True, help="float32 or bfloat16.")
 @click.option("--attention", default="fused", show_default=True, help="Our own: or explicit.")
 @_PACKAGE
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def generate(model, gpt2, package, as_json, **how):
-    """Write text with a trained model."""
+    """Write text with a trained model.
+
+    Past the model's context a text goes on from its end, as much of it as the context holds; that
+    is read again for every token, which takes longer.
+    """
     from course_lib.models import ModelError
     from course_lib.models.terminal import generate_here
 
@@ -212,7 +240,7 @@ def generate(model, gpt2, package, as_json, **how):
     except ModelError as error:
         raise fail(error) from None
     if as_json:
-        click.echo(json.dumps(texts, indent=1, ensure_ascii=False))
+        click.echo(json.dumps(texts, indent=1))  # in ASCII: no terminal's encoding changes it
 
 
 @main.command()
@@ -389,7 +417,10 @@ def sample_class(folder):
     """Make a class in FOLDER: right, blank, wrong, dishonest and broken submissions."""
     from course_lib.grading.sample_class import make_sample_class
 
-    students = make_sample_class(folder)
+    try:
+        students = make_sample_class(folder)
+    except OSError as error:
+        raise fail(f"{folder} must be a folder that can be written to: {error.strerror}.") from None
     click.echo(f"{len(students)} students handed in to {folder}")
 
 

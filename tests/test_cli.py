@@ -114,17 +114,6 @@ def test_wrong_usage_is_exit_status_two(tmp_path):
     assert course("build", "--root", tmp_path).returncode == 2
 
 
-def test_the_readme_shows_what_the_check_says():
-    message = course("check", "--help")
-    assert message.returncode == 0
-    from course_lib.bugs import all_bugs
-    from course_lib.checks import find, observe_here, run
-
-    bug = next(bug for bug in all_bugs() if bug.title == "the mask was inverted")
-    verdict = run(find(bug.component), observe_here(bug.implementation), seed=0)
-    assert verdict.message in (ROOT / "README.md").read_text(encoding="utf-8")
-
-
 def test_the_matrix_of_bugs_names_what_catches_each():
     done = course("bugs", "causal_mask", "--json")
     assert done.returncode == 0, done.stderr

@@ -17,6 +17,7 @@ from course_lib.cli import main
 from course_lib.models import ModelError
 from course_lib.models.gpt2 import GPT2Tokenizer, read_gpt2
 from course_lib.models.package import OURS, Package
+from course_lib.transformer.generation import generate
 from course_lib.workspace.start import start
 
 HARD = [
@@ -100,6 +101,20 @@ def test_text_is_written_from_a_folder_and_is_transformers_own(folder):
     expected = tokenizer.decode(written[0, ids.shape[1] :].tolist())
     assert json.loads(done.stdout)[0]["text"] == expected
     assert len(set(written[0].tolist())) > 3
+
+
+@pytest.mark.parametrize("more", [[], ["--no-cache"], ["--attention", "explicit"]])
+def test_past_gpt2s_context_the_text_goes_on_from_its_end(folder, more):
+    arguments = ["generate", "--gpt2", str(folder), "--prompt", "the same", "--n-new", "90"]
+    done = CliRunner().invoke(main, [*arguments, "--temperature", "0", "--json", *more])
+    assert done.exit_code == 0, done.output
+    model, tokenizer = read_gpt2(folder, Package(OURS))
+    ids = torch.tensor([tokenizer.encode("the same")])
+    assert ids.shape[1] + 90 > 48
+    written = generate(model, ids, 90, temperature=0.0)[0, ids.shape[1] :].tolist()
+    (answer,) = json.loads(done.stdout)
+    assert answer["text"] == tokenizer.decode(written)
+    assert answer["past_context"]
 
 
 @pytest.mark.parametrize(

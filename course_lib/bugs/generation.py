@@ -1,12 +1,6 @@
 """What goes wrong in lesson 9's first half: filters in the wrong order, text from the wrong end."""
 
-import math
-
-import torch
-
-from course_lib.transformer.generation import _check_prompt, sample
-
-from . import bug, whole_bug
+from . import bug
 
 # --- keep_top_k ------------------------------------------------------------------------------
 
@@ -78,8 +72,8 @@ bug("""keep_top_k: leaves_them_sorted
     - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
     - return logits.masked_fill(logits < lowest_kept, -math.inf)
     + ordered = logits.sort(dim=-1, descending=True).values
-    + places = torch.arange(logits.shape[-1], device=logits.device)
-    + return ordered.masked_fill(places >= k, -math.inf)
+    + ordered[:, k:] = -math.inf
+    + return ordered
 """)
 
 bug("""keep_top_k: filters_in_place
@@ -97,9 +91,7 @@ bug("""keep_top_k: takes_any_k
     seen: top_k=0, meant as “no filter”, gives greedy text.
     - if k < 1:
     -     raise ValueError(f"k must be at least 1, got k={k}.")
-    - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
-    + k = max(1, min(k, logits.shape[-1]))
-    + lowest_kept = logits.topk(k, dim=-1).values[:, -1:]
+    + k = max(k, 1)
 """)
 
 
@@ -113,9 +105,7 @@ bug("""keep_top_p: drops_the_crossing_token
     reported: huggingface/transformers#18976
     - before = probabilities.cumsum(dim=-1) - probabilities  # what the likelier ones sum to
     - is_dropped = before >= p  # never the first, before which there is nothing
-    - is_dropped = is_dropped.scatter(-1, order, is_dropped)  # from sorted places to token ids
     + is_dropped = probabilities.cumsum(dim=-1) > p
-    + is_dropped = is_dropped.scatter(-1, order, is_dropped)
 """)
 
 bug("""keep_top_p: drops_the_crossing_token_but_the_first
@@ -130,37 +120,24 @@ bug("""keep_top_p: drops_the_crossing_token_but_the_first
 """)
 
 
-@whole_bug("keep_top_p")
-def keeps_one_too_many(logits, p):
-    """one token too many is kept: that after the crossing one
+bug("""keep_top_p: keeps_one_too_many
+    one token too many is kept: that after the crossing one
     believed: Shifted once too often: the crossing token is saved twice.
     seen: p as small as can be still leaves two tokens, so the text is never greedy.
-    """
-    if not 0 < p <= 1:
-        raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    probabilities, order = wide.softmax(dim=-1).sort(dim=-1, descending=True)
-    before = probabilities.cumsum(dim=-1) - probabilities
-    is_dropped = (before >= p).roll(1, dims=-1)
-    is_dropped[:, :2] = False
-    is_dropped = is_dropped.scatter(-1, order, is_dropped)
-    return logits.masked_fill(is_dropped, -math.inf)
+    = is_dropped = before >= p  # never the first, before which there is nothing
+    + is_dropped[:, 1:] = is_dropped[:, :-1].clone()
+""")
 
 
-@whole_bug("keep_top_p")
-def compares_each_token_with_p(logits, p):
-    """every token less likely than p is dropped, but the likeliest
+bug("""keep_top_p: compares_each_token_with_p
+    every token less likely than p is dropped, but the likeliest
     believed: p is a threshold for each token. It is one for their sum.
     seen: Greedy text for every p above one half.
-    """
-    if not 0 < p <= 1:
-        raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
-    if p == 1:
-        return logits.clone()
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    probabilities = wide.softmax(dim=-1)
-    is_highest = probabilities == probabilities.amax(dim=-1, keepdim=True)
-    return logits.masked_fill((probabilities < p) & ~is_highest, -math.inf)
+    - before = probabilities.cumsum(dim=-1) - probabilities  # what the likelier ones sum to
+    - is_dropped = before >= p  # never the first, before which there is nothing
+    + is_dropped = probabilities < p
+    + is_dropped[:, 0] = False
+""")
 
 
 bug("""keep_top_p: leaves_the_filter_sorted
@@ -168,146 +145,89 @@ bug("""keep_top_p: leaves_the_filter_sorted
     believed: The mask fits the logits, for both have V columns. One is in another order.
     seen: Tokens at the front of the vocabulary are kept, likely or not.
     reported: lucidrains/PaLM-rlhf-pytorch#60
-    - before = probabilities.cumsum(dim=-1) - probabilities  # what the likelier ones sum to
-    - is_dropped = before >= p  # never the first, before which there is nothing
     - is_dropped = is_dropped.scatter(-1, order, is_dropped)  # from sorted places to token ids
-    - return logits.masked_fill(is_dropped, -math.inf)
-    + before = probabilities.cumsum(dim=-1) - probabilities
-    + return logits.masked_fill(before >= p, -math.inf)
 """)
 
 
-@whole_bug("keep_top_p")
-def returns_them_sorted(logits, p):
-    """the logits come back in sorted order
+bug("""keep_top_p: returns_them_sorted
+    the logits come back in sorted order
     believed: A sorted row is the same row. The place of a logit is the token's id.
     seen: The first token of the vocabulary is always the likeliest.
     reported: lucidrains/PaLM-rlhf-pytorch#60
-    """
-    if not 0 < p <= 1:
-        raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
-    ordered, _ = logits.sort(dim=-1, descending=True)
-    probabilities = ordered.to(torch.promote_types(logits.dtype, torch.float32)).softmax(dim=-1)
-    before = probabilities.cumsum(dim=-1) - probabilities
-    return ordered if p == 1 else ordered.masked_fill(before >= p, -math.inf)
+    + logits = logits.sort(dim=-1, descending=True).values
+    = if p == 1:  # a sum of rounded probabilities may reach 1 too early
+""")
 
 
-@whole_bug("keep_top_p")
-def sorts_upwards(logits, p):
-    """the least likely tokens are kept: sorted upwards
+bug("""keep_top_p: sorts_upwards
+    the least likely tokens are kept: sorted upwards
     believed: sort puts the best first. It puts the smallest first.
     seen: Text of unlikely tokens; with a small p, only of the unlikeliest.
-    """
-    if not 0 < p <= 1:
-        raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
-    if p == 1:
-        return logits.clone()
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    probabilities, order = wide.softmax(dim=-1).sort(dim=-1)
-    is_dropped = probabilities.cumsum(dim=-1) - probabilities >= p
-    is_dropped = is_dropped.scatter(-1, order, is_dropped)
-    return logits.masked_fill(is_dropped, -math.inf)
+    - probabilities, order = wide.softmax(dim=-1).sort(dim=-1, descending=True)
+    + probabilities, order = wide.softmax(dim=-1).sort(dim=-1)
+""")
 
 
-@whole_bug("keep_top_p")
-def sums_without_sorting(logits, p):
-    """probabilities are summed in the order of the vocabulary, not sorted
+bug("""keep_top_p: sums_without_sorting
+    probabilities are summed in the order of the vocabulary, not sorted
     believed: A sum does not care for the order. A running sum does.
     seen: Tokens with a small id are kept; the likeliest may be dropped.
-    """
-    if not 0 < p <= 1:
-        raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
-    if p == 1:
-        return logits.clone()
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    probabilities = wide.softmax(dim=-1)
-    before = probabilities.cumsum(dim=-1) - probabilities
-    return logits.masked_fill(before >= p, -math.inf)
+    - probabilities, order = wide.softmax(dim=-1).sort(dim=-1, descending=True)
+    + probabilities = wide.softmax(dim=-1)
+
+    - is_dropped = is_dropped.scatter(-1, order, is_dropped)  # from sorted places to token ids
+""")
 
 
-@whole_bug("keep_top_p")
-def sums_logits(logits, p):
-    """logits are summed, not probabilities
+bug("""keep_top_p: sums_logits
+    logits are summed, not probabilities
     believed: Logits are what the model returns, so they are its probabilities.
     seen: One or two tokens are left, since a single logit is larger than p already.
-    """
-    if not 0 < p <= 1:
-        raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
-    if p == 1:
-        return logits.clone()
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    ordered, order = wide.sort(dim=-1, descending=True)
-    is_dropped = ordered.cumsum(dim=-1) - ordered >= p
-    is_dropped = is_dropped.scatter(-1, order, is_dropped)
-    return logits.masked_fill(is_dropped, -math.inf)
+    - probabilities, order = wide.softmax(dim=-1).sort(dim=-1, descending=True)
+    + probabilities, order = wide.sort(dim=-1, descending=True)
+""")
 
 
-@whole_bug("keep_top_p")
-def drops_to_a_logit_of_zero(logits, p):
-    """what goes becomes 0, not -inf
+bug("""keep_top_p: drops_to_a_logit_of_zero
+    what goes becomes 0, not -inf
     believed: 0 is nothing. As a logit it is as likely as any other 0, and likelier than -1.
     seen: Tokens that were dropped are drawn all the same, some more often than before.
-    """
-    if not 0 < p <= 1:
-        raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
-    if p == 1:
-        return logits.clone()
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    probabilities, order = wide.softmax(dim=-1).sort(dim=-1, descending=True)
-    is_dropped = probabilities.cumsum(dim=-1) - probabilities >= p
-    is_dropped = is_dropped.scatter(-1, order, is_dropped)
-    return logits.masked_fill(is_dropped, 0.0)
+    - return logits.masked_fill(is_dropped, -math.inf)
+    + return logits.masked_fill(is_dropped, 0.0)
+""")
 
 
-@whole_bug("keep_top_p")
-def returns_probabilities(logits, p):
-    """probabilities come back instead of logits
+bug("""keep_top_p: returns_probabilities
+    probabilities come back instead of logits
     believed: They are at hand, and sampling needs them. The caller takes the softmax again.
     seen: Nearly uniform text: the softmax of numbers between 0 and 1 is flat.
-    """
-    if not 0 < p <= 1:
-        raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(dim=-1)
-    if p == 1:
-        return wide.to(logits.dtype)
-    probabilities, order = wide.sort(dim=-1, descending=True)
-    is_dropped = probabilities.cumsum(dim=-1) - probabilities >= p
-    is_dropped = is_dropped.scatter(-1, order, is_dropped)
-    return wide.masked_fill(is_dropped, -math.inf).to(logits.dtype)
+    - return logits.clone()
+    + return logits.softmax(dim=-1)
+
+    - return logits.masked_fill(is_dropped, -math.inf)
+    + return logits.softmax(dim=-1).masked_fill(is_dropped, -math.inf)
+""")
 
 
-@whole_bug("keep_top_p")
-def filters_the_callers_logits(logits, p):
-    """the filter is written into the caller's logits
+bug("""keep_top_p: filters_the_callers_logits
+    the filter is written into the caller's logits
     believed: An assignment to logits[…] is local. It writes into the tensor that was given.
     seen: Logits that are looked at after sampling have -inf in them.
-    """
-    if not 0 < p <= 1:
-        raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
-    if p == 1:
-        return logits
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    probabilities, order = wide.softmax(dim=-1).sort(dim=-1, descending=True)
-    is_dropped = probabilities.cumsum(dim=-1) - probabilities >= p
-    logits[is_dropped.scatter(-1, order, is_dropped)] = -math.inf
-    return logits
+    - return logits.masked_fill(is_dropped, -math.inf)
+    + logits[is_dropped] = -math.inf
+    + return logits
+""")
 
 
-@whole_bug("keep_top_p")
-def takes_any_p(logits, p):
-    """a p that is no share is accepted
+bug("""keep_top_p: takes_any_p
+    a p that is no share is accepted
     believed: More than all is all, and less than nothing is nearly nothing. top_p=90 was meant
         as 90 %.
     seen: top_p=90 filters nothing, and no error says so.
-    """
-    if p >= 1:
-        return logits.clone()
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    probabilities, order = wide.softmax(dim=-1).sort(dim=-1, descending=True)
-    is_dropped = probabilities.cumsum(dim=-1) - probabilities >= p
-    is_dropped[:, 0] = False
-    is_dropped = is_dropped.scatter(-1, order, is_dropped)
-    return logits.masked_fill(is_dropped, -math.inf)
+    - if not 0 < p <= 1:
+    -     raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
+    + p = min(max(p, 1e-9), 1)
+""")
 
 
 # --- sample ----------------------------------------------------------------------------------
@@ -317,9 +237,8 @@ bug("""sample: multiplies_by_the_temperature
     temperature multiplies the logits
     believed: More heat, larger logits. Larger logits make the likely likelier: colder.
     seen: Turned up, the temperature makes the text duller.
-    - wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
-    + wide = logits.to(torch.promote_types(logits.dtype, torch.float32)) * temperature
+    + wide = (wide - wide.amax(dim=-1, keepdim=True)) * temperature
 """)
 
 bug("""sample: divides_the_probabilities
@@ -329,6 +248,10 @@ bug("""sample: divides_the_probabilities
     seen: The same text at every temperature.
     reported: google/gemma.cpp#981
     - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
+
+    - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
+    + probabilities = wide.softmax(dim=-1) / temperature
+    + return torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
 """)
 
 bug("""sample: applies_the_temperature_twice
@@ -336,9 +259,8 @@ bug("""sample: applies_the_temperature_twice
     believed: Each of two functions takes care of it, and each thinks it is the only one.
     seen: A temperature of 0.7 reads like one of 0.49.
     reported: RL-Align/RL-Kernel#81
-    - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
-    + probabilities = (wide / temperature).softmax(dim=-1)
-    + return torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
+    + wide = wide / temperature
+    = return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
 """)
 
 bug("""sample: filters_before_the_temperature
@@ -346,11 +268,9 @@ bug("""sample: filters_before_the_temperature
     believed: Order does not matter. Top-p looks at probabilities, which temperature changes.
     seen: At low temperatures top-p keeps more tokens than it should, at high ones fewer.
     - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
-    + wide = wide - wide.amax(dim=-1, keepdim=True)
 
-    - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
-    + probabilities = (wide / temperature).softmax(dim=-1)
-    + return torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
+    + wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
+    = return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
 """)
 
 bug("""sample: filters_in_the_other_order
@@ -358,11 +278,10 @@ bug("""sample: filters_in_the_other_order
     believed: Both only drop tokens, so their order is free. After top-k the rest shares the
         whole probability, and fewer tokens reach p.
     seen: With both filters on, the text is a little wilder than elsewhere.
-    - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
-    + wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature
     + if top_p is not None:
     +     wide = keep_top_p(wide, top_p)
-
+    = if top_k is not None:
+    =     wide = keep_top_k(wide, top_k)
     - if top_p is not None:
     -     wide = keep_top_p(wide, top_p)
 """)
@@ -376,15 +295,13 @@ bug("""sample: returns_places_among_the_top_k
 """)
 
 
-@whole_bug("sample")
-def never_draws(logits, *, temperature=1.0, top_k=None, top_p=None, generator=None):
-    """nothing is drawn: it is always the likeliest token
+bug("""sample: never_draws
+    nothing is drawn: it is always the likeliest token
     believed: The best next token makes the best text.
     seen: The same text every time, and soon in circles.
-    """
-    if temperature < 0:
-        raise ValueError(f"temperature must be at least 0, got temperature={temperature}.")
-    return logits.argmax(dim=-1)
+    - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
+    + return wide.argmax(dim=-1)
+""")
 
 
 bug("""sample: draws_once_for_all_rows
@@ -409,9 +326,8 @@ bug("""sample: takes_softmax_twice
     believed: Once by the filter, once for the draw. The softmax of probabilities is nearly
         flat, and gives dropped tokens a share again.
     seen: Wild text; what top-k dropped comes back.
-    - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
-    + probabilities = wide.softmax(dim=-1).softmax(dim=-1)
-    + return torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
+    + wide = wide.softmax(dim=-1)
+    = return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
 """)
 
 bug("""sample: draws_with_the_global_generator
@@ -426,9 +342,8 @@ bug("""sample: begins_anew_each_time
     every call begins with the same state of a generator
     believed: A seed makes a draw repeatable. Set anew each time, it makes it a repetition.
     seen: The same choice at every step: wherever two tokens are as likely, always the same.
-    - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
-    + seeded = torch.Generator(logits.device).manual_seed(42)
-    + return torch.multinomial(wide.softmax(dim=-1), 1, generator=seeded).squeeze(-1)
+    + generator = torch.Generator(logits.device).manual_seed(42)
+    = return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
 """)
 
 bug("""sample: has_no_case_for_zero
@@ -472,20 +387,18 @@ bug("""sample: divides_in_place
     the logits are divided in place
     believed: /= is short for dividing. It writes into the tensor that was given.
     seen: Sampling twice from the same logits gives the temperature twice.
-    + logits -= logits.amax(dim=-1, keepdim=True)
-    + logits /= max(temperature, 1e-3)
     = wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
+    + wide -= wide.amax(dim=-1, keepdim=True)  # the highest stays at 0
+    + wide /= temperature
 """)
 
 bug("""sample: ignores_top_k
     top_k is ignored
     believed: An option that is in the signature works.
     seen: top_k=1 is not greedy.
-    - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
     - if top_k is not None:
     -     wide = keep_top_k(wide, top_k)
-    + wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature
 """)
 
 bug("""sample: filters_by_one_of_the_two
@@ -582,22 +495,17 @@ bug("""generate: stays_in_evaluation
 """)
 
 
-@whole_bug("generate")
-def always_goes_back_to_training(model, ids, n_new, **sampling):
-    """the model is put into training mode at the end, whatever it was
+bug("""generate: always_goes_back_to_training
+    the model is put into training mode at the end, whatever it was
     believed: Whoever samples is training. The caller may have switched to evaluation.
     seen: The second call of an evaluated model, or its next loss, has dropout in it.
-    """
-    _check_prompt(ids, n_new)
-    model.eval()
-    try:
-        with torch.no_grad():
-            for _ in range(n_new):
-                logits = model(ids[:, -model.config.context_length :])
-                ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
-    finally:
-        model.train()
-    return ids
+    - with _evaluating(model):
+    + model.eval()
+    + with torch.no_grad():
+
+    + model.train()
+    = return ids
+""")
 
 
 bug("""generate: restores_only_without_errors
@@ -609,8 +517,8 @@ bug("""generate: restores_only_without_errors
     + model.eval()
     + with torch.no_grad():
 
-    =         ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
     + model.train(was_training)
+    = return ids
 """)
 
 bug("""generate: keeps_recording_gradients
@@ -622,9 +530,9 @@ bug("""generate: keeps_recording_gradients
     + model.eval()
     + try:
 
-    =         ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
     + finally:
     +     model.train(was_training)
+    = return ids
 """)
 
 bug("""generate: drops_the_options
@@ -656,12 +564,13 @@ bug("""generate: feeds_the_newest_token_alone
     the model is given the newest token alone
     believed: The model remembers what came before. It remembers nothing: that takes a cache.
     seen: Each token follows from the one before it, and from nothing else.
-    + new = ids[:, -model.config.context_length :]
-    = for _ in range(n_new):
-    -     logits = model(ids[:, -model.config.context_length :])
-    -     ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
-    +     new = sample(model(new)[:, -1], **sampling)[:, None]
-    +     ids = torch.cat([ids, new], dim=1)
+    = _check_prompt(ids, n_new)
+    + new = ids
+
+    - logits = model(ids[:, -model.config.context_length :])
+    + logits = model(new[:, -model.config.context_length :])
+    = ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
+    + new = ids[:, -1:]
 """)
 
 bug("""generate: feeds_the_prompt_alone

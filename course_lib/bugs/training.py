@@ -1,14 +1,6 @@
 """What goes wrong in lesson 8: what a loss averages, a batch holds, and a step forgets."""
 
-import math
-
-import torch
-import torch.nn.functional as F
-from torch import nn
-
-from course_lib.transformer.training import _evaluating, next_token_loss
-
-from . import bug, whole_bug
+from . import bug
 
 # --- next_token_loss -----------------------------------------------------------------------------
 
@@ -18,9 +10,8 @@ bug("""next_token_loss: softmax_before_cross_entropy
     believed: cross_entropy wants probabilities. It wants logits, and takes their log_softmax.
     seen: The loss starts near ln V and hardly falls: two softmaxes leave little to choose from.
     reported: tflearn/tflearn#562
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + probabilities = wide.softmax(dim=-1).flatten(0, 1)
-    + return F.cross_entropy(probabilities, targets.flatten(), ignore_index=ignore_index)
+    = wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    + wide = wide.softmax(dim=-1)
 """)
 
 bug("""next_token_loss: shifts_the_targets_once_more
@@ -95,8 +86,8 @@ bug("""next_token_loss: measures_in_bits
         are 1.44 times as long.
     seen: The first loss is 1.44 times ln V.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + rows = wide.flatten(0, 1)
-    + return F.cross_entropy(rows, targets.flatten(), ignore_index=ignore_index) / math.log(2)
+    + loss = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + return loss / math.log(2)
 """)
 
 bug("""next_token_loss: adds_a_little_inside_the_log
@@ -105,11 +96,8 @@ bug("""next_token_loss: adds_a_little_inside_the_log
         exceeds 20.7.
     seen: Right as long as the model is unsure; a confident mistake gets no gradient.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + flat = targets.flatten()
-    + counted = flat != ignore_index
-    + probabilities = wide.flatten(0, 1)[counted].softmax(dim=-1)
-    + chosen = probabilities.gather(1, flat[counted][:, None])
-    + return -torch.log(chosen + 1e-9).mean()
+    + logs = torch.log(wide.softmax(dim=-1) + 1e-9)
+    + return F.nll_loss(logs.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
 """)
 
 bug("""next_token_loss: takes_the_log_of_a_softmax
@@ -117,10 +105,8 @@ bug("""next_token_loss: takes_the_log_of_a_softmax
     believed: log_softmax is softmax, then log. In one step the exponential and the log cancel.
     seen: Right while logits are small; then inf, and nan in the gradient.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + flat = targets.flatten()
-    + counted = flat != ignore_index
-    + probabilities = wide.flatten(0, 1)[counted].softmax(dim=-1)
-    + return -probabilities.gather(1, flat[counted][:, None]).log().mean()
+    + logs = torch.log(wide.softmax(dim=-1))
+    + return F.nll_loss(logs.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
 """)
 
 bug("""next_token_loss: always_ignores_minus_100
@@ -135,8 +121,8 @@ bug("""next_token_loss: takes_0_for_no_ignore_index
     ignore_index=0 is taken for none
     believed: `x or default` means: if x was given. It means: if x is not 0.
     seen: Padding with token 0 is learned like text.
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index or -100)
+    = wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    + ignore_index = ignore_index or -100
 """)
 
 bug("""next_token_loss: scores_ignored_targets_as_token_0
@@ -144,9 +130,8 @@ bug("""next_token_loss: scores_ignored_targets_as_token_0
     believed: An index must not be negative, so it is clamped. Then nobody knows that it was to
         be ignored.
     seen: The model learns to say token 0 wherever there was nothing to learn.
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + flat = targets.flatten().clamp(min=0)
-    + return F.cross_entropy(wide.flatten(0, 1), flat, ignore_index=ignore_index)
+    = wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    + targets = targets.clamp(min=0)
 """)
 
 bug("""next_token_loss: stays_in_half_precision
@@ -182,8 +167,8 @@ bug("""next_token_loss: returns_a_plain_number
     believed: A loss is a number. backward() needs the tensor and the graph behind it.
     seen: AttributeError: 'float' object has no attribute 'backward'.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + rows = wide.flatten(0, 1)
-    + return F.cross_entropy(rows, targets.flatten(), ignore_index=ignore_index).item()
+    + loss = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + return loss.item()
 """)
 
 bug("""next_token_loss: is_0_when_nothing_counts
@@ -203,28 +188,23 @@ bug("""next_token_loss: returns_the_perplexity
         on.
     seen: The first loss is V instead of ln V.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + rows = wide.flatten(0, 1)
-    + return F.cross_entropy(rows, targets.flatten(), ignore_index=ignore_index).exp()
+    + loss = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + return loss.exp()
 """)
 
 
 # --- get_batch -----------------------------------------------------------------------------------
 
 
-@whole_bug("get_batch")
-def never_draws_the_last_start(tokens, batch_size, context_length, *, generator):
-    """the last valid start is never drawn
+bug("""get_batch: never_draws_the_last_start
+    the last valid start is never drawn
     believed: One must be taken off for the targets. N - T has done that, and randint leaves its
         end out anyway.
     seen: The last token of the text is never a target.
     reported: karpathy/minGPT#31
-    """
-    n_starts = len(tokens) - context_length
-    if n_starts < 1:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    starts = torch.randint(max(1, n_starts - 1), (batch_size, 1), generator=generator)
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return tokens[places], tokens[places + 1]
+    - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
+    + starts = torch.randint(max(1, n_starts - 1), (batch_size, 1), generator=generator)
+""")
 
 
 bug("""get_batch: does_not_shift_the_targets
@@ -265,19 +245,14 @@ bug("""get_batch: gives_every_row_the_same_start
 """)
 
 
-@whole_bug("get_batch")
-def starts_row_after_row(tokens, batch_size, context_length, *, generator):
-    """only the first row's start is drawn, each other row starts one token later
+bug("""get_batch: starts_row_after_row
+    only the first row's start is drawn, each other row starts one token later
     believed: Any B pieces of the text will do. Neighbours share all their tokens but one.
     seen: The batch is worth hardly more than one row; the loss jumps about.
-    """
-    n_starts = len(tokens) - context_length
-    if n_starts < 1:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    first = torch.randint(n_starts, (1, 1), generator=generator)
-    starts = (first + torch.arange(batch_size)[:, None]) % n_starts
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return tokens[places], tokens[places + 1]
+    - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
+    + first = torch.randint(n_starts, (1, 1), generator=generator)
+    + starts = (first + torch.arange(batch_size)[:, None]) % n_starts
+""")
 
 
 bug("""get_batch: ignores_the_generator
@@ -293,29 +268,20 @@ bug("""get_batch: seeds_the_generator_in_every_call
     believed: Seeding makes a run repeatable. Once, at its start: here every batch is the first
         one.
     seen: The training loss falls to 0 on a single batch, the validation loss rises.
-    -     raise ValueError(
-    -         f"tokens must hold at least context_length + 1 = {context_length + 1} tokens, "
-    -         f"got {len(tokens)}."
-    -     )
-    +     raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
     + generator.manual_seed(0)
+    = starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
 """)
 
 
-@whole_bug("get_batch")
-def starts_at_multiples_of_the_length(tokens, batch_size, context_length, *, generator):
-    """starts are multiples of context_length only
+bug("""get_batch: starts_at_multiples_of_the_length
+    starts are multiples of context_length only
     believed: The text is cut into blocks, and a block is drawn. Then most pieces of the text
         never occur.
     seen: The model sees each token at one position only, and overfits sooner.
-    """
-    n_starts = len(tokens) - context_length
-    if n_starts < 1:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    n_blocks = (n_starts - 1) // context_length + 1
-    starts = torch.randint(n_blocks, (batch_size, 1), generator=generator) * context_length
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return tokens[places], tokens[places + 1]
+    - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
+    + n_blocks = (n_starts - 1) // context_length + 1
+    + starts = torch.randint(n_blocks, (batch_size, 1), generator=generator) * context_length
+""")
 
 
 bug("""get_batch: draws_without_replacement
@@ -357,47 +323,35 @@ bug("""get_batch: lets_torch_complain_about_short_texts
 """)
 
 
-@whole_bug("get_batch")
-def refuses_the_shortest_text(tokens, batch_size, context_length, *, generator):
-    """a text of exactly context_length + 1 tokens is refused
+bug("""get_batch: refuses_the_shortest_text
+    a text of exactly context_length + 1 tokens is refused
     believed: There must be something to choose from. One start is enough.
     seen: ValueError for a text that holds one whole row.
-    """
-    n_starts = len(tokens) - context_length
-    if n_starts < 2:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return tokens[places], tokens[places + 1]
+    - if n_starts < 1:
+    + if n_starts < 2:
+""")
 
 
-@whole_bug("get_batch")
-def rounds_the_start(tokens, batch_size, context_length, *, generator):
-    """the first and the last start are half as frequent: a fraction was rounded
+bug("""get_batch: rounds_the_start
+    the first and the last start are half as frequent: a fraction was rounded
     believed: round() is fair. At both ends, only half an interval rounds to the number.
     seen: Nothing to see in training: the text's two ends are seen less often.
-    """
-    n_starts = len(tokens) - context_length
-    if n_starts < 1:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    drawn = torch.rand(batch_size, 1, generator=generator) * (n_starts - 1)
-    starts = drawn.round().long()
-    places = (starts + torch.arange(context_length)).to(tokens.device)
-    return tokens[places], tokens[places + 1]
+    - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
+    + drawn = torch.rand(batch_size, 1, generator=generator) * (n_starts - 1)
+    + starts = drawn.round().long()
+""")
 
 
-@whole_bug("get_batch")
-def wraps_around_the_end(tokens, batch_size, context_length, *, generator):
-    """rows run over the end of the text into its beginning
+bug("""get_batch: wraps_around_the_end
+    rows run over the end of the text into its beginning
     believed: The modulo keeps every index valid. It also glues the end to the beginning.
     seen: Rare rows with a jump in them: nothing in the text follows like that.
-    """
-    n_starts = len(tokens) - context_length
-    if n_starts < 1:
-        raise ValueError(f"tokens must be longer than context_length, got {len(tokens)}.")
-    starts = torch.randint(len(tokens), (batch_size, 1), generator=generator)
-    places = (starts + torch.arange(context_length)).to(tokens.device) % len(tokens)
-    return tokens[places], tokens[(places + 1) % len(tokens)]
+    - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
+    + starts = torch.randint(len(tokens), (batch_size, 1), generator=generator)
+
+    - return tokens[places], tokens[places + 1]
+    + return tokens[places % len(tokens)], tokens[(places + 1) % len(tokens)]
+""")
 
 
 bug("""get_batch: rolls_the_targets_within_the_row
@@ -543,15 +497,15 @@ bug("""learning_rate: is_0_after_the_end
 # --- decay_groups --------------------------------------------------------------------------------
 
 
-@whole_bug("decay_groups")
-def puts_all_into_one_group(model, weight_decay):
-    """one group for all: biases and norms decay, too
+bug("""decay_groups: puts_all_into_one_group
+    one group for all: biases and norms decay, too
     believed: weight_decay is for weights, and all parameters are weights. A norm's scale pulled
         to 0 silences its layer.
     seen: Trains a little worse, and nobody knows why.
-    """
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return [{"params": trained, "weight_decay": weight_decay}]
+    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
+    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    + {"params": trained, "weight_decay": weight_decay},
+""")
 
 
 bug("""decay_groups: swaps_the_groups
@@ -565,58 +519,50 @@ bug("""decay_groups: swaps_the_groups
 """)
 
 
-@whole_bug("decay_groups")
-def lets_only_biases_off(model, weight_decay):
-    """only biases are let off: the scales of norms decay
+bug("""decay_groups: lets_only_biases_off
+    only biases are let off: the scales of norms decay
     believed: weight_decay goes to what is called weight. A norm's scale is called weight, too.
     seen: The norms are pulled to 0 and the other layers must make up for it.
     reported: karpathy/minGPT#23
-    """
-    decayed, others = [], []
-    for name, p in model.named_parameters():
-        if p.requires_grad:
-            (decayed if not name.endswith("bias") else others).append(p)
-    return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    = trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    + biases = {p for name, p in model.named_parameters() if name.endswith("bias")}
+
+    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
+    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    + {"params": [p for p in trained if p not in biases], "weight_decay": weight_decay},
+    + {"params": [p for p in trained if p in biases], "weight_decay": 0.0},
+""")
 
 
-@whole_bug("decay_groups")
-def goes_by_names(model, weight_decay):
-    """goes by the names of parameters: what is called bias or norm is let off
+bug("""decay_groups: goes_by_names
+    goes by the names of parameters: what is called bias or norm is let off
     believed: Names say what a parameter is. The next model calls its norm ln_1.
     seen: Right for one model; in another, norms decay without a word.
     reported: karpathy/minGPT#16
-    """
-    no_decay = ["bias", "norm"]
-    decayed, others = [], []
-    for name, p in model.named_parameters():
-        if p.requires_grad:
-            (decayed if not any(word in name for word in no_decay) else others).append(p)
-    return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    = trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    + let_off = {p for name, p in model.named_parameters() if "bias" in name or "norm" in name}
+
+    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
+    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    + {"params": [p for p in trained if p not in let_off], "weight_decay": weight_decay},
+    + {"params": [p for p in trained if p in let_off], "weight_decay": 0.0},
+""")
 
 
-@whole_bug("decay_groups")
-def lets_embeddings_off(model, weight_decay):
-    """embeddings do not decay
+bug("""decay_groups: lets_embeddings_off
+    embeddings do not decay
     believed: An embedding is a table, not a matrix. It has two axes, and here that is what
         counts.
     seen: Embeddings grow, and with tied weights the logits too.
-    """
-    decayed, others = [], []
-    for name, p in model.named_parameters():
-        if p.requires_grad:
-            (
-                decayed if p.dim() >= 2 and not ("token" in name or "position" in name) else others
-            ).append(p)
-    return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    = trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    + tables = {p for name, p in model.named_parameters() if "token" in name or "position" in name}
+    + shrink = {p for p in trained if p.dim() >= 2} - tables
+
+    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
+    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    + {"params": [p for p in trained if p in shrink], "weight_decay": weight_decay},
+    + {"params": [p for p in trained if p not in shrink], "weight_decay": 0.0},
+""")
 
 
 bug("""decay_groups: counts_tied_tensors_twice
@@ -693,259 +639,130 @@ bug("""decay_groups: forgets_what_has_one_axis
 """)
 
 
-@whole_bug("decay_groups")
-def knows_linear_layers_alone(model, weight_decay):
-    """only the weights of nn.Linear decay
+bug("""decay_groups: knows_linear_layers_alone
+    only the weights of nn.Linear decay
     believed: Weights belong to linear layers. Parameters of other layers have two axes, too.
     seen: Embeddings and hand-made matrices grow without bound.
-    """
-    linear = {id(m.weight) for m in model.modules() if isinstance(m, nn.Linear)}
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if id(p) in linear], "weight_decay": weight_decay},
-        {"params": [p for p in trained if id(p) not in linear], "weight_decay": 0.0},
-    ]
+    = trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    + linear = {module.weight for module in model.modules() if isinstance(module, nn.Linear)}
+
+    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
+    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    + {"params": [p for p in trained if p in linear], "weight_decay": weight_decay},
+    + {"params": [p for p in trained if p not in linear], "weight_decay": 0.0},
+""")
 
 
 # --- train_step ----------------------------------------------------------------------------------
 
 
-@whole_bug("train_step")
-def never_zeroes(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """gradients are never zeroed
+bug("""train_step: never_zeroes
+    gradients are never zeroed
     believed: backward() sets the gradients. It adds to them.
     seen: The steps get longer and longer, and remember every batch there was.
-    """
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
+    - optimizer.zero_grad()
+""")
 
 
-@whole_bug("train_step")
-def zeroes_after_the_step(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """gradients are zeroed after the step, so those of an earlier backward() count once
+bug("""train_step: zeroes_after_the_step
+    gradients are zeroed after the step, so those of an earlier backward() count once
     believed: Before the next step or after this one, it is the same. Not if somebody else has
         called backward().
     seen: The first step, and each one after a gradient was looked at, is wrong.
-    """
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    optimizer.zero_grad()
-    return total
+    - optimizer.zero_grad()
+
+    = optimizer.step()
+    + optimizer.zero_grad()
+""")
 
 
-@whole_bug("train_step")
-def zeroes_before_every_part(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """gradients are zeroed before every part: only the last one counts
+bug("""train_step: zeroes_before_every_part
+    gradients are zeroed before every part: only the last one counts
     believed: zero_grad() belongs before backward(). Adding up over the parts is the whole idea.
     seen: The same loss curve as with a batch of one part, and a step as small as its share.
-    """
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        optimizer.zero_grad()
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
+    - optimizer.zero_grad()
+
+    + optimizer.zero_grad()
+    = n_here = int((some_targets != -100).sum())
+""")
 
 
-@whole_bug("train_step")
-def adds_the_parts_without_dividing(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """the parts' gradients are added up without dividing
+bug("""train_step: adds_the_parts_without_dividing
+    the parts' gradients are added up without dividing
     believed: Each part has its own mean loss. Their sum is n_chunks times the mean of the
         batch.
     seen: The gradient is n_chunks times too long. Adam and clipping hide it, mostly.
     reported: karpathy/nanoGPT#168, karpathy/nanoGPT#206
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets)
-            loss.backward()
-            total += loss.item() * (n_here / n_targets)
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
+    - loss = next_token_loss(logits, some_targets) * (n_here / n_targets)
+    + loss = next_token_loss(logits, some_targets)
+    = loss.backward()
+    - total += loss.item()
+    + total += loss.item() * (n_here / n_targets)
+""")
 
 
-@whole_bug("train_step")
-def gives_every_part_the_same_share(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """every part counts 1 / n_chunks, however many targets it holds
+bug("""train_step: gives_every_part_the_same_share
+    every part counts 1 / n_chunks, however many targets it holds
     believed: The parts are equal. In rows, yes; in targets that count, not where there is
         padding.
     seen: Right without ignored targets; with them, tokens in nearly empty parts count more.
     reported: karpathy/nanochat#59, karpathy/nanochat#400
-    """
-    optimizer.zero_grad()
-    total = 0.0
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-            logits = model(part)
-        loss = next_token_loss(logits, its_targets) / n_chunks
-        loss.backward()
-        total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
+    - n_here = int((some_targets != -100).sum())
+    - if n_here == 0:
+    -     continue  # the mean of nothing is nan
+
+    - loss = next_token_loss(logits, some_targets) * (n_here / n_targets)
+    + loss = next_token_loss(logits, some_targets) / n_chunks
+""")
 
 
-@whole_bug("train_step")
-def steps_after_every_part(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """the optimizer steps after every part, not after all of them
+bug("""train_step: steps_after_every_part
+    the optimizer steps after every part, not after all of them
     believed: A part is a small batch. Then it is n_chunks small steps, and not one large one.
     seen: Noisy, as with a small batch; the learning rate fits no more.
-    """
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        optimizer.zero_grad()
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets)
-            if not math.isfinite(loss.item()):
-                raise FloatingPointError(f"the loss must be finite, got {loss.item()}.")
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-            optimizer.step()
-            total += loss.item() * (n_here / n_targets)
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    return total
+    - loss = next_token_loss(logits, some_targets) * (n_here / n_targets)
+    + loss = next_token_loss(logits, some_targets)
+    = loss.backward()
+    - total += loss.item()
+    + total += loss.item() * (n_here / n_targets)
+    + nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    + optimizer.step()
+    + optimizer.zero_grad()
+
+    @ f"and a gradient of norm {norm.item()}."
+    - optimizer.step()
+""")
 
 
-@whole_bug("train_step")
-def sends_the_whole_batch_at_once(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """n_chunks is not used: the whole batch goes through at once
+bug("""train_step: sends_the_whole_batch_at_once
+    n_chunks is not used: the whole batch goes through at once
     believed: The step is the same with any number of parts, so one is enough. The memory is not
         the same.
     seen: Out of memory, however many parts are asked for.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in ((inputs, targets),):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
+    + n_chunks = 1
+    = optimizer.zero_grad()
+""")
 
 
-@whole_bug("train_step")
-def returns_the_last_parts_loss(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """the loss of the last part comes back, not that of the batch
+bug("""train_step: returns_the_last_parts_loss
+    the loss of the last part comes back, not that of the batch
     believed: `loss` still has a value after the loop. It is that of one part.
     seen: A curve as noisy as that of a small batch.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return next_token_loss(logits, its_targets).item()
+    - return total
+    + return next_token_loss(logits, some_targets).item()
+""")
 
 
-@whole_bug("train_step")
-def returns_the_sum_of_the_parts(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """the sum of the parts' losses comes back
+bug("""train_step: returns_the_sum_of_the_parts
+    the sum of the parts' losses comes back
     believed: Each part's loss is added up. Each must count for its share.
     seen: A curve n_chunks times too high.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item() * n_targets / n_here
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
+    - loss = next_token_loss(logits, some_targets) * (n_here / n_targets)
+    - loss.backward()
+    + loss = next_token_loss(logits, some_targets)
+    + (loss * (n_here / n_targets)).backward()
+    = total += loss.item()
+""")
 
 
 bug("""train_step: returns_the_loss_after_the_step
@@ -961,224 +778,94 @@ bug("""train_step: returns_the_loss_after_the_step
 """)
 
 
-@whole_bug("train_step")
-def returns_a_tensor(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """a tensor comes back, not a Python float
+bug("""train_step: returns_a_tensor
+    a tensor comes back, not a Python float
     believed: A tensor with one number is a number. It keeps its device, and sometimes the whole
         graph, alive.
     seen: The list of losses fills the memory of the GPU.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = torch.zeros(()) if n_targets else torch.tensor(math.nan)
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total = total + loss.detach()
-    if not torch.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
+    - total += loss.item()
+    + total += loss.detach()
+""")
 
 
-@whole_bug("train_step")
-def does_not_clip(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """gradients are not clipped before the step
+bug("""train_step: does_not_clip
+    gradients are not clipped before the step
     believed: Clipping is for models that explode. One bad batch is enough, and after the step
         it is too late.
     seen: Now and then the loss jumps up and needs long to come down.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    optimizer.step()
-    return total
+    - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    + norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+""")
 
 
-@whole_bug("train_step")
-def clips_each_parameter(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """each parameter's gradient is clipped by itself
+bug("""train_step: clips_each_parameter
+    each parameter's gradient is clipped by itself
     believed: A norm for each tensor. Then the gradient as a whole points elsewhere.
     seen: Layers with small gradients get too much of the step.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    for parameter in model.parameters():
-        nn.utils.clip_grad_norm_(parameter, max_grad_norm)
-    optimizer.step()
-    return total
+    - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    + norms = [nn.utils.clip_grad_norm_(p, max_grad_norm) for p in model.parameters()]
+    + norm = nn.utils.get_total_norm(norms)
+""")
 
 
-@whole_bug("train_step")
-def clips_each_number(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """each number of the gradient is cut off at max_grad_norm
+bug("""train_step: clips_each_number
+    each number of the gradient is cut off at max_grad_norm
     believed: Clipping means cutting off what is too large. Here the whole gradient is to be
         shortened.
     seen: The direction of the step changes.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_value_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
+    - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    + norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+
+    + nn.utils.clip_grad_value_(model.parameters(), max_grad_norm)
+    = optimizer.step()
+""")
 
 
-@whole_bug("train_step")
-def stretches_short_gradients(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """short gradients are stretched to max_grad_norm
+bug("""train_step: stretches_short_gradients
+    short gradients are stretched to max_grad_norm
     believed: Scaling by max_grad_norm / norm gives the right length. Only for those that are
         longer.
     seen: Training never settles: near the optimum the steps are as long as at the start.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    norm = nn.utils.get_total_norm(gradients)
-    for gradient in gradients:
-        gradient.mul_(max_grad_norm / (norm + 1e-6))
-    optimizer.step()
-    return total
+    - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    + gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    + norm = nn.utils.get_total_norm(gradients)
+    + for gradient in gradients:
+    +     gradient.mul_(max_grad_norm / (norm + 1e-6))
+""")
 
 
-@whole_bug("train_step")
-def always_clips_at_1(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """max_grad_norm is not used: it is always 1.0
+bug("""train_step: always_clips_at_1
+    max_grad_norm is not used: it is always 1.0
     believed: 1.0 is what everybody takes. The argument says what this run takes.
     seen: Changing max_grad_norm changes nothing.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    return total
+    - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    + norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+""")
 
 
-@whole_bug("train_step")
-def clips_after_every_part(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """gradients are clipped after every part, before they are complete
+bug("""train_step: clips_after_every_part
+    gradients are clipped after every part, before they are complete
     believed: Clip after backward(). After the last one: before it, only a part of the gradient
         is there.
     seen: With more parts the step points elsewhere.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-            nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    optimizer.step()
-    return total
+    = total += loss.item()
+    + nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+
+    - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    + norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+""")
 
 
-@whole_bug("train_step")
-def adds_the_norms_up(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """the parameters' norms are added up, instead of their squares under one root
+bug("""train_step: adds_the_norms_up
+    the parameters' norms are added up, instead of their squares under one root
     believed: The length of the whole is the sum of the lengths. It is the root of the sum of
         the squares.
     seen: Steps are shortened more than they should be, the more parameters there are.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    norm = sum(gradient.norm() for gradient in gradients)
-    for gradient in gradients:
-        gradient.mul_((max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
-    optimizer.step()
-    return total
+    - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    + norms = [p.grad.norm() for p in model.parameters() if p.grad is not None]
+    + norm = sum(norms, torch.tensor(0.0))
+    + nn.utils.clip_grads_with_norm_(model.parameters(), max_grad_norm, norm)
+""")
 
 
 bug("""train_step: switches_to_training
@@ -1186,366 +873,188 @@ bug("""train_step: switches_to_training
     believed: A step of training needs training mode. Whoever calls may have left parts in
         evaluation, on purpose.
     seen: Frozen parts drop out again.
-    = ) -> float:
-    +     model.train()
+    + model.train()
+    = optimizer.zero_grad()
 """)
 
 bug("""train_step: switches_to_evaluation
     the model is put into evaluation mode
     believed: eval() makes the step repeatable. It also switches dropout off, for good.
     seen: The model overfits as if there were no dropout.
-    = ) -> float:
-    +     model.eval()
+    + model.eval()
+    = optimizer.zero_grad()
 """)
 
 
-@whole_bug("train_step")
-def lets_bad_losses_through(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """a loss that is not finite is let through
+bug("""train_step: lets_bad_losses_through
+    a loss that is not finite is let through
     believed: A bad batch passes. Its gradient is nan, and so is every weight after the step.
     seen: From one step to the next the loss is nan, for ever.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
+    - if not (math.isfinite(total) and norm.isfinite()):
+    -     raise FloatingPointError(
+    -         f"the loss and its gradient must be finite, got a loss of {total} "
+    -         f"and a gradient of norm {norm.item()}."
+    -     )
+""")
 
 
-@whole_bug("train_step")
-def looks_at_the_loss_after_the_step(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """the loss is looked at only after the step
+bug("""train_step: looks_at_the_loss_after_the_step
+    the loss is looked at only after the step
     believed: The error is raised, so all is well. The weights are gone already.
     seen: The error comes once, and after it every loss is nan.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    return total
+    = norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    + optimizer.step()
+
+    - optimizer.step()
+    = return total
+""")
 
 
-@whole_bug("train_step")
-def skips_a_bad_batch_silently(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """a bad batch is skipped without an error
+bug("""train_step: skips_a_bad_batch_silently
+    a bad batch is skipped without an error
     believed: One batch more or less does not matter. Unless all of them are bad, and nobody
         hears of it.
     seen: The loss is nan, and the model stands still.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if math.isfinite(total):
-        nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-        optimizer.step()
-    return total
+    = if not (math.isfinite(total) and norm.isfinite()):
+    -     raise FloatingPointError(
+    -         f"the loss and its gradient must be finite, got a loss of {total} "
+    -         f"and a gradient of norm {norm.item()}."
+    -     )
+    +     return total
+""")
 
 
-@whole_bug("train_step")
-def asserts_a_finite_loss(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """an assert fails instead of a FloatingPointError
+bug("""train_step: asserts_a_finite_loss
+    an assert fails instead of a FloatingPointError
     believed: assert checks things. It vanishes under python -O, and nobody can catch it by
         name.
     seen: An AssertionError with a number for its text.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    assert math.isfinite(total), total
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
+    - if not (math.isfinite(total) and norm.isfinite()):
+    -     raise FloatingPointError(
+    -         f"the loss and its gradient must be finite, got a loss of {total} "
+    -         f"and a gradient of norm {norm.item()}."
+    -     )
+    + assert math.isfinite(total) and norm.isfinite(), total
+""")
 
 
-@whole_bug("train_step")
-def looks_at_the_last_part_alone(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """only the last part's loss is looked at
+bug("""train_step: looks_at_the_last_part_alone
+    only the last part's loss is looked at
     believed: `loss` is what there is after the loop. The parts before it may have been bad.
     seen: With n_chunks > 1, a bad batch gets through more often than not.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not (n_targets and math.isfinite(next_token_loss(logits, its_targets).item())):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
+    - if not (math.isfinite(total) and norm.isfinite()):
+    + if not (n_targets and loss.isfinite()):
+""")
 
 
-@whole_bug("train_step")
-def ignores_autocast(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """autocast_dtype is not used
+bug("""train_step: ignores_autocast
+    autocast_dtype is not used
     believed: It only makes things faster. On a GPU it halves the memory, too.
     seen: The same speed with and without.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
+    - with torch.autocast(inputs.device.type, autocast_dtype, enabled=autocast_dtype is not None):
+    -     logits = model(some_inputs)
+    + logits = model(some_inputs)
+""")
 
 
-@whole_bug("train_step")
-def casts_the_model(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """the weights themselves are cast to autocast_dtype
+bug("""train_step: casts_the_model
+    the weights themselves are cast to autocast_dtype
     believed: Mixed precision means: in half precision. The weights must stay in float32, or
         small steps are lost.
     seen: Training stalls: a step of a thousandth of a weight is rounded away.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            logits = model.to(autocast_dtype)(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
+    - with torch.autocast(inputs.device.type, autocast_dtype, enabled=autocast_dtype is not None):
+    -     logits = model(some_inputs)
+    + logits = model.to(autocast_dtype)(some_inputs)
+""")
 
 
-@whole_bug("train_step")
-def takes_an_empty_part_for_a_bad_one(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """a part without targets spoils the batch: its mean is nan
+bug("""train_step: takes_an_empty_part_for_a_bad_one
+    a part without targets spoils the batch: its mean is nan
     believed: 0 times a mean is 0. 0 times nan is nan.
     seen: FloatingPointError for batches with a lot of padding, once there are many parts.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if True:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / max(1, n_targets))
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return total
+    - if n_here == 0:
+    -     continue  # the mean of nothing is nan
+
+    - loss = next_token_loss(logits, some_targets) * (n_here / n_targets)
+    + loss = next_token_loss(logits, some_targets) * (n_here / max(1, n_targets))
+""")
 
 
-@whole_bug("train_step")
-def expects_a_gradient_everywhere(
-    model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
-):
-    """every parameter is expected to have a gradient
+bug("""train_step: expects_a_gradient_everywhere
+    every parameter is expected to have a gradient
     believed: backward() fills all of them. Frozen and unused parameters have None.
     seen: AttributeError: 'NoneType' object has no attribute 'square'.
-    """
-    optimizer.zero_grad()
-    n_targets = int((targets != -100).sum())
-    total = 0.0 if n_targets else math.nan
-    for part, its_targets in zip(inputs.chunk(n_chunks), targets.chunk(n_chunks), strict=True):
-        n_here = int((its_targets != -100).sum())
-        if n_here:
-            with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-                logits = model(part)
-            loss = next_token_loss(logits, its_targets) * (n_here / n_targets)
-            loss.backward()
-            total += loss.item()
-    if not math.isfinite(total):
-        raise FloatingPointError(f"the loss must be finite, got {total}.")
-    norm = sum(p.grad.square().sum() for p in model.parameters()) ** 0.5
-    for parameter in model.parameters():
-        parameter.grad.mul_((max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
-    optimizer.step()
-    return total
+    - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    + norm = sum(p.grad.square().sum() for p in model.parameters()).sqrt()
+    + nn.utils.clip_grads_with_norm_(model.parameters(), max_grad_norm, norm)
+""")
 
 
 # --- evaluate ------------------------------------------------------------------------------------
 
 
-@whole_bug("evaluate")
-def measures_in_training_mode(model, tokens, *, context_length, batch_size=8):
-    """eval() is missing: the model is measured in the mode it is in
+bug("""evaluate: measures_in_training_mode
+    eval() is missing: the model is measured in the mode it is in
     believed: no_grad() is for evaluation. It says nothing to dropout.
     seen: The measured loss is too high, and another each time.
     reported: ipolharvard/ethos-ares#20
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
-    total = 0.0
-    with torch.no_grad():
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            total += next_token_loss(model(rows), wanted).item() * n_here
-    return total / n_targets
+    - with _evaluating(model):
+    + with torch.no_grad():
+""")
 
 
-@whole_bug("evaluate")
-def leaves_the_model_in_evaluation(model, tokens, *, context_length, batch_size=8):
-    """the model stays in evaluation mode afterwards
+bug("""evaluate: leaves_the_model_in_evaluation
+    the model stays in evaluation mode afterwards
     believed: eval() holds for this function. It holds until train().
     seen: After the first evaluation dropout is off, and the model overfits.
     reported: shubhamagarwal92/mmd#14
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
-    total = 0.0
-    model.eval()
-    with torch.no_grad():
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            total += next_token_loss(model(rows), wanted).item() * n_here
-    return total / n_targets
+    - with _evaluating(model):
+    + model.eval()
+    + with torch.no_grad():
+""")
 
 
-@whole_bug("evaluate")
-def leaves_the_model_in_training(model, tokens, *, context_length, batch_size=8):
-    """train() at the end, whatever the mode was before
+bug("""evaluate: leaves_the_model_in_training
+    train() at the end, whatever the mode was before
     believed: Whoever evaluates is training. A finished model is evaluated, too.
     seen: A loaded model that was measured once generates with dropout.
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
-    total = 0.0
-    model.eval()
-    with torch.no_grad():
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            total += next_token_loss(model(rows), wanted).item() * n_here
-    model.train()
-    return total / n_targets
+    - with _evaluating(model):
+    + model.eval()
+    + with torch.no_grad():
+
+    + model.train()
+    = return total / n_targets
+""")
 
 
-@whole_bug("evaluate")
-def forgets_the_mode_when_the_model_fails(model, tokens, *, context_length, batch_size=8):
-    """the mode does not come back when the model raises an error
+bug("""evaluate: forgets_the_mode_when_the_model_fails
+    the mode does not come back when the model raises an error
     believed: The last line gives the mode back. An error skips it; only finally is always run.
     seen: After an interrupted evaluation, training goes on without dropout.
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
-    total = 0.0
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            total += next_token_loss(model(rows), wanted).item() * n_here
-    model.train(was_training)
-    return total / n_targets
+    - with _evaluating(model):
+    + was_training = model.training
+    + model.eval()
+    + with torch.no_grad():
+
+    + model.train(was_training)
+    = return total / n_targets
+""")
 
 
-@whole_bug("evaluate")
-def records_gradients(model, tokens, *, context_length, batch_size=8):
-    """gradients are recorded all the while
+bug("""evaluate: records_gradients
+    gradients are recorded all the while
     believed: eval() switches gradients off. It switches dropout off; no_grad() is for
         gradients.
     seen: Evaluation takes twice the memory.
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
-    total = 0.0
-    was_training = model.training
-    model.eval()
-    try:
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            total += next_token_loss(model(rows), wanted).item() * n_here
-    finally:
-        model.train(was_training)
-    return total / n_targets
+    - with _evaluating(model):
+    + was_training = model.training
+    + model.eval()
+    + try:
+
+    + finally:
+    +     model.train(was_training)
+    = return total / n_targets
+""")
 
 
 bug("""evaluate: switches_gradients_off_for_good
@@ -1558,287 +1067,158 @@ bug("""evaluate: switches_gradients_off_for_good
 """)
 
 
-@whole_bug("evaluate")
-def drops_the_rest(model, tokens, *, context_length, batch_size=8):
-    """the last, shorter window is left out
+bug("""evaluate: drops_the_rest
+    the last, shorter window is left out
     believed: Only whole windows fit a batch. The rest of the text is text as well.
     seen: The end of the text is never measured; a text shorter than a window not at all.
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    n_targets -= n_targets % context_length
-    if n_targets == 0:
-        return math.nan
-    inputs = tokens[:-1][:n_targets].view(-1, context_length)
-    targets = tokens[1:][:n_targets].view(-1, context_length)
-    total = 0.0
-    with _evaluating(model):
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            total += next_token_loss(model(rows), wanted).item() * n_here
-    return total / n_targets
+    + n_targets -= n_targets % context_length
+    + if n_targets == 0:
+    +     return math.nan
+    + tokens = tokens[: n_targets + 1]
+    = padding = (0, -n_targets % context_length)  # fills the last window; as targets, ignored
+""")
 
 
-@whole_bug("evaluate")
-def averages_over_windows(model, tokens, *, context_length, batch_size=8):
-    """every window counts the same, also the shorter last one
+bug("""evaluate: averages_over_windows
+    every window counts the same, also the shorter last one
     believed: The mean of the windows' means is the mean. Only if all are equally long.
     seen: One token at the end may count as much as a thousand.
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
-    losses = []
-    with _evaluating(model):
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            logits = model(rows)
-            for n in range(len(rows)):
-                losses.append(next_token_loss(logits[n : n + 1], wanted[n : n + 1]).item())
-    return sum(losses) / len(losses)
+    - loss = next_token_loss(model(some_inputs), some_targets)
+    - total += loss.item() * int((some_targets != -100).sum())
+    + logits = model(some_inputs)
+    + for row, its_targets in zip(logits.split(1), some_targets.split(1), strict=True):
+    +     total += next_token_loss(row, its_targets).item()
+
+    - return total / n_targets
+    + return total / len(inputs)
+""")
 
 
-@whole_bug("evaluate")
-def averages_over_batches(model, tokens, *, context_length, batch_size=8):
-    """every batch counts the same, also the smaller last one
+bug("""evaluate: averages_over_batches
+    every batch counts the same, also the smaller last one
     believed: The mean of the batches' means is the mean. Only if all are equally large.
     seen: Another batch_size gives another loss.
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
-    losses = []
-    with _evaluating(model):
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            losses.append(next_token_loss(model(rows), wanted).item())
-    return sum(losses) / len(losses)
+    - total += loss.item() * int((some_targets != -100).sum())
+    + total += loss.item()
+
+    - return total / n_targets
+    + return total / len(inputs.split(batch_size))
+""")
 
 
-@whole_bug("evaluate")
-def loses_a_target_in_every_window(model, tokens, *, context_length, batch_size=8):
-    """the first token of every window is no target
+bug("""evaluate: loses_a_target_in_every_window
+    the first token of every window is no target
     believed: Cut into windows, then shift within each. Then the token at each cut is lost.
     seen: One target in T is not measured, and the loss is a little off.
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -len(tokens) % context_length
-    inputs = F.pad(tokens, (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens, (0, missing), value=-100).view(-1, context_length)
-    inputs, targets = inputs[:, :-1], targets[:, 1:]
-    n_targets = int((targets != -100).sum())
-    total = 0.0
-    with _evaluating(model):
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            if n_here:
-                total += next_token_loss(model(rows), wanted).item() * n_here
-    return total / n_targets if n_targets else math.nan
+    = targets = F.pad(tokens[1:], padding, value=-100).view(-1, context_length)
+    + inputs, targets = inputs[:, :-1], targets[:, :-1]
+    + n_targets = int((targets != -100).sum())
+    + if n_targets == 0:
+    +     return math.nan
+""")
 
 
-@whole_bug("evaluate")
-def slides_the_window(model, tokens, *, context_length, batch_size=8):
-    """windows overlap: each starts one token after the last
+bug("""evaluate: slides_the_window
+    windows overlap: each starts one token after the last
     believed: More windows measure better. A token inside the text is then a target T times, one
         at its ends once.
     seen: T times the work, and another loss.
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    size = min(context_length, n_targets)
-    inputs = tokens[:-1].unfold(0, size, 1)
-    targets = tokens[1:].unfold(0, size, 1)
-    n_targets = targets.numel()
-    total = 0.0
-    with _evaluating(model):
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            total += next_token_loss(model(rows), wanted).item() * n_here
-    return total / n_targets
+    - padding = (0, -n_targets % context_length)  # fills the last window; as targets, ignored
+    - inputs = F.pad(tokens[:-1], padding).view(-1, context_length)
+    - targets = F.pad(tokens[1:], padding, value=-100).view(-1, context_length)
+    + size = min(context_length, n_targets)
+    + inputs = tokens[:-1].unfold(0, size, 1)
+    + targets = tokens[1:].unfold(0, size, 1)
+    + n_targets = targets.numel()
+""")
 
 
 bug("""evaluate: compares_with_the_inputs
     the targets are not shifted
     believed: The model is compared with its text. It has read that token already.
     seen: A loss that has nothing to do with the training loss.
-    - padding = (0, -n_targets % context_length)  # fills the last window; as targets, ignored
-    - inputs = F.pad(tokens[:-1], padding).view(-1, context_length)
     - targets = F.pad(tokens[1:], padding, value=-100).view(-1, context_length)
-    + missing = -n_targets % context_length
-    + inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    + targets = F.pad(tokens[:-1], (0, missing), value=-100).view(-1, context_length)
+    + targets = F.pad(tokens[:-1], padding, value=-100).view(-1, context_length)
 """)
 
 
-@whole_bug("evaluate")
-def measures_the_first_batch_alone(model, tokens, *, context_length, batch_size=8):
-    """only the first batch is measured
+bug("""evaluate: measures_the_first_batch_alone
+    only the first batch is measured
     believed: A sample is enough. Then say so: here the whole text was asked for.
     seen: The loss depends on how the text begins, and on batch_size.
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
-    total = 0.0
-    with _evaluating(model):
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            total += next_token_loss(model(rows), wanted).item() * n_here
-            break
-    return total / n_here
+    + tokens = tokens[: batch_size * context_length + 1]
+    = n_targets = len(tokens) - 1
+""")
 
 
-@whole_bug("evaluate")
-def sends_the_whole_text_at_once(model, tokens, *, context_length, batch_size=8):
-    """batch_size is not used: all windows go through at once
+bug("""evaluate: sends_the_whole_text_at_once
+    batch_size is not used: all windows go through at once
     believed: The mean is the same. The memory is not.
     seen: Out of memory on a long text.
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
-    total = 0.0
-    with _evaluating(model):
-        for rows, wanted in ((inputs, targets),):
-            n_here = int((wanted != -100).sum())
-            total += next_token_loss(model(rows), wanted).item() * n_here
-    return total / n_targets
+    = total = 0.0
+    + batch_size = len(inputs)
+""")
 
 
-@whole_bug("evaluate")
-def returns_the_sum(model, tokens, *, context_length, batch_size=8):
-    """the sum of the losses comes back, not their mean
+bug("""evaluate: returns_the_sum
+    the sum of the losses comes back, not their mean
     believed: Divided or not, lower is better. A longer text then has a larger loss.
     seen: A loss in the thousands.
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
-    total = 0.0
-    with _evaluating(model):
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            total += next_token_loss(model(rows), wanted).item() * n_here
-    return total
+    - return total / n_targets
+    + return total
+""")
 
 
-@whole_bug("evaluate")
-def evaluates_to_the_perplexity(model, tokens, *, context_length, batch_size=8):
-    """the perplexity comes back, not the loss
+bug("""evaluate: evaluates_to_the_perplexity
+    the perplexity comes back, not the loss
     believed: Perplexity is what one reports. Then it cannot be compared with the training loss.
     seen: A first value near V instead of ln V.
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
-    total = 0.0
-    with _evaluating(model):
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            total += next_token_loss(model(rows), wanted).item() * n_here
-    return math.exp(total / n_targets)
+    - return total / n_targets
+    + return math.exp(total / n_targets)
+""")
 
 
-@whole_bug("evaluate")
-def moves_the_last_window_back(model, tokens, *, context_length, batch_size=8):
-    """the last window is moved back until it is full: some targets count twice
+bug("""evaluate: moves_the_last_window_back
+    the last window is moved back until it is full: some targets count twice
     believed: All windows should be equally long. Then the last one repeats a part of the one
         before.
     seen: Right if the windows fit; otherwise the end of the text counts too much.
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    size = min(context_length, n_targets)
-    starts = [*range(0, n_targets - size, size), n_targets - size]
-    inputs = torch.stack([tokens[start : start + size] for start in starts])
-    targets = torch.stack([tokens[start + 1 : start + size + 1] for start in starts])
-    n_targets = targets.numel()
-    total = 0.0
-    with _evaluating(model):
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            total += next_token_loss(model(rows), wanted).item() * n_here
-    return total / n_targets
+    - padding = (0, -n_targets % context_length)  # fills the last window; as targets, ignored
+    - inputs = F.pad(tokens[:-1], padding).view(-1, context_length)
+    - targets = F.pad(tokens[1:], padding, value=-100).view(-1, context_length)
+    + size = min(context_length, n_targets)
+    + starts = [*range(0, n_targets - size, size), n_targets - size]
+    + inputs = torch.stack([tokens[start : start + size] for start in starts])
+    + targets = torch.stack([tokens[start + 1 : start + size + 1] for start in starts])
+    + n_targets = targets.numel()
+""")
 
 
-@whole_bug("evaluate")
-def divides_by_all_tokens(model, tokens, *, context_length, batch_size=8):
-    """divided by the number of tokens, not of targets
+bug("""evaluate: divides_by_all_tokens
+    divided by the number of tokens, not of targets
     believed: N tokens, N losses. The first token is no target.
     seen: The loss is too small by the share 1/N.
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
-    total = 0.0
-    with _evaluating(model):
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            total += next_token_loss(model(rows), wanted).item() * n_here
-    return total / len(tokens)
+    - return total / n_targets
+    + return total / len(tokens)
+""")
 
 
-@whole_bug("evaluate")
-def is_0_for_one_token(model, tokens, *, context_length, batch_size=8):
-    """a text without any target has a loss of 0
+bug("""evaluate: is_0_for_one_token
+    a text without any target has a loss of 0
     believed: Dividing by 0 must be avoided. But a loss of 0 means: perfect.
     seen: An empty validation set looks like a perfect model.
-    """
-    n_targets = len(tokens) - 1
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
-    total = 0.0
-    with _evaluating(model):
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            n_here = int((wanted != -100).sum())
-            if n_here:
-                total += next_token_loss(model(rows), wanted).item() * n_here
-    return total / max(1, n_targets)
+    = if n_targets < 1:
+    -     raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
+    +     return 0.0
+""")
 
 
-@whole_bug("evaluate")
-def drops_an_incomplete_batch(model, tokens, *, context_length, batch_size=8):
-    """the last batch is left out when it is not full
+bug("""evaluate: drops_an_incomplete_batch
+    the last batch is left out when it is not full
     believed: drop_last is what loaders do. In training, where another batch comes.
     seen: The end of the text is not measured, unless batch_size fits.
-    """
-    n_targets = len(tokens) - 1
-    if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    missing = -n_targets % context_length
-    inputs = F.pad(tokens[:-1], (0, missing)).view(-1, context_length)
-    targets = F.pad(tokens[1:], (0, missing), value=-100).view(-1, context_length)
-    total, n_counted = 0.0, 0
-    with _evaluating(model):
-        for rows, wanted in zip(inputs.split(batch_size), targets.split(batch_size), strict=True):
-            if len(rows) < min(batch_size, len(inputs)):
-                break
-            n_here = int((wanted != -100).sum())
-            n_counted += n_here
-            total += next_token_loss(model(rows), wanted).item() * n_here
-    return total / n_counted
+    = targets = F.pad(tokens[1:], padding, value=-100).view(-1, context_length)
+    + n_full = len(inputs) - len(inputs) % min(batch_size, len(inputs))
+    + inputs, targets = inputs[:n_full], targets[:n_full]
+    + n_targets = int((targets != -100).sum())
+""")

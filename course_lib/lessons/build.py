@@ -38,8 +38,9 @@ def build(root: Path, say: Callable[[str], None] = print) -> list[Path]:
 
 def book_address(folder: Path) -> str:
     """Where the book is published, as its `_config.yml` says; "" while it says nothing."""
-    settings = yaml.safe_load((folder / "_config.yml").read_text(encoding="utf-8"))
-    return settings["html"].get("baseurl") or ""
+    file = folder / "_config.yml"
+    settings = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return settings.get("html", {}).get("baseurl") or ""
 
 
 def release(solution):

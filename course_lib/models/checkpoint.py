@@ -11,7 +11,9 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +87,28 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     return target
 
 
+def require_writable(folder: Path) -> None:
+    """Make sure, before hours of work, that files can be written there; it leaves no trace.
+
+    Raises:
+        ModelError: they cannot.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ModelError(
+            f"--out must be a folder that can be written to, got {folder} ({error.strerror}): "
+            "choose another."
+        ) from None
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):  # never made, or somebody else is in it by now
+                path.rmdir()
+
+
 def load(folder: Path) -> Checkpoint:
     """The newest checkpoint in `folder`, or the one that `folder` itself is.
 
@@ -97,7 +121,8 @@ def load(folder: Path) -> Checkpoint:
             place = folder / Path(json.loads((folder / POINTER).read_text("utf-8"))["newest"]).name
         except FileNotFoundError:
             raise ModelError(
-                f"{folder} holds no checkpoint: train one with  course train --out {folder}"
+                f"{folder} holds no checkpoint: train one with  "
+                f"course train --out {shlex.quote(str(folder))}"
             ) from None
         except (OSError, ValueError, KeyError, TypeError):
             raise ModelError(f"{folder / POINTER} is damaged: {_others(folder)}") from None

@@ -5,15 +5,16 @@ its next token from the prompt while the other already writes, so prompts of any
 together, and no padding is ever attended to.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from . import ModelError
 from .package import Package
 from .text import Tokenizer
+from .window import next_logits
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,15 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Piece:
-    """A bit of text that row `row` has just written."""
+    """A bit of text that row `row` has just written.
+
+    Args:
+        is_past_context: the model no longer saw the beginning of the text when it wrote this.
+    """
 
     row: int
     text: str
+    is_past_context: bool = False
 
 
 def write(
@@ -58,16 +64,18 @@ def write(
     stop: str | None = None,
     seed: int | None = None,
     use_cache: bool = True,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Piece]:
     """The texts that follow the prompts, bit by bit as they are written.
 
     Args:
         n_new: tokens for each row, at most.
         stop: a row ends before this text.
-        use_cache: False recomputes everything at each step, and slides past the context's end.
+        use_cache: False recomputes everything at each step, also while the text fits the context.
+        say: hears, before the first piece, that the text may outgrow the context.
 
     Raises:
-        ModelError: a prompt is empty or unknown to the tokenizer, or does not fit the context.
+        ModelError: a prompt is empty or unknown to the tokenizer.
     """
     encoded = [tokenizer.encode(prompt) for prompt in prompts]
     for prompt, ids in zip(prompts, encoded, strict=True):
@@ -75,11 +83,11 @@ def write(
             raise ModelError(f"a prompt must hold at least one token, got {prompt!r}.")
     if n_new < 0:
         raise ModelError(f"the number of new tokens must be at least 0, got {n_new}.")
-    longest = max(map(len, encoded)) + n_new
-    if use_cache and longest > model.config.context_length:
-        raise ModelError(
-            f"prompt and new tokens must fit the model's context of {model.config.context_length}, "
-            f"got {longest}: ask for fewer, or use --no-cache, which slides along."
+    longest, context = max(map(len, encoded)) + n_new, model.config.context_length
+    if n_new and longest > context + 1:  # the last token is never read again
+        say(
+            f"The model sees {context} tokens at once, and the text may grow to {longest}: past "
+            f"{context} it goes on from the last {context}, all read again for every token."
         )
     return _pieces(model, package, tokenizer, encoded, n_new, sampling, stop, seed, use_cache)
 
@@ -88,17 +96,18 @@ def _pieces(
     model, package, tokenizer, encoded, n_new, sampling, stop, seed, use_cache
 ) -> Iterator[Piece]:
     spoken = [_Spoken(tokenizer, stop) for _ in encoded]
-    last = [len(ids) + n_new for ids in encoded]
+    last, place = [len(ids) + n_new for ids in encoded], 0
     for place, tokens in _grow(model, package, encoded, last, sampling, seed, use_cache, spoken):
         for row, token in enumerate(tokens):
             if len(encoded[row]) <= place < last[row] and not spoken[row].is_over:
                 text = spoken[row].add(token)
                 if text:
-                    yield Piece(row, text)
+                    yield Piece(row, text, place > model.config.context_length)
     for row, voice in enumerate(spoken):
         rest = voice.finish()
         if rest:
-            yield Piece(row, rest)
+            end = min(place, last[row] - 1)  # where its last token stands
+            yield Piece(row, rest, end > model.config.context_length)
 
 
 def _grow(model, package, encoded, last, sampling, seed, use_cache, spoken):
@@ -108,7 +117,7 @@ def _grow(model, package, encoded, last, sampling, seed, use_cache, spoken):
     generator.seed() if seed is None else generator.manual_seed(seed)
     options = sampling.options(generator)
     sample = package.component("generation", "sample")
-    next_logits = _next_logits(model, package, len(encoded), max(last), use_cache)
+    follow = next_logits(model, package, len(encoded), max(last), use_cache)
     n_given = min(map(len, encoded))
     ids = torch.tensor([row[:n_given] for row in encoded], device=device)
     was_training = model.training
@@ -118,7 +127,7 @@ def _grow(model, package, encoded, last, sampling, seed, use_cache, spoken):
             if all(voice.is_over for voice in spoken):
                 return
             with torch.no_grad():
-                drawn = sample(next_logits(ids), **options).tolist()
+                drawn = sample(follow(ids), **options).tolist()
             tokens = [
                 row[place] if place < len(row) else token
                 for row, token in zip(encoded, drawn, strict=True)
@@ -127,48 +136,6 @@ def _grow(model, package, encoded, last, sampling, seed, use_cache, spoken):
             yield place, tokens
     finally:
         model.train(was_training)
-
-
-def _next_logits(model, package: Package, n_rows: int, n_positions: int, use_cache: bool):
-    """What gives the logits that follow some ids."""
-    if use_cache:
-        return _Cached(package.decoder(model, n_rows, n_positions))
-    if package.is_fused(model):
-        n_kept = min(n_positions, model.config.context_length)
-        return _Recomputed(package.decoder(model, n_rows, n_kept))
-    return _Uncached(model)
-
-
-class _Cached:
-    """The next logits from the new tokens alone."""
-
-    def __init__(self, decoder):
-        self.decoder, self.n_fed = decoder, 0
-
-    def __call__(self, ids: Tensor) -> Tensor:
-        new, self.n_fed = ids[:, self.n_fed :], ids.shape[1]
-        return self.decoder.feed(new)
-
-
-class _Recomputed:
-    """The next logits from as much of the end as the context holds, with a head for the last."""
-
-    def __init__(self, decoder):
-        self.decoder = decoder
-
-    def __call__(self, ids: Tensor) -> Tensor:
-        self.decoder.reset()
-        return self.decoder.feed(ids[:, -self.decoder.model.config.context_length :])
-
-
-class _Uncached:
-    """The next logits from everything, or from as much of the end as the context holds."""
-
-    def __init__(self, model):
-        self.model = model
-
-    def __call__(self, ids: Tensor) -> Tensor:
-        return self.model(ids[:, -self.model.config.context_length :])[:, -1]
 
 
 class _Spoken:

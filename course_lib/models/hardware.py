@@ -17,13 +17,22 @@ def choose_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = None
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"device {name!r} cannot be used here: {reason}") from None
+        torch.zeros(1, device=device).item()  # "meta", for one, has no numbers to give back
+    except Exception as error:  # every backend refuses in its own way
+        reason = f" ({str(error).splitlines()[0].rstrip('.')})" if device and str(error) else ""
+        raise ModelError(
+            f"device must be one that torch can use here ({' or '.join(_usable())}), got {name!r}"
+            f"{reason}: take one of these, or leave the device out."
+        ) from None
     return device
+
+
+def _usable() -> list[str]:
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return ["cpu", *(name for name, is_here in found.items() if is_here)]
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:

@@ -1,6 +1,7 @@
 """What a training run can be told, with its defaults: the one list behind flags and TOML files."""
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -9,9 +10,20 @@ from pathlib import Path
 from . import ModelError
 from .package import ATTENTION
 
+RULES = {  # which values a setting may have; `nan` is in no range
+    "max_lr": (lambda value: 0 < value < math.inf, "above 0"),
+    "min_lr": (lambda value: 0 <= value < math.inf, "at least 0"),
+    "weight_decay": (lambda value: 0 <= value < math.inf, "at least 0"),
+    "beta2": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
+    "max_grad_norm": (lambda value: value > 0, "above 0"),
+    "seed": (lambda value: 0 <= value < 2**63, "at least 0 and below 2**63"),
+}
 
-def _setting(default, about: str):
-    return field(default=default, metadata={"about": about})
+
+def _setting(default, about: str, default_says: str | None = None):
+    """A field with its default; what that comes to is said in words where it depends on others."""
+    said = str(default) if default_says is None else default_says
+    return field(default=default, metadata={"about": about, "default": said})
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,9 @@ class TrainSettings:
     n_steps: int = _setting(1000, "optimizer steps")
     max_lr: float = _setting(3e-3, "learning rate after the warm-up")
     min_lr: float = _setting(3e-4, "learning rate at the end")
-    warmup_steps: int = _setting(50, "steps until the learning rate is full")
+    warmup_steps: int = _setting(
+        None, "steps until the learning rate is full", "50, or a tenth of n-steps if that is less"
+    )
     weight_decay: float = _setting(0.1, "how strongly matrices shrink")
     beta2: float = _setting(0.99, "memory of AdamW's second moment")
     max_grad_norm: float = _setting(1.0, "longer gradients are shortened to this")
@@ -44,6 +58,8 @@ class TrainSettings:
     attention: str = _setting("fused", "our model's: fused to run, explicit as the lessons read")
 
     def __post_init__(self):
+        if self.warmup_steps is None and type(self.n_steps) is int:
+            object.__setattr__(self, "warmup_steps", max(0, min(50, self.n_steps // 10)))
         for about in fields(self):
             self._check_type(about)
         at_least_one = ("context_length", "d_model", "n_heads", "n_layers", "batch_size")
@@ -55,6 +71,9 @@ class TrainSettings:
                 f"warmup_steps must be at least 0 and below n_steps, got "
                 f"warmup_steps={self.warmup_steps} and n_steps={self.n_steps}."
             )
+        for name, (is_allowed, rule) in RULES.items():
+            if not is_allowed(getattr(self, name)):
+                raise ModelError(f"{name} must be {rule}, got {name}={getattr(self, name)!r}.")
         if self.batch_size % self.n_chunks:
             raise ModelError(
                 f"n_chunks must divide batch_size, got n_chunks={self.n_chunks} "

@@ -2,13 +2,14 @@
 
 import difflib
 import os
+import shlex
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from . import ModelError, checkpoint, hardware
+from .bar import progress_bar
 from .generation import Sampling, write
 from .package import OURS, Package
 from .settings import read_settings, resumed_settings
@@ -33,7 +34,9 @@ def train_here(flags, config, out: Path, resume: bool, package: str, *, quiet: b
         settings = resumed_settings(saved.state["settings"], flags)
     else:
         settings = read_settings(config, flags)
-    with _progress(quiet) as told:
+    if is_first:
+        checkpoint.require_writable(out)
+    with progress_bar(quiet) as told:
         outcome = train(
             settings,
             Package(package),
@@ -50,9 +53,9 @@ def train_here(flags, config, out: Path, resume: bool, package: str, *, quiet: b
             f"loss {outcome.loss:.3f}, validation loss {outcome.validation:.3f}"
         )
         if outcome.was_stopped:
-            click.echo(f"Go on:  course train --out {out} --resume")
+            click.echo(f"Go on:  course train --out {shlex.quote(str(out))} --resume")
         click.echo(f"Losses: {picture}")
-        click.echo(f"Write:  course generate --model {out}")
+        click.echo(f"Write:  course generate --model {shlex.quote(str(out))}")
     return {
         "step": outcome.step,
         "loss": outcome.loss,
@@ -61,36 +64,6 @@ def train_here(flags, config, out: Path, resume: bool, package: str, *, quiet: b
         "out": str(out),
         "was_stopped": outcome.was_stopped,
     }
-
-
-@contextmanager
-def _progress(quiet: bool):
-    """A bar in a terminal; elsewhere a line for each checkpoint."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(file=sys.stderr)
-    bar = Progress(
-        TextColumn("step {task.completed}/{task.total}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[said]}"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=quiet or not console.is_terminal,
-        transient=True,
-    )
-    task = bar.add_task("", total=None, said="")
-
-    def told(progress) -> None:
-        said = f"loss {progress.loss:.3f} · {progress.tokens_per_second:,.0f} tokens/s"
-        if progress.validation is not None:
-            said += f" · validation {progress.validation:.3f}"
-        bar.update(task, completed=progress.step, total=progress.n_steps, said=said)
-        if progress.is_saved and bar.disable and not quiet:
-            click.echo(f"step {progress.step}/{progress.n_steps} · {said}", err=True)
-
-    with bar:
-        yield told
 
 
 def _draw_losses(out: Path) -> Path:
@@ -127,6 +100,8 @@ def generate_here(
 ) -> list[dict]:
     """Write texts; a single one appears as it is written. Returns them as plain data.
 
+    `past_context` says of each whether the model lost sight of its beginning while it wrote.
+
     Raises:
         ModelError: the model cannot be read, or cannot go on from a prompt.
     """
@@ -136,16 +111,18 @@ def generate_here(
     place = hardware.choose_device(device)
     gpt = whose.run_by(gpt, attention).to(place, hardware.choose_dtype(dtype, place))
     prompts = [one for one in (prompt or ("\n",)) for _ in range(samples)]
-    texts = [""] * len(prompts)
+    texts, are_past = [""] * len(prompts), [False] * len(prompts)
     is_streamed = len(prompts) == 1 and not quiet
     pieces = write(
         gpt, whose, tokenizer, prompts, n_new,
         sampling=sampling, stop=stop, seed=seed, use_cache=cache,
+        say=(lambda text: None) if quiet else (lambda text: click.echo(text, err=True)),
     )  # fmt: skip
     if is_streamed:
         click.echo(prompts[0], nl=False)
     for piece in pieces:
         texts[piece.row] += piece.text
+        are_past[piece.row] |= piece.is_past_context
         if is_streamed:
             click.echo(piece.text, nl=False)
             sys.stdout.flush()
@@ -155,7 +132,10 @@ def generate_here(
         for number, (start, text) in enumerate(zip(prompts, texts, strict=True), start=1):
             click.secho(f"--- {number} of {len(prompts)}", dim=True)
             click.echo(start + text)
-    return [{"prompt": p, "text": text} for p, text in zip(prompts, texts, strict=True)]
+    return [
+        {"prompt": start, "text": text, "past_context": is_past}
+        for start, text, is_past in zip(prompts, texts, are_past, strict=True)
+    ]
 
 
 def _read_trained(folder: Path, package: Package):
@@ -188,6 +168,8 @@ def bench_here(
     from .bench.report import measure, write_report
     from .bench.workloads import workloads
 
+    if out:
+        checkpoint.require_writable(out)
     place = hardware.choose_device(device)
     every = {workload.name: workload for workload in workloads(place, Package(package))}
     for name in names:

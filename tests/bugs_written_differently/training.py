@@ -397,8 +397,8 @@ def adds_for_ever(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
     loss = _add_gradients(model, inputs, targets, n_chunks, autocast_dtype)
-    _refuse(loss)
     nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    _refuse(loss)
     optimizer.step()
     return loss
 
@@ -408,8 +408,8 @@ def tidies_up_at_the_end(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
     loss = _add_gradients(model, inputs, targets, n_chunks, autocast_dtype)
-    _refuse(loss)
     nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    _refuse(loss)
     optimizer.step()
     for parameter in model.parameters():
         parameter.grad = None
