@@ -107,12 +107,17 @@ def <check>_half(draw: Draw):
 <check> = ComponentCheck("<name>", "<module>", LESSON)
 
 
+def _filled(draw: Draw, shape, dtype: str = "float64", **options) -> Filled:
+    """{to:its arguments, and weights by the names of state_dict}"""
+    weights = {"weight": exact_in(1 + 0.5 * draw.normal(shape[-1]), dtype)}
+    x, earlier = (draw.normal(*shape, dtype=dtype) for _ in range(2))
+    return Filled([shape[-1]], weights, [x], [earlier], **options)
+
+
 def _any_<check>(draw: Draw, dtype: str):
-    """{to:every way to build it; its parameters by name}"""
-    n_tokens, more_tokens, width = draw.sizes(3)
-    weights = {"weight": exact_in(1 + 0.5 * draw.normal(width), dtype)}
-    x, earlier = (draw.normal(2, n, width, dtype=dtype) for n in (n_tokens, more_tokens))
-    yield Filled([width], weights, [x], [earlier])
+    """{to:each way to build it}"""
+    n_tokens, width = draw.sizes(2)
+    yield _filled(draw, (2, n_tokens, width), dtype)
 
 
 @<check>.core(
@@ -120,8 +125,9 @@ def _any_<check>(draw: Draw, dtype: str):
     hint="{to:where to look first}",
 )
 def <check>_values(draw: Draw):
-    for module in _any_<check>(draw, "float64"):
-        yield value_case(<check>, module, right_<check>)
+    n_texts, n_tokens, width = draw.sizes(3)
+    for shape in ((n_tokens, width), (n_texts, n_tokens, width), (width, width, width)):
+        yield value_case(<check>, _filled(draw, shape), right_<check>)
 
 
 @<check>.edge(
@@ -129,8 +135,9 @@ def <check>_values(draw: Draw):
     hint="{to:where to look first}",
 )
 def <check>_edge(draw: Draw):
-    for module in _any_<check>(draw, "float32"):
-        yield value_case(<check>, module, right_<check>, dtype="float32")
+    n_tokens, width = draw.sizes(2)
+    options = {"init_kwargs": {}, "settings": {}}
+    yield value_case(<check>, _filled(draw, (n_tokens, width), **options), right_<check>)
 
 
 module_properties(

@@ -2,11 +2,6 @@
 
 from pathlib import Path
 
-# Where a new component is written about, besides the right variants.
-_PLACES = (
-    *("course_lib/transformer", "course_lib/checks/lessons", "course_lib/checks/oracles"),
-    *("course_lib/bugs", "tests/bugs_written_differently", "tests/wrong_answers", "book"),
-)
 # Right variants lie with the tests; they once lay in the package, and may in an older checkout.
 _VARIANTS = ("tests/right_variants", "course_lib/variants")
 
@@ -25,7 +20,7 @@ def left_to_write(root: Path, name: str = "") -> list[str]:
     """All that is still to be written, with its place: of one component, or of all."""
     words = to_write(name, "") if name else "TO WRITE for "
     found = []
-    for folder in (*_PLACES, variants_folder(root)):
+    for folder in _places(root):
         for path in sorted((root / folder).rglob("*")):
             if path.suffix in (".py", ".md"):
                 lines = path.read_text(encoding="utf-8").splitlines()
@@ -35,6 +30,15 @@ def left_to_write(root: Path, name: str = "") -> list[str]:
                     if words in line
                 ]
     return found
+
+
+def _places(root: Path) -> tuple:
+    """Where a new component is written about, in the order in which to go on."""
+    return (
+        *("course_lib/transformer", "course_lib/checks/oracles", "course_lib/checks/lessons"),
+        *("course_lib/bugs", variants_folder(root)),
+        *("tests/bugs_written_differently", "tests/wrong_answers", "book"),
+    )
 
 
 def _told(line: str, name: str) -> str:
