@@ -20,7 +20,7 @@ course: .venv/installed wall
 	@$(BIN)/course sample-class $(SAMPLE)/submitted
 	@$(BIN)/course grade --submitted $(SAMPLE)/submitted --out $(SAMPLE)/grades
 	@echo
-	@echo "The book:      _build/_build/html/index.html"
+	@echo "The book:      _build/html/index.html"
 	@echo "The notebooks: exercises/ (solved: solutions/); a folder of your own: $(BIN)/course start ../my-transformer"
 	@echo "The grades:    $(SAMPLE)/grades/grades_long.csv, feedback in $(SAMPLE)/grades/feedback/"
 

@@ -273,7 +273,7 @@ def _package(name: str | None) -> str:
     except WorkspaceError as error:
         raise fail(error) from None
     if workspace is not None and name in (None, PACKAGE):
-        from course_lib.workspace.package import use_package
+        from course_lib.workspace.importing import use_package
 
         use_package(workspace)
         return PACKAGE
@@ -371,7 +371,7 @@ def book(root):
 
     _must_be_checkout(root)
     try:
-        page = build_book(root.resolve())
+        page = build_book(root.resolve(), say=click.echo)
     except BookFailed as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"The book: {page}")

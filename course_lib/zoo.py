@@ -14,6 +14,7 @@ from pathlib import Path
 
 from course_lib.bugs import Bug, all_bugs, bugs_of
 from course_lib.checks import all_checks, find, observe_here, run
+from course_lib.files import write_atomically
 
 
 def describe(component: str) -> dict:
@@ -48,10 +49,7 @@ def write(path: Path) -> None:
     components = [check.name for check in all_checks() if bugs_of(check.name)]
     with ProcessPoolExecutor(os.cpu_count()) as workers:
         described = list(workers.map(describe, components))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps(described, indent=1), encoding="utf-8")
-    unfinished.replace(path)
+    write_atomically(path, json.dumps(described, indent=1))
 
 
 if __name__ == "__main__":

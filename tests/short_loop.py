@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bugs_written_differently import all_second_forms
+from right_variants import variants_of
 from wrong_answers import all_wrong_answers
 
 from course_lib.bugs import ChangeError, bugs_of
 from course_lib.checks import ComponentCheck, UnknownComponent, Verdict, find, observe_here, run
 from course_lib.checks.verdict.matrix import Row, matrix
-from course_lib.lessons.skeletons.to_write import left_to_write, variants_folder
+from course_lib.lessons.skeletons.to_write import left_to_write
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = (0, 1)
@@ -90,7 +91,7 @@ def our_own(check: ComponentCheck) -> Iterator[Line]:
 
 
 def right_variants(check: ComponentCheck) -> Iterator[Line]:
-    variants = variants_of(check)
+    variants = variants_of(check.name)
     for variant in variants:
         yield passes(variant.name, verdicts_on(check, variant.implementation))
     yield from too_few(len(variants), "right variants")
@@ -189,7 +190,7 @@ def judge_all(component: str, seed: int) -> Judged:
         form for form in all_second_forms() if form.bug in {b.name for b in bugs_of(component)}
     ]
     others = [answer for answer in all_wrong_answers() if answer.component == component]
-    answers = [one.implementation for one in (*variants_of(check), *forms, *others)]
+    answers = [one.implementation for one in (*variants_of(check.name), *forms, *others)]
     verdicts = {full_name(one): run(check, observe_here(one), seed=seed) for one in answers}
     return Judged(list(matrix(component, seed=seed)), verdicts)
 
@@ -217,11 +218,6 @@ def rows_by_bug(check: ComponentCheck) -> dict[str, list[Row]]:
         for row in judged.rows:
             found.setdefault(row.bug, []).append(row)
     return found
-
-
-def variants_of(check: ComponentCheck) -> list:
-    place = ".".join(variants_folder(ROOT).parts).removeprefix("tests.")
-    return importlib.import_module(place).variants_of(check.name)
 
 
 def passes(name: str, verdicts: list[Verdict]) -> Line:

@@ -9,7 +9,7 @@ from course_lib.lessons.site import build_book
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def small_book(folder: Path, pages: dict[str, str], *, repository: str = "") -> Path:
+def small_book(folder: Path, pages: dict[str, str], *, repository: str = "", say=str) -> Path:
     """Build a book of `pages`, name to text, in `folder`; returns the folder of its HTML.
 
     Args:
@@ -29,4 +29,4 @@ def small_book(folder: Path, pages: dict[str, str], *, repository: str = "") -> 
     (book / "_toc.yml").write_text(yaml.safe_dump(contents, sort_keys=False))
     for name, text in pages.items():
         (book / f"{name}.md").write_text(text, encoding="utf-8")
-    return build_book(folder, quiet=True).parent
+    return build_book(folder, say=say).parent

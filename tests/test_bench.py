@@ -12,8 +12,8 @@ from course_lib.models import ModelError
 from course_lib.models.bench import peers, workloads
 from course_lib.models.bench.report import as_markdown, measure, write_report
 from course_lib.models.bench.timing import Timing, take_turns
-from course_lib.models.package import OURS, Package
-from course_lib.workspace.package import use_package
+from course_lib.models.whose_model import OURS, Package
+from course_lib.workspace.importing import use_package
 from course_lib.workspace.start import start
 
 CPU = torch.device("cpu")

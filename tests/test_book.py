@@ -26,7 +26,7 @@ WCAG_22_AA = {
 @pytest.fixture(scope="session")
 def site():
     """The book's address, on a server of this machine."""
-    with serve(build_book(ROOT, quiet=True).parent) as address:
+    with serve(build_book(ROOT, say=str).parent) as address:
         yield address
 
 

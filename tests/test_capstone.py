@@ -18,14 +18,14 @@ from course_lib.checks.catalogue import UnknownComponent
 from course_lib.checks.judges.seen import Seen
 from course_lib.checks.oracles.capstone import loss_on_text, model_of
 from course_lib.corpus import ALPHABET, stories
+from course_lib.grading.handed_in_package import judge_package
 from course_lib.grading.judging import judge
-from course_lib.grading.packages import judge_package
 from course_lib.grading.records import read_grades, read_json
 from course_lib.grading.run import grade_class
 from course_lib.grading.sample_class import package_with, write_package
 from course_lib.grading.submission import read_submission, rebuild
 from course_lib.lessons.exercises import read_notebook, read_package_checks
-from course_lib.lessons.package import (
+from course_lib.lessons.package_text import (
     MAX_MODULE_BYTES,
     PACKAGE,
     PARTS,
@@ -35,7 +35,6 @@ from course_lib.lessons.package import (
     our_package,
     read_package,
 )
-from course_lib.variants import all_variants
 from course_lib.workspace.borrow import borrowing_text
 from course_lib.workspace.start import start
 from course_lib.workspace.whole import judge_whole

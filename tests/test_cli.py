@@ -115,11 +115,12 @@ def test_wrong_usage_is_exit_status_two(tmp_path):
 
 
 def test_the_matrix_of_bugs_names_what_catches_each():
-    done = course("bugs", "causal_mask", "--json")
+    done = course("bugs", "layer_norm", "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     assert len(rows) >= 5
     assert all(row["caught_by"] and row["is_named"] for row in rows)
+    assert done.stderr == ""  # torch has a warning about one of them
     assert course("bugs", "nonsense").returncode == 2
 
 

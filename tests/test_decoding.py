@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from course_lib.transformer.decoding import Decoder
+from course_lib.models.ours.decoding import Decoder
 from course_lib.transformer.model import GPT, GPTConfig
 
 

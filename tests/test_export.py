@@ -18,15 +18,15 @@ from course_lib.lessons.exercises import lesson_names
 from course_lib.lessons.source import module_source
 from course_lib.models import checkpoint
 from course_lib.models import text as course_text
-from course_lib.models.package import Package
 from course_lib.models.settings import TrainSettings
 from course_lib.models.training import train
+from course_lib.models.whose_model import Package
 from course_lib.workspace import export as exporting
 from course_lib.workspace.alone import stand_alone
 from course_lib.workspace.borrow import PACKAGE, borrowing_text
 from course_lib.workspace.export import export
 from course_lib.workspace.folder import WorkspaceError
-from course_lib.workspace.package import package_of
+from course_lib.workspace.importing import package_of
 from course_lib.workspace.promote import promote
 from course_lib.workspace.start import start
 from course_lib.workspace.status import in_words, status

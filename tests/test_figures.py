@@ -110,7 +110,7 @@ def site(tmp_path_factory):
     (root / "book" / "_toc.yml").write_text("format: jb-book\nroot: index\n")
     (root / "book" / "index.md").write_text(PAGE)
     (root / "course_lib").symlink_to(ROOT / "course_lib")
-    with serve(build_book(root, quiet=True).parent) as address:
+    with serve(build_book(root, say=str).parent) as address:
         yield address
 
 

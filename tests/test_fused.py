@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from course_lib.transformer.fused import SHORT, causal_attention, fuse
+from course_lib.models.ours.fused import SHORT, causal_attention, fuse
 from course_lib.transformer.model import GPT, GPTConfig
 from course_lib.transformer.training import next_token_loss
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 from bugs_written_differently import all_second_forms
+from right_variants import all_variants, variants_of
 from wrong_answers import all_wrong_answers
 
 from course_lib.bugs import ChangeError, all_bugs, bugs_of
 from course_lib.checks import all_checks, find, observe_here, run
 from course_lib.lessons.skeletons.to_write import left_to_write
-from course_lib.variants import all_variants, variants_of
 
 # Modules whose gates have been seen to hold under all twenty seeds, and do not take long:
 # `make test-all` repeats them. Of the others one seed is in `make test`, the rest in

@@ -16,7 +16,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from course_lib.cli import main
 from course_lib.models import ModelError
 from course_lib.models.gpt2 import GPT2Tokenizer, read_gpt2
-from course_lib.models.package import OURS, Package
+from course_lib.models.whose_model import OURS, Package
 from course_lib.transformer.generation import generate
 from course_lib.workspace.start import start
 

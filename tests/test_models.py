@@ -14,13 +14,12 @@ from click.testing import CliRunner
 
 from course_lib.cli import main
 from course_lib.models import ModelError, checkpoint
-from course_lib.models.decoding import OwnDecoder
+from course_lib.models.cached_decoding import CachedDecoder
 from course_lib.models.generation import Sampling, write
-from course_lib.models.package import OURS, Package
+from course_lib.models.ours.decoding import Decoder
 from course_lib.models.settings import TrainSettings, read_settings
 from course_lib.models.terminal import _read_trained
-from course_lib.models.text import read_text
-from course_lib.transformer.decoding import Decoder
+from course_lib.models.whose_model import OURS, Package
 
 SMALL = [
     *("--context-length", "16", "--d-model", "16", "--n-heads", "2", "--n-layers", "2"),
@@ -236,7 +235,7 @@ def test_what_is_fused_writes_through_the_decoder(trained):
     model, _ = _read_trained(trained, Package(OURS))
     ids = torch.tensor([[1, 2]])
     own = Package(OURS).decoder(model, 1, 8)
-    assert isinstance(own, OwnDecoder)
+    assert isinstance(own, CachedDecoder)
     expected = own.feed(ids)
     fused = Package(OURS).run_by(model, "fused")
     decoder = Package(OURS).decoder(fused, 1, 8)
@@ -372,20 +371,3 @@ def test_what_cannot_be_generated(trained, tmp_path):
     for option, value in (("--temperature", -1), ("--top-k", 0), ("--top-p", 1.5)):
         said = refused("generate", "--model", trained, "--prompt", "the", option, value)
         assert option[2:].replace("-", "_") in said
-
-
-def test_without_a_network_the_download_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("course_lib.models.text.SHAKESPEARE_URL", "http://127.0.0.1:9/input.txt")
-    with pytest.raises(ModelError, match=r"connect to the network, put the file at .* or train on"):
-        read_text("shakespeare")
-
-
-def test_a_download_that_is_not_the_text_is_not_kept(tmp_path, monkeypatch):
-    fake = tmp_path / "fake.txt"
-    fake.write_text("To be")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("course_lib.models.text.SHAKESPEARE_URL", fake.as_uri())
-    with pytest.raises(ModelError, match="must have 1115394 bytes"):
-        read_text("shakespeare")
-    assert not list((tmp_path / "cache").rglob("*.txt"))

@@ -12,7 +12,6 @@ import short_loop
 
 ROOT = Path(__file__).resolve().parent.parent
 COURSE = [sys.executable, "-m", "course_lib"]
-VARIANTS = "/".join(short_loop.variants_folder(ROOT).parts)
 NEW = {
     ("rms_scale", "06"): "block",  # a lesson whose checks stand in one file
     ("RMSNorm", "05_residual_and_layernorm"): "norm",
@@ -58,7 +57,7 @@ def test_every_file_gets_its_part_and_is_named_in_order(begun, new):
     files = [
         f"course_lib/transformer/{module}.py", f"course_lib/checks/oracles/{module}.py",
         f"course_lib/checks/lessons/{check}.py", f"course_lib/bugs/{module}.py",
-        f"{VARIANTS}/{module}.py", f"tests/bugs_written_differently/{module}.py",
+        f"tests/right_variants/{module}.py", f"tests/bugs_written_differently/{module}.py",
         f"tests/wrong_answers/{module}.py",
     ]  # fmt: skip
     listed = re.findall(r"^  \d+\. (\S+)", said[new[0]], re.MULTILINE)

@@ -24,7 +24,7 @@ ELSEWHERE = {
 
 @pytest.fixture(scope="module")
 def site() -> Path:
-    return build_book(BOOK.parent, quiet=True).parent
+    return build_book(BOOK.parent, say=str).parent
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)

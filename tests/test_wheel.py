@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -23,15 +24,34 @@ def run(*command, cwd, **environment):
 
 
 @pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory):
-    """An empty environment outside the checkout, with the wheel and [learn] in it."""
-    folder = tmp_path_factory.mktemp("elsewhere")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
     run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT, cwd=folder)
     (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory, wheel):
+    """An empty environment outside the checkout, with the wheel and [learn] in it."""
+    folder = tmp_path_factory.mktemp("elsewhere")
     venv.create(folder / "env", with_pip=True)
     pip = [folder / "env" / "bin" / "python", "-m", "pip", "install", "--quiet"]
     run(*pip, "--constraint", CONSTRAINTS, f"{wheel}[learn]", cwd=folder)
     return folder
+
+
+def test_the_wheel_holds_the_package_and_the_exercises_and_nothing_of_the_tests(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names} == {"course_lib", f"{stem(wheel)}.dist-info"}
+    folders = {part for name in names for part in name.split("/")[:-1]}
+    assert "_exercises" in folders
+    assert not folders & {path.name for path in (ROOT / "tests").iterdir()}
+
+
+def stem(wheel: Path) -> str:
+    """The name and version of a wheel, as its folder of metadata has them."""
+    return "-".join(wheel.name.split("-")[:2])
 
 
 SOLVE = """

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from course_lib.cli import main
 from course_lib.models import checkpoint
 from course_lib.models.generation import Sampling, write
-from course_lib.models.package import OURS, Package
 from course_lib.models.text import make_tokenizer
+from course_lib.models.whose_model import OURS, Package
 from course_lib.models.window import next_logits
 from course_lib.transformer.generation import generate
-from course_lib.workspace.package import use_package
+from course_lib.workspace.importing import use_package
 from course_lib.workspace.start import start
 
 CONTEXT = 19

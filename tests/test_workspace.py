@@ -1,6 +1,7 @@
 """The learner's folder: made whole, promoted into step by step, and nothing in it is ever lost."""
 
 import errno
+import importlib
 import os
 import shutil
 import subprocess
@@ -10,12 +11,12 @@ import threading
 import pytest
 import torch
 
+from course_lib import files
 from course_lib.lessons.source import component_source, to_learner
-from course_lib.workspace import promote as promoting
 from course_lib.workspace import start as starting
-from course_lib.workspace.borrow import PACKAGE, borrow, our_modules
+from course_lib.workspace.borrow import PACKAGE, borrow, borrowing_text, our_modules
 from course_lib.workspace.folder import MARKER, WorkspaceError, find_workspace
-from course_lib.workspace.package import (
+from course_lib.workspace.importing import (
     install_borrowed_package,
     package_component,
     package_of,
@@ -92,6 +93,18 @@ def test_an_error_in_a_borrowed_part_is_shown_in_our_file():
 def test_a_module_that_the_course_lacks_cannot_be_borrowed():
     with pytest.raises(ValueError, match=r"only a module of the course .* got 'nonsense'"):
         borrow("my_transformer.nonsense")
+
+
+def test_a_folder_from_before_with_modules_that_are_lent_no_longer_goes_on(workspace):
+    for name in ("fused", "decoding"):
+        text = borrowing_text(name, is_for_writing=False)
+        (workspace / PACKAGE / f"{name}.py").write_text(text)
+    use_package(workspace)
+    for name in ("model", "fused", "decoding"):
+        importlib.import_module(f"{PACKAGE}.{name}")
+    promote(workspace, "causal_mask", "masking", ALL_BUT_DIAGONAL)
+    assert package_component(workspace, "causal_mask").is_theirs
+    assert {row.state for row in status(workspace)} == {"borrowed", "waiting", "yours"}
 
 
 # --- start -------------------------------------------------------------------------------------
@@ -307,7 +320,7 @@ def test_a_disk_that_fails_at_the_last_step_changes_nothing(workspace, monkeypat
 
     before = {path.name for path in (workspace / PACKAGE).iterdir()}
     text = masking(workspace).read_bytes()
-    monkeypatch.setattr(promoting.os, "replace", fail)
+    monkeypatch.setattr(files.os, "replace", fail)
     with pytest.raises(WorkspaceError, match="cannot be written: Read-only file system"):
         promote(workspace, "causal_mask", "masking", ALL_BUT_DIAGONAL)
     assert masking(workspace).read_bytes() == text

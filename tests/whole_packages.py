@@ -3,7 +3,7 @@
 from course_lib.checks import run
 from course_lib.checks.observe.load.package import LearnersPackage
 from course_lib.checks.observe.observing import observe_call
-from course_lib.lessons.package import as_job
+from course_lib.lessons.package_text import as_job
 
 
 def observer(package: dict[str, str], *, has_model: bool = True):

@@ -26,6 +26,7 @@ import inspect
 import linecache
 import re
 import textwrap
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -56,6 +57,9 @@ __all__ = [
     "read_bug",
     "whole_bug",
 ]
+
+# torch warns of some mistakes that are made here on purpose: no news to whoever runs the zoo.
+warnings.filterwarnings("ignore", module=r"course_lib\.bugs\b")
 
 
 @dataclass(frozen=True)

@@ -1,96 +1,68 @@
 """What goes wrong in lesson 9 with the cache: old positions lost, new ones numbered wrongly."""
 
+import copy
 import math
 
 import torch
 import torch.nn.functional as F
 
-from course_lib.transformer.cache import KVCache, cached_attention, cached_logits
-from course_lib.transformer.generation import generate, sample
-from course_lib.transformer.masking import causal_mask, masked_attention
-from course_lib.transformer.multihead import merge_heads, split_heads
-from course_lib.transformer.training import _evaluating
+from course_lib.transformer.generation import generate
+from course_lib.transformer.masking import masked_softmax
 
 from . import bug, whole_bug
 
 # --- KVCache ---------------------------------------------------------------------------------
 
 
-@whole_bug("KVCache")
-class WritesOverTheStart:
-    """every append writes over the start
+bug("""KVCache: WritesOverTheStart
+    every append writes over the start
     believed: The new keys have a place waiting for them. It begins behind the old ones, at
         length, not at 0.
     seen: The first answer is right. Then the oldest positions are lost and the newest are
         whatever lay in the memory.
-    """
+    - self.keys = torch.empty(shape, dtype=dtype, device=device)
+    - self.values = torch.empty(shape, dtype=dtype, device=device)
+    + self.keys = torch.zeros(shape, dtype=dtype, device=device)
+    + self.values = torch.zeros(shape, dtype=dtype, device=device)
 
-    def __init__(self, batch_size, n_heads, capacity, d_head, *, dtype=None, device=None):
-        self.keys = torch.zeros(batch_size, n_heads, capacity, d_head, dtype=dtype, device=device)
-        self.values = torch.zeros_like(self.keys)
-        self.capacity, self.length = capacity, 0
-
-    def append(self, k, v):
-        n_new = k.shape[2]
-        if self.length + n_new > self.capacity:
-            raise ValueError(f"got {self.length + n_new} positions and capacity={self.capacity}.")
-        self.keys[:, :, :n_new] = k
-        self.values[:, :, :n_new] = v
-        self.length += n_new
-        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
-
-    def reset(self):
-        self.length = 0
-
+    - self.keys[:, :, self.length : end] = k
+    - self.values[:, :, self.length : end] = v
+    + self.keys[:, :, : k.shape[-2]] = k
+    + self.values[:, :, : v.shape[-2]] = v
+""")
 
 bug("""KVCache: ReturnsTheNewAlone
     append returns the new positions alone
     believed: The cache has kept the old ones, so that is done. They are kept for attention,
         which sees only what append returns.
     seen: Every step generates as if the text began with it.
-    - end = self.length + k.shape[-2]
-    + start, end = self.length, self.length + k.shape[2]
-
+    - self.length = end
     - return self.keys[:, :, :end], self.values[:, :, :end]
+    + start, self.length = self.length, end
     + return self.keys[:, :, start:end], self.values[:, :, start:end]
 """)
 
-
-@whole_bug("KVCache")
-class ReturnsTheWholeMemory:
-    """append returns the whole memory, also what is not written yet
+bug("""KVCache: ReturnsTheWholeMemory
+    append returns the whole memory, also what is not written yet
     believed: The rest is empty. Memory that nobody has written holds numbers all the same, and
         attention gives each of them a weight.
     seen: S is the capacity from the first call on; texts depend on how large the cache is.
-    """
+    - self.keys = torch.empty(shape, dtype=dtype, device=device)
+    - self.values = torch.empty(shape, dtype=dtype, device=device)
+    + self.keys = torch.zeros(shape, dtype=dtype, device=device)
+    + self.values = torch.zeros(shape, dtype=dtype, device=device)
 
-    def __init__(self, batch_size, n_heads, capacity, d_head, *, dtype=None, device=None):
-        self.keys = torch.zeros(batch_size, n_heads, capacity, d_head, dtype=dtype, device=device)
-        self.values = torch.zeros_like(self.keys)
-        self.capacity, self.length = capacity, 0
-
-    def append(self, k, v):
-        start, end = self.length, self.length + k.shape[2]
-        if end > self.capacity:
-            raise ValueError(f"got {end} positions and capacity={self.capacity}.")
-        self.keys[:, :, start:end], self.values[:, :, start:end] = k, v
-        self.length = end
-        return self.keys, self.values
-
-    def reset(self):
-        self.length = 0
-
+    - return self.keys[:, :, :end], self.values[:, :, :end]
+    + return self.keys, self.values
+""")
 
 bug("""KVCache: KeepsKeysTwice
     the keys are kept in the place of the values, too
     believed: Two lines that look alike, one copied from the other. Shapes agree, so nothing
         complains.
     seen: Attention averages keys: the text is fluent nonsense from the first token on.
-    - end = self.length + k.shape[-2]
-    + start, end = self.length, self.length + k.shape[2]
-
     - self.values[:, :, self.length : end] = v
-    + self.values[:, :, start:end] = k
+    + self.values[:, :, self.length : end] = k
 """)
 
 bug("""KVCache: KeepsKeysOnly
@@ -113,83 +85,39 @@ bug("""KVCache: PutsTheNewInFront
     +     memory[:, :, :end] = torch.cat([new, memory[:, :, : self.length]], dim=2)
 """)
 
-
-@whole_bug("KVCache")
-class CountsCalls:
-    """length counts calls of append, not positions
+bug("""KVCache: CountsCalls
+    length counts calls of append, not positions
     believed: One call is one token. The prompt is one call, too, and it has many.
     seen: The second token overwrites the second of the prompt. Right for prompts of one token.
-    """
+    - self.length = end
+    + self.length += 1
+""")
 
-    def __init__(self, batch_size, n_heads, capacity, d_head, *, dtype=None, device=None):
-        self.keys = torch.zeros(batch_size, n_heads, capacity, d_head, dtype=dtype, device=device)
-        self.values = torch.zeros_like(self.keys)
-        self.capacity, self.length = capacity, 0
-
-    def append(self, k, v):
-        start, end = self.length, self.length + k.shape[2]
-        if end > self.capacity:
-            raise ValueError(f"got {end} positions and capacity={self.capacity}.")
-        self.keys[:, :, start:end], self.values[:, :, start:end] = k, v
-        self.length += 1
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-    def reset(self):
-        self.length = 0
-
-
-@whole_bug("KVCache")
-class Concatenates:
-    """each append makes new memory and copies everything into it
+bug("""KVCache: Concatenates
+    each append makes new memory and copies everything into it
     believed: torch.cat is the short way to append, and gives the right numbers. It copies all
         old positions for every new one: T² copies for T tokens.
     seen: Right results. Long texts slow down, and memory is needed twice at every step.
-    """
+    - shape = (batch_size, n_heads, capacity, d_head)
+    + shape = (batch_size, n_heads, 0, d_head)
 
-    def __init__(self, batch_size, n_heads, capacity, d_head, *, dtype=None, device=None):
-        self.shape = (batch_size, n_heads, 0, d_head)
-        self.options = {"dtype": dtype, "device": device}
-        self.capacity = capacity
-        self.reset()
+    - self.keys[:, :, self.length : end] = k
+    - self.values[:, :, self.length : end] = v
+    + self.keys = torch.cat([self.keys[:, :, : self.length], k], dim=2)
+    + self.values = torch.cat([self.values[:, :, : self.length], v], dim=2)
+""")
 
-    def append(self, k, v):
-        end = self.length + k.shape[2]
-        if end > self.capacity:
-            raise ValueError(f"got {end} positions and capacity={self.capacity}.")
-        self.keys = torch.cat([self.keys, k], dim=2)
-        self.values = torch.cat([self.values, v], dim=2)
-        self.length = end
-        return self.keys, self.values
-
-    def reset(self):
-        self.keys = torch.empty(self.shape, **self.options)
-        self.values = torch.empty(self.shape, **self.options)
-        self.length = 0
-
-
-@whole_bug("KVCache")
-class ChecksNothing:
-    """capacity is not checked
+bug("""KVCache: ChecksNothing
+    capacity is not checked
     believed: Too many positions will not fit, so torch will complain. A slice past the end is
         empty, and one row written into an empty slice vanishes without a word.
     seen: A full cache drops every new token in silence, and the text begins to repeat.
-    """
-
-    def __init__(self, batch_size, n_heads, capacity, d_head, *, dtype=None, device=None):
-        self.keys = torch.empty(batch_size, n_heads, capacity, d_head, dtype=dtype, device=device)
-        self.values = torch.empty_like(self.keys)
-        self.length = 0
-
-    def append(self, k, v):
-        start, end = self.length, self.length + k.shape[2]
-        self.keys[:, :, start:end] = k
-        self.values[:, :, start:end] = v
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-    def reset(self):
-        self.length = 0
-
+    - if end > self.capacity:
+    -     raise ValueError(
+    -         f"the cache must have room for all positions, got {end} "
+    -         f"and capacity={self.capacity}."
+    -     )
+""")
 
 bug("""KVCache: StaysOneShort
     it refuses the position that would fill it exactly
@@ -200,117 +128,63 @@ bug("""KVCache: StaysOneShort
     + if end >= self.capacity:
 """)
 
-
-@whole_bug("KVCache")
-class AsksOnlyWhetherItIsFull:
-    """it looks only whether it is full, not whether the new positions fit
+bug("""KVCache: AsksOnlyWhetherItIsFull
+    it looks only whether it is full, not whether the new positions fit
     believed: While there is room, there is room for what comes. A chunk can be longer than what
         is left.
     seen: Right token by token; a prompt that is too long ends in torch's own error.
-    """
+    - if end > self.capacity:
+    + if self.length >= self.capacity:
+""")
 
-    def __init__(self, batch_size, n_heads, capacity, d_head, *, dtype=None, device=None):
-        self.keys = torch.empty(batch_size, n_heads, capacity, d_head, dtype=dtype, device=device)
-        self.values = torch.empty_like(self.keys)
-        self.capacity, self.length = capacity, 0
-
-    def append(self, k, v):
-        if self.length >= self.capacity:
-            raise ValueError(f"the cache is full: capacity={self.capacity}.")
-        start, end = self.length, self.length + k.shape[2]
-        self.keys[:, :, start:end], self.values[:, :, start:end] = k, v
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-    def reset(self):
-        self.length = 0
-
-
-@whole_bug("KVCache")
-class CountsBeforeItChecks:
-    """length grows before the check, and stays grown when append refuses
+bug("""KVCache: CountsBeforeItChecks
+    length grows before the check, and stays grown when append refuses
     believed: After an error nobody goes on. A server that catches it does, with the next and
         shorter chunk.
     seen: After one refusal the cache has a hole: positions that nobody has written.
-    """
+    = end = self.length + k.shape[-2]
+    + start, self.length = self.length, end
 
-    def __init__(self, batch_size, n_heads, capacity, d_head, *, dtype=None, device=None):
-        self.keys = torch.empty(batch_size, n_heads, capacity, d_head, dtype=dtype, device=device)
-        self.values = torch.empty_like(self.keys)
-        self.capacity, self.length = capacity, 0
+    - self.keys[:, :, self.length : end] = k
+    - self.values[:, :, self.length : end] = v
+    - self.length = end
+    + self.keys[:, :, start:end] = k
+    + self.values[:, :, start:end] = v
+""")
 
-    def append(self, k, v):
-        start = self.length
-        self.length += k.shape[2]
-        if self.length > self.capacity:
-            raise ValueError(f"got {self.length} positions and capacity={self.capacity}.")
-        self.keys[:, :, start : self.length] = k
-        self.values[:, :, start : self.length] = v
-        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
-
-    def reset(self):
-        self.length = 0
-
-
-@whole_bug("KVCache")
-class DropsTheOldest:
-    """a full cache drops its oldest positions instead of refusing
+bug("""KVCache: DropsTheOldest
+    a full cache drops its oldest positions instead of refusing
     believed: The oldest matter least, so they make room. Their positions are lost with them:
         what is left was computed for other places in the text.
     seen: Past the context the text goes on, and gets worse without an error.
     reported: huggingface/transformers#37574, EricLBuehler/mistral.rs#246,
         rasbt/LLMs-from-scratch#925, karpathy/nanochat#452
-    """
+    - if end > self.capacity:
+    -     raise ValueError(
+    -         f"the cache must have room for all positions, got {end} "
+    -         f"and capacity={self.capacity}."
+    -     )
+    - self.keys[:, :, self.length : end] = k
+    - self.values[:, :, self.length : end] = v
+    + end = min(end, self.capacity)
+    + for memory, new in ((self.keys, k), (self.values, v)):
+    +     memory[:, :, :end] = torch.cat([memory[:, :, : self.length], new], dim=2)[:, :, -end:]
+""")
 
-    def __init__(self, batch_size, n_heads, capacity, d_head, *, dtype=None, device=None):
-        self.keys = torch.empty(batch_size, n_heads, capacity, d_head, dtype=dtype, device=device)
-        self.values = torch.empty_like(self.keys)
-        self.capacity, self.length = capacity, 0
-
-    def append(self, k, v):
-        k, v = k[:, :, -self.capacity :], v[:, :, -self.capacity :]
-        kept = min(self.length, self.capacity - k.shape[2])
-        for memory, new in ((self.keys, k), (self.values, v)):
-            memory[:, :, :kept] = memory[:, :, self.length - kept : self.length].clone()
-            memory[:, :, kept : kept + k.shape[2]] = new
-        self.length = kept + k.shape[2]
-        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
-
-    def reset(self):
-        self.length = 0
-
-
-@whole_bug("KVCache")
-class SharesItsMemory:
-    """all caches share one memory
+bug("""KVCache: SharesItsMemory
+    all caches share one memory
     believed: Memory for these sizes is there already: why take it again? Each layer and each
         text writes its own keys.
     seen: One layer alone is right. With two, each reads what the other has written.
     reported: Lightning-AI/litgpt#1596, Lightning-AI/litgpt#1647, casper-hansen/AutoAWQ#178
-    """
+    = class KVCache:
+    +     memory = {}  # of all caches
 
-    memory = {}  # noqa: RUF012  (shared by all instances: that is the bug)
-
-    def __init__(self, batch_size, n_heads, capacity, d_head, *, dtype=None, device=None):
-        shape = (2, batch_size, n_heads, capacity, d_head)
-        options = {"dtype": dtype, "device": device}
-        place = (shape, str(options))
-        if place not in self.memory:
-            self.memory[place] = torch.zeros(shape, **options)
-        self.keys, self.values = self.memory[place]
-        self.capacity, self.length = capacity, 0
-
-    def append(self, k, v):
-        start, end = self.length, self.length + k.shape[2]
-        if end > self.capacity:
-            raise ValueError(f"got {end} positions and capacity={self.capacity}.")
-        self.keys[:, :, start:end], self.values[:, :, start:end] = k, v
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-    def reset(self):
-        self.length = 0
-
+    - self.keys = torch.empty(shape, dtype=dtype, device=device)
+    - self.values = torch.empty(shape, dtype=dtype, device=device)
+    + made = torch.empty((2, *shape), dtype=dtype, device=device)
+    + self.keys, self.values = self.memory.setdefault((shape, dtype, device), made)
+""")
 
 bug("""KVCache: ResetsToZeros
     reset empties the memory, but not the count
@@ -324,54 +198,26 @@ bug("""KVCache: ResetsToZeros
     + self.values.zero_()
 """)
 
-
-@whole_bug("KVCache")
-class IgnoresTheDtype:
-    """the given dtype is ignored: it is always float32
+bug("""KVCache: IgnoresTheDtype
+    the given dtype is ignored: it is always float32
     believed: float32 holds what float16 holds, and more. Attention multiplies keys with
         queries, and these must have one dtype.
     seen: An error in half precision: expected both to have the same dtype.
-    """
+    - self.keys = torch.empty(shape, dtype=dtype, device=device)
+    - self.values = torch.empty(shape, dtype=dtype, device=device)
+    + self.keys = torch.empty(shape, device=device)
+    + self.values = torch.empty(shape, device=device)
+""")
 
-    def __init__(self, batch_size, n_heads, capacity, d_head, *, dtype=None, device=None):
-        self.keys = torch.empty(batch_size, n_heads, capacity, d_head, device=device)
-        self.values = torch.empty_like(self.keys)
-        self.capacity, self.length = capacity, 0
-
-    def append(self, k, v):
-        start, end = self.length, self.length + k.shape[2]
-        if end > self.capacity:
-            raise ValueError(f"got {end} positions and capacity={self.capacity}.")
-        self.keys[:, :, start:end], self.values[:, :, start:end] = k, v
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-    def reset(self):
-        self.length = 0
-
-
-@whole_bug("KVCache")
-class IgnoresTheDevice:
-    """the given device is ignored
+bug("""KVCache: IgnoresTheDevice
+    the given device is ignored
     believed: Tensors find each other. A new tensor is on the CPU unless told otherwise.
     seen: Right on a CPU. On a GPU: expected all tensors to be on the same device.
-    """
-
-    def __init__(self, batch_size, n_heads, capacity, d_head, *, dtype=None, device=None):
-        self.keys = torch.empty(batch_size, n_heads, capacity, d_head, dtype=dtype)
-        self.values = torch.empty(batch_size, n_heads, capacity, d_head, dtype=dtype)
-        self.capacity, self.length = capacity, 0
-
-    def append(self, k, v):
-        start, end = self.length, self.length + k.shape[2]
-        if end > self.capacity:
-            raise ValueError(f"got {end} positions and capacity={self.capacity}.")
-        self.keys[:, :, start:end], self.values[:, :, start:end] = k, v
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-    def reset(self):
-        self.length = 0
+    - self.keys = torch.empty(shape, dtype=dtype, device=device)
+    - self.values = torch.empty(shape, dtype=dtype, device=device)
+    + self.keys = torch.empty(shape, dtype=dtype)
+    + self.values = torch.empty(shape, dtype=dtype)
+""")
 
 
 # --- cached_attention ------------------------------------------------------------------------
@@ -398,7 +244,7 @@ bug("""cached_attention: aligns_the_mask_top_left_for_chunks
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
     - output, _ = masked_attention(q, keys, values, mask)
     - return output
-    + return F.scaled_dot_product_attention(q, keys, values, is_causal=q.shape[2] > 1)
+    + return F.scaled_dot_product_attention(q, keys, values, is_causal=q.shape[-2] > 1)
 """)
 
 bug("""cached_attention: masks_nothing
@@ -420,10 +266,7 @@ bug("""cached_attention: masks_the_first_chunk_alone
     + was_empty = cache.length == 0
     = keys, values = cache.append(k, v)
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
-    - output, _ = masked_attention(q, keys, values, mask)
-    - return output
-    + mask = causal_mask(q.shape[2], device=q.device) if was_empty else None
-    + return masked_attention(q, keys, values, mask)[0]
+    + mask = causal_mask(q.shape[-2], device=q.device) if was_empty else None
 """)
 
 bug("""cached_attention: makes_a_square_mask
@@ -433,10 +276,7 @@ bug("""cached_attention: makes_a_square_mask
         shapes.
     reported: meta-llama/llama#899
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
-    - output, _ = masked_attention(q, keys, values, mask)
-    - return output
-    + mask = causal_mask(q.shape[2], device=q.device)
-    + return masked_attention(q, keys, values, mask)[0]
+    + mask = causal_mask(q.shape[-2], device=q.device)
 """)
 
 bug("""cached_attention: leaves_the_new_position_out
@@ -445,12 +285,8 @@ bug("""cached_attention: leaves_the_new_position_out
         position attends to itself as well.
     seen: The first token of a text has nothing to attend to; all others miss the newest word.
     reported: harvard-edge/cs249r_book#1953
-    - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
-    - output, _ = masked_attention(q, keys, values, mask)
-    - return output
-    + n_queries, n_keys = q.shape[2], keys.shape[2]
-    + mask = torch.ones(n_queries, n_keys, dtype=torch.bool, device=q.device)
-    + return masked_attention(q, keys, values, mask.tril(n_keys - n_queries - 1))[0]
+    = mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
+    + mask = mask.tril(keys.shape[-2] - q.shape[-2] - 1)
 """)
 
 bug("""cached_attention: attends_before_it_appends
@@ -458,81 +294,64 @@ bug("""cached_attention: attends_before_it_appends
     believed: First use the cache, then bring it up to date. So the new positions are missing
         from what they attend to.
     seen: Every token is one step behind: it does not know itself, nor its own chunk.
-    + n_old = cache.length
-    = keys, values = cache.append(k, v)
+    - keys, values = cache.append(k, v)
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
     - output, _ = masked_attention(q, keys, values, mask)
-    - return output
-    + return masked_attention(q, keys[:, :, :n_old], values[:, :, :n_old])[0]
+    + keys, values = cache.keys[:, :, : cache.length], cache.values[:, :, : cache.length]
+    + output, _ = masked_attention(q, keys, values)
+    + cache.append(k, v)
 """)
 
-
-@whole_bug("cached_attention")
-def ignores_what_the_cache_holds(q, k, v, cache):
-    """the new positions see each other alone: the cache is filled, and not read
+bug("""cached_attention: ignores_what_the_cache_holds
+    the new positions see each other alone: the cache is filled, and not read
     believed: append keeps what is needed later. Later is now: what it returns is to be used.
     seen: The prompt is right; each later token is computed as if it stood alone.
-    """
-    cache.append(k, v)
-    mask = causal_mask(q.shape[2], device=q.device)
-    return masked_attention(q, k, v, mask)[0]
-
+    - keys, values = cache.append(k, v)
+    + cache.append(k, v)
+    + keys, values = k, v
+""")
 
 bug("""cached_attention: appends_twice
     the new keys and values are appended twice
     believed: One call fills the cache, and a second one reads it. append does both at once.
     seen: Every position counts double, and the cache is full half way.
-    = ) -> Float[Tensor, "B H T D"]:
-    +     cache.append(k, v)
+    + cache.append(k, v)
+    = keys, values = cache.append(k, v)
 """)
 
-
-@whole_bug("cached_attention")
-def swaps_keys_and_values(q, k, v, cache):
-    """keys and values are swapped
+bug("""cached_attention: swaps_keys_and_values
+    keys and values are swapped
     believed: append takes two tensors of one shape, so nothing tells when they change places.
     seen: Attention compares queries with values: fluent nonsense.
-    """
-    values, keys = cache.append(k, v)
-    mask = causal_mask(q.shape[2], keys.shape[2], device=q.device)
-    return masked_attention(q, keys, values, mask)[0]
-
+    - keys, values = cache.append(k, v)
+    + values, keys = cache.append(k, v)
+""")
 
 bug("""cached_attention: forgets_the_scale_of_the_scores
     the scores are not divided by sqrt(D)
     believed: The scale was part of the attention that this replaces, and was left behind.
     seen: Attention is too sharp, and cached logits differ from the model's everywhere.
-    - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
     - output, _ = masked_attention(q, keys, values, mask)
-    - return output
-    + mask = causal_mask(q.shape[2], keys.shape[2], device=q.device)
-    + return masked_attention(q * math.sqrt(q.shape[-1]), keys, values, mask)[0]
+    + output, _ = masked_attention(q * math.sqrt(q.shape[-1]), keys, values, mask)
 """)
 
-
-@whole_bug("cached_attention")
-def scales_the_keys_in_the_cache(q, k, v, cache):
-    """the keys are scaled in place, in the cache itself
+bug("""cached_attention: scales_the_keys_in_the_cache
+    the keys are scaled in place, in the cache itself
     believed: What append returns belongs to the caller. It is a view: written into, the cache
         changes.
     seen: The first call is right. Then old keys are divided again at every step, until all old
         positions weigh the same.
-    """
-    keys, values = cache.append(k, v)
-    keys.div_(math.sqrt(q.shape[-1]))
-    mask = causal_mask(q.shape[2], keys.shape[2], device=q.device)
-    scores = (q @ keys.transpose(-2, -1)).masked_fill(~mask, -torch.inf)
-    return scores.softmax(dim=-1) @ values
-
+    - output, _ = masked_attention(q, keys, values, mask)
+    + keys /= math.sqrt(q.shape[-1])
+    + output = masked_softmax(q @ keys.transpose(-2, -1), mask) @ values
+""")
 
 bug("""cached_attention: returns_the_weights_as_well
     the weights come back as well: a tuple of two
     believed: masked_attention gives output and weights, so its result is the result.
     seen: merge_heads gets a tuple: 'tuple' object has no attribute 'transpose'.
-    - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
     - output, _ = masked_attention(q, keys, values, mask)
     - return output
-    + mask = causal_mask(q.shape[2], keys.shape[2], device=q.device)
     + return masked_attention(q, keys, values, mask)
 """)
 
@@ -541,10 +360,7 @@ bug("""cached_attention: masks_on_the_cpu
     believed: A mask is small, so it does not matter where it is. It meets the scores.
     seen: Right on a CPU. On a GPU: expected all tensors to be on the same device.
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
-    - output, _ = masked_attention(q, keys, values, mask)
-    - return output
-    + mask = causal_mask(q.shape[2], keys.shape[2])
-    + return masked_attention(q, keys, values, mask)[0]
+    + mask = causal_mask(q.shape[-2], keys.shape[-2])
 """)
 
 bug("""cached_attention: masks_too_weakly
@@ -552,9 +368,8 @@ bug("""cached_attention: masks_too_weakly
     believed: A large negative number is as good as minus infinity. Scores can be lower still.
     seen: Right on usual inputs; with large activations the future comes through.
     - output, _ = masked_attention(q, keys, values, mask)
-    - return output
     + scores = q @ keys.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    + return scores.masked_fill(~mask, -1e4).softmax(dim=-1) @ values
+    + output = scores.masked_fill(~mask, -1e4).softmax(dim=-1) @ values
 """)
 
 
@@ -596,9 +411,7 @@ bug("""cached_logits: counts_positions_once_a_block
     believed: Every cache has grown, so the text has. They all hold the same text.
     seen: Right with one block. With two, the positions run twice as fast, and off the table.
     - x = model.embeddings(ids, caches[0].length)
-    + offset = sum(cache.length for cache in caches)
-    + most = model.config.context_length - ids.shape[1]
-    + x = model.embeddings(ids, min(offset, most))
+    + x = model.embeddings(ids, sum(cache.length for cache in caches))
 """)
 
 bug("""cached_logits: adds_the_new_length_to_the_positions
@@ -607,8 +420,7 @@ bug("""cached_logits: adds_the_new_length_to_the_positions
     seen: A prompt of T tokens is numbered from T on: nothing fits, from the first call.
     reported: skyzh/tiny-llm#46
     - x = model.embeddings(ids, caches[0].length)
-    + most = model.config.context_length - ids.shape[1]
-    + x = model.embeddings(ids, min(caches[0].length + ids.shape[1], most))
+    + x = model.embeddings(ids, caches[0].length + ids.shape[1])
 """)
 
 bug("""cached_logits: uses_one_cache_for_all_blocks
@@ -620,8 +432,7 @@ bug("""cached_logits: uses_one_cache_for_all_blocks
     + x = model.embeddings(ids, caches[0].length // len(caches))
 
     - gathered = merge_heads(cached_attention(q, k, v, cache))
-    - x = x + block.attention.out(gathered)
-    + x = x + block.attention.out(merge_heads(cached_attention(q, k, v, caches[0])))
+    + gathered = merge_heads(cached_attention(q, k, v, caches[0]))
 """)
 
 
@@ -672,9 +483,8 @@ bug("""cached_logits: leaves_the_output_projection_out
     attention's output projection is left out
     believed: Merged heads have the right shape, so they are the result. out mixes them.
     seen: Right shapes, wrong logits from the first call on.
-    - gathered = merge_heads(cached_attention(q, k, v, cache))
     - x = x + block.attention.out(gathered)
-    + x = x + merge_heads(cached_attention(q, k, v, cache))
+    + x = x + gathered
 """)
 
 bug("""cached_logits: leaves_the_residual_out
@@ -682,81 +492,59 @@ bug("""cached_logits: leaves_the_residual_out
     believed: Attention gathers what is needed, the token itself included. Its output is added
         to the stream, and does not replace it.
     seen: Right shapes, wrong logits from the first call on.
-    - gathered = merge_heads(cached_attention(q, k, v, cache))
     - x = x + block.attention.out(gathered)
-    + x = block.attention.out(merge_heads(cached_attention(q, k, v, cache)))
+    + x = block.attention.out(gathered)
 """)
 
-
-@whole_bug("cached_logits")
-def takes_keys_before_the_norm(model, ids, caches):
-    """keys and values are made of x before the norm
+bug("""cached_logits: takes_keys_before_the_norm
+    keys and values are made of x before the norm
     believed: The norm belongs to the queries. qkv reads the normalised x for all three.
     seen: Right shapes, wrong logits from the first call on.
-    """
-    x = model.embeddings(ids, caches[0].length)
-    for block, cache in zip(model.blocks, caches, strict=True):
-        q, _, _ = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
-        _, k, v = block.attention.qkv(x).chunk(3, dim=-1)
-        q, k, v = (split_heads(part, model.config.n_heads) for part in (q, k, v))
-        x = x + block.attention.out(merge_heads(cached_attention(q, k, v, cache)))
-        x = x + block.mlp(block.norm2(x))
-    return model.head(model.norm(x))
+    - parts = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
+    + q, _, _ = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
+    + _, k, v = block.attention.qkv(x).chunk(3, dim=-1)
+    + parts = q, k, v
+""")
 
-
-@whole_bug("cached_logits")
-def keeps_caches_of_its_own(model, ids, caches):
-    """own caches are kept for the model, and the given ones are not used
+bug("""cached_logits: keeps_caches_of_its_own
+    own caches are kept for the model, and the given ones are not used
     believed: A model has one cache. It has one for every text that it is in the middle of.
     seen: The first text is right. The next one goes on where it ended.
     reported: Lightning-AI/litgpt#1596, Lightning-AI/litgpt#1647
-    """
-    if not hasattr(model, "own_caches"):
-        sizes = (len(ids), model.config.n_heads, 4 * model.config.context_length)
-        weight = model.head.weight
-        model.own_caches = [
-            KVCache(
-                *sizes,
-                model.config.d_model // model.config.n_heads,
-                dtype=weight.dtype,
-                device=weight.device,
-            )
-            for _ in model.blocks
-        ]
-    x = model.embeddings(ids, model.own_caches[0].length)
-    for block, cache in zip(model.blocks, model.own_caches, strict=True):
-        parts = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
-        q, k, v = (split_heads(part, model.config.n_heads) for part in parts)
-        x = x + block.attention.out(merge_heads(cached_attention(q, k, v, cache)))
-        x = x + block.mlp(block.norm2(x))
-    return model.head(model.norm(x))
+    + if not hasattr(model, "own_caches"):
+    +     model.own_caches = copy.deepcopy(caches)
+    + caches = model.own_caches
+    = x = model.embeddings(ids, caches[0].length)
+""")
 
 
 # --- generate_cached -------------------------------------------------------------------------
 
 
-@whole_bug("generate_cached")
-def calls_generate(model, ids, n_new, **sampling):
-    """everything is computed again at every step
+bug("""generate_cached: calls_generate
+    everything is computed again at every step
     believed: generate_cached returns what generate returns, so calling it is enough. The point
         is what it does not compute.
     seen: Right texts, and the time a token takes grows with the text.
-    """
-    n_tokens, context_length = ids.shape[1] + n_new, model.config.context_length
-    if n_tokens > context_length:
-        raise ValueError(f"n_new={n_new} is too much for context_length={context_length}.")
-    return generate(model, ids, n_new, **sampling)
-
+    - weight = model.head.weight
+    - sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
+    - caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
+    - new = ids
+    - with _evaluating(model):
+    -     for _ in range(n_new):
+    -         logits = cached_logits(model, new, caches)  # the prompt first, then token by token
+    -         new = sample(logits[:, -1], **sampling)[:, None]
+    -         ids = torch.cat([ids, new], dim=1)
+    - return ids
+    + return generate(model, ids, n_new, **sampling)
+""")
 
 bug("""generate_cached: feeds_the_whole_text
     the whole text is fed at every step, into caches that hold it already
     believed: cached_logits finds out what is new. It takes all that it is given for new.
     seen: From the second step on, the text stands in the caches twice, then three times.
     - logits = cached_logits(model, new, caches)  # the prompt first, then token by token
-    - new = sample(logits[:, -1], **sampling)[:, None]
-    - ids = torch.cat([ids, new], dim=1)
     + logits = cached_logits(model, ids, caches)
-    + ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
 """)
 
 bug("""generate_cached: feeds_the_last_token_twice
@@ -764,24 +552,17 @@ bug("""generate_cached: feeds_the_last_token_twice
     believed: First fill the caches with the prompt, then start from its last token. It was part
         of the prompt, and its logits were there already.
     seen: Every position is one too high, and one token counts double: close to right.
-    + cached_logits(model, ids, caches)
-    = for _ in range(n_new):
-    -     logits = cached_logits(model, new, caches)  # the prompt first, then token by token
-    -     new = sample(logits[:, -1], **sampling)[:, None]
-    -     ids = torch.cat([ids, new], dim=1)
-    +     logits = cached_logits(model, ids[:, -1:], caches)
-    +     ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
+    = with _evaluating(model):
+    +     cached_logits(model, ids, caches)
+    +     new = ids[:, -1:]
 """)
 
 bug("""generate_cached: skips_the_prefill
     of the prompt, only the last token is fed
     believed: One token a step: the newest. The caches do not know the prompt by themselves.
     seen: The text does not depend on the prompt, but for its last token.
-    - logits = cached_logits(model, new, caches)  # the prompt first, then token by token
-    - new = sample(logits[:, -1], **sampling)[:, None]
-    - ids = torch.cat([ids, new], dim=1)
-    + logits = cached_logits(model, ids[:, -1:], caches)
-    + ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
+    - new = ids
+    + new = ids[:, -1:]
 """)
 
 bug("""generate_cached: reads_the_first_row
@@ -793,43 +574,24 @@ bug("""generate_cached: reads_the_first_row
     + new = sample(logits[:, 0], **sampling)[:, None]
 """)
 
-
-@whole_bug("generate_cached")
-def keeps_its_caches(model, ids, n_new, **sampling):
-    """the caches of the last text are used again
+bug("""generate_cached: keeps_its_caches
+    the caches of the last text are used again
     believed: Memory that is there need not be taken again. It still holds the other text.
     seen: The first text is right, and every later one goes on from it, or does not fit.
     reported: rasbt/LLMs-from-scratch#1048, Lightning-AI/litgpt#1647
-    """
-    config, n_tokens = model.config, ids.shape[1] + n_new
-    if n_tokens > config.context_length:
-        raise ValueError(f"n_new={n_new} is too much for context_length={config.context_length}.")
-    weight = model.head.weight
-    if not hasattr(model, "caches"):
-        sizes = (len(ids), config.n_heads, config.context_length, config.d_model // config.n_heads)
-        model.caches = [
-            KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks
-        ]
-    new = ids
-    with _evaluating(model):
-        for _ in range(n_new):
-            logits = cached_logits(model, new, model.caches)
-            new = sample(logits[:, -1], **sampling)[:, None]
-            ids = torch.cat([ids, new], dim=1)
-    return ids
-
+    - sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
+    + sizes = (len(ids), config.n_heads, config.context_length, config.d_model // config.n_heads)
+    = caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
+    + caches = getattr(model, "caches", caches)
+    + model.caches = caches
+""")
 
 bug("""generate_cached: returns_the_new_tokens_alone
     the new tokens come back without the prompt
     believed: The caller knows the prompt. generate returns the whole text; so must this.
     seen: Texts begin in the middle; their shape is (B, n_new).
-    - new = ids
-    + new, chosen = ids, [ids[:, :0]]
-
-    -         ids = torch.cat([ids, new], dim=1)
     - return ids
-    +         chosen.append(new)
-    + return torch.cat(chosen, dim=1)
+    + return ids[:, ids.shape[1] - n_new :]
 """)
 
 bug("""generate_cached: gives_one_token_too_many
@@ -837,33 +599,18 @@ bug("""generate_cached: gives_one_token_too_many
     believed: The prefill gives one token, and then n_new steps follow. The first token is one
         of the n_new.
     seen: Texts of T + n_new + 1 tokens.
-    = with _evaluating(model):
-    +     new = sample(cached_logits(model, ids, caches)[:, -1], **sampling)[:, None]
-    +     ids = torch.cat([ids, new], dim=1)
+    - for _ in range(n_new):
+    + for _ in range(1 + n_new):
 """)
 
-
-@whole_bug("generate_cached")
-def gives_a_token_for_nothing(model, ids, n_new, **sampling):
-    """n_new = 0 gives one token all the same
+bug("""generate_cached: gives_a_token_for_nothing
+    n_new = 0 gives one token all the same
     believed: The prompt goes through the model in any case, and its last row gives a token.
         Nobody asked for it.
     seen: Right but for n_new = 0, where a token comes back that was not wanted.
-    """
-    config, n_tokens = model.config, ids.shape[1] + n_new
-    if n_tokens > config.context_length:
-        raise ValueError(f"n_new={n_new} is too much for context_length={config.context_length}.")
-    weight = model.head.weight
-    sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
-    caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
-    with _evaluating(model):
-        new = sample(cached_logits(model, ids, caches)[:, -1], **sampling)[:, None]
-        ids = torch.cat([ids, new], dim=1)
-        for _ in range(n_new - 1):
-            new = sample(cached_logits(model, new, caches)[:, -1], **sampling)[:, None]
-            ids = torch.cat([ids, new], dim=1)
-    return ids
-
+    - for _ in range(n_new):
+    + for _ in range(max(1, n_new)):
+""")
 
 bug("""generate_cached: draws_once_for_the_batch
     one token is drawn for the whole batch
@@ -877,62 +624,42 @@ bug("""generate_cached: drops_the_sampling_options
     sampling options are not passed on
     believed: **sampling is there for the caller's sake. It must reach sample.
     seen: temperature=0 still gives a new text every time.
-    - logits = cached_logits(model, new, caches)  # the prompt first, then token by token
     - new = sample(logits[:, -1], **sampling)[:, None]
-    + new = sample(cached_logits(model, new, caches)[:, -1])[:, None]
+    + new = sample(logits[:, -1])[:, None]
 """)
 
 bug("""generate_cached: is_always_greedy
     always greedy, whatever the sampling options say
     believed: The likeliest token is the best. The caller decides that, by temperature.
     seen: Every text of a prompt is the same.
-    - logits = cached_logits(model, new, caches)  # the prompt first, then token by token
     - new = sample(logits[:, -1], **sampling)[:, None]
-    + new = cached_logits(model, new, caches)[:, -1].argmax(dim=-1, keepdim=True)
+    + new = logits[:, -1].argmax(dim=-1, keepdim=True)
 """)
 
-
-@whole_bug("generate_cached")
-def crops_the_prompt(model, ids, n_new, **sampling):
-    """a long prompt is cropped instead of refused
+bug("""generate_cached: crops_the_prompt
+    a long prompt is cropped instead of refused
     believed: generate crops, so this does. generate computes all positions again after it;
         cached ones keep the numbers they had.
     seen: No error, and another text than the one that was asked for.
     reported: huggingface/transformers#37574, rasbt/LLMs-from-scratch#925
-    """
-    config = model.config
-    weight = model.head.weight
-    n_tokens = min(ids.shape[1] + n_new, config.context_length)
-    sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
-    caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
-    new = ids[:, -max(1, config.context_length - n_new) :]
-    with _evaluating(model):
-        for _ in range(min(n_new, config.context_length)):
-            new = sample(cached_logits(model, new, caches)[:, -1], **sampling)[:, None]
-            ids = torch.cat([ids, new], dim=1)
-    return ids
+    - if n_tokens > config.context_length:
+    -     raise ValueError(
+    -         f"prompt and new tokens must fit the context, got {ids.shape[1]} tokens, "
+    -         f"n_new={n_new} and context_length={config.context_length}."
+    -     )
 
+    - new = ids
+    + new = ids[:, -max(1, config.context_length - n_new) :]
+""")
 
-@whole_bug("generate_cached")
-def refuses_a_full_context(model, ids, n_new, **sampling):
-    """a text that fills the context exactly is refused
+bug("""generate_cached: refuses_a_full_context
+    a text that fills the context exactly is refused
     believed: T + n_new must be less than context_length. As many positions as there are can be
         used.
     seen: The last token of the context is never written.
-    """
-    config, n_tokens = model.config, ids.shape[1] + n_new
-    if n_tokens >= config.context_length:
-        raise ValueError(f"n_new={n_new} is too much for context_length={config.context_length}.")
-    weight = model.head.weight
-    sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
-    caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
-    new = ids
-    with _evaluating(model):
-        for _ in range(n_new):
-            new = sample(cached_logits(model, new, caches)[:, -1], **sampling)[:, None]
-            ids = torch.cat([ids, new], dim=1)
-    return ids
-
+    - if n_tokens > config.context_length:
+    + if n_tokens >= config.context_length:
+""")
 
 bug("""generate_cached: forgets_evaluation_mode
     the model is left in training mode: dropout acts on the text
@@ -953,68 +680,41 @@ bug("""generate_cached: stays_in_evaluation_mode
     + with torch.no_grad():
 """)
 
-
-@whole_bug("generate_cached")
-def always_ends_in_training_mode(model, ids, n_new, **sampling):
-    """the model is in training mode afterwards, whatever it was before
+bug("""generate_cached: always_ends_in_training_mode
+    the model is in training mode afterwards, whatever it was before
     believed: A model is usually trained. One that was loaded to be used is not.
     seen: The first text is right; later calls of the model drop out at random.
-    """
-    config, n_tokens = model.config, ids.shape[1] + n_new
-    if n_tokens > config.context_length:
-        raise ValueError(f"n_new={n_new} is too much for context_length={config.context_length}.")
-    weight = model.head.weight
-    sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
-    caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
-    new = ids
-    model.eval()
-    try:
-        with torch.no_grad():
-            for _ in range(n_new):
-                new = sample(cached_logits(model, new, caches)[:, -1], **sampling)[:, None]
-                ids = torch.cat([ids, new], dim=1)
-    finally:
-        model.train()
-    return ids
-
+    + model.train()
+    = return ids
+""")
 
 bug("""generate_cached: restores_the_mode_only_on_success
     after an error, the model stays in evaluation mode
     believed: The last line puts everything back. An error leaves before it: try … finally.
     seen: A caught error during a sample text, and the training goes on without dropout.
-    - _check_prompt(ids, n_new)
+    - with _evaluating(model):
+    + was_training = model.training
+    + model.eval()
+    + with torch.no_grad():
+
+    + model.train(was_training)
+    = return ids
 """)
 
-
-@whole_bug("generate_cached")
-def decodes_with_gradients(model, ids, n_new, **sampling):
-    """gradients are recorded while it generates
+bug("""generate_cached: decodes_with_gradients
+    gradients are recorded while it generates
     believed: eval() turns training off. It turns dropout off; gradients are another switch.
     seen: Right texts, and memory that grows with every token.
-    """
-    config, n_tokens = model.config, ids.shape[1] + n_new
-    if n_tokens > config.context_length:
-        raise ValueError(f"n_new={n_new} is too much for context_length={config.context_length}.")
-    weight, was_training = model.head.weight, model.training
-    sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
-    caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
-    new = ids
-    model.eval()
-    try:
-        for _ in range(n_new):
-            new = sample(cached_logits(model, new, caches)[:, -1], **sampling)[:, None]
-            ids = torch.cat([ids, new], dim=1)
-    finally:
-        model.train(was_training)
-    return ids
-
+    - with _evaluating(model):
+    + with _evaluating(model), torch.enable_grad():
+""")
 
 bug("""generate_cached: makes_caches_of_float32
     the caches are float32, whatever the model is
     believed: A cache is memory, and memory has no dtype. It has: torch's default.
     seen: Right in float32. In half precision, keys and queries do not fit together.
     - caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
-    + caches = [KVCache(*sizes, device=ids.device) for _ in model.blocks]
+    + caches = [KVCache(*sizes, device=weight.device) for _ in model.blocks]
 """)
 
 bug("""generate_cached: makes_caches_on_the_cpu
@@ -1022,5 +722,5 @@ bug("""generate_cached: makes_caches_on_the_cpu
     believed: KVCache takes dtype and device; the dtype was needed, so it was given.
     seen: Right on a CPU. On a GPU: expected all tensors to be on the same device.
     - caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
-    + caches = [KVCache(*sizes, dtype=model.head.weight.dtype) for _ in model.blocks]
+    + caches = [KVCache(*sizes, dtype=weight.dtype) for _ in model.blocks]
 """)

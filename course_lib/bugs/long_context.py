@@ -1,15 +1,8 @@
 """What goes wrong in lesson 11: wrong counts, wrong pairs, lost sums, and heads in wrong groups."""
 
-import math
+from course_lib.transformer.masking import masked_softmax
 
-import torch
-from torch import nn
-
-from course_lib.transformer.long_context import blockwise_attention, rotate, sliding_window_mask
-from course_lib.transformer.masking import causal_mask, masked_attention
-from course_lib.transformer.multihead import merge_heads, split_heads
-
-from . import bug, whole_bug
+from . import bug
 
 # --- attention_flops -------------------------------------------------------------------------
 
@@ -153,9 +146,8 @@ bug("""kv_cache_bytes: counts_keys_alone
     keys or values alone: the factor 2 is missing
     believed: A cache entry is a vector. It is two, a key and a value.
     seen: Out of memory at half of the length that was planned for.
-    - n_elements = batch_size * n_layers * n_kv_heads * n_tokens * d_head
     - return 2 * n_elements * bytes_per_element  # keys and values
-    + return batch_size * n_layers * n_kv_heads * n_tokens * d_head * bytes_per_element
+    + return n_elements * bytes_per_element
 """)
 
 bug("""kv_cache_bytes: counts_one_text
@@ -163,8 +155,7 @@ bug("""kv_cache_bytes: counts_one_text
     believed: All texts share one cache. Each has keys and values of its own.
     seen: Right for one text; a server runs out of memory when users come.
     - n_elements = batch_size * n_layers * n_kv_heads * n_tokens * d_head
-    - return 2 * n_elements * bytes_per_element  # keys and values
-    + return 2 * n_layers * n_kv_heads * n_tokens * d_head * bytes_per_element
+    + n_elements = n_layers * n_kv_heads * n_tokens * d_head
 """)
 
 bug("""kv_cache_bytes: counts_one_layer
@@ -172,8 +163,7 @@ bug("""kv_cache_bytes: counts_one_layer
     believed: The model has a cache. Each of its layers has one.
     seen: Too little by the number of layers.
     - n_elements = batch_size * n_layers * n_kv_heads * n_tokens * d_head
-    - return 2 * n_elements * bytes_per_element  # keys and values
-    + return 2 * batch_size * n_kv_heads * n_tokens * d_head * bytes_per_element
+    + n_elements = batch_size * n_kv_heads * n_tokens * d_head
 """)
 
 bug("""kv_cache_bytes: caches_the_weights
@@ -182,26 +172,23 @@ bug("""kv_cache_bytes: caches_the_weights
         weights: T of each.
     seen: Terabytes for a book.
     - n_elements = batch_size * n_layers * n_kv_heads * n_tokens * d_head
-    - return 2 * n_elements * bytes_per_element  # keys and values
-    + return 2 * batch_size * n_layers * n_kv_heads * n_tokens**2 * d_head * bytes_per_element
+    + n_elements = batch_size * n_layers * n_kv_heads * n_tokens**2 * d_head
 """)
 
 bug("""kv_cache_bytes: caches_queries_too
     queries are counted as well: three tensors instead of two
     believed: Attention has q, k and v. A query is used once, when it is made, and never again.
     seen: One and a half times too much.
-    - n_elements = batch_size * n_layers * n_kv_heads * n_tokens * d_head
     - return 2 * n_elements * bytes_per_element  # keys and values
-    + return 3 * batch_size * n_layers * n_kv_heads * n_tokens * d_head * bytes_per_element
+    + return 3 * n_elements * bytes_per_element  # queries, keys and values
 """)
 
 bug("""kv_cache_bytes: counts_cached_numbers
     numbers, not bytes: bytes_per_element is not used
     believed: Memory is how many numbers there are. Each takes two or four bytes.
     seen: Too little by a factor of 2 or 4.
-    - n_elements = batch_size * n_layers * n_kv_heads * n_tokens * d_head
     - return 2 * n_elements * bytes_per_element  # keys and values
-    + return 2 * batch_size * n_layers * n_kv_heads * n_tokens * d_head
+    + return 2 * n_elements  # keys and values
 """)
 
 bug("""kv_cache_bytes: counts_a_number_a_head
@@ -209,8 +196,7 @@ bug("""kv_cache_bytes: counts_a_number_a_head
     believed: A head keeps a key for each token. The key is a vector of d_head numbers.
     seen: A hundred times too little.
     - n_elements = batch_size * n_layers * n_kv_heads * n_tokens * d_head
-    - return 2 * n_elements * bytes_per_element  # keys and values
-    + return 2 * batch_size * n_layers * n_kv_heads * n_tokens * bytes_per_element
+    + n_elements = batch_size * n_layers * n_kv_heads * n_tokens
 """)
 
 bug("""kv_cache_bytes: requires_a_batch_size
@@ -230,10 +216,8 @@ bug("""sinusoidal_positions: puts_all_sines_first
     believed: The order of the channels does not matter. A trained model expects one of them,
         and the formula has sine and cosine side by side.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
-    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
     - waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (P, C/2, 2)
     - return waves.flatten(1).float()
-    + angles = positions[:, None] * 10000.0 ** (-channels / d_model)
     + return torch.cat([angles.sin(), angles.cos()], dim=-1).float()
 """)
 
@@ -242,11 +226,8 @@ bug("""sinusoidal_positions: begins_with_the_cosine
     believed: Sine and cosine are the same wave, a quarter apart. The formula begins with the
         sine.
     seen: Trains as well as the right one; position 0 is 1, 0, 1, 0, ….
-    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
     - waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (P, C/2, 2)
-    - return waves.flatten(1).float()
-    + angles = positions[:, None] * 10000.0 ** (-channels / d_model)
-    + return torch.stack([angles.cos(), angles.sin()], dim=-1).flatten(1).float()
+    + waves = torch.stack([angles.cos(), angles.sin()], dim=-1)  # (P, C/2, 2)
 """)
 
 bug("""sinusoidal_positions: doubles_the_exponent
@@ -254,49 +235,38 @@ bug("""sinusoidal_positions: doubles_the_exponent
     believed: The formula says 2i, so the channel 2i is multiplied by 2 once more.
     seen: Wavelengths up to a hundred million: half of the channels hardly ever move.
     - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
-    - waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (P, C/2, 2)
-    - return waves.flatten(1).float()
-    + angles = positions[:, None] * 10000.0 ** (-2 * channels / d_model)
-    + return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1).float()
+    + angles = positions[:, None] * 10000.0 ** (-2 * channels / d_model)  # (P, C/2)
 """)
 
-
-@whole_bug("sinusoidal_positions")
-def halves_the_exponent(n_positions, d_model):
-    """the exponent is halved: i/C instead of 2i/C
+bug("""sinusoidal_positions: halves_the_exponent
+    the exponent is halved: i/C instead of 2i/C
     believed: i counts the pairs, so the exponent is i/C. There are C/2 pairs.
     seen: Wavelengths up to a hundred only; distant positions look alike.
-    """
-    positions = torch.arange(n_positions, dtype=torch.float64)
-    pairs = torch.arange(d_model // 2, dtype=torch.float64)
-    angles = positions[:, None] * 10000.0 ** (-pairs / d_model)
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1).float()
+    - channels = torch.arange(0, d_model, 2, dtype=torch.float64)
+    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
+    + pairs = torch.arange(d_model // 2, dtype=torch.float64)
+    + angles = positions[:, None] * 10000.0 ** (-pairs / d_model)  # (P, C/2)
+""")
 
-
-@whole_bug("sinusoidal_positions")
-def gives_each_channel_its_own_angle(n_positions, d_model):
-    """every channel has a wavelength of its own: c/C, not the pair's 2i/C
+bug("""sinusoidal_positions: gives_each_channel_its_own_angle
+    every channel has a wavelength of its own: c/C, not the pair's 2i/C
     believed: The exponent is the channel over C, for odd channels too. Sine and cosine of a
         pair share one angle: that makes a shift a rotation.
     seen: Looks right; the distance of two positions cannot be read from a pair any more.
-    """
-    positions = torch.arange(n_positions, dtype=torch.float64)
-    channels = torch.arange(d_model, dtype=torch.float64)
-    angles = positions[:, None] * 10000.0 ** (-channels / d_model)
-    table = angles.sin()
-    table[:, 1::2] = angles[:, 1::2].cos()
-    return table.float()
-
+    - channels = torch.arange(0, d_model, 2, dtype=torch.float64)
+    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
+    - waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (P, C/2, 2)
+    + channels = torch.arange(d_model, dtype=torch.float64)
+    + angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C)
+    + waves = torch.stack([angles[:, 0::2].sin(), angles[:, 1::2].cos()], dim=-1)  # (P, C/2, 2)
+""")
 
 bug("""sinusoidal_positions: multiplies_by_the_power
     the sign of the exponent: angles are multiplied by 10000^(2i/C)
     believed: The power stands below the fraction line, and a sign got lost.
     seen: Waves so short that the values look like noise.
     - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
-    - waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (P, C/2, 2)
-    - return waves.flatten(1).float()
-    + angles = positions[:, None] * 10000.0 ** (channels / d_model)
-    + return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1).float()
+    + angles = positions[:, None] * 10000.0 ** (channels / d_model)  # (P, C/2)
 """)
 
 bug("""sinusoidal_positions: counts_positions_from_one
@@ -312,36 +282,28 @@ bug("""sinusoidal_positions: has_a_smaller_base
     believed: A zero got lost.
     seen: Looks right; weights of other models, loaded, work badly.
     - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
-    - waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (P, C/2, 2)
-    - return waves.flatten(1).float()
-    + angles = positions[:, None] * 1000.0 ** (-channels / d_model)
-    + return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1).float()
+    + angles = positions[:, None] * 1000.0 ** (-channels / d_model)  # (P, C/2)
 """)
 
-
-@whole_bug("sinusoidal_positions")
-def ends_at_the_longest_wave(n_positions, d_model):
-    """the exponent runs up to 1: divided by C/2 - 1, as some libraries do
+bug("""sinusoidal_positions: ends_at_the_longest_wave
+    the exponent runs up to 1: divided by C/2 - 1, as some libraries do
     believed: The last pair should have the wavelength 10000 exactly. In the paper's formula it
         stays below.
     seen: Nearly right in the first channels; with C = 2 a division by 0.
-    """
-    positions = torch.arange(n_positions, dtype=torch.float64)
-    pairs = torch.arange(d_model // 2, dtype=torch.float64)
-    angles = positions[:, None] * torch.exp(-pairs * (math.log(10000.0) / (d_model // 2 - 1)))
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1).float()
-
+    - channels = torch.arange(0, d_model, 2, dtype=torch.float64)
+    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
+    + pairs = torch.arange(d_model // 2, dtype=torch.float64)
+    + step = math.log(10000.0) / (d_model // 2 - 1)
+    + angles = positions[:, None] * torch.exp(-pairs * step)  # (P, C/2)
+""")
 
 bug("""sinusoidal_positions: keeps_float64
     the table comes back in float64
     believed: More digits do no harm. A float32 model plus a float64 table is a float64 tensor,
         which the next layer refuses.
     seen: 'expected mat1 and mat2 to have the same dtype' at the first linear layer.
-    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
-    - waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (P, C/2, 2)
     - return waves.flatten(1).float()
-    + angles = positions[:, None] * 10000.0 ** (-channels / d_model)
-    + return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+    + return waves.flatten(1)
 """)
 
 bug("""sinusoidal_positions: has_sines_only
@@ -349,34 +311,26 @@ bug("""sinusoidal_positions: has_sines_only
     believed: One wave a channel is enough. Without the cosine a wave does not tell rising from
         falling.
     seen: Neighbouring channels are equal; position 0 is all zeros.
-    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
     - waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (P, C/2, 2)
-    - return waves.flatten(1).float()
-    + angles = positions[:, None] * 10000.0 ** (-channels / d_model)
-    + return angles.sin().repeat_interleave(2, dim=-1).float()
+    + waves = torch.stack([angles.sin(), angles.sin()], dim=-1)  # (P, C/2, 2)
 """)
 
 
 # --- rotate ----------------------------------------------------------------------------------
 
 
-@whole_bug("rotate")
-def pairs_the_halves(x, positions, base=10000.0):
-    """channel i is paired with i + D/2, not with its neighbour
+bug("""rotate: pairs_the_halves
+    channel i is paired with i + D/2, not with its neighbour
     believed: The two halves are the pairs. Many libraries have it so, with weights to match;
         here 2i and 2i + 1 are a pair.
     seen: Trains as well as the right one. Weights of the other kind, loaded, give nonsense.
-    """
-    d_head = x.shape[-1]
-    if d_head % 2:
-        raise ValueError(f"x must have an even number of channels, got D={d_head}.")
-    exponents = torch.arange(0, d_head, 2, dtype=torch.float64, device=x.device) / d_head
-    angles = (positions[:, None].double() * base**-exponents).repeat(1, 2)
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    cos, sin = angles.cos().to(wide.dtype), angles.sin().to(wide.dtype)
-    first, second = wide.chunk(2, dim=-1)
-    return (wide * cos + torch.cat([-second, first], dim=-1) * sin).to(x.dtype)
-
+    - a, b = x[..., 0::2].to(wide), x[..., 1::2].to(wide)
+    - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
+    - return turned.flatten(-2).to(x.dtype)
+    + a, b = x.to(wide).chunk(2, dim=-1)
+    + turned = torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D)
+    + return turned.to(x.dtype)
+""")
 
 bug("""rotate: joins_the_halves
     neighbours are turned, but come back in halves: all a, then all b
@@ -385,26 +339,24 @@ bug("""rotate: joins_the_halves
     seen: Trains, since queries and keys are mixed up alike; loaded weights give nonsense.
     - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
     - return turned.flatten(-2).to(x.dtype)
-    + return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).to(x.dtype)
+    + turned = torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D)
+    + return turned.to(x.dtype)
 """)
 
-
-@whole_bug("rotate")
-def turns_the_other_way(x, positions, base=10000.0):
-    """turned the other way: the sign of the sine is wrong
+bug("""rotate: turns_the_other_way
+    turned the other way: the sign of the sine is wrong
     believed: The minus may stand in either line. It decides the direction.
     seen: Distances come out right, so it trains; loaded weights read the text backwards.
-    """
-    return rotate(x, -positions, base)
-
+    - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
+    + turned = torch.stack([a * cos + b * sin, b * cos - a * sin], dim=-1)  # (..., T, D/2, 2)
+""")
 
 bug("""rotate: turns_without_the_minus
     no minus at all: (a cos + b sin, a sin + b cos)
     believed: The two lines look alike. With two plus signs it is no rotation.
     seen: Lengths change with the position; pairs collapse where sine and cosine are equal.
     - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
-    - return turned.flatten(-2).to(x.dtype)
-    + return torch.stack([a * cos + b * sin, a * sin + b * cos], dim=-1).flatten(-2).to(x.dtype)
+    + turned = torch.stack([a * cos + b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
 """)
 
 bug("""rotate: overwrites_the_first_partner
@@ -412,112 +364,97 @@ bug("""rotate: overwrites_the_first_partner
     believed: a is overwritten, then b. The second line needs the old a.
     seen: Right at position 0; lengths change elsewhere.
     - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
-    - return turned.flatten(-2).to(x.dtype)
     + a = a * cos - b * sin
     + b = a * sin + b * cos
-    + return torch.stack([a, b], dim=-1).flatten(-2).to(x.dtype)
+    + turned = torch.stack([a, b], dim=-1)  # (..., T, D/2, 2)
 """)
 
-
-@whole_bug("rotate")
-def turns_by_the_row(x, positions, base=10000.0):
-    """positions are not used: row t turns by t
+bug("""rotate: turns_by_the_row
+    positions are not used: row t turns by t
     believed: The rows are the positions. With a cache, a single row may stand anywhere.
     seen: Right without a cache; with one, every new token believes it is the first.
-    """
-    return rotate(x, torch.arange(x.shape[-2], device=x.device), base)
+    - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
+    + rows = torch.arange(x.shape[-2], device=x.device)
+    + angles = rows[:, None].double() * base**-exponents  # (T, D/2)
+""")
 
-
-@whole_bug("rotate")
-def ignores_the_base(x, positions, base=10000.0):
-    """base is not used: it is always 10000
+bug("""rotate: ignores_the_base
+    base is not used: it is always 10000
     believed: 10000 is part of the formula. Models for long texts take a larger base.
     seen: Loaded weights of such a model get worse the longer the text.
-    """
-    return rotate(x, positions)
+    - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
+    + angles = positions[:, None].double() * 10000.0**-exponents  # (T, D/2)
+""")
 
-
-@whole_bug("rotate")
-def halves_the_exponent_of_the_base(x, positions, base=10000.0):
-    """the exponent is halved: i/D instead of 2i/D
+bug("""rotate: halves_the_exponent_of_the_base
+    the exponent is halved: i/D instead of 2i/D
     believed: i counts the pairs, so the exponent is i/D. There are D/2 pairs.
     seen: Slow pairs turn too fast: distant positions look alike.
-    """
-    return rotate(x, positions, base**0.5)
+    - exponents = torch.arange(0, d_head, 2, dtype=torch.float64, device=x.device) / d_head
+    + exponents = torch.arange(d_head // 2, dtype=torch.float64, device=x.device) / d_head
+""")
 
-
-@whole_bug("rotate")
-def doubles_the_exponent_of_the_base(x, positions, base=10000.0):
-    """the exponent is doubled: 4i/D instead of 2i/D
+bug("""rotate: doubles_the_exponent_of_the_base
+    the exponent is doubled: 4i/D instead of 2i/D
     believed: The formula says 2i, so the channel 2i is multiplied by 2 once more.
     seen: Half of the pairs hardly turn at all.
-    """
-    return rotate(x, positions, base**2)
+    - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
+    + angles = positions[:, None].double() * base ** (-2 * exponents)  # (T, D/2)
+""")
 
-
-@whole_bug("rotate")
-def turns_faster_and_faster(x, positions, base=10000.0):
-    """the sign of the exponent: angles are multiplied by base^(2i/D)
+bug("""rotate: turns_faster_and_faster
+    the sign of the exponent: angles are multiplied by base^(2i/D)
     believed: A sign got lost. Later pairs turn more slowly, not faster.
     seen: Angles in the thousands from one position to the next: noise.
-    """
-    return rotate(x, positions, 1 / base)
+    - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
+    + angles = positions[:, None].double() * base**exponents  # (T, D/2)
+""")
 
-
-@whole_bug("rotate")
-def turns_all_pairs_alike(x, positions, base=10000.0):
-    """all pairs turn by the same angle
+bug("""rotate: turns_all_pairs_alike
+    all pairs turn by the same angle
     believed: The position is the angle. Then position 0 and position 44 are the same, for 44 is
         seven whole turns.
     seen: Distances repeat every 6.28 positions.
-    """
-    return rotate(x, positions, 1.0)
+    - exponents = torch.arange(0, d_head, 2, dtype=torch.float64, device=x.device) / d_head
+    - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
+    + angles = positions[:, None].double()  # (T, 1)
+""")
 
-
-@whole_bug("rotate")
-def turns_one_too_far(x, positions, base=10000.0):
-    """positions are counted from 1
+bug("""rotate: turns_one_too_far
+    positions are counted from 1
     believed: The first token is number 1. Distances stay right, but not what a cache or another
         program has turned.
     seen: Nothing, until keys of another program meet these queries.
-    """
-    return rotate(x, positions + 1, base)
+    - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
+    + angles = (positions[:, None].double() + 1) * base**-exponents  # (T, D/2)
+""")
 
-
-@whole_bug("rotate")
-def makes_angles_in_half_precision(x, positions, base=10000.0):
-    """angles in the dtype of x: half precision does not hold them
+bug("""rotate: makes_angles_in_half_precision
+    angles in the dtype of x: half precision does not hold them
     believed: Everything should have one dtype. In bfloat16, position 3001 is 3008.
     seen: Right in float32; in half precision long texts get worse with every thousand.
-    """
-    d_head = x.shape[-1]
-    if d_head % 2:
-        raise ValueError(f"x must have an even number of channels, got D={d_head}.")
-    exponents = torch.arange(0, d_head, 2, device=x.device).to(x.dtype) / d_head
-    angles = positions[:, None].to(x.dtype) * base**-exponents
-    cos, sin = angles.cos(), angles.sin()
-    a, b = x[..., 0::2], x[..., 1::2]
-    return torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1).flatten(-2)
+    - exponents = torch.arange(0, d_head, 2, dtype=torch.float64, device=x.device) / d_head
+    - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
+    + exponents = torch.arange(0, d_head, 2, dtype=x.dtype, device=x.device) / d_head
+    + angles = positions[:, None].to(x.dtype) * base**-exponents  # (T, D/2)
+""")
 
-
-@whole_bug("rotate")
-def returns_the_wide_dtype(x, positions, base=10000.0):
-    """half precision comes back as float32
+bug("""rotate: returns_the_wide_dtype
+    half precision comes back as float32
     believed: The angles are float32, and so is the product. The caller works in the dtype of x.
     seen: 'expected … to have the same dtype' where the queries meet a bfloat16 cache.
-    """
-    return rotate(x.to(torch.promote_types(x.dtype, torch.float32)), positions, base)
+    - return turned.flatten(-2).to(x.dtype)
+    + return turned.flatten(-2)
+""")
 
-
-@whole_bug("rotate")
-def turns_by_head(x, positions, base=10000.0):
-    """the angles belong to the axis before the positions
+bug("""rotate: turns_by_head
+    the angles belong to the axis before the positions
     believed: The positions are axis 1, as in (B, T, H, D). Here heads come before positions:
         (..., T, D).
     seen: An error, or, with as many heads as positions, heads that turn instead.
-    """
-    return rotate(x.transpose(-3, -2), positions, base).transpose(-3, -2)
-
+    - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
+    + angles = positions[:, None, None].double() * base**-exponents  # (T, 1, D/2)
+""")
 
 bug("""rotate: expects_even_channels
     an odd number of channels is not refused
@@ -527,73 +464,67 @@ bug("""rotate: expects_even_channels
     -     raise ValueError(f"x must have an even number of channels, got D={d_head}.")
 """)
 
-
-@whole_bug("rotate")
-def leaves_the_last_channel(x, positions, base=10000.0):
-    """the last channel of an odd number is left as it is
+bug("""rotate: leaves_the_last_channel
+    the last channel of an odd number is left as it is
     believed: What has no partner does not turn. A head of odd width is a mistake of the caller,
         who should hear of it.
     seen: No error, and one channel that knows nothing of positions.
-    """
-    d_head = x.shape[-1]
-    if d_head % 2:
-        turned = rotate(x[..., :-1], positions, base)
-        return torch.cat([turned, x[..., -1:]], dim=-1)
-    return rotate(x, positions, base)
+    - d_head = x.shape[-1]
+    - if d_head % 2 != 0:
+    -     raise ValueError(f"x must have an even number of channels, got D={d_head}.")
+    + d_head = x.shape[-1] // 2 * 2
 
+    - a, b = x[..., 0::2].to(wide), x[..., 1::2].to(wide)
+    + a, b = x[..., 0:d_head:2].to(wide), x[..., 1:d_head:2].to(wide)
 
-@whole_bug("rotate")
-def turns_x_itself(x, positions, base=10000.0):
-    """the result is written into x
+    - return turned.flatten(-2).to(x.dtype)
+    + return torch.cat([turned.flatten(-2).to(x.dtype), x[..., d_head:]], dim=-1)
+""")
+
+bug("""rotate: turns_x_itself
+    the result is written into x
     believed: x is not needed any more. The caller's queries are, in the cache or in a test.
     seen: The second call turns what was turned already; gradients raise an error.
-    """
-    turned = rotate(x.detach(), positions, base)
-    x.copy_(turned)
-    return x
+    - return turned.flatten(-2).to(x.dtype)
+    + return x.copy_(turned.flatten(-2))
+""")
 
 
 # --- sliding_window_mask ---------------------------------------------------------------------
 
 
-@whole_bug("sliding_window_mask")
-def sees_one_too_many(n_queries, n_keys=None, *, window, device=None):
-    """one key too many: window + 1 keys, the query's own not counted
+bug("""sliding_window_mask: sees_one_too_many
+    one key too many: window + 1 keys, the query's own not counted
     believed: The window counts what lies before. Here the query's own key is one of them.
     seen: A cache of `window` entries lacks the oldest one.
-    """
-    if window < 1:
-        raise ValueError(f"window must be at least 1, got window={window}.")
-    return sliding_window_mask(n_queries, n_keys, window=window + 1, device=device)
-
+    - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
+    + return causal & causal.new_ones(causal.shape).triu(n_before - window)
+""")
 
 bug("""sliding_window_mask: sees_one_too_few
     one key too few: the oldest of the window is missing
     believed: Less than window - 1 before. Distances 0 to window - 1 are `window` keys.
     seen: With window=1 nothing may be read, and the rows are empty.
-    - n_before = causal.shape[1] - n_queries
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
-    + return causal & causal.new_ones(causal.shape).triu(causal.shape[1] - n_queries - window + 2)
+    + return causal & causal.new_ones(causal.shape).triu(n_before - window + 2)
 """)
 
 bug("""sliding_window_mask: looks_both_ways
     the window reaches into the future as well
     believed: A window lies around its query: |distance| < window. It must be causal, too.
     seen: The loss falls too far, and the model writes nonsense: it has seen the answer.
-    - n_before = causal.shape[1] - n_queries
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
-    + own = torch.arange(causal.shape[1] - n_queries, causal.shape[1], device=device)[:, None]
-    + return (torch.arange(causal.shape[1], device=device) - own).abs() < window
+    + not_too_old = causal.new_ones(causal.shape).triu(n_before - window + 1)
+    + return not_too_old.tril(n_before + window - 1)
 """)
 
 bug("""sliding_window_mask: forgets_the_window
     the window is ignored: a causal mask
     believed: The mask is causal, and the window is only a name for its rows.
     seen: The cost is that of full attention.
-    - causal = causal_mask(n_queries, n_keys, device=device)
     - n_before = causal.shape[1] - n_queries
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
-    + return causal_mask(n_queries, n_keys, device=device)
+    + return causal
 """)
 
 bug("""sliding_window_mask: aligns_the_window_top_left
@@ -601,10 +532,9 @@ bug("""sliding_window_mask: aligns_the_window_top_left
     believed: Row t is position t. With a cache, the queries are the last positions.
     seen: Right without a cache. With one, each new token sees the first tokens alone.
     reported: pytorch/pytorch#108108, rasbt/LLMs-from-scratch#697
-    - causal = causal_mask(n_queries, n_keys, device=device)
     - n_before = causal.shape[1] - n_queries
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
-    + ones = causal_mask(n_queries, n_keys, device=device).fill_(True)
+    + ones = causal.new_ones(causal.shape)
     + return ones.tril() & ones.triu(1 - window)
 """)
 
@@ -617,26 +547,22 @@ bug("""sliding_window_mask: shifts_one_edge_alone
     + return causal & causal.new_ones(causal.shape).triu(1 - window)
 """)
 
-
-@whole_bug("sliding_window_mask")
-def marks_what_is_outside(n_queries, n_keys=None, *, window, device=None):
-    """the mask was inverted: True where a query may not look
+bug("""sliding_window_mask: marks_what_is_outside
+    the mask was inverted: True where a query may not look
     believed: True marks what is masked. Here True means may attend.
     seen: Every query sees the future and the far past, and nothing near.
     reported: rasbt/LLMs-from-scratch#1061
-    """
-    return ~sliding_window_mask(n_queries, n_keys, window=window, device=device)
-
+    - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
+    + return ~(causal & causal.new_ones(causal.shape).triu(n_before - window + 1))
+""")
 
 bug("""sliding_window_mask: cuts_the_text_into_pieces
     fixed pieces instead of a window: a query sees its own piece of the text
     believed: The text is cut into windows. A sliding one moves with the query.
     seen: The first token of each piece sees nothing but itself.
-    - n_before = causal.shape[1] - n_queries
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
-    + n_keys = causal.shape[1]
-    + piece = torch.arange(n_keys, device=device) // window
-    + return causal & (piece == piece[n_keys - n_queries :, None])
+    + piece = torch.arange(causal.shape[1], device=device) // window
+    + return causal & (piece == piece[n_before:, None])
 """)
 
 bug("""sliding_window_mask: keeps_the_last_keys_for_all
@@ -645,7 +571,8 @@ bug("""sliding_window_mask: keeps_the_last_keys_for_all
     seen: Early queries may look at nothing at all.
     - n_before = causal.shape[1] - n_queries
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
-    + return causal & (torch.arange(causal.shape[1], device=device) >= causal.shape[1] - window)
+    + places = torch.arange(causal.shape[1], device=device)
+    + return causal & (places >= causal.shape[1] - window)
 """)
 
 bug("""sliding_window_mask: accepts_an_empty_window
@@ -656,74 +583,48 @@ bug("""sliding_window_mask: accepts_an_empty_window
     -     raise ValueError(f"window must be at least 1, got window={window}.")
 """)
 
-
-@whole_bug("sliding_window_mask")
-def accepts_fewer_keys(n_queries, n_keys=None, *, window, device=None):
-    """fewer keys than queries are not refused
+bug("""sliding_window_mask: accepts_fewer_keys
+    fewer keys than queries are not refused
     believed: The formula gives something for any sizes. For the first queries, with no position
         to stand at, it gives empty rows.
     seen: No error; some outputs are zeros.
-    """
-    if window < 1:
-        raise ValueError(f"window must be at least 1, got window={window}.")
-    n_keys = n_queries if n_keys is None else n_keys
-    own = torch.arange(n_keys - n_queries, n_keys, device=device)[:, None]
-    distance = own - torch.arange(n_keys, device=device)
-    return (distance >= 0) & (distance < window)
+    - causal = causal_mask(n_queries, n_keys, device=device)
+    - n_before = causal.shape[1] - n_queries
+    + n_keys = n_queries if n_keys is None else n_keys
+    + n_before = n_keys - n_queries
+    + causal = torch.ones(n_queries, n_keys, dtype=torch.bool, device=device).tril(n_before)
+""")
 
-
-@whole_bug("sliding_window_mask")
-def ignores_the_device_of_the_window(n_queries, n_keys=None, *, window, device=None):
-    """the mask is made on the default device
+bug("""sliding_window_mask: ignores_the_device_of_the_window
+    the mask is made on the default device
     believed: torch.ones makes it where it is needed. It makes it on the CPU.
     seen: 'expected all tensors to be on the same device' on a GPU.
     reported: facebookresearch/xformers#66
-    """
-    return sliding_window_mask(n_queries, n_keys, window=window)
+    - causal = causal_mask(n_queries, n_keys, device=device)
+    + causal = causal_mask(n_queries, n_keys)
+""")
 
 
 # --- blockwise_attention ---------------------------------------------------------------------
 
 
-@whole_bug("blockwise_attention")
-def never_rescales(q, k, v, *, block_size, causal=False):
-    """nothing shrinks when a higher score turns up
+bug("""blockwise_attention: never_rescales
+    nothing shrinks when a higher score turns up
     believed: Each block's exponentials are added up. They were taken relative to another
         maximum, and 1 no longer means the same.
     seen: Right with one block; otherwise early keys weigh too much.
-    """
-    n_queries, n_keys = q.shape[-2], k.shape[-2]
-    if block_size < 1:
-        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
-    if causal and n_queries > n_keys:
-        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
-    wide = torch.promote_types(q.dtype, torch.float32)
-    q = q.to(wide) / math.sqrt(q.shape[-1])
-    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
-    highest = q.new_full((*q.shape[:-1], 1), -math.inf)
-    sums = torch.zeros_like(highest)
-    output = q.new_zeros((*q.shape[:-1], v.shape[-1]))
-    for start in range(0, n_keys, block_size):
-        block = slice(start, start + block_size)
-        scores = q @ k[..., block, :].to(wide).transpose(-2, -1)
-        if causal:
-            places = torch.arange(start, start + scores.shape[-1], device=q.device)
-            scores = scores.masked_fill(places > own_place, -math.inf)
-        highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
-        weights = torch.exp(scores - highest)
-        sums = sums + weights.sum(dim=-1, keepdim=True)
-        output = output + weights @ v[..., block, :].to(wide)
-    return (output / sums).to(v.dtype)
-
+    - shrink = torch.exp(highest - new_highest)
+    - sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
+    - output = output * shrink + weights @ v[..., block, :].to(wide)
+    + sums = sums + weights.sum(dim=-1, keepdim=True)
+    + output = output + weights @ v[..., block, :].to(wide)
+""")
 
 bug("""blockwise_attention: rescales_the_sum_alone
     the sum shrinks when a higher score turns up, the weighted sum of values does not
     believed: Only the normaliser has to follow the maximum. Whatever holds exponentials has to.
     seen: Outputs are too large, and the more so the later the maximum comes.
-    - shrink = torch.exp(highest - new_highest)
-    - sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
     - output = output * shrink + weights @ v[..., block, :].to(wide)
-    + sums = sums * torch.exp(highest - new_highest) + weights.sum(dim=-1, keepdim=True)
     + output = output + weights @ v[..., block, :].to(wide)
 """)
 
@@ -731,130 +632,57 @@ bug("""blockwise_attention: rescales_the_output_alone
     the weighted sum of values shrinks when a higher score turns up, the sum does not
     believed: Only the output has to follow the maximum. Whatever holds exponentials has to.
     seen: Outputs are too small, and the more so the later the maximum comes.
-    - shrink = torch.exp(highest - new_highest)
     - sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
-    - output = output * shrink + weights @ v[..., block, :].to(wide)
     + sums = sums + weights.sum(dim=-1, keepdim=True)
-    + output = output * torch.exp(highest - new_highest) + weights @ v[..., block, :].to(wide)
 """)
 
-
-@whole_bug("blockwise_attention")
-def rescales_upside_down(q, k, v, *, block_size, causal=False):
-    """shrinks by exp(new - old), which makes it grow
+bug("""blockwise_attention: rescales_upside_down
+    shrinks by exp(new - old), which makes it grow
     believed: The difference of the two maxima, in either order. Only exp(old - new) is below 1.
     seen: Early keys win; large scores give inf and nan.
-    """
-    n_queries, n_keys = q.shape[-2], k.shape[-2]
-    if block_size < 1:
-        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
-    if causal and n_queries > n_keys:
-        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
-    wide = torch.promote_types(q.dtype, torch.float32)
-    q = q.to(wide) / math.sqrt(q.shape[-1])
-    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
-    highest, sums, output = None, 0.0, 0.0
-    for start in range(0, n_keys, block_size):
-        block = slice(start, start + block_size)
-        scores = q @ k[..., block, :].to(wide).transpose(-2, -1)
-        if causal:
-            places = torch.arange(start, start + scores.shape[-1], device=q.device)
-            scores = scores.masked_fill(places > own_place, -math.inf)
-        new_highest = scores.amax(dim=-1, keepdim=True)
-        if highest is not None:
-            new_highest = torch.maximum(highest, new_highest)
-            grow = torch.exp(new_highest - highest)
-            sums, output = sums * grow, output * grow
-        weights = torch.exp(scores - new_highest)
-        sums = sums + weights.sum(dim=-1, keepdim=True)
-        output = output + weights @ v[..., block, :].to(wide)
-        highest = new_highest
-    return (output / sums).to(v.dtype)
+    - shrink = torch.exp(highest - new_highest)
+    + shrink = torch.exp(new_highest - highest) if start > 0 else 1.0
+""")
 
-
-@whole_bug("blockwise_attention")
-def averages_the_blocks(q, k, v, *, block_size, causal=False):
-    """each block is normalised by itself, and the blocks' outputs are averaged
+bug("""blockwise_attention: averages_the_blocks
+    each block is normalised by itself, and the blocks' outputs are averaged
     believed: The average of averages is the average. Blocks with little weight would have to
         count less.
     seen: Right with one block. Every block has the same say, however unimportant.
-    """
-    n_queries, n_keys = q.shape[-2], k.shape[-2]
-    if block_size < 1:
-        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
-    if causal and n_queries > n_keys:
-        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
-    wide = torch.promote_types(q.dtype, torch.float32)
-    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
-    output, n_seen = 0.0, 0.0
-    for start in range(0, n_keys, block_size):
-        block = slice(start, start + block_size)
-        places = torch.arange(n_keys, device=q.device)[block]
-        allowed = places <= own_place if causal else torch.ones_like(own_place, dtype=torch.bool)
-        found, _ = masked_attention(
-            q.to(wide), k[..., block, :].to(wide), v[..., block, :].to(wide), allowed
-        )
-        output = output + found
-        n_seen = n_seen + allowed.any(dim=-1, keepdim=True).to(wide)
-    return (output / n_seen).to(v.dtype)
+    - new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
+    - weights = torch.exp(scores - new_highest)
+    - shrink = torch.exp(highest - new_highest)
+    - sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
+    - output = output * shrink + weights @ v[..., block, :].to(wide)
+    - highest = new_highest
+    + weights = masked_softmax(scores, scores > -math.inf)
+    + sums = sums + weights.sum(dim=-1, keepdim=True)  # how many blocks: each sums to 1
+    + output = output + weights @ v[..., block, :].to(wide)
+""")
 
-
-@whole_bug("blockwise_attention")
-def subtracts_no_maximum(q, k, v, *, block_size, causal=False):
-    """no maximum is subtracted: large scores overflow
+bug("""blockwise_attention: subtracts_no_maximum
+    no maximum is subtracted: large scores overflow
     believed: The maximum cancels in the quotient, so it may be left out. Before the quotient
         there is an exponential, and exp(1000) is infinite.
     seen: Right for small scores; nan or zeros divided by zeros for large ones.
-    """
-    n_queries, n_keys = q.shape[-2], k.shape[-2]
-    if block_size < 1:
-        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
-    if causal and n_queries > n_keys:
-        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
-    wide = torch.promote_types(q.dtype, torch.float32)
-    q = q.to(wide) / math.sqrt(q.shape[-1])
-    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
-    sums, output = 0.0, 0.0
-    for start in range(0, n_keys, block_size):
-        block = slice(start, start + block_size)
-        scores = q @ k[..., block, :].to(wide).transpose(-2, -1)
-        if causal:
-            places = torch.arange(start, start + scores.shape[-1], device=q.device)
-            scores = scores.masked_fill(places > own_place, -math.inf)
-        weights = torch.exp(scores)
-        sums = sums + weights.sum(dim=-1, keepdim=True)
-        output = output + weights @ v[..., block, :].to(wide)
-    return (output / sums).to(v.dtype)
+    - new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
+    - weights = torch.exp(scores - new_highest)
+    - shrink = torch.exp(highest - new_highest)
+    - sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
+    - output = output * shrink + weights @ v[..., block, :].to(wide)
+    - highest = new_highest
+    + weights = torch.exp(scores)
+    + sums = sums + weights.sum(dim=-1, keepdim=True)
+    + output = output + weights @ v[..., block, :].to(wide)
+""")
 
-
-@whole_bug("blockwise_attention")
-def keeps_the_first_maximum(q, k, v, *, block_size, causal=False):
-    """the maximum of the first block is kept for all blocks
+bug("""blockwise_attention: keeps_the_first_maximum
+    the maximum of the first block is kept for all blocks
     believed: Any number close to the maximum will do. A later score may be 10,000 higher.
     seen: Right for small scores; nan as soon as a later block has a much larger one.
-    """
-    n_queries, n_keys = q.shape[-2], k.shape[-2]
-    if block_size < 1:
-        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
-    if causal and n_queries > n_keys:
-        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
-    wide = torch.promote_types(q.dtype, torch.float32)
-    q = q.to(wide) / math.sqrt(q.shape[-1])
-    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
-    highest, sums, output = None, 0.0, 0.0
-    for start in range(0, n_keys, block_size):
-        block = slice(start, start + block_size)
-        scores = q @ k[..., block, :].to(wide).transpose(-2, -1)
-        if causal:
-            places = torch.arange(start, start + scores.shape[-1], device=q.device)
-            scores = scores.masked_fill(places > own_place, -math.inf)
-        if highest is None:
-            highest = scores.amax(dim=-1, keepdim=True)
-        weights = torch.exp(scores - highest)
-        sums = sums + weights.sum(dim=-1, keepdim=True)
-        output = output + weights @ v[..., block, :].to(wide)
-    return (output / sums).to(v.dtype)
-
+    - new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
+    + new_highest = highest if start > 0 else scores.amax(dim=-1, keepdim=True)
+""")
 
 bug("""blockwise_attention: starts_the_maximum_at_zero
     the running maximum starts at 0 instead of minus infinity
@@ -869,11 +697,9 @@ bug("""blockwise_attention: keeps_each_blocks_own_maximum
     believed: The block is exponentiated, then added. What is added must be relative to the same
         maximum as what is there.
     seen: Blocks of low scores weigh as much as blocks of high ones.
-    - new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
     - weights = torch.exp(scores - new_highest)
-    + of_block = scores.amax(dim=-1, keepdim=True)
-    + new_highest = torch.maximum(highest, of_block)
-    + weights = torch.exp(scores - of_block.clamp(min=torch.finfo(wide).min))
+    + of_block = scores.amax(dim=-1, keepdim=True).clamp(min=torch.finfo(wide).min)
+    + weights = torch.exp(scores - of_block)
 """)
 
 bug("""blockwise_attention: shares_one_maximum
@@ -898,37 +724,26 @@ bug("""blockwise_attention: drops_the_last_block
     believed: S // block_size is the number of blocks. With a remainder there is one more.
     seen: Right where the block size divides S; elsewhere the last keys are never read.
     - for start in range(0, n_keys, block_size):
-    + for number in range(n_keys // block_size):
-    +     start = number * block_size
+    + for start in range(0, n_keys - block_size + 1, block_size):
 """)
 
-
-@whole_bug("blockwise_attention")
-def aligns_blocks_top_left(q, k, v, *, block_size, causal=False):
-    """causal with more keys than queries: the queries are taken for the first positions
+bug("""blockwise_attention: aligns_blocks_top_left
+    causal with more keys than queries: the queries are taken for the first positions
     believed: Row t is position t. With a cache, the queries are the last positions.
     seen: Right without a cache. With one, the newest keys are never read.
     reported: pytorch/pytorch#108108, rasbt/LLMs-from-scratch#697
-    """
-    n_queries, n_keys = q.shape[-2], k.shape[-2]
-    if causal and n_queries > n_keys:
-        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
-    if causal:  # as if the keys ended with the queries
-        k, v = k[..., :n_queries, :], v[..., :n_queries, :]
-    return blockwise_attention(q, k, v, block_size=block_size, causal=causal)
+    - own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
+    + own_place = torch.arange(n_queries, device=q.device)[:, None]
+""")
 
-
-@whole_bug("blockwise_attention")
-def ignores_causal_in_blocks(q, k, v, *, block_size, causal=False):
-    """causal is ignored: every query sees every key
+bug("""blockwise_attention: ignores_causal_in_blocks
+    causal is ignored: every query sees every key
     believed: Blocks are cut from the keys, and masks from scores; the mask was forgotten.
     seen: The loss falls too far, and the model writes nonsense: it has seen the answer.
-    """
-    n_queries, n_keys = q.shape[-2], k.shape[-2]
-    if causal and n_queries > n_keys:
-        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
-    return blockwise_attention(q, k, v, block_size=block_size)
-
+    - if causal:
+    -     places = torch.arange(start, start + scores.shape[-1], device=q.device)
+    -     scores = scores.masked_fill(places > own_place, -math.inf)
+""")
 
 bug("""blockwise_attention: counts_places_within_the_block
     each block's mask counts its keys from 0 again
@@ -955,266 +770,145 @@ bug("""blockwise_attention: masks_with_ten_thousand
     + scores = scores.masked_fill(places > own_place, -1e4)
 """)
 
-
-@whole_bug("blockwise_attention")
-def makes_all_scores(q, k, v, *, block_size, causal=False):
-    """all T×S scores are made at once
+bug("""blockwise_attention: makes_all_scores
+    all T×S scores are made at once
     believed: The result is what counts. It is right, and the memory is that of full attention.
     seen: Right, and out of memory for a long text.
-    """
-    n_queries, n_keys = q.shape[-2], k.shape[-2]
-    if block_size < 1:
-        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
-    if causal and n_queries > n_keys:
-        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
-    mask = causal_mask(n_queries, n_keys, device=q.device) if causal else None
-    wide = torch.promote_types(q.dtype, torch.float32)
-    output, _ = masked_attention(q.to(wide), k.to(wide), v.to(wide), mask)
-    return output.to(v.dtype)
-
+    + block_size = n_keys  # one block
+    = for start in range(0, n_keys, block_size):
+""")
 
 bug("""blockwise_attention: makes_the_whole_mask
     the whole T×S mask is made at once, though the scores are not
     believed: A mask costs nothing. It has a byte for each pair of query and key.
     seen: Right, and out of memory for a text twice as long as with all scores.
-    =     raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
+    - own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
     + mask = causal_mask(n_queries, n_keys, device=q.device) if causal else None
+
+    - places = torch.arange(start, start + scores.shape[-1], device=q.device)
+    - scores = scores.masked_fill(places > own_place, -math.inf)
+    + scores = scores.masked_fill(~mask[:, block], -math.inf)
 """)
 
-
-@whole_bug("blockwise_attention")
-def accumulates_in_half_precision(q, k, v, *, block_size, causal=False):
-    """sums over blocks are kept in half precision
+bug("""blockwise_attention: accumulates_in_half_precision
+    sums over blocks are kept in half precision
     believed: Everything should have the dtype of q. In bfloat16, 256 + 1 is 256.
     seen: Right in float32; in half precision worse the more blocks there are.
-    """
-    n_queries, n_keys = q.shape[-2], k.shape[-2]
-    if block_size < 1:
-        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
-    if causal and n_queries > n_keys:
-        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
-    q = q / math.sqrt(q.shape[-1])
-    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
-    highest = q.new_full((*q.shape[:-1], 1), -math.inf)
-    sums = torch.zeros_like(highest)
-    output = q.new_zeros((*q.shape[:-1], v.shape[-1]))
-    for start in range(0, n_keys, block_size):
-        block = slice(start, start + block_size)
-        scores = q @ k[..., block, :].transpose(-2, -1)
-        if causal:
-            places = torch.arange(start, start + scores.shape[-1], device=q.device)
-            scores = scores.masked_fill(places > own_place, -math.inf)
-        new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
-        weights = torch.exp(scores - new_highest)
-        shrink = torch.exp(highest - new_highest)
-        sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
-        output = output * shrink + weights @ v[..., block, :]
-        highest = new_highest
-    return output / sums
+    - wide = torch.promote_types(q.dtype, torch.float32)
+    + wide = q.dtype
+""")
 
-
-@whole_bug("blockwise_attention")
-def computes_in_float32_always(q, k, v, *, block_size, causal=False):
-    """always computed in float32: float64 loses half of its digits
+bug("""blockwise_attention: computes_in_float32_always
+    always computed in float32: float64 loses half of its digits
     believed: .float() makes wide numbers. Of float64 it makes narrow ones.
     seen: Agrees to seven digits in float64, and not to fifteen; gradcheck fails.
-    """
-    output = blockwise_attention(
-        q.float(), k.float(), v.float(), block_size=block_size, causal=causal
-    )
-    return output.to(v.dtype)
+    - wide = torch.promote_types(q.dtype, torch.float32)
+    + wide = torch.float32
+""")
 
-
-@whole_bug("blockwise_attention")
-def returns_the_accumulators_dtype(q, k, v, *, block_size, causal=False):
-    """half precision comes back as float32
+bug("""blockwise_attention: returns_the_accumulators_dtype
+    half precision comes back as float32
     believed: The sums are float32, and so is the result. The caller works in half precision.
     seen: 'expected … to have the same dtype' at the next layer.
-    """
-    wide = torch.promote_types(q.dtype, torch.float32)
-    return blockwise_attention(
-        q.to(wide), k.to(wide), v.to(wide), block_size=block_size, causal=causal
-    )
+    - return (output / sums).to(v.dtype)
+    + return output / sums
+""")
 
-
-@whole_bug("blockwise_attention")
-def forgets_the_scale_of_blocks(q, k, v, *, block_size, causal=False):
-    """the scores are not divided by sqrt(D)
+bug("""blockwise_attention: forgets_the_scale_of_blocks
+    the scores are not divided by sqrt(D)
     believed: The scale is part of attention, not of the softmax. It has to be somewhere.
     seen: The weights are too sharp, the more so the wider the heads.
     reported: delzac/cntkx#10
-    """
-    return blockwise_attention(
-        q * math.sqrt(q.shape[-1]), k, v, block_size=block_size, causal=causal
-    )
+    - q = q.to(wide) / math.sqrt(q.shape[-1])
+    + q = q.to(wide)
+""")
 
-
-@whole_bug("blockwise_attention")
-def leaves_the_block_size_to_range(q, k, v, *, block_size, causal=False):
-    """a block_size below 1 is not refused by name
+bug("""blockwise_attention: leaves_the_block_size_to_range
+    a block_size below 1 is not refused by name
     believed: range() refuses a step of 0. With a negative one it just makes no step.
     seen: 'range() arg 3 must not be zero', or nan everywhere.
-    """
-    if block_size < 0:
-        return v.new_full((*q.shape[:-1], v.shape[-1]), math.nan)
-    if block_size == 0:
-        return range(0, k.shape[-2], block_size)
-    return blockwise_attention(q, k, v, block_size=block_size, causal=causal)
+    - if block_size < 1:
+    -     raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
+""")
 
-
-@whole_bug("blockwise_attention")
-def accepts_more_queries_than_keys(q, k, v, *, block_size, causal=False):
-    """causal with more queries than keys is not refused
+bug("""blockwise_attention: accepts_more_queries_than_keys
+    causal with more queries than keys is not refused
     believed: The formula gives something for any sizes. The first queries have no position to
         stand at, and get nan.
     seen: nan in the first rows.
-    """
-    n_missing = q.shape[-2] - k.shape[-2]
-    if causal and n_missing > 0:
-        output = blockwise_attention(
-            q[..., n_missing:, :], k, v, block_size=block_size, causal=True
-        )
-        empty = v.new_full((*q.shape[:-2], n_missing, v.shape[-1]), math.nan)
-        return torch.cat([empty, output], dim=-2)
-    return blockwise_attention(q, k, v, block_size=block_size, causal=causal)
+    - if causal and n_queries > n_keys:
+    -     raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
+""")
 
-
-@whole_bug("blockwise_attention")
-def loops_without_gradients(q, k, v, *, block_size, causal=False):
-    """no gradients: the loop ran under no_grad
+bug("""blockwise_attention: loops_without_gradients
+    no gradients: the loop ran under no_grad
     believed: The running sums need no graph. The result does.
     seen: 'does not require grad', or a layer that never learns.
-    """
-    with torch.no_grad():
-        return blockwise_attention(q, k, v, block_size=block_size, causal=causal)
+    + @torch.no_grad()
+    = def blockwise_attention(
+""")
 
-
-@whole_bug("blockwise_attention")
-def scales_the_callers_queries(q, k, v, *, block_size, causal=False):
-    """q was scaled in place
+bug("""blockwise_attention: scales_the_callers_queries
+    q was scaled in place
     believed: q /= … saves memory. It writes into the caller's queries.
     seen: A second call gives another result; gradients raise an error.
-    """
-    q /= math.sqrt(q.shape[-1])
-    return blockwise_attention(
-        q * math.sqrt(q.shape[-1]), k, v, block_size=block_size, causal=causal
-    )
+    - q = q.to(wide) / math.sqrt(q.shape[-1])
+    + q /= math.sqrt(q.shape[-1])
+    + q = q.to(wide)
+""")
 
 
 # --- GroupedQueryAttention -------------------------------------------------------------------
 
 
-@whole_bug("GroupedQueryAttention")
-class RepeatsHeadsInTurn(nn.Module):
-    """head h reads key head h % n_kv_heads: repeated in the wrong order
+bug("""GroupedQueryAttention: RepeatsHeadsInTurn
+    head h reads key head h % n_kv_heads: repeated in the wrong order
     believed: repeat makes as many heads as needed. It puts 0, 1, 0, 1 where 0, 0, 1, 1 is
         wanted: repeat_interleave.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
-    """
-
-    def __init__(self, d_model, n_heads, n_kv_heads, *, bias=True):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads={n_heads} does not divide d_model={d_model}.")
-        if n_heads % n_kv_heads:
-            raise ValueError(f"n_kv_heads={n_kv_heads} does not divide n_heads={n_heads}.")
-        self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
-        d_kv = d_model // n_heads * n_kv_heads
-        self.query = nn.Linear(d_model, d_model, bias=bias)
-        self.key = nn.Linear(d_model, d_kv, bias=bias)
-        self.value = nn.Linear(d_model, d_kv, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-
-    def forward(self, x, mask=None):
-        group = self.n_heads // self.n_kv_heads
-        q = split_heads(self.query(x), self.n_heads)
-        k = split_heads(self.key(x), self.n_kv_heads).repeat(1, group, 1, 1)
-        v = split_heads(self.value(x), self.n_kv_heads).repeat(1, group, 1, 1)
-        mask = None if mask is None else mask.unsqueeze(-3)
-        output, _ = masked_attention(q, k, v, mask)
-        return self.out(merge_heads(output))
-
+    - k = split_heads(self.key(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
+    - v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
+    + k = split_heads(self.key(x), self.n_kv_heads).repeat(1, group, 1, 1)
+    + v = split_heads(self.value(x), self.n_kv_heads).repeat(1, group, 1, 1)
+""")
 
 bug("""GroupedQueryAttention: RepeatsValuesInTurn
     keys in groups, values in turn: a head reads values of another head
     believed: Keys and values may be repeated either way. They must be repeated alike.
     seen: Each head looks in the right place and takes what stands elsewhere.
     - v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
-    - if mask is not None:
-    -     mask = mask.unsqueeze(-3)
     + v = split_heads(self.value(x), self.n_kv_heads).repeat(1, group, 1, 1)
-    + mask = None if mask is None else mask.unsqueeze(-3)
 """)
 
-
-@whole_bug("GroupedQueryAttention")
-class ReadsTheFirstKeyHead(nn.Module):
-    """all heads read the first key head: multi-query attention
+bug("""GroupedQueryAttention: ReadsTheFirstKeyHead
+    all heads read the first key head: multi-query attention
     believed: Shared means shared by all. n_kv_heads says by how many.
     seen: The other key heads never get a gradient.
-    """
-
-    def __init__(self, d_model, n_heads, n_kv_heads, *, bias=True):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads={n_heads} does not divide d_model={d_model}.")
-        if n_heads % n_kv_heads:
-            raise ValueError(f"n_kv_heads={n_kv_heads} does not divide n_heads={n_heads}.")
-        self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
-        d_kv = d_model // n_heads * n_kv_heads
-        self.query = nn.Linear(d_model, d_model, bias=bias)
-        self.key = nn.Linear(d_model, d_kv, bias=bias)
-        self.value = nn.Linear(d_model, d_kv, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-
-    def forward(self, x, mask=None):
-        q = split_heads(self.query(x), self.n_heads)
-        k = split_heads(self.key(x), self.n_kv_heads)[:, :1]
-        v = split_heads(self.value(x), self.n_kv_heads)[:, :1]
-        mask = None if mask is None else mask.unsqueeze(-3)
-        output, _ = masked_attention(q, k, v, mask)
-        return self.out(merge_heads(output))
-
+    - group = self.n_heads // self.n_kv_heads
+    = q = split_heads(self.query(x), self.n_heads)
+    - k = split_heads(self.key(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
+    - v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
+    + k = split_heads(self.key(x), self.n_kv_heads)[:, :1]
+    + v = split_heads(self.value(x), self.n_kv_heads)[:, :1]
+""")
 
 bug("""GroupedQueryAttention: MakesAllKeyHeads
     key and value are as wide as query: C -> C, nothing is shared
     believed: Sharing happens in forward. What is not made need not be shared, and the small
         layers are the point.
     seen: Parameters and cache of multi-head attention; checkpoints do not fit.
-    - self.key = nn.Linear(d_model, d_kv, bias=bias)
-    - self.value = nn.Linear(d_model, d_kv, bias=bias)
-    + self.key = nn.Linear(d_model, d_model, bias=bias)
-    + self.value = nn.Linear(d_model, d_model, bias=bias)
+    - d_kv = n_kv_heads * (d_model // n_heads)
+    + d_kv = d_model
 """)
 
-
-@whole_bug("GroupedQueryAttention")
-class WidensTheKeyHeads(nn.Module):
-    """key heads are C / n_kv_heads wide instead of D
-    believed: The key heads share the C channels. They are as wide as a query's head, or no dot
-        product can be taken.
-    seen: key and value have the shape (C, C); 'mat1 and mat2 shapes' in forward.
-    """
-
-    def __init__(self, d_model, n_heads, n_kv_heads, *, bias=True):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads={n_heads} does not divide d_model={d_model}.")
-        if n_heads % n_kv_heads:
-            raise ValueError(f"n_kv_heads={n_kv_heads} does not divide n_heads={n_heads}.")
-        self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
-        self.query = nn.Linear(d_model, d_model, bias=bias)
-        self.key = nn.Linear(d_model, d_model // n_kv_heads, bias=bias)
-        self.value = nn.Linear(d_model, d_model // n_kv_heads, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-
-    def forward(self, x, mask=None):
-        q = split_heads(self.query(x), self.n_heads)
-        k, v = self.key(x)[:, None], self.value(x)[:, None]
-        mask = None if mask is None else mask.unsqueeze(-3)
-        output, _ = masked_attention(q, k, v, mask)
-        return self.out(merge_heads(output))
-
+bug("""GroupedQueryAttention: WidensTheKeyHeads
+    key and value are C / n_kv_heads wide instead of n_kv_heads·D
+    believed: Fewer key heads, fewer channels: C is divided by them. A key head is as wide as a
+        query's head, so with more key heads the layers are wider, not narrower.
+    seen: Right where n_kv_heads² is n_heads; elsewhere an error about shapes in forward.
+    - d_kv = n_kv_heads * (d_model // n_heads)
+    + d_kv = d_model // n_kv_heads
+""")
 
 bug("""GroupedQueryAttention: TakesTextsForGroups
     the mask got no axis for the heads: texts are taken for heads
@@ -1228,8 +922,6 @@ bug("""GroupedQueryAttention: ForgetsTheMaskOfTheGroups
     the mask is not used
     believed: Grouping changes the keys, not the mask, and so it was left out.
     seen: The loss falls too far, and the model writes nonsense: it has seen the answer.
-    - if mask is not None:
-    -     mask = mask.unsqueeze(-3)
     - output, _ = masked_attention(q, k, v, mask)
     + output, _ = masked_attention(q, k, v)
 """)
@@ -1239,72 +931,26 @@ bug("""GroupedQueryAttention: HidesWhatMayBeRead
     believed: True marks what is masked. Here True means may attend.
     seen: Each query sees the future alone, and the last one nothing.
     reported: rasbt/LLMs-from-scratch#1061
-    - if mask is not None:
-    -     mask = mask.unsqueeze(-3)
-    + mask = None if mask is None else ~mask.unsqueeze(-3)
+    - mask = mask.unsqueeze(-3)
+    + mask = ~mask.unsqueeze(-3)
 """)
 
-
-@whole_bug("GroupedQueryAttention")
-class GroupsAreAlwaysCausal(nn.Module):
-    """always causal, with or without a mask
+bug("""GroupedQueryAttention: GroupsAreAlwaysCausal
+    always causal, with or without a mask
     believed: A language model is causal. The layer is what the caller's mask makes of it.
     seen: Right in a language model; wrong where every token may see every other.
-    """
+    + causal = causal_mask(x.shape[-2], device=x.device)
+    + mask = causal if mask is None else causal & mask
+    = output, _ = masked_attention(q, k, v, mask)
+""")
 
-    def __init__(self, d_model, n_heads, n_kv_heads, *, bias=True):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads={n_heads} does not divide d_model={d_model}.")
-        if n_heads % n_kv_heads:
-            raise ValueError(f"n_kv_heads={n_kv_heads} does not divide n_heads={n_heads}.")
-        self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
-        d_kv = d_model // n_heads * n_kv_heads
-        self.query = nn.Linear(d_model, d_model, bias=bias)
-        self.key = nn.Linear(d_model, d_kv, bias=bias)
-        self.value = nn.Linear(d_model, d_kv, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-
-    def forward(self, x, mask=None):
-        group = self.n_heads // self.n_kv_heads
-        q = split_heads(self.query(x), self.n_heads)
-        k = split_heads(self.key(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
-        v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
-        causal = causal_mask(x.shape[-2], device=x.device)
-        causal = causal if mask is None else causal & mask.unsqueeze(-3)
-        output, _ = masked_attention(q, k, v, causal)
-        return self.out(merge_heads(output))
-
-
-@whole_bug("GroupedQueryAttention")
-class ExchangesKeyAndValue(nn.Module):
-    """key and value are exchanged
+bug("""GroupedQueryAttention: ExchangesKeyAndValue
+    key and value are exchanged
     believed: Two layers of one shape, and the order is easy to lose.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
-    """
-
-    def __init__(self, d_model, n_heads, n_kv_heads, *, bias=True):
-        super().__init__()
-        if d_model % n_heads:
-            raise ValueError(f"n_heads={n_heads} does not divide d_model={d_model}.")
-        if n_heads % n_kv_heads:
-            raise ValueError(f"n_kv_heads={n_kv_heads} does not divide n_heads={n_heads}.")
-        self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
-        d_kv = d_model // n_heads * n_kv_heads
-        self.query = nn.Linear(d_model, d_model, bias=bias)
-        self.key = nn.Linear(d_model, d_kv, bias=bias)
-        self.value = nn.Linear(d_model, d_kv, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
-
-    def forward(self, x, mask=None):
-        group = self.n_heads // self.n_kv_heads
-        q = split_heads(self.query(x), self.n_heads)
-        k = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
-        v = split_heads(self.key(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
-        mask = None if mask is None else mask.unsqueeze(-3)
-        output, _ = masked_attention(q, k, v, mask)
-        return self.out(merge_heads(output))
-
+    - output, _ = masked_attention(q, k, v, mask)
+    + output, _ = masked_attention(q, v, k, mask)
+""")
 
 bug("""GroupedQueryAttention: GroupsLeaveOutOut
     the heads' results do not go through out
@@ -1372,6 +1018,4 @@ bug("""GroupedQueryAttention: AcceptsUnevenHeads
     -     raise ValueError(
     -         f"n_heads must divide d_model, got n_heads={n_heads} and d_model={d_model}."
     -     )
-    - if n_heads % n_kv_heads != 0:
-    + if n_heads % n_kv_heads:
 """)

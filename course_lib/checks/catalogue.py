@@ -1,9 +1,9 @@
 """Every component that can be checked, in lesson order, found by name."""
 
-import difflib
 import importlib
 
 from course_lib.bugs import MODULES
+from course_lib.did_you_mean import did_you_mean
 
 from .cases.check import ComponentCheck
 
@@ -33,7 +33,4 @@ def find(name: str) -> ComponentCheck:
     checks = {check.name: check for check in all_checks()}
     if name in checks:
         return checks[name]
-    lowered = {known.lower(): known for known in checks}
-    near = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.5)
-    advice = f"Did you mean {lowered[near[0]]}?" if near else "Known: " + ", ".join(checks) + "."
-    raise UnknownComponent(f"no component is called {name!r}. {advice}")
+    raise UnknownComponent(f"no component is called {name!r}. {did_you_mean(name, checks)}")

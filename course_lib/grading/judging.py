@@ -13,7 +13,7 @@ from pathlib import Path
 from ..checks import all_checks, find
 from ..lessons.exercises import Exercise, read_exercises, read_package_checks
 from ..lessons.source import component_source, module_source, to_learner
-from .packages import judge_package
+from .handed_in_package import judge_package
 from .results import judge_one, printable, zero
 
 
@@ -21,7 +21,7 @@ from .results import judge_one, printable, zero
 def checks_version() -> str:
     """A short hash of the code a verdict depends on: checks, zoo, text, model and this house."""
     digest = hashlib.sha256()
-    for name in ("judging.py", "packages.py", "results.py"):
+    for name in ("judging.py", "handed_in_package.py", "results.py"):
         digest.update((Path(__file__).parent / name).read_bytes())
     package = Path(__file__).parents[1]
     for folder in (package / name for name in ("checks", "bugs", "corpus", "transformer")):

@@ -2,10 +2,11 @@
 
 import csv
 import json
-import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from ..files import write_atomically
 
 COLUMNS = (
     "student",
@@ -21,20 +22,6 @@ COLUMNS = (
 # A spreadsheet runs a cell that begins with one of these as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _AS_TEXT = "'"
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Put `text` at `path` so that a reader finds the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def write_json(path: Path, content: Mapping) -> None:

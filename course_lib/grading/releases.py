@@ -4,18 +4,19 @@
 `release.json`. A lesson that changes later leaves it alone, so a running class is not disturbed.
 """
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ..did_you_mean import did_you_mean
+from ..files import write_atomically
 from ..lessons.exercises import lesson_names, notebook_path
 from . import GradingError
 from .gradebook import register
 from .judging import checks_version
-from .records import read_json, write_atomically, write_json
+from .records import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,7 @@ def known_lesson(lesson: str) -> str:
     known = lesson_names()
     if lesson in known:
         return lesson
-    near = difflib.get_close_matches(lesson, known, n=1, cutoff=0.4)
-    advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
-    raise GradingError(f"no lesson is called {lesson!r}. {advice}")
+    raise GradingError(f"no lesson is called {lesson!r}. {did_you_mean(lesson, known)}")
 
 
 def _notebook_file(lesson: str, root: Path) -> Path:

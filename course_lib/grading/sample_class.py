@@ -16,7 +16,7 @@ from types import ModuleType
 from ..bugs import Bug, bugs_of
 from ..bugs.packages import PackageBug, all_package_bugs
 from ..lessons.exercises import lesson_names, read_exercises, read_notebook, read_package_checks
-from ..lessons.package import PACKAGE, module_of, our_package
+from ..lessons.package_text import PACKAGE, module_of, our_package
 from ..lessons.source import rename_definition, to_learner
 from .judging import our_source
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ..lessons.exercises import read_package_checks
-from ..lessons.package import PACKAGE, PackageText, Unreadable, bytes_of, read_package
+from ..lessons.package_text import PACKAGE, PackageText, Unreadable, bytes_of, read_package
 
 MAX_FILE_BYTES = 20 * 2**20
 MAX_ANSWER_CHARACTERS = 100_000

@@ -6,7 +6,7 @@ import re
 import textwrap
 from dataclasses import dataclass, replace
 
-from .package import module_of
+from .package_text import module_of
 from .source import definition
 
 _HEADINGS = ("Args", "Returns", "Raises")

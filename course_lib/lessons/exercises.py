@@ -1,9 +1,10 @@
 """The built exercises, as the workspace and the grader read them: plain JSON, no Jupyter needed."""
 
-import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from course_lib.did_you_mean import did_you_mean
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -125,7 +126,4 @@ def require_exercise(component: str) -> Exercise:
     found = {exercise.component: exercise for exercise in every}
     if component in found:
         return found[component]
-    lowered = {name.lower(): name for name in found}
-    near = difflib.get_close_matches(component.lower(), list(lowered), n=1, cutoff=0.5)
-    advice = f"Did you mean {lowered[near[0]]}?" if near else "Known: " + ", ".join(found) + "."
-    raise UnknownExercise(f"no component is called {component!r}. {advice}")
+    raise UnknownExercise(f"no component is called {component!r}. {did_you_mean(component, found)}")

@@ -6,18 +6,21 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 from filelock import FileLock
 
+from .book_progress import complaints, progress
 from .bug_pages import FOLDER, INDEX, bug_pages
 
 # What the pages import. Their text is part of the cache's path, because the execution cache
 # does not see changes in imported modules.
 IMPORTED_BY_PAGES = (
-    *("transformer", "corpus", "bugs", "checks", "plots.py", "figures.py"),
-    *("workspace", "lessons/source.py"),  # lesson 12 exports a package
+    *("transformer", "corpus", "bugs", "checks", "plots.py", "figures.py", "did_you_mean.py"),
+    *("workspace", "lessons/source.py", "files.py"),  # lesson 12 exports a package
 )
 # What decides over the messages of the checks.
 IMPORTED_BY_ZOO = ("transformer", "corpus", "bugs", "checks", "zoo.py")
@@ -27,8 +30,11 @@ class BookFailed(RuntimeError):
     """jupyter-book reported warnings or errors; its own output says which."""
 
 
-def build_book(root: Path, *, quiet: bool = False) -> Path:
-    """Build the site of `root/book` and return its first page.
+def build_book(root: Path, *, say: Callable[[str], None] = print) -> Path:
+    """Build the site of `root/book` in `root/_build/html` and return its first page.
+
+    Args:
+        say: hears of each page that is read, run and written.
 
     Raises:
         BookFailed: a cell raised, a reference is broken, or anything else was warned about.
@@ -36,36 +42,47 @@ def build_book(root: Path, *, quiet: bool = False) -> Path:
     work = root / "_build"
     work.mkdir(exist_ok=True)
     with FileLock(work / "building.lock"):  # two builds at once write over each other
-        _stage(root, work)
+        _stage(root, work, say)
         _configure(root, work)
         command = [
-            "jupyter-book", "build", str(work / "source"), "--path-output", str(work),
+            "jupyter-book", "build", str(work / "source"), "--path-output", str(root),
             "--config", str(work / "book_config.yml"), "--toc", str(work / "source/_toc.yml"),
             "-W", "-n", "--keep-going",
         ]  # fmt: skip
         # Pages print in the terminal's language otherwise, and a book build promotes nothing.
-        _run(command, root, quiet, COURSE_BOOK_BUILD="1", PYTHONHASHSEED="0")
-    html = work / "_build" / "html"
+        _run(command, root, say, COURSE_BOOK_BUILD="1", PYTHONHASHSEED="0", PYTHONUNBUFFERED="1")
+    html = work / "html"
     # Sphinx copies these only when a page has changed as well.
     shutil.copytree(root / "book" / "_static", html / "_static", dirs_exist_ok=True)
     return html / "index.html"
 
 
-def _run(command: list[str], root: Path, quiet: bool, **variables: str) -> None:
+def _run(command: list[str], root: Path, say: Callable[[str], None], **variables: str) -> None:
+    """Run a program of this environment; what it tells about pages is said as it comes."""
     programs = Path(sys.executable).parent
     path = os.pathsep.join([str(programs), os.environ.get("PATH", "")])
-    done = subprocess.run(
-        [str(programs / command[0]), *command[1:]],
-        cwd=root,
-        env=os.environ | {"PATH": path} | variables,
-        capture_output=quiet,
-        text=True,
-    )
-    if done.returncode:
-        raise BookFailed(f"the book did not build.\n{(done.stdout or '')}{(done.stderr or '')}")
+    said = []
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        with subprocess.Popen(
+            [str(programs / command[0]), *command[1:]],
+            cwd=root,
+            env=os.environ | {"PATH": path} | variables,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            encoding="utf-8",
+            errors="replace",
+        ) as process:
+            for line in process.stdout:
+                said.append(line)
+                if told := progress(line):
+                    say(told)
+        if process.returncode:
+            errors.seek(0)
+            why = complaints(errors.read()) or "".join(said)
+            raise BookFailed(f"the book did not build.\n{why}")
 
 
-def _stage(root: Path, work: Path) -> None:
+def _stage(root: Path, work: Path, say: Callable[[str], None] = print) -> None:
     """Bring together what Sphinx reads: links to the pages in `book/`, and pages about bugs.
 
     Files are touched only where they change, since Sphinx reads again what is newer.
@@ -76,7 +93,7 @@ def _stage(root: Path, work: Path) -> None:
     made = {}
     for chapter in contents.get("chapters", ()):
         if chapter["file"] == INDEX:
-            made = bug_pages(_zoo(root, work), book)
+            made = bug_pages(_zoo(root, work, say), book)
             chapter["sections"] = [
                 {"file": name, "title": name.removeprefix(f"{FOLDER}/")}
                 for name in made
@@ -102,13 +119,13 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _zoo(root: Path, work: Path) -> list[dict]:
+def _zoo(root: Path, work: Path, say: Callable[[str], None] = print) -> list[dict]:
     """All bugs with their checks' messages: computed once, then kept until the code changes."""
     package = root / "course_lib"
     path = work / "executed" / "zoo" / f"{_digest(package, IMPORTED_BY_ZOO)}.json"
     if not path.exists():
-        print("Running the check of every bug, for the pages about them: a minute or two.")
-        _run(["python", "-m", "course_lib.zoo", str(path)], root, True, OMP_NUM_THREADS="1")
+        say("Running the check of every bug, for the pages about them: a minute or two.")
+        _run(["python", "-m", "course_lib.zoo", str(path)], root, say, OMP_NUM_THREADS="1")
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -22,6 +22,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from course_lib.files import write_atomically
+
 from . import ModelError
 
 POINTER = "checkpoint.json"
@@ -66,15 +68,13 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
         for name, tensors in (("model", checkpoint.weights), ("optimizer", checkpoint.optimizer)):
             content = safetensors.torch.save(tensors)
             hashes[name] = hashlib.sha256(content).hexdigest()
-            _write(temporary / f"{name}.safetensors", content)
+            write_atomically(temporary / f"{name}.safetensors", content)
         state = {**checkpoint.state, "version": VERSION, "sha256": hashes}
-        _write(temporary / "state.json", json.dumps(state, indent=1).encode())
+        write_atomically(temporary / "state.json", json.dumps(state, indent=1))
         if target.exists():
             shutil.rmtree(target)
         os.replace(temporary, target)
-        pointer = folder / f".{POINTER}.{os.getpid()}"
-        _write(pointer, json.dumps({"newest": target.name, "step": step}).encode())
-        os.replace(pointer, folder / POINTER)
+        write_atomically(folder / POINTER, json.dumps({"newest": target.name, "step": step}))
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise ModelError(
@@ -187,13 +187,6 @@ def fill_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor])
         state.setdefault(int(number), {})[key] = tensor
     whole = optimizer.state_dict()
     optimizer.load_state_dict({**whole, "state": state})
-
-
-def _write(path: Path, content: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _what_counts(folder: Path) -> str:

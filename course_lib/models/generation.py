@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from . import ModelError
-from .package import Package
 from .text import Tokenizer
+from .whose_model import Package
 from .window import next_logits
 
 

@@ -14,7 +14,7 @@ import safetensors.torch
 from torch import nn
 
 from . import ModelError
-from .package import Package
+from .whose_model import Package
 
 END_OF_TEXT = "<|endoftext|>"
 

@@ -1,14 +1,15 @@
 """What a training run can be told, with its defaults: the one list behind flags and TOML files."""
 
-import difflib
 import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from course_lib.did_you_mean import did_you_mean
+
 from . import ModelError
-from .package import ATTENTION
+from .whose_model import ATTENTION
 
 RULES = {  # which values a setting may have; `nan` is in no range
     "max_lr": (lambda value: 0 < value < math.inf, "above 0"),
@@ -143,7 +144,6 @@ def _read_toml(path: Path) -> dict:
         raise ModelError(f"{path} must be TOML: {error}.") from None
     for name in found:
         if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.5)
-            advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(NAMES)}."
+            advice = did_you_mean(name, NAMES)
             raise ModelError(f"{path} sets {name!r}, which is no setting. {advice}")
     return found

@@ -1,6 +1,5 @@
 """The model commands as one sees them: a progress line, a summary, text as it is written."""
 
-import difflib
 import os
 import shlex
 import sys
@@ -8,13 +7,15 @@ from pathlib import Path
 
 import click
 
+from course_lib.did_you_mean import did_you_mean
+
 from . import ModelError, checkpoint, hardware
 from .bar import progress_bar
 from .generation import Sampling, write
-from .package import OURS, Package
 from .settings import read_settings, resumed_settings
 from .text import make_tokenizer
 from .training import train
+from .whose_model import OURS, Package
 
 
 def train_here(flags, config, out: Path, resume: bool, package: str, *, quiet: bool) -> dict:
@@ -174,9 +175,7 @@ def bench_here(
     every = {workload.name: workload for workload in workloads(place, Package(package))}
     for name in names:
         if name not in every:
-            near = difflib.get_close_matches(name, every, n=1, cutoff=0.5)
-            advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(every)}."
-            raise ModelError(f"no workload is called {name!r}. {advice}")
+            raise ModelError(f"no workload is called {name!r}. {did_you_mean(name, every)}")
 
     def say(row) -> None:
         low, high = row.quartiles

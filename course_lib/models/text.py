@@ -1,10 +1,5 @@
 """Text to train on, and the tokenizer that turns it into ids and back."""
 
-import hashlib
-import os
-import tempfile
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +8,7 @@ import torch
 from course_lib import corpus
 
 from . import ModelError
-from .package import Package
+from .whose_model import Package
 
 STORIES, SHAKESPEARE = "stories", "shakespeare"
 N_STORY_CHARACTERS = 1_000_000
@@ -23,7 +18,6 @@ BPE_SAMPLE = 100_000  # characters from which merges are learned: enough for hun
 SHAKESPEARE_URL = (
     "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 )
-SHAKESPEARE_BYTES = 1_115_394
 SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 
@@ -53,44 +47,37 @@ def read_text(source: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-def cache_folder() -> Path:
-    """Where downloads are kept, by the system's convention."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "build-a-transformer"
-
-
 def download_shakespeare() -> Path:
     """The file of tiny Shakespeare, downloaded once and checked each time.
 
     Raises:
         ModelError: it cannot be downloaded, or is not what it should be.
     """
-    path = cache_folder() / "tinyshakespeare.txt"
-    if path.is_file() and _is_shakespeare(path.read_bytes()):
-        return path
+    import pooch  # here, because whoever trains on another text needs no network's library
+
+    pooch.get_logger().setLevel("WARNING")
+    path = Path(pooch.os_cache("build-a-transformer")) / "tinyshakespeare.txt"
     try:
-        with urllib.request.urlopen(SHAKESPEARE_URL, timeout=30) as response:
-            content = response.read(2 * SHAKESPEARE_BYTES)
-    except (urllib.error.URLError, TimeoutError, OSError) as error:
-        raise ModelError(
-            f"tiny Shakespeare could not be downloaded ({getattr(error, 'reason', error)}): "
-            f'connect to the network, put the file at {path}, or train on "{STORIES}".'
-        ) from None
-    if not _is_shakespeare(content):
-        raise ModelError(
-            f"tiny Shakespeare must have {SHAKESPEARE_BYTES} bytes and the SHA-256 "
-            f"{SHAKESPEARE_SHA256[:12]}…, got {len(content)} bytes: try again later."
+        pooch.retrieve(
+            SHAKESPEARE_URL,
+            known_hash=f"sha256:{SHAKESPEARE_SHA256}",
+            fname=path.name,
+            path=path.parent,
+            downloader=pooch.HTTPDownloader(timeout=30),
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    os.replace(temporary, path)
+    except OSError as error:  # those of requests are, too
+        answer = getattr(error, "response", None)
+        why = f"HTTP status {answer.status_code}" if answer is not None else type(error).__name__
+        raise ModelError(
+            f"tiny Shakespeare could not be downloaded ({why}): connect to the network, put the "
+            f'file at {path}, or train on "{STORIES}".'
+        ) from None
+    except ValueError:  # pooch has kept nothing of it
+        raise ModelError(
+            f"tiny Shakespeare must have the SHA-256 {SHAKESPEARE_SHA256[:12]}…, got another file "
+            f'from {SHAKESPEARE_URL}: try again later, or train on "{STORIES}".'
+        ) from None
     return path
-
-
-def _is_shakespeare(content: bytes) -> bool:
-    return hashlib.sha256(content).hexdigest() == SHAKESPEARE_SHA256
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from . import ModelError, checkpoint, hardware
-from .package import Package
 from .ranks import Ranks, started_ranks
 from .settings import TrainSettings
 from .text import Tokenizer, fit_tokenizer, make_tokenizer, read_text, split_tokens
+from .whose_model import Package
 
 
 @dataclass

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from .package import Package
+from .whose_model import Package
 
 
 def next_logits(

@@ -3,7 +3,7 @@
 folder.py     how a workspace is recognised
 start.py      make one
 borrow.py     what a module has before it is written: ours
-package.py    where `import my_transformer` leads
+importing.py  where `import my_transformer` leads
 reading.py    what a piece of Python defines and imports
 cells.py      which cell of a notebook holds an answer
 runs.py       whether that cell has changed since it ran

@@ -14,7 +14,7 @@ import re
 import sys
 from dataclasses import dataclass
 
-from course_lib.lessons.package import BORROW_FROM
+from course_lib.lessons.package_text import BORROW_FROM
 
 from .borrow import PACKAGE, borrowing_text
 from .folder import WorkspaceError

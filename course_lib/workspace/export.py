@@ -12,7 +12,7 @@ from pathlib import Path
 
 from course_lib.corpus import stories
 from course_lib.lessons.exercises import lesson_names, read_exercises, read_notebook
-from course_lib.lessons.package import given_modules, read_package
+from course_lib.lessons.package_text import given_modules, read_package
 
 from .alone import Alone, stand_alone
 from .borrow import PACKAGE

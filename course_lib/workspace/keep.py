@@ -7,11 +7,12 @@ it is, and the new one is put beside it under the name `….new`.
 import contextlib
 import hashlib
 import json
-import os
 import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+
+from course_lib.files import write_atomically
 
 from .folder import WorkspaceError
 
@@ -121,10 +122,4 @@ def _put(path: Path, content: bytes) -> None:
     with contextlib.suppress(OSError):
         if path.read_bytes() == content:
             return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        draft.write_bytes(content)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_atomically(path, content)

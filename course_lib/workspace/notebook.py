@@ -29,7 +29,7 @@ from .borrow import PACKAGE
 from .cells import AnswerCell, NotACell, answer_cell
 from .desk import NOT_COLLECTED, someone_is_at_work, where_passes_go, workspace_of
 from .folder import WorkspaceError
-from .package import import_part, install_borrowed_package, use_package
+from .importing import import_part, install_borrowed_package, use_package
 from .promote import promote
 from .reading import imported_modules
 from .runs import note_of_a_change, refuse_superseded, watch_runs

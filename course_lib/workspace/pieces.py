@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from course_lib.lessons.package import given_modules
+from course_lib.lessons.package_text import given_modules
 from course_lib.lessons.source import module_source
 
 from .reading import definitions

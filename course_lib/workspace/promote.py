@@ -5,20 +5,19 @@ replaces is kept under `my_transformer/.history`; two notebooks that write at on
 """
 
 import contextlib
-import errno
 import os
 import re
-import secrets
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from course_lib.files import write_atomically
+
 from .borrow import PACKAGE, borrowing_text, our_path
 from .folder import WorkspaceError
-from .package import describe, module_file, package_of, reload_from
+from .importing import describe, module_file, package_of, reload_from
 from .reading import definitions
 from .sections import find_section, section_source, with_section, without_marks
 
@@ -63,7 +62,7 @@ def promote(workspace: Path, component: str, module: str, cell_source: str) -> P
             kept = _keep(workspace, component, section_source(before, component))
             if _read(path, module) != before:
                 raise WorkspaceError(f"{path.name} changed at this very moment: check once more")
-            _replace(path, after)
+            write_atomically(path, after)
             note = _overridden(after, component)
             if is_live:
                 note = note or _reload(workspace, module)
@@ -137,25 +136,6 @@ def _keep(workspace: Path, component: str, source: str | None) -> Path | None:
             number += 1
         else:
             return path
-
-
-def _replace(path: Path, text: str) -> None:
-    """Give `path` a new content in one step: a reader sees the old text or the new one."""
-    path = path.resolve()  # a link stays a link
-    if path.exists() and not os.access(path, os.W_OK):
-        raise PermissionError(errno.EACCES, "it is read-only", str(path))
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(draft, "xb") as file:
-            file.write(text.encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, draft)
-        os.replace(draft, path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import ast
 
-from course_lib.lessons.package import definitions
+from course_lib.lessons.package_text import definitions
 
 from .borrow import PACKAGE
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib.lessons import exercises
-from course_lib.lessons.package import borrowed_parts, read_package
+from course_lib.lessons.package_text import borrowed_parts, read_package
 
 from .borrow import PACKAGE
-from .package import module_file
+from .importing import module_file
 from .reading import definitions
 
 

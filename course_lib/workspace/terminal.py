@@ -10,7 +10,7 @@ from course_lib.checks.local import DEFAULT_SEED, success_text
 
 from .borrow import PACKAGE
 from .folder import require_workspace
-from .package import package_component
+from .importing import package_component
 from .status import status
 from .whole import judge_whole
 

@@ -13,7 +13,7 @@ from course_lib.checks.capstone.parts import first_broken_part
 from course_lib.checks.local import failure_text, success_text
 from course_lib.checks.observe.here import observe_here
 from course_lib.checks.observe.load.package import LearnersPackage
-from course_lib.lessons.package import as_job, borrowed_parts, defined_parts, read_package
+from course_lib.lessons.package_text import as_job, borrowed_parts, defined_parts, read_package
 
 from .borrow import PACKAGE
 from .folder import WorkspaceError

@@ -11,7 +11,7 @@ generating.py  text, without a cache and with one
 parts.py       where to look when one of them fails
 """
 
-import difflib
+from course_lib.did_you_mean import did_you_mean
 
 from ..cases.check import Check
 from ..catalogue import UnknownComponent
@@ -44,6 +44,5 @@ def find_package_check(name: str) -> Check:
     checks = {check.name: check for check in PACKAGE_CHECKS}
     if name in checks:
         return checks[name]
-    near = difflib.get_close_matches(name.lower(), list(checks), n=1, cutoff=0.5)
-    advice = f"Did you mean {near[0]}?" if near else "Known: " + ", ".join(checks) + "."
+    advice = did_you_mean(name, checks)
     raise UnknownComponent(f"no check of a package is called {name!r}. {advice}")

@@ -9,6 +9,7 @@ import torch
 
 from ..cases.check import Case, Check, Property
 from ..cases.draw import Draw
+from ..judges.expect import parameters_are
 from ..judges.findings import Finding, render
 from ..judges.seen import Malformed, Seen
 from ..observe.calls import Call
@@ -111,15 +112,30 @@ def _cases(prop: Property, seed: int, device: str) -> list[Case]:
     return [replace(case, call={**case.call, "device": device}) for case in cases]
 
 
+_UNREADABLE = (Malformed, KeyError, TypeError, ValueError, IndexError, OverflowError)
+
+
 def _judge(case: Case, observation) -> Finding | None:
     try:
         return case.judge(Seen(observation))
-    except (Malformed, KeyError, TypeError, ValueError, IndexError, OverflowError):
-        # The observer never writes such a thing: the submission wrote over it.
-        return Finding(
-            "the record of this call cannot be read",
-            details=("the answer must leave alone the code of the course that watches it",),
+    except _UNREADABLE:
+        return _never_called(case, observation) or Finding("nothing came back that can be judged")
+
+
+def _never_called(case: Case, observation) -> Finding | None:
+    """Why a module was not called: its state has other names or shapes than the case's weights.
+
+    Whatever else cannot be read is nothing that the observer writes: the submission wrote over it.
+    """
+    weights = case.call.get("weights")
+    if not weights:
+        return None
+    try:
+        return parameters_are({name: array.shape for name, array in weights.items()})(
+            Seen(observation)
         )
+    except _UNREADABLE:
+        return None
 
 
 def _cut_short(reply: Reply) -> Finding:

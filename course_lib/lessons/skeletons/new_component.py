@@ -1,15 +1,15 @@
 """`course new-component NAME LESSON`: begin every file that a component takes."""
 
 import ast
-import difflib
 import keyword
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from course_lib.did_you_mean import did_you_mean
+
 from ..text import lesson_texts, read_lesson
 from . import inserting, templates
-from .to_write import variants_folder
 
 
 class NewComponentError(ValueError):
@@ -94,9 +94,9 @@ def _place(root: Path, lesson: str) -> tuple[Path, str, str]:
         if lesson in by_module:
             return path, lesson, by_module[lesson]
     known = [path.stem for path in components]
-    near = difflib.get_close_matches(lesson, known, n=1, cutoff=0.5)
-    advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
-    raise NewComponentError(f"no lesson with components is called {lesson!r}. {advice}")
+    raise NewComponentError(
+        f"no lesson with components is called {lesson!r}. {did_you_mean(lesson, known)}"
+    )
 
 
 def _texts(root: Path, name: str, kind: str, module: str, last: str, lesson: Path) -> dict:
@@ -145,7 +145,7 @@ def _texts(root: Path, name: str, kind: str, module: str, last: str, lesson: Pat
         f"course_lib/bugs/{module}.py", templates.BUGS, ["from . import bug"],
         "ten mistakes, each as the change that it makes",
     )  # fmt: skip
-    for path, decorator, answers, helper, what in _for_the_tests(root, module, name, names):
+    for path, decorator, answers, helper, what in _for_the_tests(name, names):
         template = "\n\n".join(
             templates.answer(kind, decorator=decorator.replace("<n>", each), answer=each, what=way)
             for each, way in answers
@@ -159,7 +159,7 @@ def _texts(root: Path, name: str, kind: str, module: str, last: str, lesson: Pat
     return texts
 
 
-def _for_the_tests(root: Path, module: str, name: str, names: dict) -> list[tuple]:
+def _for_the_tests(name: str, names: dict) -> list[tuple]:
     """Folder, decorator, the answers' names with what each is, its import, and what to write."""
     stem = names["answers"]
     ways = ("another right way to write it", "a third right way to write it")
@@ -168,7 +168,7 @@ def _for_the_tests(root: Path, module: str, name: str, names: dict) -> list[tupl
     second = [(_joined(stem, "Second", "Form"), "the same mistake in other words")]
     wrong = [(_joined(stem, "Wrong", "Answer"), "a mistake that no bug is like")]
     return [
-        (variants_folder(root), f'variant("{name}", title="{title}")', variants, "variant",
+        (Path("tests/right_variants"), f'variant("{name}", title="{title}")', variants, "variant",
          "right answers that look unlike ours: two or more"),
         (Path("tests/bugs_written_differently"), f'same_bug_as("{names["first_bug"]}")', second,
          "same_bug_as", "each bug in other words, where there are some"),

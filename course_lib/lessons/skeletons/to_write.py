@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
-# Right variants lie with the tests; they once lay in the package, and may in an older checkout.
-_VARIANTS = ("tests/right_variants", "course_lib/variants")
+# Where a new component is written about, in the order in which to go on.
+_PLACES = (
+    *("course_lib/transformer", "course_lib/checks/oracles", "course_lib/checks/lessons"),
+    *("course_lib/bugs", "tests/right_variants", "tests/bugs_written_differently"),
+    *("tests/wrong_answers", "book"),
+)
 
 
 def to_write(name: str, what: str) -> str:
@@ -11,16 +15,11 @@ def to_write(name: str, what: str) -> str:
     return f"TO WRITE for {name}: {what}"
 
 
-def variants_folder(root: Path) -> Path:
-    """Where the right variants lie in a checkout, from its root."""
-    return next((Path(one) for one in _VARIANTS if (root / one).is_dir()), Path(_VARIANTS[0]))
-
-
 def left_to_write(root: Path, name: str = "") -> list[str]:
     """All that is still to be written, with its place: of one component, or of all."""
     words = to_write(name, "") if name else "TO WRITE for "
     found = []
-    for folder in _places(root):
+    for folder in _PLACES:
         for path in sorted((root / folder).rglob("*")):
             if path.suffix in (".py", ".md"):
                 lines = path.read_text(encoding="utf-8").splitlines()
@@ -30,15 +29,6 @@ def left_to_write(root: Path, name: str = "") -> list[str]:
                     if words in line
                 ]
     return found
-
-
-def _places(root: Path) -> tuple:
-    """Where a new component is written about, in the order in which to go on."""
-    return (
-        *("course_lib/transformer", "course_lib/checks/oracles", "course_lib/checks/lessons"),
-        *("course_lib/bugs", variants_folder(root)),
-        *("tests/bugs_written_differently", "tests/wrong_answers", "book"),
-    )
 
 
 def _told(line: str, name: str) -> str:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import ModelError
-from ..package import Package
+from ..whose_model import Package
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch import nn
 
 from .. import ModelError
 from ..hardware import choose_dtype
-from ..package import Package
+from ..whose_model import Package
 from .peers import GPT2_SMALL, Shape, difference, make_pair
 
 SMALL = Shape(vocab_size=65, context_length=128, d_model=128, n_heads=4, n_layers=4)

@@ -1,21 +1,24 @@
 """Generation with a package's own cache, behind the interface of our `Decoder`."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from .package import Package
 
-
-class OwnDecoder:
+class CachedDecoder:
     """`Decoder`, made of a package's `KVCache` and `cached_logits`."""
 
-    def __init__(self, model, package: Package, n_rows: int, n_positions: int):
+    def __init__(
+        self, model, make_cache: Callable, cached_logits: Callable, n_rows: int, n_positions: int
+    ):
         config, weight = model.config, model.head.weight
-        make = package.component("cache", "KVCache")
         sizes = (n_rows, config.n_heads, n_positions, config.d_model // config.n_heads)
         self.model = model
-        self.caches = [make(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
-        self._logits = package.component("cache", "cached_logits")
+        self.caches = [
+            make_cache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks
+        ]
+        self._logits = cached_logits
 
     @torch.no_grad()
     def feed(self, ids: Tensor) -> Tensor:

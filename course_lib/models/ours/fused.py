@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .mlp import MLP
-from .model import GPT
-from .multihead import MultiHeadAttention, merge_heads, split_heads
-from .norm import LayerNorm
-from .shapes import Bool, Float, Int
+from course_lib.transformer.mlp import MLP
+from course_lib.transformer.model import GPT
+from course_lib.transformer.multihead import MultiHeadAttention, merge_heads, split_heads
+from course_lib.transformer.norm import LayerNorm
+from course_lib.transformer.shapes import Bool, Float, Int
 
 
 class FusedLayerNorm(LayerNorm):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from ..checks.capstone import STOOD_IN, find_package_check
 from ..checks.capstone.parts import first_broken_part
 from ..lessons.exercises import PackageCheck
-from ..lessons.package import as_job, borrowed_parts, defined_parts
+from ..lessons.package_text import as_job, borrowed_parts, defined_parts
 from .results import judge_one, printable, zero
 
 SECONDS = {"trains": 60.0}  # the other checks have the sandbox's own limit

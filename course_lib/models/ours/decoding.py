@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .cache import KVCache
+from course_lib.transformer.cache import KVCache
+from course_lib.transformer.model import GPT
+from course_lib.transformer.multihead import merge_heads, split_heads
+from course_lib.transformer.shapes import Float, Int
+
 from .fused import causal_attention
-from .model import GPT
-from .multihead import merge_heads, split_heads
-from .shapes import Float, Int
 
 
 class Decoder:

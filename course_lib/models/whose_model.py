@@ -64,17 +64,26 @@ class Package:
         if attention not in ATTENTION:
             raise ModelError(f"attention must be {' or '.join(ATTENTION)}, got {attention!r}.")
         is_fused = attention == "fused" and self.name == OURS
-        return self.module("fused").fuse(model) if is_fused else model
+        if not is_fused:
+            return model
+        from .ours.fused import fuse  # here, because `--help` needs no torch
+
+        return fuse(model)
 
     def is_fused(self, model) -> bool:
         """Whether `run_by` has taken the model through fused functions."""
-        return self.name == OURS and isinstance(model, self.module("fused").FusedGPT)
+        from .ours.fused import FusedGPT
+
+        return self.name == OURS and isinstance(model, FusedGPT)
 
     def decoder(self, model, n_rows: int, n_positions: int):
         """What is fed a text from left to right and gives the logits that follow: our `Decoder`
         for a fused model, for any other the package's own cache."""
         if self.is_fused(model):
-            return self.module("decoding").Decoder(model, n_rows, n_positions)
-        from .decoding import OwnDecoder  # here, because `--help` needs no torch
+            from .ours.decoding import Decoder
 
-        return OwnDecoder(model, self, n_rows, n_positions)
+            return Decoder(model, n_rows, n_positions)
+        from .cached_decoding import CachedDecoder
+
+        parts = [self.component("cache", name) for name in ("KVCache", "cached_logits")]
+        return CachedDecoder(model, *parts, n_rows, n_positions)

@@ -1,0 +1,30 @@
+"""What is said when there is nothing to judge: the true reason, and no points."""
+
+import pytest
+import torch
+
+from course_lib.checks import find, observe_here, run
+from course_lib.transformer.masking import CausalSelfAttention
+
+
+class KeepsItsMask(CausalSelfAttention):
+    """Right, but that its state holds one tensor more."""
+
+    def __init__(self, d_model, d_head):
+        super().__init__(d_model, d_head)
+        self.register_buffer("mask", torch.ones(3, 3))
+
+
+def test_a_module_that_cannot_be_filled_is_told_its_names_whatever_rule_comes_first():
+    verdict = run(find("CausalSelfAttention"), observe_here(KeepsItsMask), seed=0)
+    assert "wrong names in state_dict()" in verdict.message
+    assert "mask (3, 3)" in verdict.message
+    assert verdict.share == 0
+
+
+@pytest.mark.parametrize("record", [3, {}, {"error": 3}, {"error": None, "outputs": [7]}])
+@pytest.mark.parametrize("component", ["softmax", "Affine", "merge_pair", "KVCache"])
+def test_a_record_that_was_written_over_earns_nothing(component, record):
+    verdict = run(find(component), lambda calls: {"observations": [record] * len(calls)}, seed=0)
+    assert verdict.share == 0
+    assert verdict.message
