@@ -138,11 +138,11 @@ def second_forms(check: ComponentCheck) -> Iterator[Line]:
 def of_a_second_form(name: str, bug, verdicts: list[Verdict]) -> Line:
     if any(verdict.passed for verdict in verdicts):
         return wrong(f"{name}: passes, and must fail as {bug.name} does")
-    others = [verdict.diagnosis for verdict in verdicts if has_name(verdict)]
+    others = [verdict.diagnosis for verdict in verdicts if verdict.names]
     others = [diagnosis for diagnosis in others if diagnosis != bug.title]
     if others:
         return wrong(f"{name}: is taken for another bug than {bug.name}: {others[0]}")
-    if all(has_name(verdict) for verdict in verdicts):
+    if all(verdict.names for verdict in verdicts):
         return Line(f"{name}: {bug.name}")
     return Line(f"{name}: fails without the name of {bug.name}, which is allowed")
 
@@ -157,7 +157,7 @@ def wrong_answers(check: ComponentCheck) -> Iterator[Line]:
 def of_a_wrong_answer(name: str, verdicts: list[Verdict]) -> Line:
     if any(verdict.passed for verdict in verdicts):
         return wrong(f"{name}: passes, and must fail")
-    names = [verdict.diagnosis for verdict in verdicts if has_name(verdict)]
+    names = [verdict.diagnosis for verdict in verdicts if verdict.names]
     if names:
         return wrong(f"{name}: is taken for a bug: {names[0]}")
     return Line(f"{name}: {verdicts[0].diagnosis}")
@@ -225,10 +225,6 @@ def passes(name: str, verdicts: list[Verdict]) -> Line:
     if failed:
         return wrong(f"{name}: " + failed[0].message.replace("\n", "\n  "))
     return Line(f"{name}: {verdicts[0].n_properties} properties in {verdicts[0].n_calls} calls")
-
-
-def has_name(verdict: Verdict) -> bool:
-    return "agrees with" in verdict.message
 
 
 def mark(rule: str, rows: list[Row]) -> str:

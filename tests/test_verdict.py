@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from course_lib.bugs import find_bug
 from course_lib.checks import find, observe_here, run
+from course_lib.checks.verdict import matrix
 from course_lib.transformer.masking import CausalSelfAttention
 
 
@@ -28,3 +30,12 @@ def test_a_record_that_was_written_over_earns_nothing(component, record):
     verdict = run(find(component), lambda calls: {"observations": [record] * len(calls)}, seed=0)
     assert verdict.share == 0
     assert verdict.message
+
+
+def test_a_bug_whose_title_holds_a_slash_is_named_in_the_matrix(monkeypatch):
+    bug = find_bug("WidensTheKeyHeads")
+    assert " / " in bug.title
+    monkeypatch.setattr(matrix, "bugs_of", lambda component: [bug])
+    (row,) = matrix.matrix(bug.component)
+    assert row.is_named
+    assert row.shares_name_with == ()
