@@ -6,10 +6,10 @@ BIN := .venv/bin
 SAMPLE := _build/sample-class
 
 # Tests of tiny tensors run side by side: threads inside each would only get in the way.
-test test-all test-seeds test-book: export OMP_NUM_THREADS = 1
+test test-all test-seeds test-book component: export OMP_NUM_THREADS = 1
 PYTEST := $(BIN)/pytest -n 2
 
-.PHONY: course test test-all test-seeds test-book book build lint clean
+.PHONY: course component test test-all test-seeds test-book book build lint clean
 
 course: .venv/installed wall
 	@echo "== Exercises and solutions"
@@ -23,6 +23,10 @@ course: .venv/installed wall
 	@echo "The book:      _build/html/index.html"
 	@echo "The notebooks: exercises/ (solved: solutions/); a folder of your own: $(BIN)/course start ../my-transformer"
 	@echo "The grades:    $(SAMPLE)/grades/grades_long.csv, feedback in $(SAMPLE)/grades/feedback/"
+
+# The short loop while you work on one component: make component C=causal_mask
+component: .venv/installed
+	@$(BIN)/python tests/short_loop.py "$(C)"
 
 # What CI runs on every change: everything once, on a small class and a few pages.
 test: .venv/installed wall browser axe lint

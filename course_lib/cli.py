@@ -318,6 +318,33 @@ def bugs(component, as_json):
         raise SystemExit(1)
 
 
+@main.command("new-component")
+@click.argument("name")
+@click.argument("lesson")
+@click.option(
+    "--kind", type=click.Choice(["function", "class"]),
+    help="By default a class where NAME begins with a capital.",
+)  # fmt: skip
+@click.option("--root", type=FOLDER, default=Path("."), help="The checkout.")
+def new_component(name, lesson, kind, root):
+    """Write the skeleton of all that adds the component NAME to LESSON.
+
+    LESSON is a lesson, such as 05_residual_and_layernorm or 05; where it has two modules, the last
+    of them. The name of a module chooses another.
+    """
+    from course_lib.lessons.skeletons.new_component import NewComponentError
+    from course_lib.lessons.skeletons.new_component import new_component as write
+    from course_lib.lessons.text import LessonError
+
+    _must_be_checkout(root)
+    kind = kind or ("class" if name[:1].isupper() else "function")
+    try:
+        written = write(root.resolve(), name, lesson, kind)
+    except (NewComponentError, LessonError) as error:
+        raise fail(error) from None
+    click.echo(written.text)
+
+
 @main.command()
 @click.option("--root", type=FOLDER, default=Path("."), help="The checkout.")
 def build(root):
@@ -429,5 +456,7 @@ def sample_class(folder):
 
 
 def _must_be_checkout(root: Path) -> None:
-    if not (root / "book").is_dir():
-        raise fail(f"{root.resolve()} holds no book/: run this at the root of a checkout.")
+    if not (root / "book").is_dir() or not (root / "course_lib").is_dir():
+        raise fail(
+            f"{root.resolve()} holds no book/ and course_lib/: run this at the root of a checkout."
+        )

@@ -107,10 +107,10 @@ class Run:
 # Stories: the commands that follow each other in one folder, which a function below prepares.
 STORIES = {
     "checkout": [
-        *(Run(f"make {target}", first="-n") for target in ("course", "test", "test-all")),
+        *(Run(f"make {target}", first="-n") for target in ("course", "lint", "test", "test-all")),
+        *(Run(f"make component C={name}", first="-n") for name in ("masked_softmax", "RMSNorm")),
         *(Run(f"make {target}", first="-n") for target in ("test-book", "test-seeds")),
         Run('make course TORCH="--index-url …"', first="-n"),
-        Run(".venv/bin/pytest tests/test_gates.py -k masked_softmax", "--collect-only -qq"),
         Run("pytest tests/test_capstone.py -m slow", "--collect-only -qq"),
         Run("course --help"),
         Run("course train --help"),
@@ -167,6 +167,9 @@ ELSEWHERE = {
     "pip install transformers": ("test_gpt2.py", "from transformers import", "it is here already"),
     "torchrun --nproc-per-node 2 -m course_lib train …": (
         "test_models.py", "torch.distributed.run", "takes settings of its own, to be quick",
+    ),
+    "course new-component RMSNorm 05": (
+        "test_new_component.py", "RMSNorm", "writes into the checkout: there it has a copy",
     ),
     "course book": ("test_book.py", "build_book", "takes minutes"),
     "course …": ("test_commands.py", "main.commands", "stands for all of them"),

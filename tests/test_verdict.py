@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from course_lib.bugs import find_bug
 from course_lib.checks import find, observe_here, run
 from course_lib.checks.capstone import BEGINS_WITH
 from course_lib.checks.capstone.parts import parts_used
 from course_lib.checks.observe.probes import whole
+from course_lib.checks.verdict import matrix
 from course_lib.transformer.masking import CausalSelfAttention
 
 
@@ -48,3 +50,12 @@ def test_a_package_check_names_every_part_that_it_asks_a_package_for():
     source = Path(whole.__file__).read_text(encoding="utf-8")
     asked = set(re.findall(r'part\("\w+", "(\w+)"\)', source)) - {"GPTConfig"}
     assert asked <= {name for names in BEGINS_WITH.values() for name in names}
+
+
+def test_a_bug_whose_title_holds_a_slash_is_named_in_the_matrix(monkeypatch):
+    bug = find_bug("WidensTheKeyHeads")
+    assert " / " in bug.title
+    monkeypatch.setattr(matrix, "bugs_of", lambda component: [bug])
+    (row,) = matrix.matrix(bug.component)
+    assert row.is_named
+    assert row.shares_name_with == ()

@@ -6,19 +6,16 @@ import numpy as np
 
 from ..cases.check import ComponentCheck
 from ..cases.draw import Draw, exact_in
+from ..cases.module_properties import Filled, Rule, module_properties
 from ..judges.chance import BY_CHANCE, DROPOUT, dropped_together, share
 from ..judges.expect import (
     also,
-    arguments_unchanged,
-    gradients_are,
-    no_error,
     parameters_are,
     returns,
-    same_device,
 )
 from ..judges.findings import Finding, number
-from ..oracles.block import block as right_block
-from ..oracles.block import block_gradients as right_gradients
+from ..oracles import block as oracles
+from ..oracles.tensors import given
 from .mlp.fixtures import FORMS
 from .mlp.mlp import mlp_layers
 from .multihead.fixtures import CALL, MANY
@@ -91,7 +88,7 @@ def _block_case(
     if x is None:
         x = draw.normal(n_texts, n_tokens, d_model, dtype=dtype)
     if judge is None:
-        expected = right_block(x, weights, n_heads, mask, approximate or "none")
+        expected = oracles.block(x, weights, n_heads, mask, approximate or "none")
         judge = returns(expected, dtype=dtype)
     chosen = {"bias": bias} if not bias else {}
     chosen |= {"approximate": approximate} if approximate else {}
@@ -112,14 +109,6 @@ def _block_case(
 
 def _causal(n_tokens: int) -> np.ndarray:
     return np.tri(n_tokens, dtype=bool)
-
-
-@block.core(
-    "the parameters are those of norm1, attention, norm2 and mlp",
-    hint="two LayerNorm, one MultiHeadAttention and one MLP, which is 4 * d_model wide inside",
-)
-def block_parameters(draw: Draw):
-    yield _block_case(draw, (2, *draw.sizes(3, largest=9)), judge=no_error)
 
 
 @block.core(
@@ -188,45 +177,6 @@ def block_masks(draw: Draw):
     yield _block_case(draw, sizes, mask=_causal(n_tokens), by_name=True)
     mask = draw.mask(n_heads, n_heads, n_heads)
     yield _block_case(draw, (n_heads, n_heads, n_heads, d_head), mask=mask)
-
-
-@block.core(
-    "without dropout, training is as evaluation, whatever texts came before",
-    hint="forward keeps nothing between calls",
-)
-def block_modes(draw: Draw):
-    short, long, n_heads, d_head = sorted(draw.sizes(4, largest=11))
-    for mask in (None, _causal(short)):
-        yield _block_case(draw, (2, short, n_heads, d_head), mask=mask, training=True)
-    for now, before in ((short, long), (long, short)):
-        earlier = draw.normal(3, before, n_heads * d_head)
-        yield _block_case(draw, (2, now, n_heads, d_head), warm_up=[earlier])
-    masked = [draw.normal(2, now, n_heads * d_head), draw.mask(now, now)]
-    for mask in (None, _causal(now)):
-        yield _block_case(
-            draw,
-            (2, now, n_heads, d_head),
-            mask=mask,
-            warm_up=[masked],
-            warm_up_training=True,
-        )
-
-
-@block.core(
-    "gradients reach x and every weight",
-    hint="write nothing into x, and cut nothing off with detach() or no_grad()",
-)
-def block_gradients(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3, largest=9)
-    d_model = n_heads * d_head
-    for mask in (None, _causal(n_tokens)):
-        weights = _layers(draw, d_model)
-        x, cotangent = draw.normal(2, n_tokens, d_model), draw.normal(2, n_tokens, d_model)
-        expected = right_gradients(x, weights, n_heads, cotangent, mask)
-        judge = gradients_are(expected, "float64", {"argument 0": "x"})
-        given = {"x": x, "weights": weights, "mask": mask, "cotangents": [cotangent]}
-        given["training"] = mask is not None
-        yield _block_case(draw, (2, n_tokens, n_heads, d_head), judge=judge, **given)
 
 
 @block.edge(
@@ -353,25 +303,54 @@ def block_empty_text(draw: Draw):
         yield _block_case(draw, (2, n_tokens, n_heads, d_head), mask=mask, bias=bias)
 
 
-@block.edge(
-    "half precision in, half precision out, and close to the exact result",
-    hint="make no tensor of a fixed dtype inside forward",
-)
-def block_half(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3, largest=9)
-    for dtype in ("bfloat16", "float16"):
-        for mask in (None, _causal(n_tokens)):
-            yield _block_case(draw, (2, n_tokens, n_heads, d_head), mask=mask, dtype=dtype)
+def _filled(draw: Draw, n_heads, d_head, *texts, bias=True, dtype="float64") -> Filled:
+    """A block with drawn weights; of its texts, the last come before: how many tokens, and mask."""
+    d_model = n_heads * d_head
+    weights = _layers(draw, d_model, bias=bias, dtype=dtype)
+    inputs = [
+        [draw.normal(2, n_tokens, d_model, dtype=dtype), *given(mask)] for n_tokens, mask in texts
+    ]
+    return Filled(
+        [d_model, n_heads],
+        weights,
+        inputs[0],
+        inputs[-1],
+        {} if bias else {"bias": False},
+        settings={"n_heads": n_heads},
+        is_edge=not bias,
+    )
 
 
-@block.edge(
-    "x and mask are not changed, and every tensor is made on their device",
-    hint="x = x + … makes a new tensor; x += … writes into the caller's",
+def _any_block(draw: Draw, dtype: str):
+    short, long, n_heads, d_head = sorted(draw.sizes(4, largest=9))
+    sizes = n_heads, d_head
+    mask, causal = draw.mask(long, long), _causal(long)
+    yield _filled(draw, *sizes, [short, None], [long, None], dtype=dtype)
+    yield _filled(draw, *sizes, [long, None], [long, mask], dtype=dtype)
+    yield _filled(draw, *sizes, [short, None], [long, None], bias=False, dtype=dtype)
+    yield _filled(draw, *sizes, [long, causal], [long, mask], dtype=dtype)
+    yield _filled(draw, *sizes, [long, draw.mask(2, 1, long)], [short, None], dtype=dtype)
+
+
+module_properties(
+    block,
+    _any_block,
+    oracle=oracles.block_of,
+    names=CALL,
+    parameters=Rule(
+        "the parameters are those of norm1, attention, norm2 and mlp",
+        hint="two LayerNorm, one MultiHeadAttention and one MLP, which is 4 * d_model wide inside",
+    ),
+    modes=Rule(
+        "without dropout, training is as evaluation, whatever texts came before",
+        hint="forward keeps nothing between calls",
+    ),
+    gradients=Rule(
+        "gradients reach x and every weight",
+        hint="write nothing into x, and cut nothing off with detach() or no_grad()",
+    ),
+    leaves_inputs=Rule(
+        "x and mask are not changed, and every tensor is made on their device",
+        hint="x = x + … makes a new tensor; x += … writes into the caller's",
+    ),
 )
-def block_leaves_inputs(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3, largest=9)
-    for mask in (None, draw.mask(n_tokens, n_tokens), draw.mask(2, 1, n_tokens)):
-        for judge, watch in ((arguments_unchanged(CALL), False), (same_device, True)):
-            yield _block_case(
-                draw, (2, n_tokens, n_heads, d_head), mask=mask, judge=judge, watch_devices=watch
-            )

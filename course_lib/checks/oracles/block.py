@@ -27,34 +27,25 @@ def block(x, weights: dict, n_heads: int, mask=None, approximate: str = "none") 
     for a whole text.
     """
     tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
-    empty = _texts_without_keys(mask, len(x))
-    output = _block(torch.from_numpy(x), tensors, n_heads, _filled(mask, empty), approximate)
+    empty, chosen = _texts_without_keys(mask, len(x)), {"n_heads": n_heads}
+    chosen["approximate"] = approximate
+    allowed = None if mask is None else torch.from_numpy(_filled(mask, empty))
+    output = block_of(tensors, torch.from_numpy(x), allowed, **chosen)
     if empty.any():
         # Attention without keys returns zeros, as it does among values of zero.
         silent = dict(tensors)
         for name in {"attention.qkv.weight", "attention.qkv.bias"} & set(silent):
             silent[name] = tensors[name].clone()
             silent[name][2 * x.shape[-1] :] = 0
-        alone = _block(torch.from_numpy(x), silent, n_heads, None, approximate)
+        alone = block_of(silent, torch.from_numpy(x), **chosen)
         output = torch.where(torch.from_numpy(empty)[:, None, None], alone, output)
     return output.numpy()
 
 
-def block_gradients(
-    x, weights, n_heads: int, cotangent, mask=None, approximate: str = "none"
-) -> dict[str, np.ndarray]:
-    """Gradients of `x` ("argument 0") and of every weight, by name."""
-    point = torch.from_numpy(x).requires_grad_()
-    tensors = {name: torch.from_numpy(a).requires_grad_() for name, a in weights.items()}
-    output = _block(point, tensors, n_heads, mask, approximate)
-    total = (output * torch.from_numpy(cotangent)).sum()
-    found = torch.autograd.grad(total, [point, *tensors.values()])
-    names = ["argument 0", *tensors]
-    return {name: gradient.numpy() for name, gradient in zip(names, found, strict=True)}
-
-
-def _block(x, tensors: dict, n_heads: int, mask, approximate: str):
-    """`nn.TransformerEncoderLayer`; there, True in a mask means may *not* attend."""
+def block_of(
+    tensors: dict, x, mask=None, *, n_heads: int, approximate: str = "none"
+) -> torch.Tensor:
+    """`nn.TransformerEncoderLayer` of tensors; there, True in a mask means may *not* attend."""
     d_mlp, d_model = tensors["mlp.up.weight"].shape
     layer = nn.TransformerEncoderLayer(
         d_model,
@@ -70,7 +61,7 @@ def _block(x, tensors: dict, n_heads: int, mask, approximate: str):
     )
     hidden = None
     if mask is not None:
-        hidden = ~torch.from_numpy(mask)
+        hidden = ~mask
         if hidden.dim() == 3:  # one for each text and head
             n_tokens = x.shape[1]
             hidden = hidden.expand(-1, n_tokens, -1).repeat_interleave(n_heads, dim=0)
@@ -86,4 +77,4 @@ def _texts_without_keys(mask, n_texts: int) -> np.ndarray:
 
 def _filled(mask, empty: np.ndarray):
     """The mask with everything allowed to texts that have nothing, for torch's layer's sake."""
-    return mask if mask is None or not empty.any() else mask | empty[:, None, None]
+    return mask if not empty.any() else mask | empty[:, None, None]

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .tensors import given, values_of
+
 
 def waves(n_positions: int, d_model: int) -> np.ndarray:
     """Sine and cosine as the two parts of exp(i·angle), side by side."""
@@ -44,31 +46,22 @@ def square_attention(q, k, v, *, causal: bool) -> np.ndarray:
 
 def grouped_query(x, weights: dict, n_heads: int, n_kv_heads: int, mask=None) -> np.ndarray:
     """Grouped-query attention head by head; biases may be missing."""
-    parameters = {name: torch.from_numpy(array).clone() for name, array in weights.items()}
-    return _grouped_query(torch.from_numpy(x), parameters, n_heads, n_kv_heads, mask).numpy()
+    heads = {"n_heads": n_heads, "n_kv_heads": n_kv_heads}
+    return values_of(grouped_query_of, weights, [x, *given(mask)], **heads)
 
 
-def grouped_query_gradients(x, weights, n_heads, n_kv_heads, cotangent, mask=None) -> dict:
-    """Gradients of `x` ("argument 0") and of every weight, by name."""
-    tensor = torch.from_numpy(x).requires_grad_()
-    parameters = {
-        name: torch.from_numpy(array).clone().requires_grad_() for name, array in weights.items()
-    }
-    output = _grouped_query(tensor, parameters, n_heads, n_kv_heads, mask)
-    total = (output * torch.from_numpy(cotangent)).sum()
-    found = torch.autograd.grad(total, [tensor, *parameters.values()])
-    names = ["argument 0", *parameters]
-    return {name: gradient.numpy() for name, gradient in zip(names, found, strict=True)}
+def grouped_query_of(
+    parameters: dict, x, mask=None, *, n_heads: int, n_kv_heads: int
+) -> torch.Tensor:
+    """The same, of tensors."""
 
-
-def _grouped_query(x, parameters, n_heads: int, n_kv_heads: int, mask):
     def linear(name, inputs):
         return F.linear(inputs, parameters[f"{name}.weight"], parameters.get(f"{name}.bias"))
 
     n_tokens = x.shape[1]
     allowed = torch.ones(n_tokens, n_tokens, dtype=torch.bool)
     if mask is not None:
-        allowed = torch.from_numpy(mask)
+        allowed = mask
     some = allowed.any(dim=-1, keepdim=True)
     queries = linear("query", x).chunk(n_heads, dim=-1)
     keys, values = (linear(name, x).chunk(n_kv_heads, dim=-1) for name in ("key", "value"))

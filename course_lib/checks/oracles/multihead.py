@@ -4,29 +4,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .tensors import gradients_by_argument, tensors_of
+from .tensors import given, values_of
 
 
 def multi_head(x, weights: dict, n_heads: int, mask=None) -> np.ndarray:
     """Multi-head self-attention with the weights of `.qkv` and `.out`; biases may be missing."""
-    return _multi_head(torch.from_numpy(x), tensors_of(weights), n_heads, mask).numpy()
+    return values_of(multi_head_of, weights, [x, *given(mask)], n_heads=n_heads)
 
 
-def multi_head_gradients(x, weights, n_heads, cotangent, mask=None) -> dict[str, np.ndarray]:
-    """Gradients of `x` ("argument 0") and of every weight, by name."""
-    tensor = torch.from_numpy(x).requires_grad_()
-    parameters = {name: p.requires_grad_() for name, p in tensors_of(weights).items()}
-    output = _multi_head(tensor, parameters, n_heads, mask)
-    found = gradients_by_argument([output], [tensor, *parameters.values()], [cotangent])
-    return dict(zip(["argument 0", *parameters], found.values(), strict=True))
-
-
-def _multi_head(x, parameters, n_heads: int, mask):
-    """What `nn.MultiheadAttention` computes; there, True in a mask means may *not* attend."""
+def multi_head_of(parameters: dict, x, mask=None, *, n_heads: int) -> torch.Tensor:
+    """The same, of tensors; in torch's own, True in a mask means may *not* attend."""
     n_texts, n_tokens, d_model = x.shape
     hidden, some = None, torch.ones(n_texts, n_tokens, 1, dtype=torch.bool)
     if mask is not None:
-        allowed = torch.from_numpy(mask).expand(n_texts, n_tokens, n_tokens)
+        allowed = mask.expand(n_texts, n_tokens, n_tokens)
         some = allowed.any(dim=-1, keepdim=True)
         hidden = ~(allowed | ~some).repeat_interleave(n_heads, dim=0)  # one for each text and head
     by_position = x.transpose(0, 1)

@@ -26,6 +26,11 @@ def layer_norm_gradients(x, weight, bias, cotangent, eps: float = 1e-5) -> dict[
     )
 
 
+def layer_norm_of(parameters: dict, x, *, eps: float = 1e-5) -> torch.Tensor:
+    """torch's layer norm of tensors; `bias` may be missing from `parameters`."""
+    return F.layer_norm(x, x.shape[-1:], parameters["weight"], parameters.get("bias"), eps)
+
+
 def residual(x, norm, sublayer, *, norm_first: bool, cotangent) -> tuple[np.ndarray, dict]:
     """The residual sum around `sublayer`, and the gradient of `x` ("argument 0")."""
     point = torch.from_numpy(x).requires_grad_()

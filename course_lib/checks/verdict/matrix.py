@@ -31,7 +31,6 @@ def matrix(component: str | None = None, *, seed: int = 0) -> Iterator[Row]:
             continue
         for bug in bugs_of(check.name):
             verdict = run(check, observe_here(bug.implementation), seed=seed)
-            names = verdict.diagnosis.split(" / ")
             yield Row(
                 lesson=check.lesson,
                 component=check.name,
@@ -39,8 +38,8 @@ def matrix(component: str | None = None, *, seed: int = 0) -> Iterator[Row]:
                 title=bug.title,
                 caught_by=verdict.broken,
                 costs_core=not verdict.core_passed,
-                is_named=bug.title in names,
-                shares_name_with=tuple(name for name in names if name != bug.title)
-                if bug.title in names
+                is_named=bug.title in verdict.names,
+                shares_name_with=tuple(name for name in verdict.names if name != bug.title)
+                if bug.title in verdict.names
                 else (),
             )

@@ -37,6 +37,7 @@ class Verdict:
     n_calls: int
     share: float  # of the points, from 0 to 1
     broken: tuple[str, ...] = ()  # the rules that do not hold, core first
+    names: tuple[str, ...] = ()  # titles of the bugs it behaves like
 
     @property
     def passed(self) -> bool:
@@ -162,6 +163,7 @@ def _verdict(check, seed, judged, names) -> Verdict:
         n_calls=len(judged),
         share=check.scoring.share(judged),
         broken=tuple(rules),
+        names=tuple(names),
     )
 
 

@@ -4,19 +4,17 @@ import numpy as np
 
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw, exact_in
+from ...cases.module_properties import Filled, Rule, gradient_case, module_properties
 from ...judges.expect import (
     also,
-    arguments_unchanged,
-    gradients_are,
-    no_error,
     parameters_are,
     raises,
     returns,
-    same_device,
 )
 from ...judges.tolerances import Tolerance
 from ...oracles import long_context as long_oracles
 from ...oracles import multihead as oracles
+from ...oracles.tensors import given
 from .fixtures import LESSON
 
 SEEN_BY = ("x", "mask")
@@ -82,18 +80,6 @@ def _grouped_case(
     )
     shapes = {name: array.shape for name, array in weights.items()}
     return case.expect(also(parameters_are(shapes), judge))
-
-
-@grouped_query_attention.core(
-    "the parameters are query and out, C -> C, key and value, C -> n_kv_heads·D",
-    hint="D = C / n_heads, for keys as well; bias=False means that none of the four has one",
-)
-def grouped_parameters(draw: Draw):
-    n_tokens, d_head = draw.sizes(2)
-    for bias in (True, False):
-        for n_kv_heads in (1, 2, 6):
-            sizes = (2, n_tokens, 6, n_kv_heads, d_head)
-            yield _grouped_case(draw, sizes, bias=bias, judge=no_error)
 
 
 @grouped_query_attention.core(
@@ -178,44 +164,6 @@ def grouped_hostile(draw: Draw):
     yield _grouped_case(draw, sizes, x=x, weights=weights, mask=mask, judge=judge)
 
 
-@grouped_query_attention.core(
-    "training is as evaluation, whatever texts came before",
-    hint="forward keeps nothing between calls",
-)
-def grouped_modes(draw: Draw):
-    short, long, d_head = sorted(draw.sizes(3))
-    yield _grouped_case(draw, (2, short, 6, 2, d_head), training=True)
-    for now, before in ((short, long), (long, short)):
-        earlier = draw.normal(3, before, 6 * d_head)
-        yield _grouped_case(draw, (2, now, 6, 2, d_head), warm_up=[earlier])
-    other_mask = draw.mask(now, now)
-    earlier = [draw.normal(2, now, 6 * d_head), other_mask]
-    for mask in (None, ~other_mask | np.eye(now, dtype=bool)):
-        yield _grouped_case(draw, (2, now, 6, 2, d_head), mask=mask, warm_up=[earlier])
-
-
-@grouped_query_attention.core(
-    "gradients reach x and every weight, and none crosses the mask",
-    hint="detach() and no_grad() cut the way back",
-)
-def grouped_gradients(draw: Draw):
-    n_tokens, d_head = draw.sizes(2)
-    yield _grouped_gradient_case(draw, (2, n_tokens, 6, 2, d_head), np.tri(n_tokens, dtype=bool))
-
-
-def _grouped_gradient_case(draw: Draw, sizes, mask):
-    n_texts, n_tokens, n_heads, n_kv_heads, d_head = sizes
-    weights = _grouped_layers(draw, sizes[2:])
-    x = draw.normal(n_texts, n_tokens, n_heads * d_head)
-    cotangent = draw.normal(*x.shape)
-    expected = long_oracles.grouped_query_gradients(
-        x, weights, n_heads, n_kv_heads, cotangent, mask
-    )
-    judge = gradients_are(expected, "float64", {"argument 0": "x"})
-    given = {"x": x, "weights": weights, "mask": mask, "cotangents": [cotangent]}
-    return _grouped_case(draw, sizes, judge=judge, **given)
-
-
 @grouped_query_attention.edge(
     "a query with nothing to attend to gets the bias of out, with finite gradients",
     hint="masked_attention gives it zeros, and then comes .out",
@@ -226,7 +174,9 @@ def grouped_empty_rows(draw: Draw):
     mask = draw.mask(n_tokens, n_tokens)
     mask[1] = False
     yield _grouped_case(draw, sizes, mask=mask)
-    yield _grouped_gradient_case(draw, sizes, mask)
+    filled = _filled(draw, 2, d_head, [n_tokens, mask])
+    oracle = long_oracles.grouped_query_of
+    yield gradient_case(grouped_query_attention, filled, draw, oracle, names=SEEN_BY)
     empty_text = draw.mask(2, 1, n_tokens)
     empty_text[1] = False
     yield _grouped_case(draw, sizes, mask=empty_text)
@@ -262,26 +212,47 @@ def grouped_refuses_kv_heads(draw: Draw):
     yield _grouped_refusal(draw, 24, 6, 4, "n_kv_heads", "4")  # 4 divides 24, but not 6
 
 
-@grouped_query_attention.edge(
-    "half precision in, half precision out, and close to the exact result",
-    hint="make no tensor of a fixed dtype inside forward",
-)
-def grouped_half(draw: Draw):
-    n_tokens, d_head = draw.sizes(2)
-    for dtype in ("bfloat16", "float16"):
-        for mask in (None, np.tri(n_tokens, dtype=bool)):
-            yield _grouped_case(draw, (2, n_tokens, 6, 2, d_head), mask=mask, dtype=dtype)
+def _filled(draw: Draw, n_kv_heads, d_head, *texts, bias=True, dtype="float64") -> Filled:
+    """Six heads, and texts of which the last come before: how many tokens, and mask."""
+    d_model = 6 * d_head
+    weights = _grouped_layers(draw, (6, n_kv_heads, d_head), bias=bias, dtype=dtype)
+    inputs = [
+        [draw.normal(2, n_tokens, d_model, dtype=dtype), *given(mask)] for n_tokens, mask in texts
+    ]
+    init_kwargs = {} if bias else {"bias": False}
+    settings = {"n_heads": 6, "n_kv_heads": n_kv_heads}
+    init = [d_model, *settings.values()]
+    return Filled(init, weights, inputs[0], inputs[-1], init_kwargs, settings=settings)
 
 
-@grouped_query_attention.edge(
-    "x and mask are not changed, and every tensor is made on their device",
-    hint="device=x.device for what you make yourself",
+def _any_grouped(draw: Draw, dtype: str):
+    short, long, d_head = sorted(draw.sizes(3))
+    mask, causal = draw.mask(long, long), np.tri(long, dtype=bool)
+    yield _filled(draw, 2, d_head, [short, None], [long, None], dtype=dtype)
+    yield _filled(draw, 1, d_head, [long, None], [long, mask], bias=False, dtype=dtype)
+    yield _filled(draw, 6, d_head, [long, causal], [long, mask], dtype=dtype)
+    yield _filled(draw, 2, d_head, [long, draw.mask(2, 1, long)], [short, None], dtype=dtype)
+
+
+module_properties(
+    grouped_query_attention,
+    _any_grouped,
+    oracle=long_oracles.grouped_query_of,
+    names=SEEN_BY,
+    parameters=Rule(
+        "the parameters are query and out, C -> C, key and value, C -> n_kv_heads·D",
+        hint="D = C / n_heads, for keys as well; bias=False means that none of the four has one",
+    ),
+    modes=Rule(
+        "training is as evaluation, whatever texts came before",
+        hint="forward keeps nothing between calls",
+    ),
+    gradients=Rule(
+        "gradients reach x and every weight, and none crosses the mask",
+        hint="detach() and no_grad() cut the way back",
+    ),
+    leaves_inputs=Rule(
+        "x and mask are not changed, and every tensor is made on their device",
+        hint="device=x.device for what you make yourself",
+    ),
 )
-def grouped_leaves_inputs(draw: Draw):
-    n_tokens, d_head = draw.sizes(2)
-    for n_texts in (None, 2):
-        mask = draw.mask(*([n_texts, 1] if n_texts else [n_tokens]), n_tokens)
-        for judge, watch in ((arguments_unchanged(SEEN_BY), False), (same_device, True)):
-            yield _grouped_case(
-                draw, (2, n_tokens, 6, 2, d_head), mask=mask, judge=judge, watch_devices=watch
-            )

@@ -4,16 +4,13 @@ import numpy as np
 
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw, exact_in
+from ...cases.module_properties import HALF, Filled, Rule, module_properties
 from ...judges.chance import BY_CHANCE, DROPOUT, dropped_together, share
 from ...judges.expect import (
     also,
-    arguments_unchanged,
     differs,
-    gradients_are,
-    no_error,
     parameters_are,
     returns,
-    same_device,
 )
 from ...oracles import mlp as oracles
 from .fixtures import FORMS, LESSON
@@ -75,17 +72,6 @@ def _mlp_case(
     return case.expect(also(parameters_are(shapes), judge or returns(expected, dtype=dtype)))
 
 
-@mlp.core(
-    "the parameters are those of up, C -> M, and down, M -> C: nn.Linear each",
-    hint="d_mlp is M as it stands, and 4 * d_model if it is None",
-)
-def mlp_parameters(draw: Draw):
-    n_tokens, width, d_mlp = draw.sizes(3)
-    yield _mlp_case(draw, (n_tokens, width), judge=no_error)
-    yield _mlp_case(draw, (n_tokens, width), d_mlp, judge=no_error)
-    yield _mlp_case(draw, (n_tokens, width), d_mlp, by_name=True, judge=no_error)
-
-
 @mlp.core("down of the gelu of up", hint="one line: up, then gelu, then down")
 def mlp_values(draw: Draw):
     n_texts, n_tokens, width, d_mlp = draw.sizes(4)
@@ -96,30 +82,6 @@ def mlp_values(draw: Draw):
     yield _mlp_case(draw, (2, n_tokens, width), 1)
     yield _mlp_case(draw, (2, n_tokens, 1))
     yield _mlp_case(draw, (2, n_tokens, width), dtype="float32")
-
-
-@mlp.core(
-    "without dropout, training is as evaluation, whatever came before",
-    hint="forward keeps nothing between calls",
-)
-def mlp_modes(draw: Draw):
-    n_tokens, more_tokens, width = draw.sizes(3)
-    yield _mlp_case(draw, (2, n_tokens, width), training=True)
-    earlier = [draw.normal(3, more_tokens, width)]
-    yield _mlp_case(draw, (2, n_tokens, width), warm_up=earlier)
-    yield _mlp_case(draw, (2, n_tokens, width), warm_up=earlier, warm_up_training=True)
-
-
-@mlp.core("gradients reach x and every weight", hint="detach() and no_grad() cut the way back")
-def mlp_gradients(draw: Draw):
-    n_tokens, width = draw.sizes(2)
-    weights = mlp_layers(draw, width, 4 * width)
-    for training in (False, True):
-        x, cotangent = draw.normal(2, n_tokens, width), draw.normal(2, n_tokens, width)
-        expected = oracles.mlp_gradients(x, weights, cotangent)
-        judge = gradients_are(expected, "float64", {"argument 0": "x"})
-        given = {"x": x, "weights": weights, "cotangents": [cotangent], "training": training}
-        yield _mlp_case(draw, x.shape, judge=judge, **given)
 
 
 @mlp.edge("with bias=False neither layer has a bias", hint="pass bias=bias on to both nn.Linear")
@@ -222,23 +184,41 @@ def mlp_dropout_rests(draw: Draw):
     )
 
 
-@mlp.edge(
-    "half precision in, half precision out, and close to the exact result",
-    hint="make no tensor of a fixed dtype inside forward",
-)
-def mlp_half(draw: Draw):
-    n_tokens, width = draw.sizes(2)
+@mlp.edge(HALF.rule, hint=HALF.hint)
+def mlp_half_with_dropout(draw: Draw):
     for dtype in ("bfloat16", "float16"):
-        for bias in (True, False):
-            yield _mlp_case(draw, (2, n_tokens, width), bias=bias, dtype=dtype)
         judge = returns(np.zeros(MANY), dtype=dtype, skip_values=True)
         given = {"weights": _always_six(MANY[-1]), "dropout": DROPOUT, "random": True}
         yield _mlp_case(draw, MANY, judge=judge, dtype=dtype, training=True, **given)
 
 
-@mlp.edge("x is not changed, and every tensor is made on its device", hint="device=x.device")
-def mlp_leaves_x(draw: Draw):
-    n_tokens, width = draw.sizes(2)
-    unchanged = arguments_unchanged(["x"])
-    yield _mlp_case(draw, (2, n_tokens, width), judge=unchanged)
-    yield _mlp_case(draw, (2, n_tokens, width), judge=same_device, watch_devices=True)
+def _any_mlp(draw: Draw, dtype: str):
+    n_tokens, more_tokens, width, d_mlp = draw.sizes(4)
+    for d_hidden, init, init_kwargs in (
+        (4 * width, [width], {}),
+        (d_mlp, [width, d_mlp], {}),
+        (4 * width, [width], {"bias": False}),
+        (d_mlp, [width], {"d_mlp": d_mlp}),
+    ):
+        bias = init_kwargs.get("bias", True)
+        weights = mlp_layers(draw, width, d_hidden, bias=bias, dtype=dtype)
+        x, earlier = (draw.normal(2, n, width, dtype=dtype) for n in (n_tokens, more_tokens))
+        yield Filled(init, weights, [x], [earlier], init_kwargs, is_edge=not bias)
+
+
+module_properties(
+    mlp,
+    _any_mlp,
+    oracle=oracles.mlp_of,
+    parameters=Rule(
+        "the parameters are those of up, C -> M, and down, M -> C: nn.Linear each",
+        hint="d_mlp is M as it stands, and 4 * d_model if it is None",
+    ),
+    modes=Rule(
+        "without dropout, training is as evaluation, whatever came before",
+        hint="forward keeps nothing between calls",
+    ),
+    leaves_inputs=Rule(
+        "x is not changed, and every tensor is made on its device", hint="device=x.device"
+    ),
+)

@@ -4,21 +4,19 @@ import numpy as np
 
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw, exact_in
+from ...cases.module_properties import Filled, Rule, gradient_case, module_properties
 from ...judges.chance import BY_CHANCE, DROPOUT, dropped_together, share
 from ...judges.expect import (
     also,
-    arguments_unchanged,
     differs,
-    gradients_are,
-    no_error,
     parameters_are,
     raises,
     returns,
-    same_device,
 )
 from ...judges.findings import Finding
 from ...judges.tolerances import Tolerance
 from ...oracles import multihead as oracles
+from ...oracles.tensors import given
 from .fixtures import CALL, LESSON, MANY
 
 multi_head_attention = ComponentCheck("MultiHeadAttention", "multihead", LESSON)
@@ -79,16 +77,6 @@ def _heads_case(
         names=CALL,
         **options,
     ).expect(also(parameters_are({name: array.shape for name, array in weights.items()}), judge))
-
-
-@multi_head_attention.core(
-    "the parameters are those of qkv, C -> 3C, and out, C -> C: nn.Linear each",
-    hint="bias=False means that neither of the two has one",
-)
-def heads_parameters(draw: Draw):
-    sizes = (2, *draw.sizes(3))
-    for bias in (True, False):
-        yield _heads_case(draw, sizes, bias=bias, judge=no_error)
 
 
 @multi_head_attention.core(
@@ -153,42 +141,6 @@ def heads_hostile(draw: Draw):
         mask=mask,
         judge=returns(expected, dtype="float64", tolerance=tolerance),
     )
-
-
-@multi_head_attention.core(
-    "without dropout, training is as evaluation, whatever texts came before",
-    hint="forward keeps nothing between calls",
-)
-def heads_modes(draw: Draw):
-    short, long, n_heads, d_head = sorted(draw.sizes(4))
-    yield _heads_case(draw, (2, short, n_heads, d_head), training=True)
-    for now, before in ((short, long), (long, short)):
-        earlier = draw.normal(3, before, n_heads * d_head)
-        yield _heads_case(draw, (2, now, n_heads, d_head), warm_up=[earlier])
-    other_mask = draw.mask(now, now)
-    earlier = [draw.normal(2, now, n_heads * d_head), other_mask]
-    for mask in (None, ~other_mask | np.eye(now, dtype=bool)):
-        yield _heads_case(draw, (2, now, n_heads, d_head), mask=mask, warm_up=[earlier])
-
-
-@multi_head_attention.core(
-    "gradients reach x and every weight, and none crosses the mask",
-    hint="detach() and no_grad() cut the way back",
-)
-def heads_gradients(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3)
-    yield _gradient_case(draw, (2, n_tokens, n_heads, d_head), np.tri(n_tokens, dtype=bool))
-
-
-def _gradient_case(draw: Draw, sizes, mask):
-    n_texts, n_tokens, n_heads, d_head = sizes
-    weights = attention_layers(draw, n_heads * d_head)
-    x = draw.normal(n_texts, n_tokens, n_heads * d_head)
-    cotangent = draw.normal(*x.shape)
-    expected = oracles.multi_head_gradients(x, weights, n_heads, cotangent, mask)
-    judge = gradients_are(expected, "float64", {"argument 0": "x"})
-    given = {"x": x, "weights": weights, "mask": mask, "cotangents": [cotangent]}
-    return _heads_case(draw, sizes, judge=judge, **given)
 
 
 @multi_head_attention.edge(
@@ -359,7 +311,8 @@ def heads_empty_rows(draw: Draw):
     mask = draw.mask(n_tokens, n_tokens)
     mask[1] = False
     yield _heads_case(draw, sizes, mask=mask)
-    yield _gradient_case(draw, sizes, mask)
+    filled = _filled(draw, n_heads, d_head, [n_tokens, mask])
+    yield gradient_case(multi_head_attention, filled, draw, oracles.multi_head_of, names=CALL)
     empty_text = draw.mask(2, 1, n_tokens)
     empty_text[1] = False
     yield _heads_case(draw, sizes, mask=empty_text)
@@ -381,26 +334,49 @@ def heads_refuses(draw: Draw):
         ).expect(raises("ValueError", "n_heads", str(n_heads)))
 
 
-@multi_head_attention.edge(
-    "half precision in, half precision out, and close to the exact result",
-    hint="make no tensor of a fixed dtype inside forward",
-)
-def heads_half(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3)
-    for dtype in ("bfloat16", "float16"):
-        for mask in (None, np.tri(n_tokens, dtype=bool)):
-            yield _heads_case(draw, (2, n_tokens, n_heads, d_head), mask=mask, dtype=dtype)
+def _filled(draw: Draw, n_heads, d_head, *texts, bias=True, dtype="float64") -> Filled:
+    """A layer with drawn weights; of its texts, the last come before: how many tokens, and mask."""
+    d_model = n_heads * d_head
+    weights = attention_layers(draw, d_model, bias=bias, dtype=dtype)
+    inputs = [
+        [draw.normal(2, n_tokens, d_model, dtype=dtype), *given(mask)] for n_tokens, mask in texts
+    ]
+    init_kwargs = {} if bias else {"bias": False}
+    settings = {"n_heads": n_heads}
+    return Filled(
+        [d_model, n_heads], weights, inputs[0], inputs[-1], init_kwargs, settings=settings
+    )
 
 
-@multi_head_attention.edge(
-    "x and mask are not changed, and every tensor is made on their device",
-    hint="device=x.device for what you make yourself",
+def _any_heads(draw: Draw, dtype: str):
+    short, long, n_heads, d_head = sorted(draw.sizes(4))
+    sizes = n_heads, d_head
+    mask, other = draw.mask(long, long), np.tri(long, dtype=bool)
+    yield _filled(draw, *sizes, [short, None], [long, None], dtype=dtype)
+    yield _filled(draw, *sizes, [long, None], [long, mask], bias=False, dtype=dtype)
+    yield _filled(draw, *sizes, [long, other], [long, mask], dtype=dtype)
+    yield _filled(draw, *sizes, [long, draw.mask(2, 1, long)], [short, None], dtype=dtype)
+
+
+module_properties(
+    multi_head_attention,
+    _any_heads,
+    oracle=oracles.multi_head_of,
+    names=CALL,
+    parameters=Rule(
+        "the parameters are those of qkv, C -> 3C, and out, C -> C: nn.Linear each",
+        hint="bias=False means that neither of the two has one",
+    ),
+    modes=Rule(
+        "without dropout, training is as evaluation, whatever texts came before",
+        hint="forward keeps nothing between calls",
+    ),
+    gradients=Rule(
+        "gradients reach x and every weight, and none crosses the mask",
+        hint="detach() and no_grad() cut the way back",
+    ),
+    leaves_inputs=Rule(
+        "x and mask are not changed, and every tensor is made on their device",
+        hint="device=x.device for what you make yourself",
+    ),
 )
-def heads_leave_inputs(draw: Draw):
-    n_tokens, n_heads, d_head = draw.sizes(3)
-    for n_texts in (None, 2):
-        mask = draw.mask(*([n_texts, 1] if n_texts else [n_tokens]), n_tokens)
-        for judge, watch in ((arguments_unchanged(CALL), False), (same_device, True)):
-            yield _heads_case(
-                draw, (2, n_tokens, n_heads, d_head), mask=mask, judge=judge, watch_devices=watch
-            )

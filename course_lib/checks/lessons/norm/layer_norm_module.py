@@ -3,20 +3,22 @@
 import numpy as np
 
 from ...cases.check import ComponentCheck
-from ...cases.draw import Draw
+from ...cases.draw import Draw, exact_in
+from ...cases.module_properties import (
+    Filled,
+    Rule,
+    gradient_case,
+    module_properties,
+    starts_at,
+)
 from ...judges.expect import (
     also,
-    arguments_unchanged,
-    differs,
-    gradients_are,
     no_error,
     parameters_are,
     returns,
-    same_device,
 )
 from ...judges.findings import Finding
 from ...judges.seen import Malformed
-from ...judges.tolerances import BY_DTYPE
 from ...oracles import norm as oracles
 from .fixtures import LESSON, far_from_zero, nearly_constant, scale_and_shift
 
@@ -40,32 +42,9 @@ def _weights(draw: Draw, width: int, dtype: str = "float64") -> dict:
     return {"weight": weight, "bias": bias}
 
 
-def _starts_at(expected: dict):
-    """Judge: the values of a fresh module's parameters."""
-
-    def judge(seen):
-        found = seen.initial
-        for name, array in expected.items():
-            values = found.get(name)
-            if values is None or values.shape != array.shape:
-                raise Malformed("initial")
-            finding = differs(values, array, BY_DTYPE["float32"], f"the fresh {name}")
-            if finding:
-                return finding
-        return None
-
-    return judge
-
-
-@layer_norm_module.core(
-    "the parameters are weight, all ones, and bias, all zeros, of shape (d_model,)",
-    hint="self.weight = nn.Parameter(torch.ones(d_model)), and the bias likewise",
-)
-def module_parameters(draw: Draw):
-    n_tokens, width = draw.sizes(2)
-    judge = _starts_at({"weight": np.ones(width), "bias": np.zeros(width)})
-    x = draw.normal(n_tokens, width)
-    yield _module_case(x, _weights(draw, width), judge=judge, initial=True)
+def _filled(x, weights: dict, earlier, **options) -> Filled:
+    init_kwargs = {} if "bias" in weights else {"bias": False}
+    return Filled([x.shape[-1]], weights, [x], [earlier], init_kwargs, **options)
 
 
 @layer_norm_module.core(
@@ -79,38 +58,6 @@ def module_values(draw: Draw):
     yield _module_case(nearly_constant(draw, width), _weights(draw, width))
     x = draw.normal(2, n_tokens, width, dtype="float32")
     yield _module_case(x, _weights(draw, width, "float32"), dtype="float32")
-
-
-@layer_norm_module.core(
-    "the same in training as in evaluation, whatever came before",
-    hint="layer norm keeps no running statistics: each vector has its own mean",
-)
-def module_modes(draw: Draw):
-    n_tokens, more_tokens, width = draw.sizes(3)
-    x = 2 * draw.normal(n_tokens, width) + 1
-    earlier = [5 * draw.normal(more_tokens, width) - 3]
-    yield _module_case(x, _weights(draw, width), training=True)
-    for training in (False, True):
-        yield _module_case(x, _weights(draw, width), warm_up=earlier, training=training)
-    yield _module_case(x, _weights(draw, width), warm_up=earlier, warm_up_training=True)
-
-
-@layer_norm_module.core(
-    "gradients reach x, weight and bias", hint="parameters, not plain tensors, and no detach()"
-)
-def module_gradients(draw: Draw):
-    n_tokens, width = draw.sizes(2)
-    for training in (False, True):
-        x = draw.normal(2, n_tokens, width)
-        yield _module_gradients(draw, x, _weights(draw, width), training=training)
-
-
-def _module_gradients(draw, x, weights, **options):
-    cotangent = draw.normal(*x.shape)
-    found = oracles.layer_norm_gradients(x, weights["weight"], weights.get("bias"), cotangent)
-    expected = dict(zip(["argument 0", *weights], found.values(), strict=True))
-    judge = gradients_are(expected, "float64", {"argument 0": "x"})
-    return _module_case(x, weights, judge=judge, cotangents=[cotangent], **options)
 
 
 @layer_norm_module.edge(
@@ -133,8 +80,8 @@ def module_without_bias(draw: Draw):
         return Finding("wrong .bias with bias=False", expected="None", got=str(got)[:60])
 
     yield _module_case(x, weights)
-    yield _module_gradients(draw, x, weights)
-    judge = also(no_error, bias_is_none, _starts_at({"weight": np.ones(width)}))
+    yield gradient_case(layer_norm_module, _filled(x, weights, x), draw, oracles.layer_norm_of)
+    judge = also(no_error, bias_is_none, starts_at({"weight": np.ones(width)}))
     yield _module_case(x, weights, judge=judge, attributes=["bias"], initial=True)
 
 
@@ -148,27 +95,41 @@ def module_eps(draw: Draw):
     yield _module_case(nearly_constant(draw, width), without_bias, eps=1e-3)
 
 
-@layer_norm_module.edge(
-    "half precision in, half precision out, with statistics in float32",
-    hint="layer_norm of this lesson does it",
-)
-def module_half(draw: Draw):
-    n_tokens, width = draw.sizes(2)
-    for dtype in ("bfloat16", "float16"):
-        x = draw.normal(2, n_tokens, width, dtype=dtype)
-        yield _module_case(x, _weights(draw, width, dtype), dtype=dtype)
+def _any_layer_norm(draw: Draw, dtype: str):
+    n_tokens, more_tokens, width = draw.sizes(3)
+    fresh = {"weight": np.ones(width), "bias": np.zeros(width)}
+    x = exact_in(2 * draw.normal(n_tokens, width) + 1, dtype)
+    earlier = exact_in(5 * draw.normal(more_tokens, width) - 3, dtype)
+    yield _filled(x, _weights(draw, width, dtype), earlier, fresh=fresh)
+    x = draw.normal(2, n_tokens, width, dtype=dtype)
+    without_bias = {"weight": _weights(draw, width, dtype)["weight"]}
+    yield _filled(x, without_bias, earlier, is_edge=True)
+    if dtype in ("bfloat16", "float16"):
         far = far_from_zero(draw, max(5, width), dtype)
         plain = {"weight": np.ones(far.shape[1]), "bias": np.zeros(far.shape[1])}
-        yield _module_case(far, plain, dtype=dtype)
+        yield _filled(far, plain, far)
 
 
-@layer_norm_module.edge(
-    "x is not changed, and every tensor is made on its device", hint="device=x.device"
+module_properties(
+    layer_norm_module,
+    _any_layer_norm,
+    oracle=oracles.layer_norm_of,
+    parameters=Rule(
+        "the parameters are weight, all ones, and bias, all zeros, of shape (d_model,)",
+        hint="self.weight = nn.Parameter(torch.ones(d_model)), and the bias likewise",
+    ),
+    modes=Rule(
+        "the same in training as in evaluation, whatever came before",
+        hint="layer norm keeps no running statistics: each vector has its own mean",
+    ),
+    gradients=Rule(
+        "gradients reach x, weight and bias", hint="parameters, not plain tensors, and no detach()"
+    ),
+    half=Rule(
+        "half precision in, half precision out, with statistics in float32",
+        hint="layer_norm of this lesson does it",
+    ),
+    leaves_inputs=Rule(
+        "x is not changed, and every tensor is made on its device", hint="device=x.device"
+    ),
 )
-def module_leaves_x(draw: Draw):
-    n_tokens, width = draw.sizes(2)
-    x = draw.normal(2, n_tokens, width)
-    yield _module_case(x, _weights(draw, width), judge=arguments_unchanged(["x"]))
-    without_bias = {"weight": _weights(draw, width)["weight"]}
-    for weights in (_weights(draw, width), without_bias):
-        yield _module_case(x, weights, judge=same_device, watch_devices=True)
