@@ -171,6 +171,9 @@ ELSEWHERE = {
     "course new-component RMSNorm 05": (
         "test_new_component.py", "RMSNorm", "writes into the checkout: there it has a copy",
     ),
+    "python tests/short_loop.py RMSNorm": (
+        "test_new_component.py", "tests/short_loop.py", "there the component has been begun",
+    ),
     "course book": ("test_book.py", "build_book", "takes minutes"),
     "course …": ("test_commands.py", "main.commands", "stands for all of them"),
 }  # fmt: skip

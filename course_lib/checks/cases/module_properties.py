@@ -7,7 +7,7 @@
         yield Filled([width], weights, [x], earlier=[earlier])
 
     module_properties(
-        rms_norm, filled, oracle=oracles.rms_norm, parameters=Rule("…", hint="…")
+        rms_norm, filled, oracle=oracles.rms_norm_of, parameters=Rule("…", hint="…")
     )
 
 These are the names and shapes of its parameters, training and evaluation, gradients, half
