@@ -376,10 +376,13 @@ bug("""MultiHeadAttention: HasNoOutputLayer
     there is no output layer .out
     believed: Merging the heads finishes the work. Without .out no channel of one head ever meets
         another's.
-    seen: Missing key 'out.weight' when weights are loaded.
+    seen: Unexpected key 'out.weight' when weights are loaded.
     reported: Kyubyong/transformer#17, Kyubyong/transformer#117, jwallbridge/translob#4,
         awf/functional-transformer#8
     - self.out = nn.Linear(d_model, d_model, bias=bias)
+
+    - return self.dropout(self.out(merge_heads(gathered)))
+    + return self.dropout(merge_heads(gathered))
 """)
 
 bug("""MultiHeadAttention: NeverUsesTheOutputLayer
@@ -393,7 +396,7 @@ bug("""MultiHeadAttention: NeverUsesTheOutputLayer
 bug("""MultiHeadAttention: KeepsTheBiasOfOut
     bias=False is obeyed by qkv only: .out still has a bias
     believed: bias is about queries, keys and values. It is about both layers.
-    seen: Unexpected key 'out.bias' when weights are loaded.
+    seen: Missing key 'out.bias' when weights without bias are loaded.
     - self.out = nn.Linear(d_model, d_model, bias=bias)
     + self.out = nn.Linear(d_model, d_model)
 """)
@@ -401,7 +404,7 @@ bug("""MultiHeadAttention: KeepsTheBiasOfOut
 bug("""MultiHeadAttention: IgnoresBias
     bias=False is ignored: both layers have a bias
     believed: The argument was added to the signature and never passed on.
-    seen: Unexpected keys when weights without bias are loaded.
+    seen: Missing keys when weights without bias are loaded.
     - self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
     - self.out = nn.Linear(d_model, d_model, bias=bias)
     + self.qkv = nn.Linear(d_model, 3 * d_model)
@@ -412,11 +415,14 @@ bug("""MultiHeadAttention: HasThreeLayers
     query, key and value are three layers, not one .qkv
     believed: Three layers compute the same. They do, under other names, and weights are found by
         name.
-    seen: Missing keys when weights are loaded; otherwise as good.
+    seen: Missing and unexpected keys when weights are loaded; otherwise as good.
     - self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
     + self.query = nn.Linear(d_model, d_model, bias=bias)
     + self.key = nn.Linear(d_model, d_model, bias=bias)
     + self.value = nn.Linear(d_model, d_model, bias=bias)
+
+    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
+    + q, k, v = (split_heads(f(x), self.n_heads) for f in (self.query, self.key, self.value))
 """)
 
 bug("""MultiHeadAttention: DropsOnlyTheOutput

@@ -304,6 +304,9 @@ bug("""LayerNorm: CallsThemGammaAndBeta
     - self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
     + self.gamma = nn.Parameter(torch.ones(d_model))
     + self.beta = nn.Parameter(torch.zeros(d_model)) if bias else None
+
+    - return layer_norm(x, self.weight, self.bias, self.eps)
+    + return layer_norm(x, self.gamma, self.beta, self.eps)
 """)
 
 bug("""LayerNorm: StartsWithAWeightOfZero

@@ -659,9 +659,12 @@ bug("""Embeddings: SavesThePositions
     the positions are kept as a buffer that is saved
     believed: register_buffer is how to keep arange around. It puts it into the state_dict, unless
         persistent=False.
-    seen: Unexpected key 'positions' when weights are loaded.
+    seen: Missing key 'positions' when weights are loaded.
     = self.position = nn.Embedding(context_length, d_model)
     + self.register_buffer("positions", torch.arange(context_length))
+
+    - positions = torch.arange(offset, end, device=ids.device)
+    + positions = self.positions[offset:end]
 """)
 
 bug("""Embeddings: RunsOffTheTable
