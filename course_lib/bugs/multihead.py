@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.transformer.masking import masked_attention
+from course_lib.transformer.masking import masked_attention, masked_softmax
 from course_lib.transformer.multihead import merge_heads, split_heads
 
 from . import bug, whole_bug
@@ -272,8 +272,10 @@ bug("""MultiHeadAttention: ScalesByTheModelsWidth
     seen: Weights are too even, the more so the more heads. Training is slower, nothing fails.
     reported: karpathy/ng-video-lecture#6, aladdinpersson/Machine-Learning-Collection#159,
         rezazad68/TMUnet#13, FareedKhan-dev/train-llm-from-scratch#3
-    + q = q / math.sqrt(self.n_heads)  # sqrt(C) = sqrt(D) * sqrt(H)
-    = _, weights = masked_attention(q, k, v, mask)
+    - _, weights = masked_attention(q, k, v, mask)
+    + scores = q @ k.transpose(-2, -1) / math.sqrt(x.shape[-1])
+    + everything = torch.ones_like(scores, dtype=torch.bool)
+    + weights = masked_softmax(scores, everything if mask is None else mask)
 """)
 
 bug("""MultiHeadAttention: DoesNotScale
@@ -282,7 +284,9 @@ bug("""MultiHeadAttention: DoesNotScale
     seen: Weights near 0 and 1, small gradients, slow training.
     reported: delzac/cntkx#10, huggingface/blog#2893
     - _, weights = masked_attention(q, k, v, mask)
-    + _, weights = masked_attention(q * math.sqrt(q.shape[-1]), k, v, mask)
+    + scores = q @ k.transpose(-2, -1)
+    + everything = torch.ones_like(scores, dtype=torch.bool)
+    + weights = masked_softmax(scores, everything if mask is None else mask)
 """)
 
 bug("""MultiHeadAttention: ScalesByTheNumberOfHeads
@@ -291,7 +295,9 @@ bug("""MultiHeadAttention: ScalesByTheNumberOfHeads
     seen: Right where H = D. Elsewhere the weights are too sharp or too even.
     reported: tenstorrent/tt-metal#56789
     - _, weights = masked_attention(q, k, v, mask)
-    + _, weights = masked_attention(q * math.sqrt(q.shape[-1] / self.n_heads), k, v, mask)
+    + scores = q @ k.transpose(-2, -1) / math.sqrt(self.n_heads)
+    + everything = torch.ones_like(scores, dtype=torch.bool)
+    + weights = masked_softmax(scores, everything if mask is None else mask)
 """)
 
 bug("""MultiHeadAttention: SoftmaxOverTheHeads
