@@ -215,7 +215,8 @@ bug("""gelu: squeezes_through_float32
 bug("""gelu: multiplies_in_place
     x is overwritten with the result
     believed: x *= … saves memory. It writes into the tensor that the caller still holds.
-    seen: The caller's x is another one after the call; in training a RuntimeError.
+    seen: The caller's x is another one after the call; with "tanh", training ends in a
+        RuntimeError.
     - return (wide * (1 + bend) / 2).to(x.dtype)
     + x *= (1 + bend) / 2
     + return x

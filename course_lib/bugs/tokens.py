@@ -352,7 +352,7 @@ bug("""train_bpe: needs_a_pair
     a text without pairs is an error
     believed: There is always a most frequent pair. Not in an empty text, nor at the end of one that
         was merged away.
-    seen: ValueError: min() iterable argument is empty.
+    seen: ValueError from min(), which has nothing to choose from.
     - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
     + best = min(counts, key=lambda pair: (-counts[pair], pair))
 """)
