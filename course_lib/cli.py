@@ -220,8 +220,8 @@ def train(out, config, resume, package, as_json, **flags):
     "--cache/--no-cache", default=True, help="Keep keys and values while the text fits the context."
 )
 @click.option("--device", default="auto", show_default=True, help="Such as cpu or cuda.")
-@click.option("--dtype", default="float32", show_default=True, help="float32 or bfloat16.")
-@click.option("--attention", default="fused", show_default=True, help="Our own: or explicit.")
+@click.option("--dtype", default="float32", show_default=True, help="float32, bfloat16 or auto.")
+@click.option("--attention", default="fused", show_default=True, help="Ours: fused or explicit.")
 @_PACKAGE
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def generate(model, gpt2, package, as_json, **how):

@@ -32,6 +32,12 @@ def test_a_page_shows_the_change_inside_the_component():
     assert {line[0] for line in shown} == {" ", "-", "+"}
 
 
+def test_a_title_keeps_the_small_letter_of_a_name():
+    page = bug_pages([describe("future_influence")], ROOT / "book")["bugs/future_influence"]
+    assert "## x itself was switched to requires\\_grad" in page
+    assert "## The square root of the norm is missing" in page
+
+
 def test_what_looks_like_markup_in_a_title_is_shown_as_it_is():
     bug = {
         "name": "a_bug", "title": "0 * -inf: `x < y` and a_b_c", "misconception": "$",

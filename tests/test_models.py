@@ -368,6 +368,11 @@ def test_what_cannot_be_generated(trained, tmp_path):
     assert "at least one token" in refused("generate", "--model", trained, "--prompt", "")
     assert "holds no checkpoint" in refused("generate", "--model", tmp_path)
     assert "either --model DIR or --gpt2 DIR" in refused("generate")
-    for option, value in (("--temperature", -1), ("--top-k", 0), ("--top-p", 1.5)):
+    for option, value in (
+        ("--temperature", -1),
+        ("--temperature", "nan"),
+        ("--top-k", 0),
+        ("--top-p", 1.5),
+    ):
         said = refused("generate", "--model", trained, "--prompt", "the", option, value)
         assert option[2:].replace("-", "_") in said

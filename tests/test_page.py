@@ -41,6 +41,12 @@ A square.
 The secret.
 :::
 
+```diff
+  x = 1
+- y = x
++ y = 2
+```
+
 (the-end)=
 ## The end
 
@@ -179,6 +185,34 @@ def test_letters_lead_to_the_notation_once_a_section(visit):
     links.nth(1).click()
     assert page.url.endswith("notation.html#letter-t")
     assert page.locator("tr#letter-t").count() == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_a_change_takes_out_and_puts_in_has_colours_that_can_be_read(visit, scheme):
+    page = visit("02_self_attention", scheme=scheme).page
+    colours = """span => {
+        const {color, backgroundColor} = getComputedStyle(span)
+        return [color, backgroundColor].map(one => one.match(/\\d+/g).map(Number))
+    }"""
+    out, come = (
+        page.eval_on_selector(f".highlight-diff .{kind}", colours) for kind in ("gd", "gi")
+    )
+    assert all(red > green for red, green, _ in out)
+    assert all(green > red for red, green, _ in come)
+    assert contrast(*out) >= 4.5
+    assert contrast(*come) >= 4.5
+
+
+def contrast(first, second) -> float:
+    """The contrast of two colours as WCAG 2 computes it."""
+
+    def brightness(colour):
+        parts = [c / 255 for c in colour]
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2] + 0.05
+
+    lighter, darker = sorted((brightness(first), brightness(second)), reverse=True)
+    return lighter / darker
 
 
 def test_a_page_prints_as_text_alone(visit):

@@ -278,6 +278,11 @@ bug("""Block: CallsItsPartsAsGPT2Does
     + self.ln_1 = LayerNorm(d_model, bias=bias)
     + self.attn = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
     + self.ln_2 = LayerNorm(d_model, bias=bias)
+
+    - x = x + self.attention(self.norm1(x), mask)
+    - return x + self.mlp(self.norm2(x))
+    + x = x + self.attn(self.ln_1(x), mask)
+    + return x + self.mlp(self.ln_2(x))
 """)
 
 bug("""Block: KeepsTheBiasOfTheNorms

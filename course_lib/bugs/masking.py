@@ -644,8 +644,9 @@ bug("""future_influence: follows_the_first_channel
     believed: One channel shows whether there is influence. It may be the one that does not depend
         on that input.
     seen: Too small throughout; a leak in any other channel is not seen.
-    - by_entry = jacobian.reshape(n_positions, -1, n_positions, x.shape[1])
-    + by_entry = jacobian.reshape(n_positions, -1, n_positions, x.shape[1])[:, :1]
+    - jacobian = torch.autograd.functional.jacobian(fn, x)  # (T, ..., T, C)
+    + first = lambda x: fn(x).reshape(len(x), -1)[:, 0]
+    + jacobian = torch.autograd.functional.jacobian(first, x)
 """)
 
 bug("""future_influence: takes_the_largest_entry

@@ -192,8 +192,8 @@ bug("""gelu: computes_in_half_precision
     believed: The dtype of x is good enough for what is in between. For negative x, 1 + erf is the
         small difference of two numbers near 1, and rounding eats it.
     seen: In bfloat16 the left branch becomes a staircase.
-    - bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
-    + bend = torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+    - wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    + wide = x
 """)
 
 bug("""gelu: returns_float32
@@ -215,11 +215,11 @@ bug("""gelu: squeezes_through_float32
 bug("""gelu: multiplies_in_place
     x is overwritten with the result
     believed: x *= … saves memory. It writes into the tensor that the caller still holds.
-    seen: The caller's x is another one after the call; in training a RuntimeError.
+    seen: The caller's x is another one after the call; with "tanh", training ends in a
+        RuntimeError.
     - return (wide * (1 + bend) / 2).to(x.dtype)
-    + result = (wide * (1 + bend) / 2).to(x.dtype)
-    + x.copy_(result.detach())
-    + return result
+    + x *= (1 + bend) / 2
+    + return x
 """)
 
 bug("""gelu: detaches_the_share

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.transformer.masking import masked_attention
+from course_lib.transformer.masking import masked_attention, masked_softmax
 from course_lib.transformer.multihead import merge_heads, split_heads
 
 from . import bug, whole_bug
@@ -272,8 +272,10 @@ bug("""MultiHeadAttention: ScalesByTheModelsWidth
     seen: Weights are too even, the more so the more heads. Training is slower, nothing fails.
     reported: karpathy/ng-video-lecture#6, aladdinpersson/Machine-Learning-Collection#159,
         rezazad68/TMUnet#13, FareedKhan-dev/train-llm-from-scratch#3
-    + q = q / math.sqrt(self.n_heads)  # sqrt(C) = sqrt(D) * sqrt(H)
-    = _, weights = masked_attention(q, k, v, mask)
+    - _, weights = masked_attention(q, k, v, mask)
+    + scores = q @ k.transpose(-2, -1) / math.sqrt(x.shape[-1])
+    + everything = torch.ones_like(scores, dtype=torch.bool)
+    + weights = masked_softmax(scores, everything if mask is None else mask)
 """)
 
 bug("""MultiHeadAttention: DoesNotScale
@@ -282,7 +284,9 @@ bug("""MultiHeadAttention: DoesNotScale
     seen: Weights near 0 and 1, small gradients, slow training.
     reported: delzac/cntkx#10, huggingface/blog#2893
     - _, weights = masked_attention(q, k, v, mask)
-    + _, weights = masked_attention(q * math.sqrt(q.shape[-1]), k, v, mask)
+    + scores = q @ k.transpose(-2, -1)
+    + everything = torch.ones_like(scores, dtype=torch.bool)
+    + weights = masked_softmax(scores, everything if mask is None else mask)
 """)
 
 bug("""MultiHeadAttention: ScalesByTheNumberOfHeads
@@ -291,7 +295,9 @@ bug("""MultiHeadAttention: ScalesByTheNumberOfHeads
     seen: Right where H = D. Elsewhere the weights are too sharp or too even.
     reported: tenstorrent/tt-metal#56789
     - _, weights = masked_attention(q, k, v, mask)
-    + _, weights = masked_attention(q * math.sqrt(q.shape[-1] / self.n_heads), k, v, mask)
+    + scores = q @ k.transpose(-2, -1) / math.sqrt(self.n_heads)
+    + everything = torch.ones_like(scores, dtype=torch.bool)
+    + weights = masked_softmax(scores, everything if mask is None else mask)
 """)
 
 bug("""MultiHeadAttention: SoftmaxOverTheHeads
@@ -376,10 +382,13 @@ bug("""MultiHeadAttention: HasNoOutputLayer
     there is no output layer .out
     believed: Merging the heads finishes the work. Without .out no channel of one head ever meets
         another's.
-    seen: Missing key 'out.weight' when weights are loaded.
+    seen: Unexpected key 'out.weight' when weights are loaded.
     reported: Kyubyong/transformer#17, Kyubyong/transformer#117, jwallbridge/translob#4,
         awf/functional-transformer#8
     - self.out = nn.Linear(d_model, d_model, bias=bias)
+
+    - return self.dropout(self.out(merge_heads(gathered)))
+    + return self.dropout(merge_heads(gathered))
 """)
 
 bug("""MultiHeadAttention: NeverUsesTheOutputLayer
@@ -393,7 +402,7 @@ bug("""MultiHeadAttention: NeverUsesTheOutputLayer
 bug("""MultiHeadAttention: KeepsTheBiasOfOut
     bias=False is obeyed by qkv only: .out still has a bias
     believed: bias is about queries, keys and values. It is about both layers.
-    seen: Unexpected key 'out.bias' when weights are loaded.
+    seen: Missing key 'out.bias' when weights without bias are loaded.
     - self.out = nn.Linear(d_model, d_model, bias=bias)
     + self.out = nn.Linear(d_model, d_model)
 """)
@@ -401,7 +410,7 @@ bug("""MultiHeadAttention: KeepsTheBiasOfOut
 bug("""MultiHeadAttention: IgnoresBias
     bias=False is ignored: both layers have a bias
     believed: The argument was added to the signature and never passed on.
-    seen: Unexpected keys when weights without bias are loaded.
+    seen: Missing keys when weights without bias are loaded.
     - self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
     - self.out = nn.Linear(d_model, d_model, bias=bias)
     + self.qkv = nn.Linear(d_model, 3 * d_model)
@@ -412,11 +421,14 @@ bug("""MultiHeadAttention: HasThreeLayers
     query, key and value are three layers, not one .qkv
     believed: Three layers compute the same. They do, under other names, and weights are found by
         name.
-    seen: Missing keys when weights are loaded; otherwise as good.
+    seen: Missing and unexpected keys when weights are loaded; otherwise as good.
     - self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
     + self.query = nn.Linear(d_model, d_model, bias=bias)
     + self.key = nn.Linear(d_model, d_model, bias=bias)
     + self.value = nn.Linear(d_model, d_model, bias=bias)
+
+    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
+    + q, k, v = (split_heads(f(x), self.n_heads) for f in (self.query, self.key, self.value))
 """)
 
 bug("""MultiHeadAttention: DropsOnlyTheOutput

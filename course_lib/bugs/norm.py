@@ -253,9 +253,8 @@ bug("""layer_norm: centres_x_in_place
     believed: x -= mean saves memory. In a block, x is the residual stream, and it is still needed.
     seen: The residual sum adds normalised x; or RuntimeError about an in-place operation.
     = wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    - centred = wide - wide.mean(dim=-1, keepdim=True)
     + x -= x.mean(dim=-1, keepdim=True)
-    + centred = wide - wide.mean(dim=-1, keepdim=True)
+    = centred = wide - wide.mean(dim=-1, keepdim=True)
 """)
 
 bug("""layer_norm: detaches_the_statistics
@@ -304,6 +303,9 @@ bug("""LayerNorm: CallsThemGammaAndBeta
     - self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
     + self.gamma = nn.Parameter(torch.ones(d_model))
     + self.beta = nn.Parameter(torch.zeros(d_model)) if bias else None
+
+    - return layer_norm(x, self.weight, self.bias, self.eps)
+    + return layer_norm(x, self.gamma, self.beta, self.eps)
 """)
 
 bug("""LayerNorm: StartsWithAWeightOfZero
@@ -368,8 +370,6 @@ bug("""LayerNorm: PassesTheBiasAsTheWeight
     believed: Bias, then weight, as they come to mind. Two vectors of one shape raise no error.
     seen: With fresh parameters (1 and 0) every output is 1, whatever goes in.
     - return layer_norm(x, self.weight, self.bias, self.eps)
-    + if self.bias is None:
-    +     return layer_norm(x, self.weight, None, self.eps)
     + return layer_norm(x, self.bias, self.weight, self.eps)
 """)
 
@@ -432,7 +432,7 @@ bug("""LayerNorm: IsRMSNorm
 """)
 
 bug("""LayerNorm: KeepsARunningMean
-    a running mean and variance are used in evaluation, as in batch norm
+    the mean and variance of training are used in evaluation, as in batch norm
     believed: What was seen in training is needed later. Each vector brings its own mean.
     seen: The loss jumps as soon as a trained model is put into eval mode.
     - self.eps = eps

@@ -98,9 +98,7 @@ bug("""CharTokenizer: LooksUpWithoutLooking
     - unknown = [i for i in ids if not 0 <= i < self.vocab_size]
     - if unknown:
     -     raise ValueError(f"ids must lie in 0..{self.vocab_size - 1}, got {unknown[0]}.")
-    - return "".join(self.characters[i] for i in ids)
-    + characters = dict(enumerate(self.characters))
-    + return "".join(characters[i] for i in ids)
+    = return "".join(self.characters[i] for i in ids)
 """)
 
 bug("""CharTokenizer: DecodesToAList
@@ -262,7 +260,7 @@ bug("""merge_pair: merges_in_place
 
 bug("""merge_pair: returns_nothing
     nothing is returned
-    believed: The list was changed, so there is nothing to return. The caller waits for a new one.
+    believed: The new list is made, so the work is done. The caller gets it by return only.
     seen: TypeError: 'NoneType' object is not iterable, in the next round.
     - return merged
 """)
@@ -295,20 +293,16 @@ bug("""train_bpe: takes_the_first_of_equals
         the order of the texts decides.
     seen: The same data in another order give another tokenizer.
     reported: karpathy/minbpe#90
-    - ids = merge_pair(ids, best, first_new_id + len(merges))
-    - merges.append(best)
-    + merges.append(counts.most_common(1)[0][0])
-    + ids = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
+    - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+    + best = max(counts, key=counts.get, default=None)
 """)
 
 bug("""train_bpe: takes_the_largest_of_equals
     of equally frequent pairs the largest is taken
     believed: max over (count, pair) settles ties. It settles them the other way round.
     seen: Right until two pairs are equally frequent.
-    - ids = merge_pair(ids, best, first_new_id + len(merges))
-    - merges.append(best)
-    + merges.append(max(counts, key=lambda pair: (counts[pair], pair)))
-    + ids = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
+    - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+    + best = max(counts, key=lambda pair: (counts[pair], pair), default=None)
 """)
 
 bug("""train_bpe: counts_without_overlap
@@ -358,7 +352,7 @@ bug("""train_bpe: needs_a_pair
     a text without pairs is an error
     believed: There is always a most frequent pair. Not in an empty text, nor at the end of one that
         was merged away.
-    seen: ValueError: max() iterable argument is empty.
+    seen: ValueError from min(), which has nothing to choose from.
     - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
     + best = min(counts, key=lambda pair: (-counts[pair], pair))
 """)
@@ -368,9 +362,7 @@ bug("""train_bpe: always_begins_at_256
     believed: Merged ids come after the bytes. They come after first_new_id.
     seen: Right by default; with another first_new_id, ids that mean nothing.
     - ids = merge_pair(ids, best, first_new_id + len(merges))
-    - merges.append(best)
-    + merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
-    + ids = merge_pair(ids, merges[-1], 256 + len(merges) - 1)
+    + ids = merge_pair(ids, best, 256 + len(merges))
 """)
 
 bug("""train_bpe: reuses_the_first_new_id
@@ -378,9 +370,7 @@ bug("""train_bpe: reuses_the_first_new_id
     believed: first_new_id is the new id. It is that of the first merge.
     seen: Different pairs become one token, and later merges join what never stood together.
     - ids = merge_pair(ids, best, first_new_id + len(merges))
-    - merges.append(best)
-    + merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
-    + ids = merge_pair(ids, merges[-1], first_new_id)
+    + ids = merge_pair(ids, best, first_new_id)
 """)
 
 bug("""train_bpe: merges_the_rarest
@@ -419,9 +409,7 @@ bug("""train_bpe: trains_in_place
     believed: ids[:] = … saves memory. The training data are then merged, too.
     seen: A second training on the same list gives other merges, or a ValueError.
     - ids = merge_pair(ids, best, first_new_id + len(merges))
-    - merges.append(best)
-    + merges.append(min(counts, key=lambda pair: (-counts[pair], pair)))
-    + ids[:] = merge_pair(ids, merges[-1], first_new_id + len(merges) - 1)
+    + ids[:] = merge_pair(ids, best, first_new_id + len(merges))
 """)
 
 
@@ -506,14 +494,11 @@ bug("""BPETokenizer: NormalisesTheText
 bug("""BPETokenizer: IgnoresTheFirstNewId
     new ids always begin at 256, whatever first_new_id
     believed: There are 256 bytes, so the first merge is 256. Unless ids were kept free.
-    seen: Right by default; otherwise ids and vocab_size do not fit together.
+    seen: Right by default; otherwise other ids, and a KeyError where a merge is made of merges.
     - self.merges = dict(enumerate(merges, start=first_new_id))
     - self.vocab_size = first_new_id + len(merges)
     + self.merges = dict(enumerate(merges, start=256))
     + self.vocab_size = 256 + len(merges)
-
-    - self.pieces[new_id] = self.pieces[left] + self.pieces[right]
-    + self.pieces[new_id] = self.pieces.get(left, b"") + self.pieces.get(right, b"")
 """)
 
 bug("""BPETokenizer: CountsTheMergesOnly
@@ -608,7 +593,7 @@ bug("""Embeddings: CountsTheTexts
     - positions = torch.arange(offset, end, device=ids.device)
     - return self.token(ids) + self.position(positions)
     + rows = torch.arange(ids.shape[0], device=ids.device) + offset
-    + return self.token(ids) + self.position.weight[rows][:, None]
+    + return self.token(ids) + self.position(rows)[:, None]
 """)
 
 bug("""Embeddings: LooksUpIdsAsPositions
@@ -659,9 +644,12 @@ bug("""Embeddings: SavesThePositions
     the positions are kept as a buffer that is saved
     believed: register_buffer is how to keep arange around. It puts it into the state_dict, unless
         persistent=False.
-    seen: Unexpected key 'positions' when weights are loaded.
+    seen: Missing key 'positions' when weights are loaded.
     = self.position = nn.Embedding(context_length, d_model)
     + self.register_buffer("positions", torch.arange(context_length))
+
+    - positions = torch.arange(offset, end, device=ids.device)
+    + positions = self.positions[offset:end]
 """)
 
 bug("""Embeddings: RunsOffTheTable

@@ -99,14 +99,15 @@ bug("""pairwise_dots: scales_the_dots
 
 bug("""pairwise_dots: multiplies_x_in_place
     x itself was multiplied on the way
-    believed: x *= … is short for x = x * …. For an array it writes into the caller's.
+    believed: The last products may be made in x itself, as nobody needs it any more. The caller
+        does, whose array it is.
     seen: The result is right, and the x of the caller is not what it was.
     - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
     + dots = np.empty((len(x), len(y)))
-    + for s in reversed(range(len(y))):
-    +     row = x.copy() if s else x
-    +     row *= y[s]
-    +     dots[:, s] = row.sum(axis=1)
+    + for s in range(len(y)):
+    +     products = x if s == len(y) - 1 else x.copy()
+    +     products *= y[s]
+    +     dots[:, s] = products.sum(axis=1)
     + return dots
 """)
 
@@ -190,9 +191,7 @@ bug("""weighted_average: divides_by_zero
     - if (totals == 0).any():
     -     row = int(np.flatnonzero(totals == 0)[0])
     -     raise ValueError(f"each row of weights must have a sum other than 0, got 0 in row {row}.")
-    - return weights / totals @ values
-    + with np.errstate(divide="ignore", invalid="ignore"):
-    +     return weights / totals @ values
+    = return weights / totals @ values
 """)
 
 bug("""weighted_average: gives_zeros_without_weights

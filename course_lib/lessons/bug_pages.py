@@ -134,6 +134,6 @@ def _address(thread: str) -> str:
 
 
 def _capital(text: str) -> str:
-    """A title as a heading, unless it begins with code."""
-    first = re.match(r"[a-z]+(?=[ ,:;']|$)", text)
+    """A title as a heading, unless it begins with code; no word lacks a vowel, as x and qkv do."""
+    first = re.match(r"[a-z]*[aeiou][a-z]*(?=[ ,:;']|$)", text)
     return text[0].upper() + text[1:] if first else text

@@ -26,7 +26,7 @@ class Sampling:
     top_p: float | None = None
 
     def __post_init__(self):
-        if self.temperature < 0:
+        if not self.temperature >= 0:  # nan is refused as well
             raise ModelError(f"temperature must be at least 0, got {self.temperature:g}.")
         if self.top_k is not None and self.top_k < 1:
             raise ModelError(f"top_k must be at least 1, got {self.top_k}.")

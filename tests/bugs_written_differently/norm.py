@@ -275,7 +275,7 @@ class EpsOfTorch(_Norm):
 class AddsTheWeight(_Norm):
     def forward(self, x):
         normed = F.layer_norm(x, x.shape[-1:], eps=self.eps)
-        return normed * self.weight if self.bias is None else normed * self.bias + self.weight
+        return normed * self.bias + self.weight
 
 
 @same_bug_as("NormalisesWithoutItsParameters")

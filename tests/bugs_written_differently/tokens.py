@@ -397,14 +397,13 @@ class LooksUpWithoutLooking:
     def __init__(self, text):
         self.characters = sorted(set(text))
         self.ids = {character: i for i, character in enumerate(self.characters)}
-        self.names = dict(enumerate(self.characters))
         self.vocab_size = len(self.characters)
 
     def encode(self, text):
         return [self.ids[character] for character in text]
 
     def decode(self, ids):
-        return "".join(self.names[i] for i in ids)
+        return "".join(self.characters[i] for i in ids)
 
 
 @same_bug_as("MeasuresTheText")
@@ -657,7 +656,7 @@ class IgnoresTheFirstNewId:
         self.vocab_size = 256 + len(merges)
         self.pieces = {byte: bytes([byte]) for byte in range(256)}
         for new_id, (left, right) in enumerate(merges, 256):
-            self.pieces[new_id] = self.pieces.get(left, b"") + self.pieces.get(right, b"")
+            self.pieces[new_id] = self.pieces[left] + self.pieces[right]
 
     def encode(self, text):
         ids = list(text.encode("utf-8"))
