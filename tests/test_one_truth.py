@@ -424,6 +424,22 @@ def test_what_is_asked_no_more_counts_for_nobody(place):
         assert not book.find_submission(LESSON, "cleo").needs_manual_grade
 
 
+def test_a_mark_for_what_is_asked_no_more_is_in_the_table_and_told(place):
+    course = place / "course"
+    releases.release(LESSON, course)
+    mark(place / "out", "ada", "SelfAttention", 1.5)
+    newer = solved()
+    newer["metadata"]["course"]["release"] = release_again(course, without_the_last).hash
+    without_the_last(newer)
+    hand_in(place / "class", "ada", newer)
+    report = grade(place)
+    assert the_number(place, "ada") == FULL - 2 + 1.5
+    assert rows(place, "ada")["SelfAttention"]["basis"] == "manual"
+    assert report.kept == [
+        f"ada {LESSON} SelfAttention: 1.5 by hand stays; since then it was judged 0 of 0"
+    ]
+
+
 def test_what_only_the_newest_release_asks_for_waits_for_a_person(place):
     course = place / "course"
     path = course / "exercises" / LESSON / f"{LESSON}.ipynb"

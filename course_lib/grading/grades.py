@@ -148,9 +148,10 @@ def _rows_of(
         judged = book.judged(student, lesson).get("components", {})
         own = grades.get(student, {})
         for component in sorted(own, key=in_order):
-            if own[component].max_score or component in judged:
+            grade = own[component]
+            if grade.max_score or grade.score or component in judged:
                 comment = comments.get((student, component)) or ""
-                row = _row(own[component], judged.get(component), comment)
+                row = _row(grade, judged.get(component), comment)
                 yield {"student": student, "lesson": lesson, "component": component, **row}
         penalty, seconds_late = penalties[student]
         penalty = min(penalty, sum(grade.score for grade in own.values()))
@@ -177,9 +178,11 @@ def _row(grade, judged: dict | None, comment: str) -> dict:
 
 def _to_decide(grade) -> str:
     """What a person may want to look at in formgrader; it is not in the table."""
-    if not grade.needs_manual_grade or not grade.max_score:
+    if not grade.needs_manual_grade:
         return ""
     if grade.manual_score is None:
+        if not grade.max_score:
+            return ""
         return f"not asked for in the release that was handed in: 0 of {grade.max_score:g}"
     now = "not judged" if grade.auto_score is None else f"judged {grade.auto_score:g}"
     return f"{grade.manual_score:g} by hand stays; since then it was {now} of {grade.max_score:g}"
