@@ -436,11 +436,13 @@ def test_a_mark_for_what_is_asked_no_more_is_in_the_table_and_told(place):
     assert the_number(place, "ada") == FULL - 2 + 1.5
     assert rows(place, "ada")["SelfAttention"]["basis"] == "manual"
     assert report.kept == [
-        f"ada {LESSON} SelfAttention: 1.5 by hand stays; since then it was judged 0 of 0"
+        f"ada {LESSON} SelfAttention: 1.5 by hand stays; since then it was not asked for"
     ]
 
 
-def test_what_only_the_newest_release_asks_for_waits_for_a_person(place):
+@pytest.fixture
+def older(place):
+    """A right notebook of a first release, which did not ask for the last component."""
     course = place / "course"
     path = course / "exercises" / LESSON / f"{LESSON}.ipynb"
     whole = path.read_text()
@@ -451,9 +453,35 @@ def test_what_only_the_newest_release_asks_for_waits_for_a_person(place):
     releases.release(LESSON, course)
     path.write_text(whole)
     releases.release(LESSON, course)
-    older = solved()
-    without_the_last(older)
-    older["metadata"]["course"]["release"] = "first0000000"
+    notebook = solved()
+    without_the_last(notebook)
+    notebook["metadata"]["course"]["release"] = "first0000000"
+    return notebook
+
+
+@pytest.mark.parametrize("command", ["course grade", "nbgrader autograde"])
+def test_a_score_is_of_one_submission(place, older, command):
+    mark(place / "out", "ada", "SelfAttention", 1.5)
+    if command == "nbgrader autograde":
+        shutil.copytree(place / "class", place / "course" / "submitted")
+        nbgrader_autograde(place / "course")
+        hand_in(place / "course" / "submitted", "ben", older)
+        nbgrader_autograde(place / "course")
+        assert number_in_gradebook(place / "course", "ben") == FULL - 2
+        return
+    for student in ("ada", "ben"):
+        hand_in(place / "class", student, older)
+    report = grade(place)
+    assert the_number(place, "ben") == FULL - 2
+    assert rows(place, "ben")["SelfAttention"]["basis"] == "not asked"
+    assert the_number(place, "ada") == FULL - 2 + 1.5
+    assert report.kept == [
+        f"ada {LESSON} SelfAttention: 1.5 by hand stays; since then it was not asked for",
+        f"ben {LESSON} SelfAttention: not asked for in the release that was handed in: 0 of 2",
+    ]
+
+
+def test_what_only_the_newest_release_asks_for_waits_for_a_person(place, older):
     hand_in(place / "class", "cleo", older)
     report = grade(place)
     assert the_number(place, "cleo") == FULL - 2

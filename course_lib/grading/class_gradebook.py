@@ -17,6 +17,7 @@ from ..files import write_atomically
 from .gradebook import find_alembic, register
 from .late import follow, is_dated, nbgrader_settings
 from .records import read_json
+from .steps import ForgetEarlierScores
 
 
 class ClassGradebook:
@@ -36,7 +37,8 @@ class ClassGradebook:
         config.CourseDirectory = Config(root=str(out))
         self.directory = CourseDirectory(config=config)
         self.due, self.due_before = due, due_before
-        self._scores = SaveAutoGrades(parent=self.directory)
+        steps = ForgetEarlierScores, SaveAutoGrades
+        self._scores = [step(parent=self.directory) for step in steps]
         self._penalty = AssignLatePenalties(parent=self.directory)
         self._feedback = _Feedback(coursedir=self.directory, config=config)
 
@@ -66,7 +68,8 @@ class ClassGradebook:
             follow(submission, self.due, self.due_before)
             book.db.commit()
             dated = is_dated(submission)
-        self._scores.preprocess(notebook, self._about(student, lesson))
+        for step in self._scores:
+            step.preprocess(notebook, self._about(student, lesson))
         if dated:
             self._penalise(student, lesson)
         # Written last: where it stands, everything else about it stands in the gradebook.

@@ -184,8 +184,10 @@ def _to_decide(grade) -> str:
         if not grade.max_score:
             return ""
         return f"not asked for in the release that was handed in: 0 of {grade.max_score:g}"
-    now = "not judged" if grade.auto_score is None else f"judged {grade.auto_score:g}"
-    return f"{grade.manual_score:g} by hand stays; since then it was {now} of {grade.max_score:g}"
+    now = "not asked for"
+    if grade.auto_score is not None:
+        now = f"judged {grade.auto_score:g} of {grade.max_score:g}"
+    return f"{grade.manual_score:g} by hand stays; since then it was {now}"
 
 
 def _missing(student: str, lesson: str, component: str, worth: float, reason: str) -> dict:
