@@ -330,6 +330,19 @@ def test_the_class_follows_the_courses_due_date_until_somebody_enters_another(la
         assert book.find_submission(LESSON, "ben").extension == timedelta(days=1)
 
 
+@pytest.mark.parametrize("hands_in_again", [False, True])
+def test_who_has_no_due_date_any_more_is_not_late(late, hands_in_again):
+    grade(late)
+    with gradebook(late / "out") as book:
+        book.grant_extension(LESSON, "ben", minutes=1)
+    is_due(late / "course", None)
+    if hands_in_again:
+        hand_in(late / "class", "ben", answer(solved(), "softmax", OVERFLOWS))
+    grade(late)
+    assert the_number(late, "ben") == FULL - hands_in_again
+    assert "late penalty" not in rows(late, "ben")
+
+
 def test_an_extension_in_the_courses_gradebook_counts_for_the_class(late):
     with gradebook(late / "course") as book:
         book.add_student("ben")

@@ -67,11 +67,9 @@ class ClassGradebook:
             submission.timestamp = timestamp or submission.timestamp
             follow(submission, self.due, self.due_before)
             book.db.commit()
-            dated = is_dated(submission)
         for step in self._scores:
             step.preprocess(notebook, self._about(student, lesson))
-        if dated:
-            self._penalise(student, lesson)
+        self._penalise(student, lesson)
         # Written last: where it stands, everything else about it stands in the gradebook.
         write_atomically(self.autograded(student, lesson), nbformat.writes(notebook) + "\n")
 
@@ -104,13 +102,23 @@ class ClassGradebook:
                 if not grade.max_score and grade.manual_score is None:
                     grade.auto_score, grade.needs_manual_grade = 0.0, False
             book.db.commit()
-            on_record = self._submissions(book)
-            dated = [(s.student_id, s.assignment.name) for s in on_record if is_dated(s)]
-        for student, lesson in dated:
+            late = [
+                (each.student_id, each.assignment.name)
+                for each in self._submissions(book)
+                if is_dated(each) or each.late_submission_penalty
+            ]
+        for student, lesson in late:
             self._penalise(student, lesson)
 
     def _penalise(self, student: str, lesson: str) -> None:
-        """nbgrader's own step. It forgets a penalty where it has no two dates to compare."""
+        """nbgrader's own step, and no penalty where it has no two dates to compare."""
+        with self.open() as book:
+            submission = book.find_submission(lesson, student)
+            if not is_dated(submission):
+                for notebook in submission.notebooks:
+                    notebook.late_submission_penalty = None
+                book.db.commit()
+                return
         self._penalty.preprocess(nbformat.v4.new_notebook(), self._about(student, lesson))
 
     def on_record(self) -> dict[tuple[str, str], datetime | None]:
