@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from grading_fixtures import LESSON, answer, cell_of, hand_in, pristine, solved
 from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.preprocessors import SaveAutoGrades
 
 from course_lib.grading import releases, run
 from course_lib.grading.records import COLUMNS, read_grades, read_json
@@ -234,6 +235,38 @@ def test_a_failure_of_ours_is_no_score_and_leaves_the_record_alone(place, monkey
     monkeypatch.undo()
     assert grade(place).judged == 2
     assert the_number(place, "ada") == the_number(place, "cleo") == FULL
+
+
+def test_what_could_not_be_recorded_is_no_score(place, monkeypatch):
+    hand_in(place / "class", "cleo", solved())
+
+    def broken(*args):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(SaveAutoGrades, "preprocess", broken)
+    report = grade(place)
+    text = "it could not be recorded (OSError: no space left)"
+    assert report.problems == [f"cleo {LESSON}: {text}"]
+    assert (report.kept, rows(place, "cleo")) == ([], {})
+    monkeypatch.undo()
+    assert grade(place).judged == 1
+    assert the_number(place, "cleo") == FULL
+
+
+def test_an_extension_before_anything_is_handed_in_puts_nothing_on_record(place):
+    with gradebook(place / "out") as book:
+        book.add_student("cleo")
+        book.add_submission(LESSON, "cleo")
+        book.grant_extension(LESSON, "cleo", days=1)
+    (place / "class" / "cleo").mkdir()
+    report = grade(place)
+    assert (report.missing, report.kept) == (1, [])
+    assert {row["basis"] for row in rows(place, "cleo").values()} == {"missing"}
+    hand_in(place / "class", "cleo", solved())
+    grade(place)
+    assert the_number(place, "cleo") == FULL
+    with gradebook(place / "out") as book:
+        assert book.find_submission(LESSON, "cleo").extension == timedelta(days=1)
 
 
 def test_a_submission_is_read_and_rebuilt_once(place, monkeypatch):

@@ -7,10 +7,17 @@ from pathlib import Path
 
 import nbformat
 from nbconvert.writers import FilesWriter
-from nbgrader.api import Grade, Gradebook
+from nbgrader.api import (
+    Assignment,
+    Grade,
+    Gradebook,
+    SubmittedAssignment,
+    SubmittedNotebook,
+)
 from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
+from sqlalchemy import or_
 from traitlets.config import Config
 
 from ..files import write_atomically
@@ -122,10 +129,21 @@ class ClassGradebook:
         self._penalty.preprocess(nbformat.v4.new_notebook(), self._about(student, lesson))
 
     def on_record(self) -> dict[tuple[str, str], datetime | None]:
-        """Who has a submission of which lesson on record, and when it was handed in."""
+        """Who has a submission of which lesson on record, and when it was handed in.
+
+        A submission is on record when something of it was judged, or given by a person: nbgrader
+        knows it before, where somebody granted an extension, or where a run was cut short.
+        """
+        scores = Grade.auto_score, Grade.manual_score, Grade.extra_credit
+        about = SubmittedAssignment.student_id, Assignment.name, SubmittedAssignment.timestamp
         with self.open() as book:
-            submissions = self._submissions(book)
-            return {(each.student_id, each.assignment.name): each.timestamp for each in submissions}
+            query = book.db.query(*about)
+            query = query.join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
+            is_own = SubmittedNotebook.assignment_id == SubmittedAssignment.id
+            query = query.join(SubmittedNotebook, is_own)
+            query = query.join(Grade, Grade.notebook_id == SubmittedNotebook.id)
+            query = query.filter(or_(*(score.is_not(None) for score in scores)))
+            return {(student, lesson): when for student, lesson, when in query.distinct()}
 
     def lessons(self) -> list[str]:
         """The lessons that the gradebook knows, in order."""

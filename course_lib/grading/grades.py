@@ -5,7 +5,7 @@ the column `basis` says how each number came about.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -60,16 +60,18 @@ def derive(
         somebody to enter.
     """
     book.settle()
+    on_record = book.on_record()
     table, rows = out / "grades_long.csv", []
     for lesson in book.lessons():
 
         def why_missing(student, lesson=lesson):
             return _why_missing(folders.get(student), lesson)
 
-        rows += _rows_of(book, lesson, _order(lesson, root), why_missing)
+        have = {student for student, their in on_record if their == lesson}
+        rows += _rows_of(book, lesson, have, _order(lesson, root), why_missing)
     rows.sort(key=lambda row: row["student"])
     before, now = _by_page(_rows_before(table)), _by_page(rows)
-    for student, lesson in sorted(set(book.on_record()) - set(fresh)):
+    for student, lesson in sorted(set(on_record) - set(fresh)):
         is_new = before.get((student, lesson)) != now.get((student, lesson))
         is_new = is_new or not book.feedback(student, lesson).exists()
         if is_new and book.autograded(student, lesson).exists():
@@ -121,11 +123,16 @@ def _by_page(rows: list[dict]) -> dict[tuple[str, str], list[dict]]:
 
 
 def _rows_of(
-    book: ClassGradebook, lesson: str, order: Sequence[str], why_missing: Callable[[str], str]
+    book: ClassGradebook,
+    lesson: str,
+    have: Collection[str],
+    order: Sequence[str],
+    why_missing: Callable[[str], str],
 ) -> Iterator[dict]:
-    """A lesson's rows, for everybody on record.
+    """A lesson's rows, for everybody whom the gradebook knows.
 
     Args:
+        have: who has a submission of it on record.
         order: the components, as the newest release asks for them.
         why_missing: why a student has no submission on record; empty if one waits to be judged.
     """
@@ -139,7 +146,7 @@ def _rows_of(
         return place.get(component, len(place)), component
 
     for student in students:
-        if student not in penalties:
+        if student not in have:
             reason = why_missing(student)
             for component in sorted(worth, key=in_order) if reason else ():
                 if worth[component]:
