@@ -269,6 +269,25 @@ def test_an_extension_before_anything_is_handed_in_puts_nothing_on_record(place)
         assert book.find_submission(LESSON, "cleo").extension == timedelta(days=1)
 
 
+def test_a_second_run_into_the_same_folder_is_refused_and_changes_nothing(place):
+    def files():
+        return {p: p.read_bytes() for p in (place / "out").rglob("*") if p.is_file()}
+
+    refused = []
+
+    def second(*_):
+        before = files()
+        with pytest.raises(run.GradingError, match="another run writes to"):
+            grade(place)
+        assert files() == before
+        refused.append(1)
+
+    hand_in(place / "class", "ada", solved())
+    report = grade(place, progress=second)
+    assert (len(refused), report.problems) == (2, [])
+    assert the_number(place, "ada") == FULL
+
+
 def test_a_submission_is_read_and_rebuilt_once(place, monkeypatch):
     read, rebuilt = [], []
     for name, seen in (("read_submission", read), ("rebuild", rebuilt)):
