@@ -151,6 +151,19 @@ def test_table_and_feedback_follow_a_mark_without_a_new_submission(place):
     assert page(place, "ben") == before
 
 
+def test_long_comments_and_odd_names_do_not_break_the_table(place):
+    mark(place / "out", "ada", "softmax", comment="long " * 30_000)
+    hand_in(place / "class", "two\rlines", solved())
+    grade(place)
+    assert rows(place, "ada")["softmax"]["comment"] == "long " * 30_000
+    assert the_number(place, r"two\rlines") == FULL
+    assert grade(place).judged == 0
+    table = place / "out" / "grades_long.csv"
+    table.write_bytes(table.read_bytes().replace(b"ada", b"a\rda"))  # somebody's editor
+    grade(place)
+    assert sum(row["points"] for row in rows(place, "ada").values()) == FULL - 1
+
+
 def test_the_command_shows_what_the_gradebook_says(place, monkeypatch):
     from click.testing import CliRunner
 
@@ -404,12 +417,11 @@ def test_an_extension_in_the_courses_gradebook_counts_for_the_class(late):
     assert the_number(late, "ben") == FULL
 
 
-def test_a_timestamp_that_names_no_time_costs_nothing_and_is_told(late):
-    handed_in(late, "ben", "yesterday, honestly")
+@pytest.mark.parametrize("text", ["yesterday, honestly", "24:00" + 40 * "9" + "nan"])
+def test_a_timestamp_that_names_no_time_costs_nothing_and_is_told(late, text):
+    handed_in(late, "ben", text)
     report = grade(late)
-    assert report.problems == [
-        f"ben {LESSON}: its timestamp.txt names no time: 'yesterday, honestly'"
-    ]
+    assert report.problems == [f"ben {LESSON}: its timestamp.txt names no time: {text[:40]!r}"]
     assert the_number(late, "ben") == FULL
 
 

@@ -4,6 +4,7 @@ The points of a submission's rows add up to its score in the gradebook, late pen
 the column `basis` says how each number came about.
 """
 
+import csv
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -109,7 +110,7 @@ def _rows_before(table: Path) -> list[dict]:
     """The rows that an earlier run wrote; none where they cannot be read any more."""
     try:
         return read_grades(table)
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, csv.Error):
         return []
 
 
