@@ -395,6 +395,17 @@ def test_the_class_follows_the_courses_due_date_until_somebody_enters_another(la
         assert book.find_submission(LESSON, "ben").extension == timedelta(days=1)
 
 
+def test_a_run_from_a_folder_without_a_gradebook_takes_no_due_date_away(late):
+    grade(late)
+    (late / "course" / "gradebook.db").rename(late / "elsewhere.db")
+    grade(late)
+    assert the_number(late, "ben") == pytest.approx(0.8 * FULL)
+    (late / "elsewhere.db").rename(late / "course" / "gradebook.db")
+    is_due(late / "course", DUE + timedelta(hours=3))
+    assert grade(late).kept == []
+    assert the_number(late, "ben") == FULL
+
+
 @pytest.mark.parametrize("hands_in_again", [False, True])
 def test_who_has_no_due_date_any_more_is_not_late(late, hands_in_again):
     grade(late)

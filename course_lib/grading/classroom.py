@@ -24,7 +24,7 @@ def students_of(submitted: Path) -> dict[str, Path]:
     for folder in sorted(submitted.iterdir()):
         if folder.name.startswith(".") or folder.name in _NO_STUDENTS or not folder.is_dir():
             continue
-        # A name in another encoding, or with a carriage return, cannot be written to a table as it is.
+        # Another encoding, or a carriage return, cannot be written to a table as it is.
         name = os.fsencode(folder.name).decode("utf-8", "backslashreplace").replace("\r", r"\r")
         if name in folders:
             raise GradingError(f"two folders of {submitted} are both recorded as {name!r}")

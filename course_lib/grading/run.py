@@ -84,11 +84,12 @@ def grade_class(
     if student is not None and student not in students:
         raise GradingError(f"{submitted} holds no student called {student!r}")
     with open_folder(out, submitted) as before:
-        due = due_dates(root)
+        due_before = before.get("due", {})
+        due = due_dates(root, due_before)
         # Everybody in a run meets the same inputs, and an interrupted run is still the same run.
         seed = before["seed"] if before.get("state") == "running" else fresh_seed()
         about = {"seed": seed, "checks": checks_version(), "sandbox": sandbox}
-        book = ClassGradebook(out, root=root, due=due, due_before=before.get("due", {}))
+        book = ClassGradebook(out, root=root, due=due, due_before=due_before)
         chosen = students if student is None else {student: students[student]}
         report = Report(students=len(chosen), lessons=lessons, kept=book.follow_course())
         write_json(out / "run.json", {"state": "running", **about, "due": due})
