@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from grading_fixtures import LESSON, answer, cell_of, hand_in, pristine, solved
 from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.preprocessors import SaveAutoGrades
 
 from course_lib.grading import releases, run
 from course_lib.grading.records import COLUMNS, read_grades, read_json
@@ -150,6 +151,19 @@ def test_table_and_feedback_follow_a_mark_without_a_new_submission(place):
     assert page(place, "ben") == before
 
 
+def test_long_comments_and_odd_names_do_not_break_the_table(place):
+    mark(place / "out", "ada", "softmax", comment="long " * 30_000)
+    hand_in(place / "class", "two\rlines", solved())
+    grade(place)
+    assert rows(place, "ada")["softmax"]["comment"] == "long " * 30_000
+    assert the_number(place, r"two\rlines") == FULL
+    assert grade(place).judged == 0
+    table = place / "out" / "grades_long.csv"
+    table.write_bytes(table.read_bytes().replace(b"ada", b"a\rda"))  # somebody's editor
+    grade(place)
+    assert sum(row["points"] for row in rows(place, "ada").values()) == FULL - 1
+
+
 def test_the_command_shows_what_the_gradebook_says(place, monkeypatch):
     from click.testing import CliRunner
 
@@ -234,6 +248,57 @@ def test_a_failure_of_ours_is_no_score_and_leaves_the_record_alone(place, monkey
     monkeypatch.undo()
     assert grade(place).judged == 2
     assert the_number(place, "ada") == the_number(place, "cleo") == FULL
+
+
+def test_what_could_not_be_recorded_is_no_score(place, monkeypatch):
+    hand_in(place / "class", "cleo", solved())
+
+    def broken(*args):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(SaveAutoGrades, "preprocess", broken)
+    report = grade(place)
+    text = "it could not be recorded (OSError: no space left)"
+    assert report.problems == [f"cleo {LESSON}: {text}"]
+    assert (report.kept, rows(place, "cleo")) == ([], {})
+    monkeypatch.undo()
+    assert grade(place).judged == 1
+    assert the_number(place, "cleo") == FULL
+
+
+def test_an_extension_before_anything_is_handed_in_puts_nothing_on_record(place):
+    with gradebook(place / "out") as book:
+        book.add_student("cleo")
+        book.add_submission(LESSON, "cleo")
+        book.grant_extension(LESSON, "cleo", days=1)
+    (place / "class" / "cleo").mkdir()
+    report = grade(place)
+    assert (report.missing, report.kept) == (1, [])
+    assert {row["basis"] for row in rows(place, "cleo").values()} == {"missing"}
+    hand_in(place / "class", "cleo", solved())
+    grade(place)
+    assert the_number(place, "cleo") == FULL
+    with gradebook(place / "out") as book:
+        assert book.find_submission(LESSON, "cleo").extension == timedelta(days=1)
+
+
+def test_a_second_run_into_the_same_folder_is_refused_and_changes_nothing(place):
+    def files():
+        return {p: p.read_bytes() for p in (place / "out").rglob("*") if p.is_file()}
+
+    refused = []
+
+    def second(*_):
+        before = files()
+        with pytest.raises(run.GradingError, match="another run writes to"):
+            grade(place)
+        assert files() == before
+        refused.append(1)
+
+    hand_in(place / "class", "ada", solved())
+    report = grade(place, progress=second)
+    assert (len(refused), report.problems) == (2, [])
+    assert the_number(place, "ada") == FULL
 
 
 def test_a_submission_is_read_and_rebuilt_once(place, monkeypatch):
@@ -330,6 +395,30 @@ def test_the_class_follows_the_courses_due_date_until_somebody_enters_another(la
         assert book.find_submission(LESSON, "ben").extension == timedelta(days=1)
 
 
+def test_a_run_from_a_folder_without_a_gradebook_takes_no_due_date_away(late):
+    grade(late)
+    (late / "course" / "gradebook.db").rename(late / "elsewhere.db")
+    grade(late)
+    assert the_number(late, "ben") == pytest.approx(0.8 * FULL)
+    (late / "elsewhere.db").rename(late / "course" / "gradebook.db")
+    is_due(late / "course", DUE + timedelta(hours=3))
+    assert grade(late).kept == []
+    assert the_number(late, "ben") == FULL
+
+
+@pytest.mark.parametrize("hands_in_again", [False, True])
+def test_who_has_no_due_date_any_more_is_not_late(late, hands_in_again):
+    grade(late)
+    with gradebook(late / "out") as book:
+        book.grant_extension(LESSON, "ben", minutes=1)
+    is_due(late / "course", None)
+    if hands_in_again:
+        hand_in(late / "class", "ben", answer(solved(), "softmax", OVERFLOWS))
+    grade(late)
+    assert the_number(late, "ben") == FULL - hands_in_again
+    assert "late penalty" not in rows(late, "ben")
+
+
 def test_an_extension_in_the_courses_gradebook_counts_for_the_class(late):
     with gradebook(late / "course") as book:
         book.add_student("ben")
@@ -339,12 +428,11 @@ def test_an_extension_in_the_courses_gradebook_counts_for_the_class(late):
     assert the_number(late, "ben") == FULL
 
 
-def test_a_timestamp_that_names_no_time_costs_nothing_and_is_told(late):
-    handed_in(late, "ben", "yesterday, honestly")
+@pytest.mark.parametrize("text", ["yesterday, honestly", "24:00" + 40 * "9" + "nan"])
+def test_a_timestamp_that_names_no_time_costs_nothing_and_is_told(late, text):
+    handed_in(late, "ben", text)
     report = grade(late)
-    assert report.problems == [
-        f"ben {LESSON}: its timestamp.txt names no time: 'yesterday, honestly'"
-    ]
+    assert report.problems == [f"ben {LESSON}: its timestamp.txt names no time: {text[:40]!r}"]
     assert the_number(late, "ben") == FULL
 
 
@@ -424,7 +512,25 @@ def test_what_is_asked_no_more_counts_for_nobody(place):
         assert not book.find_submission(LESSON, "cleo").needs_manual_grade
 
 
-def test_what_only_the_newest_release_asks_for_waits_for_a_person(place):
+def test_a_mark_for_what_is_asked_no_more_is_in_the_table_and_told(place):
+    course = place / "course"
+    releases.release(LESSON, course)
+    mark(place / "out", "ada", "SelfAttention", 1.5)
+    newer = solved()
+    newer["metadata"]["course"]["release"] = release_again(course, without_the_last).hash
+    without_the_last(newer)
+    hand_in(place / "class", "ada", newer)
+    report = grade(place)
+    assert the_number(place, "ada") == FULL - 2 + 1.5
+    assert rows(place, "ada")["SelfAttention"]["basis"] == "manual"
+    assert report.kept == [
+        f"ada {LESSON} SelfAttention: 1.5 by hand stays; since then it was not asked for"
+    ]
+
+
+@pytest.fixture
+def older(place):
+    """A right notebook of a first release, which did not ask for the last component."""
     course = place / "course"
     path = course / "exercises" / LESSON / f"{LESSON}.ipynb"
     whole = path.read_text()
@@ -435,9 +541,35 @@ def test_what_only_the_newest_release_asks_for_waits_for_a_person(place):
     releases.release(LESSON, course)
     path.write_text(whole)
     releases.release(LESSON, course)
-    older = solved()
-    without_the_last(older)
-    older["metadata"]["course"]["release"] = "first0000000"
+    notebook = solved()
+    without_the_last(notebook)
+    notebook["metadata"]["course"]["release"] = "first0000000"
+    return notebook
+
+
+@pytest.mark.parametrize("command", ["course grade", "nbgrader autograde"])
+def test_a_score_is_of_one_submission(place, older, command):
+    mark(place / "out", "ada", "SelfAttention", 1.5)
+    if command == "nbgrader autograde":
+        shutil.copytree(place / "class", place / "course" / "submitted")
+        nbgrader_autograde(place / "course")
+        hand_in(place / "course" / "submitted", "ben", older)
+        nbgrader_autograde(place / "course")
+        assert number_in_gradebook(place / "course", "ben") == FULL - 2
+        return
+    for student in ("ada", "ben"):
+        hand_in(place / "class", student, older)
+    report = grade(place)
+    assert the_number(place, "ben") == FULL - 2
+    assert rows(place, "ben")["SelfAttention"]["basis"] == "not asked"
+    assert the_number(place, "ada") == FULL - 2 + 1.5
+    assert report.kept == [
+        f"ada {LESSON} SelfAttention: 1.5 by hand stays; since then it was not asked for",
+        f"ben {LESSON} SelfAttention: not asked for in the release that was handed in: 0 of 2",
+    ]
+
+
+def test_what_only_the_newest_release_asks_for_waits_for_a_person(place, older):
     hand_in(place / "class", "cleo", older)
     report = grade(place)
     assert the_number(place, "cleo") == FULL - 2

@@ -7,16 +7,24 @@ from pathlib import Path
 
 import nbformat
 from nbconvert.writers import FilesWriter
-from nbgrader.api import Grade, Gradebook
+from nbgrader.api import (
+    Assignment,
+    Grade,
+    Gradebook,
+    SubmittedAssignment,
+    SubmittedNotebook,
+)
 from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
+from sqlalchemy import or_
 from traitlets.config import Config
 
 from ..files import write_atomically
 from .gradebook import find_alembic, register
 from .late import follow, is_dated, nbgrader_settings
 from .records import read_json
+from .steps import ForgetEarlierScores
 
 
 class ClassGradebook:
@@ -36,7 +44,8 @@ class ClassGradebook:
         config.CourseDirectory = Config(root=str(out))
         self.directory = CourseDirectory(config=config)
         self.due, self.due_before = due, due_before
-        self._scores = SaveAutoGrades(parent=self.directory)
+        steps = ForgetEarlierScores, SaveAutoGrades
+        self._scores = [step(parent=self.directory) for step in steps]
         self._penalty = AssignLatePenalties(parent=self.directory)
         self._feedback = _Feedback(coursedir=self.directory, config=config)
 
@@ -65,10 +74,9 @@ class ClassGradebook:
             submission.timestamp = timestamp or submission.timestamp
             follow(submission, self.due, self.due_before)
             book.db.commit()
-            dated = is_dated(submission)
-        self._scores.preprocess(notebook, self._about(student, lesson))
-        if dated:
-            self._penalise(student, lesson)
+        for step in self._scores:
+            step.preprocess(notebook, self._about(student, lesson))
+        self._penalise(student, lesson)
         # Written last: where it stands, everything else about it stands in the gradebook.
         write_atomically(self.autograded(student, lesson), nbformat.writes(notebook) + "\n")
 
@@ -101,20 +109,41 @@ class ClassGradebook:
                 if not grade.max_score and grade.manual_score is None:
                     grade.auto_score, grade.needs_manual_grade = 0.0, False
             book.db.commit()
-            on_record = self._submissions(book)
-            dated = [(s.student_id, s.assignment.name) for s in on_record if is_dated(s)]
-        for student, lesson in dated:
+            late = [
+                (each.student_id, each.assignment.name)
+                for each in self._submissions(book)
+                if is_dated(each) or each.late_submission_penalty
+            ]
+        for student, lesson in late:
             self._penalise(student, lesson)
 
     def _penalise(self, student: str, lesson: str) -> None:
-        """nbgrader's own step. It forgets a penalty where it has no two dates to compare."""
+        """nbgrader's own step, and no penalty where it has no two dates to compare."""
+        with self.open() as book:
+            submission = book.find_submission(lesson, student)
+            if not is_dated(submission):
+                for notebook in submission.notebooks:
+                    notebook.late_submission_penalty = None
+                book.db.commit()
+                return
         self._penalty.preprocess(nbformat.v4.new_notebook(), self._about(student, lesson))
 
     def on_record(self) -> dict[tuple[str, str], datetime | None]:
-        """Who has a submission of which lesson on record, and when it was handed in."""
+        """Who has a submission of which lesson on record, and when it was handed in.
+
+        A submission is on record when something of it was judged, or given by a person: nbgrader
+        knows it before, where somebody granted an extension, or where a run was cut short.
+        """
+        scores = Grade.auto_score, Grade.manual_score, Grade.extra_credit
+        about = SubmittedAssignment.student_id, Assignment.name, SubmittedAssignment.timestamp
         with self.open() as book:
-            submissions = self._submissions(book)
-            return {(each.student_id, each.assignment.name): each.timestamp for each in submissions}
+            query = book.db.query(*about)
+            query = query.join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
+            is_own = SubmittedNotebook.assignment_id == SubmittedAssignment.id
+            query = query.join(SubmittedNotebook, is_own)
+            query = query.join(Grade, Grade.notebook_id == SubmittedNotebook.id)
+            query = query.filter(or_(*(score.is_not(None) for score in scores)))
+            return {(student, lesson): when for student, lesson, when in query.distinct()}
 
     def lessons(self) -> list[str]:
         """The lessons that the gradebook knows, in order."""

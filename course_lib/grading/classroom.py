@@ -1,14 +1,18 @@
 """A class on disk: who is in it, which lessons it handed in, and where its grades may go."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from ..lessons.exercises import lesson_names
 from . import GradingError
 from .records import read_json, write_json
 from .releases import known_lesson
 
+LOCK = ".lock"  # held while a run writes to the folder that it lies in
 _NO_STUDENTS = ("__MACOSX",)  # what zip files leave behind
 
 
@@ -20,8 +24,8 @@ def students_of(submitted: Path) -> dict[str, Path]:
     for folder in sorted(submitted.iterdir()):
         if folder.name.startswith(".") or folder.name in _NO_STUDENTS or not folder.is_dir():
             continue
-        # A name in another encoding cannot be written to a table as it is.
-        name = os.fsencode(folder.name).decode("utf-8", "backslashreplace")
+        # Another encoding, or a carriage return, cannot be written to a table as it is.
+        name = os.fsencode(folder.name).decode("utf-8", "backslashreplace").replace("\r", r"\r")
         if name in folders:
             raise GradingError(f"two folders of {submitted} are both recorded as {name!r}")
         folders[name] = folder
@@ -47,18 +51,28 @@ def lessons_of(submitted: Path, folders: Iterable[Path], lesson: str | None) -> 
     return found
 
 
-def open_folder(out: Path, submitted: Path) -> dict:
-    """Make sure that `out` is a place for a grading run; what an earlier one left in run.json."""
+@contextmanager
+def open_folder(out: Path, submitted: Path) -> Iterator[dict]:
+    """Have `out` for one grading run alone; what an earlier one left in run.json."""
     if out == submitted or submitted in out.parents:
         raise GradingError(f"{out} lies inside {submitted}: write the grades somewhere else")
+    lock = FileLock(out / LOCK)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()) and not (out / "run.json").exists():
+        is_empty = all(other.name == LOCK for other in out.iterdir())
+        if not is_empty and not (out / "run.json").exists():
             raise GradingError(
                 f"{out} holds other things: name a new or empty folder, or that of an earlier run"
             )
+        lock.acquire(timeout=0)
         before = read_json(out / "run.json")
         write_json(out / "run.json", before)
+    except Timeout:
+        raise GradingError(f"another run writes to {out}: wait until it has ended") from None
     except OSError as error:
+        lock.release()
         raise GradingError(f"cannot write to {out}: {error.strerror}") from None
-    return before
+    try:
+        yield before
+    finally:
+        lock.release()

@@ -1,4 +1,4 @@
-"""What nbgrader needs of us: its three steps replaced, and each lesson known to a gradebook."""
+"""What nbgrader needs of us: its steps replaced, and each lesson known to a gradebook."""
 
 import json
 import os
@@ -28,11 +28,12 @@ def find_alembic() -> None:
 
 
 def replace_steps(config: Config) -> None:
-    """Have `nbgrader autograde` read, sanitise and run submissions in this course's way."""
+    """Have `nbgrader autograde` read, sanitise, run and record submissions in this course's way."""
     config.Autograde.exporter_class = "course_lib.grading.steps.SubmissionExporter"
     config.Autograde.sanitize_preprocessors = ["course_lib.grading.steps.RebuildFromRelease"]
     config.Autograde.autograde_preprocessors = [
         "course_lib.grading.steps.JudgeInSandbox",
+        "course_lib.grading.steps.ForgetEarlierScores",
         "nbgrader.preprocessors.SaveAutoGrades",
         "nbgrader.preprocessors.AssignLatePenalties",
     ]

@@ -4,8 +4,9 @@ The points of a submission's rows add up to its score in the gradebook, late pen
 the column `basis` says how each number came about.
 """
 
+import csv
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -60,16 +61,18 @@ def derive(
         somebody to enter.
     """
     book.settle()
+    on_record = book.on_record()
     table, rows = out / "grades_long.csv", []
     for lesson in book.lessons():
 
         def why_missing(student, lesson=lesson):
             return _why_missing(folders.get(student), lesson)
 
-        rows += _rows_of(book, lesson, _order(lesson, root), why_missing)
+        have = {student for student, their in on_record if their == lesson}
+        rows += _rows_of(book, lesson, have, _order(lesson, root), why_missing)
     rows.sort(key=lambda row: row["student"])
     before, now = _by_page(_rows_before(table)), _by_page(rows)
-    for student, lesson in sorted(set(book.on_record()) - set(fresh)):
+    for student, lesson in sorted(set(on_record) - set(fresh)):
         is_new = before.get((student, lesson)) != now.get((student, lesson))
         is_new = is_new or not book.feedback(student, lesson).exists()
         if is_new and book.autograded(student, lesson).exists():
@@ -107,7 +110,7 @@ def _rows_before(table: Path) -> list[dict]:
     """The rows that an earlier run wrote; none where they cannot be read any more."""
     try:
         return read_grades(table)
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, csv.Error):
         return []
 
 
@@ -121,11 +124,16 @@ def _by_page(rows: list[dict]) -> dict[tuple[str, str], list[dict]]:
 
 
 def _rows_of(
-    book: ClassGradebook, lesson: str, order: Sequence[str], why_missing: Callable[[str], str]
+    book: ClassGradebook,
+    lesson: str,
+    have: Collection[str],
+    order: Sequence[str],
+    why_missing: Callable[[str], str],
 ) -> Iterator[dict]:
-    """A lesson's rows, for everybody on record.
+    """A lesson's rows, for everybody whom the gradebook knows.
 
     Args:
+        have: who has a submission of it on record.
         order: the components, as the newest release asks for them.
         why_missing: why a student has no submission on record; empty if one waits to be judged.
     """
@@ -139,7 +147,7 @@ def _rows_of(
         return place.get(component, len(place)), component
 
     for student in students:
-        if student not in penalties:
+        if student not in have:
             reason = why_missing(student)
             for component in sorted(worth, key=in_order) if reason else ():
                 if worth[component]:
@@ -148,9 +156,10 @@ def _rows_of(
         judged = book.judged(student, lesson).get("components", {})
         own = grades.get(student, {})
         for component in sorted(own, key=in_order):
-            if own[component].max_score or component in judged:
+            grade = own[component]
+            if grade.max_score or grade.score or component in judged:
                 comment = comments.get((student, component)) or ""
-                row = _row(own[component], judged.get(component), comment)
+                row = _row(grade, judged.get(component), comment)
                 yield {"student": student, "lesson": lesson, "component": component, **row}
         penalty, seconds_late = penalties[student]
         penalty = min(penalty, sum(grade.score for grade in own.values()))
@@ -177,12 +186,16 @@ def _row(grade, judged: dict | None, comment: str) -> dict:
 
 def _to_decide(grade) -> str:
     """What a person may want to look at in formgrader; it is not in the table."""
-    if not grade.needs_manual_grade or not grade.max_score:
+    if not grade.needs_manual_grade:
         return ""
     if grade.manual_score is None:
+        if not grade.max_score:
+            return ""
         return f"not asked for in the release that was handed in: 0 of {grade.max_score:g}"
-    now = "not judged" if grade.auto_score is None else f"judged {grade.auto_score:g}"
-    return f"{grade.manual_score:g} by hand stays; since then it was {now} of {grade.max_score:g}"
+    now = "not asked for"
+    if grade.auto_score is not None:
+        now = f"judged {grade.auto_score:g} of {grade.max_score:g}"
+    return f"{grade.manual_score:g} by hand stays; since then it was {now}"
 
 
 def _missing(student: str, lesson: str, component: str, worth: float, reason: str) -> dict:

@@ -33,14 +33,17 @@ def nbgrader_settings(root: Path) -> Config:
     return settings
 
 
-def due_dates(root: Path) -> dict:
-    """Due dates and extensions in the course's gradebook, as plain data; none where there is none.
+def due_dates(root: Path, known: Mapping) -> dict:
+    """Due dates and extensions in the course's gradebook, as plain data.
 
     A due date stands under its lesson, an extension (in seconds) under lesson and student.
+
+    Args:
+        known: what they were before: so they stay where `root` has no gradebook that says more.
     """
     path = root / "gradebook.db"
     if not path.exists():
-        return {}
+        return dict(known)
     found = {}
     with Gradebook(f"sqlite:///{path}") as book:
         for assignment in book.assignments:
@@ -91,7 +94,7 @@ def time_of(text: str) -> datetime:
     """
     try:
         return parse_utc(text)
-    except (ValueError, OverflowError):
+    except (ValueError, ArithmeticError):
         raise GradingError(f"its timestamp.txt names no time: {text[:40]!r}") from None
 
 

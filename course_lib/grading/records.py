@@ -29,6 +29,8 @@ NOT_ASKED, MISSING, LATE = "not asked", "missing", "late"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _AS_TEXT = "'"
 
+csv.field_size_limit(2**31 - 1)  # a comment may be longer than what csv reads of its own accord
+
 
 def write_json(path: Path, content: Mapping) -> None:
     """Write one JSON object, whole or not at all."""

@@ -83,28 +83,29 @@ def grade_class(
     lessons = lessons_of(submitted, students.values(), lesson)
     if student is not None and student not in students:
         raise GradingError(f"{submitted} holds no student called {student!r}")
-    before = open_folder(out, submitted)
-    due = due_dates(root)
-    # Everybody in a run meets the same inputs, and an interrupted run is still the same run.
-    seed = before["seed"] if before.get("state") == "running" else fresh_seed()
-    about = {"seed": seed, "checks": checks_version(), "sandbox": sandbox}
-    book = ClassGradebook(out, root=root, due=due, due_before=before.get("due", {}))
-    chosen = students if student is None else {student: students[student]}
-    report = Report(students=len(chosen), lessons=lessons, kept=book.follow_course())
-    write_json(out / "run.json", {"state": "running", **about, "due": due})
+    with open_folder(out, submitted) as before:
+        due_before = before.get("due", {})
+        due = due_dates(root, due_before)
+        # Everybody in a run meets the same inputs, and an interrupted run is still the same run.
+        seed = before["seed"] if before.get("state") == "running" else fresh_seed()
+        about = {"seed": seed, "checks": checks_version(), "sandbox": sandbox}
+        book = ClassGradebook(out, root=root, due=due, due_before=due_before)
+        chosen = students if student is None else {student: students[student]}
+        report = Report(students=len(chosen), lessons=lessons, kept=book.follow_course())
+        write_json(out / "run.json", {"state": "running", **about, "due": due})
 
-    work = [
-        _Work(name, each, folder / each / f"{each}.ipynb")
-        for each in lessons
-        for name, folder in chosen.items()
-    ]
-    run = _Run(submitted, out, root, about, again, book, report)
-    run.grade(work, workers, progress)
-    derived = derive(book, out, students, root, fresh=run.fresh)
-    report.kept = list(dict.fromkeys([*report.kept, *derived]))
-    report.seconds = round(time.perf_counter() - started, 3)
-    write_json(out / "run.json", {"state": "done", **about, "due": due, **asdict(report)})
-    return report
+        work = [
+            _Work(name, each, folder / each / f"{each}.ipynb")
+            for each in lessons
+            for name, folder in chosen.items()
+        ]
+        run = _Run(submitted, out, root, about, again, book, report)
+        run.grade(work, workers, progress)
+        derived = derive(book, out, students, root, fresh=run.fresh)
+        report.kept = list(dict.fromkeys([*report.kept, *derived]))
+        report.seconds = round(time.perf_counter() - started, 3)
+        write_json(out / "run.json", {"state": "done", **about, "due": due, **asdict(report)})
+        return report
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The three steps of `nbgrader autograde` that this course replaces: reading, sanitising, running.
 
+And one before nbgrader records scores, which would leave those of an earlier submission in place.
 `nbgrader_config.py` names them. Scores, comments, late penalties and feedback stay nbgrader's.
 """
 
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import nbformat
 from nbconvert.exporters import NotebookExporter
+from nbgrader import utils
+from nbgrader.api import Gradebook
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Unicode, default
 
@@ -77,6 +80,27 @@ class JudgeInSandbox(NbGraderPreprocessor):
         components = judge(nb, wall.observe, seed=seed, sandbox=wall.how)
         about = {"seed": seed, "checks": checks_version(), "sandbox": wall.how}
         write_outputs(nb, {"components": components, **about})
+        return nb, resources
+
+
+class ForgetEarlierScores(NbGraderPreprocessor):
+    """What the judge gave an earlier submission for components that this one's release lacks.
+
+    They are as if never judged: whatever a person entered for them stays, and they wait for one.
+    """
+
+    def preprocess(self, nb, resources):
+        """The notebook as it is; only the gradebook changes."""
+        about = resources["nbgrader"]
+        asked = {cell.metadata.nbgrader.grade_id for cell in nb.cells if utils.is_grade(cell)}
+        with Gradebook(about["db_url"]) as book:
+            entry = book.find_submission_notebook(
+                about["notebook"], about["assignment"], about["student"]
+            )
+            for grade in entry.grades:
+                if grade.name not in asked:
+                    grade.auto_score, grade.needs_manual_grade = None, True
+            book.db.commit()
         return nb, resources
 
 
