@@ -322,7 +322,7 @@ def test_the_same_again_changes_nothing_and_a_new_part_is_taken_up(tmp_path):
     workspace = folder_with(tmp_path / "mine", ALL[:1])
     made = export(tmp_path / "out", directory=workspace)
     before = contents(made.folder)
-    assert export(tmp_path / "out", directory=workspace).kept == ()
+    assert export(tmp_path / "out", directory=workspace).kept == {}
     assert contents(made.folder) == before
     component, module, cell = SOLUTIONS[1]
     promote(workspace, component, module, cell)
@@ -339,11 +339,29 @@ def test_what_somebody_changed_stays_and_the_new_one_lies_beside_it(done, tmp_pa
     (made.folder / "model.safetensors").write_text("trained here")
     for _ in range(2):
         again = export(tmp_path / "out", directory=workspace, model=done / "run")
-        assert again.kept == (f"{PACKAGE}/masking.py", "model.safetensors")
+        assert again.kept == {
+            name: f"{name}.new" for name in (f"{PACKAGE}/masking.py", "model.safetensors")
+        }
         assert changed.read_text() == "mine = 1\n"
         assert changed.with_name("masking.py.new").read_bytes() == new
         assert (made.folder / "model.safetensors").read_text() == "trained here"
     assert "masking.py was changed there and stays as it is" in again.text
+
+
+def test_a_new_one_that_somebody_changed_stays_too(tmp_path):
+    workspace = start(tmp_path / "mine")
+    folder = export(tmp_path / "out", directory=workspace).folder
+    train, new, newer = (folder / f"train.py{end}" for end in ("", ".new", ".new-2"))
+    given = train.read_bytes()
+    train.write_text("mine = 1\n")
+    export(folder, directory=workspace)
+    new.write_text("mine = 2\n")
+    for _ in range(2):
+        again = export(folder, directory=workspace)
+        assert [train.read_text(), new.read_text()] == ["mine = 1\n", "mine = 2\n"]
+        assert newer.read_bytes() == given
+        assert "the new one lies beside it, train.py.new-2." in again.text
+    assert not (folder / "train.py.new-3").exists()
 
 
 def test_a_model_that_is_there_is_not_trained_over(exported):

@@ -38,7 +38,7 @@ class Export:
     yours: tuple[str, ...]
     given: tuple[str, ...]  # components of the course's, because they are still borrowed
     missing: tuple[str, ...]  # neither: its module was made to borrow nothing
-    kept: tuple[str, ...]  # files that somebody has changed, and that stay as they are
+    kept: dict[str, str]  # files that somebody has changed, and that stay: where the new one lies
     model: Path | None  # the run whose weights went along
     runs: tuple[Path, ...]  # runs that lie at hand, none of which was named
     needs: tuple[str, ...]
@@ -56,8 +56,8 @@ class Export:
         else:
             lines.append("No weights went along: train.py makes them.")
         lines += [
-            f"{name} was changed there and stays as it is; the new one lies beside it, {name}.new."
-            for name in self.kept
+            f"{name} was changed there and stays as it is; the new one lies beside it, {new}."
+            for name, new in self.kept.items()
         ]
         if self.missing:
             lines.append(
