@@ -271,8 +271,15 @@ def test_a_component_that_is_neither_written_nor_borrowed_is_said_to_be_missing(
     made = export(tmp_path / "out", directory=workspace)
     assert made.yours == ("pairwise_dots",)
     assert made.missing == ("weighted_average", "Affine")
-    assert f"1 of {len(ALL)} components are yours, {len(ALL) - 3} are given: " in made.text
+    assert f"1 of {len(ALL)} components is yours, {len(ALL) - 3} are given: " in made.text
     assert "Not there at all: weighted_average and Affine." in made.text
+    readme = (made.folder / "README.md").read_text(encoding="utf-8")
+    assert f"1 of {len(ALL)} components was written by the learner" in readme
+    (workspace / PACKAGE / "warmup.py").write_text("")
+    made = export(tmp_path / "empty", directory=workspace)
+    assert f"None of the {len(ALL)} components is yours: {len(ALL) - 3} are given." in made.text
+    readme = (made.folder / "README.md").read_text(encoding="utf-8")
+    assert f"was written by a learner: {len(ALL) - 3} are the course's." in readme
 
 
 def test_what_a_learner_imports_besides_is_named(tmp_path):
@@ -379,6 +386,18 @@ def test_of_several_runs_none_is_guessed(tmp_path):
         (workspace / name / "checkpoint.json").write_text("{}")
     made = export(tmp_path / "out", directory=workspace)
     assert "of the runs first and second, name one with --model." in made.text
+
+
+def test_where_a_model_lies_already_nobody_is_sent_to_train_one(done, tmp_path):
+    workspace = start(tmp_path / "mine")
+    made = export(tmp_path / "out", directory=workspace)
+    assert "No weights went along: train.py makes them." in made.text
+    assert "  python train.py" in made.text
+    export(tmp_path / "out", directory=workspace, model=done / "run")
+    made = export(tmp_path / "out", directory=workspace)
+    assert "model.safetensors was there already and stays as it is." in made.text
+    assert "train.py" not in made.text
+    assert made.as_dict()["model"] is None
 
 
 def test_a_run_that_is_none_or_is_damaged_is_refused(done, tmp_path):

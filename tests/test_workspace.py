@@ -162,7 +162,7 @@ def test_start_makes_no_workspace_inside_another(workspace):
     ("states", "said"),
     [
         (("yours", "yours", "ready"), "All 2 components are yours. `course export` writes them"),
-        (("yours", "borrowed"), "1 of 2 components are yours, 1 borrowed from ours."),
+        (("yours", "borrowed"), "1 of 2 components is yours, 1 borrowed from ours."),
         (
             ("borrowed", "broken", "waiting"),
             "0 of 2 components are yours, 1 borrowed from ours and 1 unreadable (mend b.py).",

@@ -56,7 +56,8 @@ def in_words(rows: list[Row]) -> str:
     others = [f"{borrowed} borrowed from ours"] if borrowed else []
     if broken:
         others.append(f"{n - yours - borrowed} unreadable (mend {', '.join(broken)})")
-    return f"{yours} of {n} components are yours, {' and '.join(others)}."
+    are = "is" if yours == 1 else "are"
+    return f"{yours} of {n} components {are} yours, {' and '.join(others)}."
 
 
 def _readiness(workspace: Path) -> str:
