@@ -167,6 +167,10 @@ def test_start_makes_no_workspace_inside_another(workspace):
             ("borrowed", "broken", "waiting"),
             "0 of 2 components are yours, 1 borrowed from ours and 1 unreadable (mend b.py).",
         ),
+        (
+            ("yours", "missing", "yours"),
+            "2 of 3 components are yours, 1 missing (write or borrow them in b.py).",
+        ),
     ],
 )
 def test_how_much_is_theirs_is_said_as_it_is(states, said):
@@ -393,6 +397,33 @@ def test_a_module_broken_by_hand_is_named_with_the_line(workspace):
     with pytest.raises(WorkspaceError, match=r"cannot be imported: SyntaxError: .*masking\.py, "):
         package_component(workspace, "causal_mask")
     assert {row.module for row in status(workspace) if row.state == "broken"} == {"masking"}
+
+
+@pytest.mark.parametrize("text", ["", "import torch\n\n\ndef unlike(n):\n    return n\n"])
+def test_a_module_that_was_emptied_borrows_nothing_and_that_is_said(workspace, text):
+    masking(workspace).write_text(text)
+    with pytest.raises(WorkspaceError, match="neither defines causal_mask nor borrows it: write"):
+        package_component(workspace, "causal_mask")
+    rows = status(workspace)
+    missing = [row.component for row in rows if row.state == "missing"]
+    assert missing == [row.component for row in rows if row.module == "masking"]
+    assert f"and {len(missing)} missing (write or borrow them in masking.py)." in in_words(rows)
+
+
+def test_what_a_module_imports_is_not_missing_from_it(workspace):
+    masking(workspace).write_text("from .other import causal_mask\nfrom .all import *\n")
+    assert {row.state for row in status(workspace)} == {"borrowed", "waiting"}
+    masking(workspace).write_text("from .other import causal_mask\n")
+    missing = [row.component for row in status(workspace) if row.state == "missing"]
+    assert missing
+    assert "causal_mask" not in missing
+
+
+def test_a_folder_in_place_of_a_module_is_looked_past(workspace):
+    masking(workspace).unlink()
+    masking(workspace).mkdir()
+    assert {row.state for row in status(workspace)} == {"borrowed", "waiting"}
+    assert not package_component(workspace, "causal_mask").is_theirs
 
 
 def test_a_package_folder_that_was_deleted_is_borrowed(workspace):
