@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from course_lib.workspace.importing import (
     package_of,
     use_package,
 )
+from course_lib.workspace.keep import write_folder
 from course_lib.workspace.promote import promote
 from course_lib.workspace.reading import definitions
 from course_lib.workspace.start import start
@@ -329,6 +331,21 @@ def test_a_disk_that_fails_at_the_last_step_changes_nothing(workspace, monkeypat
         promote(workspace, "causal_mask", "masking", ALL_BUT_DIAGONAL)
     assert masking(workspace).read_bytes() == text
     assert {path.name for path in (workspace / PACKAGE).iterdir()} == before | {".lock"}
+
+
+@pytest.mark.parametrize("make", [start, lambda path: write_folder(path, {"a/b.txt": b""})])
+def test_a_folder_that_cannot_be_made_is_called_by_the_name_it_was_to_have(
+    tmp_path, monkeypatch, make
+):
+    def fail(path, *args, **options):
+        if path != tmp_path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", fail)
+    with pytest.raises(WorkspaceError) as raised:
+        make(tmp_path / "mine")
+    assert str(raised.value) == f"{tmp_path / 'mine'} cannot be written: Permission denied"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_module_that_the_workspace_lacks_is_borrowed_and_made_when_needed(workspace):

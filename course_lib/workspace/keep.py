@@ -16,7 +16,7 @@ from pathlib import Path
 
 from course_lib.files import write_atomically
 
-from .folder import WorkspaceError
+from .folder import WorkspaceError, cannot_write
 
 RECORD = ".export.json"
 
@@ -45,9 +45,7 @@ def write_folder(folder: Path, files: dict[str, bytes]) -> Written:
             return Written({})
         return Written(_write_again(folder, files, before))
     except OSError as error:
-        raise WorkspaceError(
-            f"{error.filename or folder} cannot be written: {error.strerror or error}"
-        ) from None
+        raise cannot_write(error, folder) from None
 
 
 def _record(folder: Path) -> dict[str, str] | None:
