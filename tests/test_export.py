@@ -412,6 +412,32 @@ def test_a_run_that_is_none_or_is_damaged_is_refused(done, tmp_path):
         export(tmp_path / "out", directory=done, model=copy)
 
 
+@pytest.mark.parametrize(
+    ("command", "content", "complaint"),
+    [
+        (("train.py", "--n-steps", "0"), b"", "--n-steps must be at least 1, got 0."),
+        (("train.py", "--text", "given"), b"\xff", "given must be text in UTF-8, got another byte"),
+        (("train.py", "--text", "given"), b"ab", "given must hold more text to train on"),
+        (("train.py", "--device", "abacus"), b"", "error: "),
+        (("generate.py", "--model", "given"), b"dear", "given must be a whole file in the format"),
+        (("generate.py", "--model", "given"), b"{}", "given must be a whole file in the format"),
+        (("generate.py", "--model", "given"), None, "bytes, got 6000: it is cut off."),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(command, content, complaint, exported):
+    whole = (exported.folder / "model.safetensors").read_bytes()
+    (exported.folder / "given").write_bytes(whole[:6000] if content is None else content)
+    options = ("--out", "other.safetensors") if command[0] == "train.py" else ()
+    finished = subprocess.run(
+        [sys.executable, *command, *options], cwd=exported.folder, capture_output=True, text=True
+    )
+    assert finished.returncode == 1
+    assert complaint in finished.stderr
+    assert finished.stderr.count("\n") == 1
+    assert not (exported.folder / "other.safetensors").exists()
+    (exported.folder / "given").unlink()
+
+
 # --- what goes with it -------------------------------------------------------------------------
 
 
