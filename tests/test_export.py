@@ -259,6 +259,15 @@ def test_what_is_declared_in_terms_of_their_part_stands_behind_it():
     assert made.text.index("def generate_cached") < made.text.index("class KVCache")
 
 
+def test_empty_lines_within_a_learners_text_stay():
+    own = "\n\ndef causal_mask(n):\n    return '''one\n\n\n\n\n\nsix'''\n\n\n\n\nlast = 1\n"
+    made = stand_alone("masking", f'"""Mine."""\n\n\n\n{borrowing_text("masking")}{own}')
+    assert own.strip("\n") in made.text
+    around = made.text.replace(own.strip("\n"), "theirs")
+    assert "\n\n\n\n" not in around
+    assert made.yours == ("causal_mask",)
+
+
 def test_a_module_that_borrows_nothing_gets_nothing():
     made = stand_alone("masking", "def causal_mask():\n    return 1\n")
     assert (made.yours, made.borrowed, made.given) == (("causal_mask",), (), ())
