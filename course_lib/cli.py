@@ -116,8 +116,7 @@ def status(directory, as_json):
         if row.lesson != lesson:
             lesson = row.lesson
             click.secho(lesson, bold=True)
-        marks = {"yours": "✓", "borrowed": "·", "broken": "!", "ready": "✓", "waiting": "·"}
-        mark = marks[row.state]
+        mark = {"yours": "✓", "ready": "✓", "missing": "!", "broken": "!"}.get(row.state, "·")
         click.echo(f"  {mark} {row.component:<22} {row.state}")
     click.echo(in_words(rows))
 

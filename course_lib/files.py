@@ -31,8 +31,10 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         if path.exists():
             shutil.copymode(path, draft)
         os.replace(draft, path)
-    except BaseException:
+    except BaseException as error:
         draft.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(draft):
+            error.filename = str(path)  # the draft's name says nothing to who reads it
         raise
     _keep_names(path.parent)
 

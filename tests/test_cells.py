@@ -432,6 +432,10 @@ def test_a_right_cell_is_never_refused_for_what_another_cell_did(lab, workspace)
     lab("1 / 0", "causal-mask")
     lab(RIGHT, "a-scratch-cell")  # moved
     assert "is right" in lab("check(causal_mask)", "check-causal-mask").out
+    lab(RIGHT, "causal-mask")
+    lab(RIGHT, "a-scratch-cell")  # a copy to play with
+    lab("1 / 0", "a-scratch-cell")
+    assert "is right" in lab("check(causal_mask)", "check-causal-mask").out
 
 
 def test_a_cell_saved_with_another_text_after_it_ran_is_pointed_out(lab, workspace):

@@ -259,6 +259,15 @@ def test_what_is_declared_in_terms_of_their_part_stands_behind_it():
     assert made.text.index("def generate_cached") < made.text.index("class KVCache")
 
 
+def test_empty_lines_within_a_learners_text_stay():
+    own = "\n\ndef causal_mask(n):\n    return '''one\n\n\n\n\n\nsix'''\n\n\n\n\nlast = 1\n"
+    made = stand_alone("masking", f'"""Mine."""\n\n\n\n{borrowing_text("masking")}{own}')
+    assert own.strip("\n") in made.text
+    around = made.text.replace(own.strip("\n"), "theirs")
+    assert "\n\n\n\n" not in around
+    assert made.yours == ("causal_mask",)
+
+
 def test_a_module_that_borrows_nothing_gets_nothing():
     made = stand_alone("masking", "def causal_mask():\n    return 1\n")
     assert (made.yours, made.borrowed, made.given) == (("causal_mask",), (), ())
@@ -271,8 +280,15 @@ def test_a_component_that_is_neither_written_nor_borrowed_is_said_to_be_missing(
     made = export(tmp_path / "out", directory=workspace)
     assert made.yours == ("pairwise_dots",)
     assert made.missing == ("weighted_average", "Affine")
-    assert f"1 of {len(ALL)} components are yours, {len(ALL) - 3} are given: " in made.text
+    assert f"1 of {len(ALL)} components is yours, {len(ALL) - 3} are given: " in made.text
     assert "Not there at all: weighted_average and Affine." in made.text
+    readme = (made.folder / "README.md").read_text(encoding="utf-8")
+    assert f"1 of {len(ALL)} components was written by the learner" in readme
+    (workspace / PACKAGE / "warmup.py").write_text("")
+    made = export(tmp_path / "empty", directory=workspace)
+    assert f"None of the {len(ALL)} components is yours: {len(ALL) - 3} are given." in made.text
+    readme = (made.folder / "README.md").read_text(encoding="utf-8")
+    assert f"was written by a learner: {len(ALL) - 3} are the course's." in readme
 
 
 def test_what_a_learner_imports_besides_is_named(tmp_path):
@@ -322,7 +338,7 @@ def test_the_same_again_changes_nothing_and_a_new_part_is_taken_up(tmp_path):
     workspace = folder_with(tmp_path / "mine", ALL[:1])
     made = export(tmp_path / "out", directory=workspace)
     before = contents(made.folder)
-    assert export(tmp_path / "out", directory=workspace).kept == ()
+    assert export(tmp_path / "out", directory=workspace).kept == {}
     assert contents(made.folder) == before
     component, module, cell = SOLUTIONS[1]
     promote(workspace, component, module, cell)
@@ -339,11 +355,29 @@ def test_what_somebody_changed_stays_and_the_new_one_lies_beside_it(done, tmp_pa
     (made.folder / "model.safetensors").write_text("trained here")
     for _ in range(2):
         again = export(tmp_path / "out", directory=workspace, model=done / "run")
-        assert again.kept == (f"{PACKAGE}/masking.py", "model.safetensors")
+        assert again.kept == {
+            name: f"{name}.new" for name in (f"{PACKAGE}/masking.py", "model.safetensors")
+        }
         assert changed.read_text() == "mine = 1\n"
         assert changed.with_name("masking.py.new").read_bytes() == new
         assert (made.folder / "model.safetensors").read_text() == "trained here"
     assert "masking.py was changed there and stays as it is" in again.text
+
+
+def test_a_new_one_that_somebody_changed_stays_too(tmp_path):
+    workspace = start(tmp_path / "mine")
+    folder = export(tmp_path / "out", directory=workspace).folder
+    train, new, newer = (folder / f"train.py{end}" for end in ("", ".new", ".new-2"))
+    given = train.read_bytes()
+    train.write_text("mine = 1\n")
+    export(folder, directory=workspace)
+    new.write_text("mine = 2\n")
+    for _ in range(2):
+        again = export(folder, directory=workspace)
+        assert [train.read_text(), new.read_text()] == ["mine = 1\n", "mine = 2\n"]
+        assert newer.read_bytes() == given
+        assert "the new one lies beside it, train.py.new-2." in again.text
+    assert not (folder / "train.py.new-3").exists()
 
 
 def test_a_model_that_is_there_is_not_trained_over(exported):
@@ -363,6 +397,18 @@ def test_of_several_runs_none_is_guessed(tmp_path):
     assert "of the runs first and second, name one with --model." in made.text
 
 
+def test_where_a_model_lies_already_nobody_is_sent_to_train_one(done, tmp_path):
+    workspace = start(tmp_path / "mine")
+    made = export(tmp_path / "out", directory=workspace)
+    assert "No weights went along: train.py makes them." in made.text
+    assert "  python train.py" in made.text
+    export(tmp_path / "out", directory=workspace, model=done / "run")
+    made = export(tmp_path / "out", directory=workspace)
+    assert "model.safetensors was there already and stays as it is." in made.text
+    assert "train.py" not in made.text
+    assert made.as_dict()["model"] is None
+
+
 def test_a_run_that_is_none_or_is_damaged_is_refused(done, tmp_path):
     with pytest.raises(WorkspaceError, match="holds no trained model"):
         export(tmp_path / "out", directory=done, model=tmp_path)
@@ -373,6 +419,32 @@ def test_a_run_that_is_none_or_is_damaged_is_refused(done, tmp_path):
         place.write_bytes(content[:-1] if path.name == "model.safetensors" else content)
     with pytest.raises(WorkspaceError, match=r"is damaged \(ValueError: its hash differs\)"):
         export(tmp_path / "out", directory=done, model=copy)
+
+
+@pytest.mark.parametrize(
+    ("command", "content", "complaint"),
+    [
+        (("train.py", "--n-steps", "0"), b"", "--n-steps must be at least 1, got 0."),
+        (("train.py", "--text", "given"), b"\xff", "given must be text in UTF-8, got another byte"),
+        (("train.py", "--text", "given"), b"ab", "given must hold more text to train on"),
+        (("train.py", "--device", "abacus"), b"", "error: "),
+        (("generate.py", "--model", "given"), b"dear", "given must be a whole file in the format"),
+        (("generate.py", "--model", "given"), b"{}", "given must be a whole file in the format"),
+        (("generate.py", "--model", "given"), None, "bytes, got 6000: it is cut off."),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(command, content, complaint, exported):
+    whole = (exported.folder / "model.safetensors").read_bytes()
+    (exported.folder / "given").write_bytes(whole[:6000] if content is None else content)
+    options = ("--out", "other.safetensors") if command[0] == "train.py" else ()
+    finished = subprocess.run(
+        [sys.executable, *command, *options], cwd=exported.folder, capture_output=True, text=True
+    )
+    assert finished.returncode == 1
+    assert complaint in finished.stderr
+    assert finished.stderr.count("\n") == 1
+    assert not (exported.folder / "other.safetensors").exists()
+    (exported.folder / "given").unlink()
 
 
 # --- what goes with it -------------------------------------------------------------------------

@@ -47,6 +47,16 @@ def test_what_is_read_only_stays(tmp_path, monkeypatch):
     assert path.read_text() == "old"
 
 
+def test_an_error_names_the_file_and_not_its_draft(tmp_path, monkeypatch):
+    def fail(draft, *args):
+        raise PermissionError(errno.EACCES, "Permission denied", str(draft))
+
+    monkeypatch.setattr(files.os, "replace", fail)
+    with pytest.raises(PermissionError) as raised:
+        write_atomically(tmp_path / "file", "new")
+    assert raised.value.filename == str(tmp_path / "file")
+
+
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(

@@ -151,6 +151,11 @@ def test_a_bug_that_no_longer_fits_is_said_in_a_sentence(begun, tmp_path):
         (["2nd", "05"], "a component has a public name of Python"),
         (["_new", "05"], "a component has a public name of Python"),
         (["class", "05"], "a component has a public name of Python"),
+        (["sum", "05"], "sum is Python's own."),
+        (["Tensor", "05"], "Tensor is imported: course_lib/transformer/"),
+        (["nn", "05"], "nn is imported: course_lib/transformer/"),
+        (["computes", "05"], "computes means something else in a lesson."),
+        (["check", "05"], "check means something else in a lesson."),
     ],
     ids=lambda case: " ".join(case) if isinstance(case, list) else "",
 )

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from course_lib.workspace.importing import (
     package_of,
     use_package,
 )
+from course_lib.workspace.keep import write_folder
 from course_lib.workspace.promote import promote
 from course_lib.workspace.reading import definitions
 from course_lib.workspace.start import start
@@ -162,10 +164,14 @@ def test_start_makes_no_workspace_inside_another(workspace):
     ("states", "said"),
     [
         (("yours", "yours", "ready"), "All 2 components are yours. `course export` writes them"),
-        (("yours", "borrowed"), "1 of 2 components are yours, 1 borrowed from ours."),
+        (("yours", "borrowed"), "1 of 2 components is yours, 1 borrowed from ours."),
         (
             ("borrowed", "broken", "waiting"),
             "0 of 2 components are yours, 1 borrowed from ours and 1 unreadable (mend b.py).",
+        ),
+        (
+            ("yours", "missing", "yours"),
+            "2 of 3 components are yours, 1 missing (write or borrow them in b.py).",
         ),
     ],
 )
@@ -327,6 +333,21 @@ def test_a_disk_that_fails_at_the_last_step_changes_nothing(workspace, monkeypat
     assert {path.name for path in (workspace / PACKAGE).iterdir()} == before | {".lock"}
 
 
+@pytest.mark.parametrize("make", [start, lambda path: write_folder(path, {"a/b.txt": b""})])
+def test_a_folder_that_cannot_be_made_is_called_by_the_name_it_was_to_have(
+    tmp_path, monkeypatch, make
+):
+    def fail(path, *args, **options):
+        if path != tmp_path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", fail)
+    with pytest.raises(WorkspaceError) as raised:
+        make(tmp_path / "mine")
+    assert str(raised.value) == f"{tmp_path / 'mine'} cannot be written: Permission denied"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_module_that_the_workspace_lacks_is_borrowed_and_made_when_needed(workspace):
     masking(workspace).unlink()
     assert package_component(workspace, "causal_mask").component(3).sum() == 6
@@ -393,6 +414,33 @@ def test_a_module_broken_by_hand_is_named_with_the_line(workspace):
     with pytest.raises(WorkspaceError, match=r"cannot be imported: SyntaxError: .*masking\.py, "):
         package_component(workspace, "causal_mask")
     assert {row.module for row in status(workspace) if row.state == "broken"} == {"masking"}
+
+
+@pytest.mark.parametrize("text", ["", "import torch\n\n\ndef unlike(n):\n    return n\n"])
+def test_a_module_that_was_emptied_borrows_nothing_and_that_is_said(workspace, text):
+    masking(workspace).write_text(text)
+    with pytest.raises(WorkspaceError, match="neither defines causal_mask nor borrows it: write"):
+        package_component(workspace, "causal_mask")
+    rows = status(workspace)
+    missing = [row.component for row in rows if row.state == "missing"]
+    assert missing == [row.component for row in rows if row.module == "masking"]
+    assert f"and {len(missing)} missing (write or borrow them in masking.py)." in in_words(rows)
+
+
+def test_what_a_module_imports_is_not_missing_from_it(workspace):
+    masking(workspace).write_text("from .other import causal_mask\nfrom .all import *\n")
+    assert {row.state for row in status(workspace)} == {"borrowed", "waiting"}
+    masking(workspace).write_text("from .other import causal_mask\n")
+    missing = [row.component for row in status(workspace) if row.state == "missing"]
+    assert missing
+    assert "causal_mask" not in missing
+
+
+def test_a_folder_in_place_of_a_module_is_looked_past(workspace):
+    masking(workspace).unlink()
+    masking(workspace).mkdir()
+    assert {row.state for row in status(workspace)} == {"borrowed", "waiting"}
+    assert not package_component(workspace, "causal_mask").is_theirs
 
 
 def test_a_package_folder_that_was_deleted_is_borrowed(workspace):

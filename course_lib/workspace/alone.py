@@ -152,12 +152,18 @@ def _woven(lines, place, pieces, ends, components) -> str:
         is_component = set(piece.names) & set(components)
         opening = (STILL_BORROWED if is_component else GIVEN) + piece.label
         after.setdefault(where, []).append(f"{opening}\n{piece.text}\n{END}")
-    woven = []
+    woven, is_between = [], False
     for number, line in enumerate(lines, start=1):
-        woven.append(line)
-        if number in after:
-            woven += ["", "", "\n\n\n".join(after[number]), "", ""]
-    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(woven))
+        is_between = is_between and not line.strip()
+        if not is_between:  # two empty lines are there already
+            woven.append(line)
+        if number == place or number in after:
+            while woven and not woven[-1].strip():
+                woven.pop()
+            given = "\n\n\n".join(after.get(number, ()))
+            woven += ["", "", *([given, "", ""] if given else [])]
+            is_between = True
+    return "\n".join(woven)
 
 
 def _check_order(text: str, module: str) -> None:

@@ -38,8 +38,9 @@ class Export:
     yours: tuple[str, ...]
     given: tuple[str, ...]  # components of the course's, because they are still borrowed
     missing: tuple[str, ...]  # neither: its module was made to borrow nothing
-    kept: tuple[str, ...]  # files that somebody has changed, and that stay as they are
+    kept: dict[str, str]  # files that somebody has changed, and that stay: where the new one lies
     model: Path | None  # the run whose weights went along
+    is_trained: bool  # a model lies there: from that run, an earlier one, or train.py
     runs: tuple[Path, ...]  # runs that lie at hand, none of which was named
     needs: tuple[str, ...]
 
@@ -53,17 +54,20 @@ class Export:
         elif self.runs:
             some = _listed([run.name for run in self.runs])
             lines.append(f"No weights went along: of the runs {some}, name one with --model.")
-        else:
+        elif not self.is_trained:
             lines.append("No weights went along: train.py makes them.")
+        if self.model is None and self.is_trained:
+            lines.append(f"{MODEL} was there already and stays as it is.")
         lines += [
-            f"{name} was changed there and stays as it is; the new one lies beside it, {name}.new."
-            for name in self.kept
+            f"{name} was changed there and stays as it is; the new one lies beside it, {new}."
+            for name, new in self.kept.items()
         ]
         if self.missing:
             lines.append(
-                f"Not there at all: {_listed(self.missing)}. Write or borrow what is used."
+                f"Not there at all: {_listed(self.missing)}. A module of yours neither writes nor "
+                "borrows them; what uses them will not run."
             )
-        first = [] if self.model else ["  python train.py"]
+        first = [] if self.is_trained else ["  python train.py"]
         lines += ["Go on with:", f"  cd {shlex.quote(str(self.folder))}", *first]
         return "\n".join([*lines, "  python generate.py"])
 
@@ -71,12 +75,12 @@ class Export:
         """How many components are the learner's, in a sentence."""
         n, given = len(self.yours) + len(self.given) + len(self.missing), self.given
         if not self.yours:
-            return f"None of the {n} components is yours: all are given."
+            rest = "all are" if len(given) == n else f"{len(given)} are"
+            return f"None of the {n} components is yours: {rest} given."
         if len(self.yours) == n:
             return f"All {n} components are yours. README.md lists what was given around them."
-        are = "is" if len(given) == 1 else "are"
-        which = f", {len(given)} {are} given: {_listed(given)}" if given else ""
-        return f"{len(self.yours)} of {n} components are yours{which}."
+        which = f", {len(given)} {_are(given)} given: {_listed(given)}" if given else ""
+        return f"{len(self.yours)} of {n} components {_are(self.yours)} yours{which}."
 
     def as_dict(self) -> dict:
         """The same as plain data."""
@@ -126,12 +130,14 @@ def export(
     files = {f"{PACKAGE}/{name}.py": alone.text.encode() for name, alone in modules.items()}
     files |= {name: (_TEMPLATES / name).read_bytes() for name in _RUNNERS}
     files["stories.txt"] = stories(N_STORY_CHARACTERS, seed=STORY_SEED).encode()
-    files["README.md"] = _readme(modules, yours, len(exercises), needs, trained).encode()
+    whose = _whose_words(yours, given, len(exercises))
+    files["README.md"] = _readme(modules, whose, needs, trained).encode()
     if trained:
         files[MODEL] = trained.content
     folder = Path(folder).expanduser()
     written = write_folder(folder, files)
-    return Export(folder, yours, given, missing, written.kept, model, runs, needs)
+    is_trained = (folder / MODEL).is_file()
+    return Export(folder, yours, given, missing, written.kept, model, is_trained, runs, needs)
 
 
 def _sources(home: Path) -> dict[str, str]:
@@ -168,7 +174,15 @@ def _closed(sources: Mapping[str, str], home: Path, lessons: list[str]) -> dict[
     return done
 
 
-def _readme(modules, yours, n: int, needs, trained: Trained | None) -> str:
+def _whose_words(yours, given, n: int) -> str:
+    if yours:
+        was = "was" if len(yours) == 1 else "were"
+        return f"{len(yours)} of {n} components {was} written by the learner whose model this is."
+    whose = "all are the course's" if len(given) == n else f"{len(given)} are the course's"
+    return f"None of the {n} components was written by a learner: {whose}."
+
+
+def _readme(modules, whose: str, needs, trained: Trained | None) -> str:
     rows = []
     for name, alone in modules.items():
         rows.append(f"### {PACKAGE}/{name}.py\n")
@@ -181,9 +195,6 @@ def _readme(modules, yours, n: int, needs, trained: Trained | None) -> str:
         if not (alone.yours or alone.borrowed or alone.given):
             rows.append("- written by the learner, all of it")
         rows.append("")
-    whose = f"{len(yours)} of {n} components were written by the learner whose model this is"
-    if not yours:
-        whose = f"None of the {n} components was written by a learner: all are the course's"
     text = (_TEMPLATES / "README.md").read_text("utf-8")
     about = (
         f"`{MODEL}` holds weights after {trained.step} steps of training, with their vocabulary: "
@@ -194,13 +205,17 @@ def _readme(modules, yours, n: int, needs, trained: Trained | None) -> str:
     return text.format(
         needs=_listed(needs),
         trained=about,
-        whose=f"{whose}.",
+        whose=whose,
         modules="\n".join(rows).rstrip(),
     )
 
 
 def _named(names) -> str:
     return ", ".join(name if name == "imports" else f"`{name}`" for name in names)
+
+
+def _are(names) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _listed(names) -> str:

@@ -11,6 +11,14 @@ class WorkspaceError(Exception):
     """A learner's folder cannot be made, found, read or written; the text says what to do."""
 
 
+def cannot_write(error: OSError, path: Path) -> WorkspaceError:
+    """What to say of a write that failed: which file, or `path` where it has a passing name."""
+    name = str(error.filename or path)
+    if ".unfinished-" in name:  # a folder that is not in its place yet
+        name = str(path)
+    return WorkspaceError(f"{name} cannot be written: {error.strerror or error}")
+
+
 def marker_text(made_by: str) -> str:
     """What the marker of a new workspace says."""
     return (

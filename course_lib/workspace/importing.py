@@ -48,7 +48,7 @@ def package_component(workspace: Path, name: str) -> Part:
 
     Raises:
         UnknownComponent: the course has no such component.
-        WorkspaceError: the module that holds it cannot be imported.
+        WorkspaceError: the module that holds it cannot be imported, or does not hold it.
     """
     from course_lib.checks import find  # here, because it takes torch along
 
@@ -57,6 +57,12 @@ def package_component(workspace: Path, name: str) -> Part:
     module = import_part(module_name)
     path = module_file(workspace, module_name)
     is_theirs = path.is_file() and name in definitions(path.read_bytes())
+    if not hasattr(module, name):
+        raise WorkspaceError(
+            f"{PACKAGE}/{path.name} neither defines {name} nor borrows it: write it there, or put "
+            f"back the lines that borrow:\n  from {borrow.__module__} import borrow\n"
+            "  borrow(__name__)"
+        )
     return Part(getattr(module, name), is_theirs)
 
 

@@ -1,11 +1,13 @@
 """Write a folder of files again and again, and never over what somebody else put there.
 
 A file `.export.json` in the folder says what was written. A file that has changed since is kept as
-it is, and the new one is put beside it under the name `….new`.
+it is, and the new one is put beside it under the name `….new`; or `….new-2` and so on, where
+somebody has changed that one too.
 """
 
 import contextlib
 import hashlib
+import itertools
 import json
 import secrets
 import shutil
@@ -14,7 +16,7 @@ from pathlib import Path
 
 from course_lib.files import write_atomically
 
-from .folder import WorkspaceError
+from .folder import WorkspaceError, cannot_write
 
 RECORD = ".export.json"
 
@@ -23,7 +25,7 @@ RECORD = ".export.json"
 class Written:
     """What writing a folder did, as paths inside it."""
 
-    kept: tuple[str, ...]  # changed by somebody, and so not written over
+    kept: dict[str, str]  # changed by somebody, and so not written over: where the new one lies
 
 
 def write_folder(folder: Path, files: dict[str, bytes]) -> Written:
@@ -40,12 +42,10 @@ def write_folder(folder: Path, files: dict[str, bytes]) -> Written:
         if before is None:
             _refuse_what_is_there(folder)
             _write_new(folder, files)
-            return Written(())
+            return Written({})
         return Written(_write_again(folder, files, before))
     except OSError as error:
-        raise WorkspaceError(
-            f"{error.filename or folder} cannot be written: {error.strerror or error}"
-        ) from None
+        raise cannot_write(error, folder) from None
 
 
 def _record(folder: Path) -> dict[str, str] | None:
@@ -89,23 +89,27 @@ def _write_new(folder: Path, files: dict[str, bytes]) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _write_again(folder: Path, files: dict, before: dict[str, str]) -> tuple[str, ...]:
-    kept = []
-    for name, content in files.items():
+def _write_again(folder: Path, files: dict, before: dict[str, str]) -> dict[str, str]:
+    def is_ours(name: str, content: bytes) -> bool:
         path = folder / name
-        if path.is_file() and _hash(path.read_bytes()) not in (before.get(name), _hash(content)):
-            kept.append(name)
-            _put(path.with_name(f"{path.name}.new"), content)
-        else:
-            _put(path, content)
+        known = before.get(name), _hash(content)
+        return not path.is_file() or _hash(path.read_bytes()) in known
+
+    kept, ours = {}, {}
+    for name, content in files.items():
+        place = name
+        if not is_ours(name, content):
+            others = (f"{name}.new" if n == 1 else f"{name}.new-{n}" for n in itertools.count(1))
+            place = kept[name] = next(other for other in others if is_ours(other, content))
+        _put(folder / place, content)
+        ours[place] = content
     for name in set(before) - set(files):  # a module that is no more; weights stay
         path = folder / name
         if name.endswith(".py") and path.is_file() and _hash(path.read_bytes()) == before[name]:
             path.unlink()
     # What somebody changed stays theirs: it is on record with the hash it had when it was ours.
-    ours = {name: content for name, content in files.items() if name not in kept}
     _put(folder / RECORD, _record_of(ours, before))
-    return tuple(kept)
+    return kept
 
 
 def _record_of(files: dict[str, bytes], before: dict[str, str]) -> bytes:

@@ -16,7 +16,7 @@ from types import ModuleType
 from course_lib.files import write_atomically
 
 from .borrow import PACKAGE, borrowing_text, our_path
-from .folder import WorkspaceError
+from .folder import WorkspaceError, cannot_write
 from .importing import describe, module_file, package_of, reload_from
 from .reading import definitions
 from .sections import find_section, section_source, with_section, without_marks
@@ -67,9 +67,7 @@ def promote(workspace: Path, component: str, module: str, cell_source: str) -> P
             if is_live:
                 note = note or _reload(workspace, module)
     except OSError as error:
-        raise WorkspaceError(
-            f"{error.filename or path} cannot be written: {error.strerror or error}"
-        ) from None
+        raise cannot_write(error, path) from None
     return Promotion(path, is_new=True, kept=kept, note=note)
 
 

@@ -65,14 +65,15 @@ def refuse_superseded(answer: AnswerCell, name: str) -> None:
     """Refuse a cell that has run again since, as another text, and did not define `name` then.
 
     Raises:
-        NotACell: it has.
+        NotACell: it has, and no other cell holds the same text.
     """
     run = _RUNS.get(answer.number)
     if run is None:
         return
-    newest = max(number for number, other in _RUNS.items() if other.cell_id == run.cell_id)
-    text = typed_text(newest)
-    if newest > answer.number and text is not None and _differs(text, answer.typed):
+    newest_of = {_RUNS[number].cell_id: number for number in sorted(_RUNS)}
+    newest = newest_of[run.cell_id]
+    texts = (typed_text(number) for number in newest_of.values())
+    if newest > answer.number and all(t is not None and _differs(t, answer.typed) for t in texts):
         raise NotACell(
             f"the cell that defined {name} was changed and run again\n"
             f"as In [{answer.number}] it defined {name}, as In [{newest}] it did not"

@@ -16,7 +16,7 @@ from course_lib.lessons.exercises import (
 from course_lib.lessons.links import side_by_side
 
 from .borrow import PACKAGE, borrowing_text, our_modules
-from .folder import MARKER, WorkspaceError, find_workspace, marker_text
+from .folder import MARKER, WorkspaceError, cannot_write, find_workspace, marker_text
 
 README = f"""\
 # Your transformer
@@ -64,9 +64,7 @@ def start(directory: str | Path) -> Path:
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
-        raise WorkspaceError(
-            f"{error.filename or directory} cannot be written: {error.strerror or error}"
-        ) from None
+        raise cannot_write(error, directory) from None
     return directory
 
 

@@ -1,5 +1,6 @@
 """How much of a learner's package is theirs, read without running it."""
 
+import ast
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,8 @@ class Row:
     lesson: str
     component: str
     module: str
-    # "yours"; "borrowed"; "broken": its module is not Python, see `status`.
+    # "yours"; "borrowed"; "missing": its module, emptied perhaps, neither has it nor borrows;
+    # "broken": its module is not Python, see `status`.
     # Of a check of the whole package: "ready", or "waiting" for parts that are borrowed.
     state: str
 
@@ -29,17 +31,25 @@ def status(workspace: Path) -> list[Row]:
     Theirs is what their module defines at its top level, by a promotion or by hand. A module that
     cannot be read as Python makes all its components "broken". The capstone's checks come last.
     """
-    theirs = {}
+    modules: dict[str, _Module | None] = {}
     rows = []
     for lesson in exercises.lesson_names():
         for exercise in exercises.read_exercises(exercises.read_notebook(lesson)):
             module = exercise.module
-            if module not in theirs:
-                theirs[module] = _defined(module_file(workspace, module))
-            rows.append(Row(lesson, exercise.component, module, _state(theirs[module], exercise)))
+            if module not in modules:
+                modules[module] = _read(module_file(workspace, module))
+            rows.append(Row(lesson, exercise.component, module, _state(modules[module], exercise)))
         for check in exercises.read_package_checks(exercises.read_notebook(lesson)):
             rows.append(Row(lesson, check.component, "", _readiness(workspace)))
     return rows
+
+
+# What is said of components in each state but "yours".
+_OTHERS = {
+    "borrowed": "borrowed from ours",
+    "missing": "missing (write or borrow them in {files})",
+    "broken": "unreadable (mend {files})",
+}
 
 
 def in_words(rows: list[Row]) -> str:
@@ -51,28 +61,54 @@ def in_words(rows: list[Row]) -> str:
             f"All {n} components are yours. `course export` writes them, and what was given around "
             "them, as a package of its own."
         )
-    broken = sorted({f"{row.module}.py" for row in parts if row.state == "broken"})
-    borrowed = sum(row.state == "borrowed" for row in parts)
-    others = [f"{borrowed} borrowed from ours"] if borrowed else []
-    if broken:
-        others.append(f"{n - yours - borrowed} unreadable (mend {', '.join(broken)})")
-    return f"{yours} of {n} components are yours, {' and '.join(others)}."
+    others = []
+    for state, words in _OTHERS.items():
+        modules = [f"{row.module}.py" for row in parts if row.state == state]
+        if modules:
+            files = ", ".join(sorted(set(modules)))
+            others.append(f"{len(modules)} {words.format(files=files)}")
+    are = "is" if yours == 1 else "are"
+    *most, last = others
+    rest = f"{', '.join(most)} and {last}" if most else last
+    return f"{yours} of {n} components {are} yours, {rest}."
 
 
 def _readiness(workspace: Path) -> str:
     return "waiting" if borrowed_parts(read_package(workspace / PACKAGE).modules) else "ready"
 
 
-def _defined(path: Path) -> set[str] | None:
+@dataclass(frozen=True)
+class _Module:
+    """What a learner's module says that it has."""
+
+    defined: frozenset[str] = frozenset()
+    imported: frozenset[str] = frozenset("*")  # "*": all that there is, as by borrowing
+
+
+def _read(path: Path) -> _Module | None:
+    """A module as its text has it; None if it cannot be read. One that is not there is borrowed."""
+    if not path.is_file():
+        return _Module()
     try:
-        return set(definitions(path.read_bytes()))
-    except FileNotFoundError:
-        return set()
-    except (SyntaxError, ValueError):
+        content = path.read_bytes()
+        return _Module(frozenset(definitions(content)), frozenset(_imported(ast.parse(content))))
+    except (OSError, SyntaxError, ValueError):
         return None
 
 
-def _state(defined: set[str] | None, exercise) -> str:
-    if defined is None:
+def _imported(tree: ast.Module) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and ast.unparse(node) == "borrow(__name__)":
+            names.add("*")
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {alias.asname or alias.name for alias in node.names}
+    return names
+
+
+def _state(module: _Module | None, exercise) -> str:
+    if module is None:
         return "broken"
-    return "yours" if exercise.component in defined else "borrowed"
+    if exercise.component in module.defined:
+        return "yours"
+    return "borrowed" if {"*", exercise.component} & module.imported else "missing"

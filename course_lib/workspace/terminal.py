@@ -50,7 +50,7 @@ def check_package(
         if name not in WHOLE:
             find(name)
     workspace = require_workspace(directory)
-    unchecked = ("borrowed", "waiting")
+    unchecked = ("borrowed", "missing", "waiting")
     names = components or [row.component for row in status(workspace) if row.state not in unchecked]
     if not names:
         raise NothingToCheck(

@@ -1,6 +1,7 @@
 """`course new-component NAME LESSON`: begin every file that a component takes."""
 
 import ast
+import builtins
 import keyword
 import re
 from dataclasses import dataclass
@@ -70,13 +71,32 @@ def _must_be_free(root: Path, name: str) -> None:
         raise NewComponentError(
             f"a component has a public name of Python, such as rms_norm or RMSNorm, got {name!r}."
         )
+    if hasattr(builtins, name):
+        raise NewComponentError(f"{name} is Python's own. Choose another name.")
+    imported = ""
     for path in sorted((root / "course_lib/transformer").glob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             names = [getattr(node, "name", "")]
             names += [t.id for t in getattr(node, "targets", []) if isinstance(t, ast.Name)]
+            where = f"{path.relative_to(root)}:{node.lineno}"
             if name in names:
-                where = f"{path.relative_to(root)}:{node.lineno}"
                 raise NewComponentError(f"{name} exists: {where}. Choose another name.")
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                aliases = [(a.asname or a.name).partition(".")[0] for a in node.names]
+                imported = imported or (where if name in aliases else "")
+    if imported:
+        raise NewComponentError(f"{name} is imported: {imported}. Choose another name.")
+    if name == "check" or _is_check_of_packages(root, name):
+        raise NewComponentError(f"{name} means something else in a lesson. Choose another name.")
+
+
+def _is_check_of_packages(root: Path, name: str) -> bool:
+    """Does a lesson ask for `check("name")`, as the capstone does?"""
+    asked = rf'^check\("{name}"'
+    return any(
+        re.search(asked, path.read_text(encoding="utf-8"), re.MULTILINE)
+        for path in lesson_texts(root / "book")
+    )
 
 
 def _place(root: Path, lesson: str) -> tuple[Path, str, str]:

@@ -65,5 +65,6 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (OSError, ValueError, RuntimeError) as error:
+    # An AssertionError is torch's, where it was built without the device that was asked for.
+    except (OSError, ValueError, RuntimeError, AssertionError) as error:
         sys.exit(f"error: {error}")

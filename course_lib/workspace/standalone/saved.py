@@ -81,10 +81,18 @@ def read(path: Path) -> tuple[dict, dict]:
     """What the file says about its model, and the tensors by name."""
     content = bytearray(path.read_bytes())
     start = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:start])
-    about = header.pop("__metadata__", {})
+    try:
+        header = json.loads(content[8:start])
+        about = header.pop("__metadata__", {})
+    except (ValueError, AttributeError):
+        raise ValueError(f"{path} must be a whole file in the format safetensors.") from None
     if not {"sizes", "tokenizer"} <= set(about):
         raise ValueError(f"{path} must say what model it holds: take one that train.py wrote.")
+    size = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    if len(content) < start + size:
+        raise ValueError(
+            f"{path} must hold {start + size} bytes, got {len(content)}: it is cut off."
+        )
     weights = {}
     for name, entry in header.items():
         begin, end = (start + offset for offset in entry["data_offsets"])

@@ -51,7 +51,12 @@ def main() -> None:
         sys.exit(f"{asked.out} is there already: name another with --out, or delete it.")
     if not asked.out.resolve().parent.is_dir():
         sys.exit(f"{asked.out} would lie in a folder that is not there: make the folder first.")
-    text = asked.text.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    if asked.n_steps < 1:
+        sys.exit(f"--n-steps must be at least 1, got {asked.n_steps}.")
+    try:
+        text = asked.text.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        sys.exit(f"{asked.text} must be text in UTF-8, got another byte at {error.start}.")
     spec = {"kind": "characters", "characters": "".join(sorted(set(text)))}
     tokenizer = make_tokenizer(spec)
     tokens = torch.tensor(tokenizer.encode(text), device=asked.device)
@@ -100,13 +105,14 @@ def main() -> None:
     seconds = time.perf_counter() - started
     loss = evaluate(model, held_back, context_length=asked.context_length)
     print(f"loss on the text held back: {loss:.3f}, after {seconds:.1f} s")
-    print(f"The model is {asked.out.name}.")
+    print(f"The model is in {asked.out}.")
 
 
 if __name__ == "__main__":
     try:
         main()
-    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
+    # An AssertionError is torch's, where it was built without the device that was asked for.
+    except (OSError, ValueError, ArithmeticError, RuntimeError, AssertionError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("stopped; what is kept is the model of the last step shown above.")
