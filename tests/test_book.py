@@ -144,11 +144,12 @@ def test_the_page_of_a_bug_says_what_the_check_says(visit):
     assert "agrees with: the mask was inverted" in page.locator("main").inner_text()
     section = page.locator("section", has=page.locator("#bug-inverts-the-causal-mask")).last
     assert section.get_by_role("link", name="pytorch/examples#649").count() == 1
-    code = section.get_by_text("def inverts_the_causal_mask")
-    assert code.count() == 1
-    assert not code.is_visible()
-    section.get_by_text("The faulty code").click()
-    assert code.is_visible()
+    gone, come = section.locator(".gd"), section.locator(".gi")  # Pygments' lines of a diff
+    assert gone.count() == come.count() == 1
+    assert not come.is_visible()
+    section.get_by_text("What it changes").click()
+    assert come.is_visible()
+    assert "key_positions <= query_positions" in gone.inner_text()
 
 
 def test_an_exercise_leads_to_its_bugs_and_the_index_to_all(visit):
