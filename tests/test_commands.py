@@ -270,9 +270,14 @@ def stand_in_for_shakespeare(folder: Path) -> str:
     text = folder / "stand-in.txt"
     text.write_text("To be, or not to be, that is the question.\n" * 400, "utf-8")
     return (
-        "import hashlib, pathlib, course_lib.models.text as text, course_lib.cli\n"
+        "import functools, hashlib, http.server, pathlib, threading\n"
+        "import course_lib.cli, course_lib.models.text as text\n"
         f"path = pathlib.Path({str(text)!r})\n"
-        "text.SHAKESPEARE_URL, text.SHAKESPEARE_BYTES = path.as_uri(), path.stat().st_size\n"
+        "files = functools.partial(\n"
+        "    http.server.SimpleHTTPRequestHandler, directory=str(path.parent))\n"
+        "server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), files)\n"
+        "threading.Thread(target=server.serve_forever, daemon=True).start()\n"
+        "text.SHAKESPEARE_URL = f'http://127.0.0.1:{server.server_port}/{path.name}'\n"
         "text.SHAKESPEARE_SHA256 = hashlib.sha256(path.read_bytes()).hexdigest()\n"
         "course_lib.cli.main(prog_name='course')\n"
     )
