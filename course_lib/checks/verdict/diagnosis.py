@@ -67,7 +67,7 @@ def names_of_bugs(
         bug.title
         for bug in bugs_of(component)
         if all(
-            alike(observations[n], _what_it_does(bug, calls[n], (*drawn_from, n)), calls[n])
+            alike(observations[n], what_it_does(bug, calls[n], (*drawn_from, n)), calls[n])
             for n in order
         )
     ]
@@ -76,7 +76,7 @@ def names_of_bugs(
 _remembered: dict[tuple, Observation] = {}
 
 
-def _what_it_does(bug: Bug, call: Call, which: tuple) -> Observation:
+def what_it_does(bug: Bug, call: Call, which: tuple) -> Observation:
     """What a bug does in this call: observed once, for all who are compared with it.
 
     Args:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 
@@ -71,7 +72,7 @@ def _one_thread() -> Iterator[None]:
 
 def _run(check: Check, observer: Observer, seed: int, device: str) -> Verdict:
     with _ONE_AT_A_TIME:
-        plan = [(prop, case) for prop in _core_first(check) for case in _cases(prop, seed, device)]
+        plan = _plan(_core_first(check), seed, device)
     order = range(len(plan))
     if check.scoring.is_shuffled:
         order = Draw(seed).order(len(plan)).tolist()
@@ -104,8 +105,14 @@ def _judged(check, seed: int, device: str, plan, order, reply: Reply) -> Verdict
     return _verdict(check, seed, judged, names)
 
 
-def _core_first(check: Check) -> list[Property]:
-    return sorted(check.properties, key=lambda prop: prop.group != "core")
+def _core_first(check: Check) -> tuple[Property, ...]:
+    return tuple(sorted(check.properties, key=lambda prop: prop.group != "core"))
+
+
+@lru_cache(maxsize=4)
+def _plan(properties: tuple[Property, ...], seed: int, device: str) -> list[tuple[Property, Case]]:
+    """What is asked: drawn once for all who are asked the same, since every probe copies it."""
+    return [(prop, case) for prop in properties for case in _cases(prop, seed, device)]
 
 
 def _cases(prop: Property, seed: int, device: str) -> list[Case]:
