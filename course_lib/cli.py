@@ -17,9 +17,22 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 SEED = click.IntRange(0, 2**63 - 1)
 
 
+# Who needs a command, in the order of `course --help`; the last are for all others.
+TO_LEARN = ("start", "lab", "check", "hint", "status", "solution", "reset", "submit", "update")
+WITH_A_MODEL = ("train", "generate", "export", "bench")
+TO_TEACH = "To teach, and to write lessons"
+
+
 class Commands(click.Group):
     """All commands, on any terminal: no colour where NO_COLOR asks for none, and `?` in place of a
     character that the encoding does not have."""
+
+    def format_commands(self, context, formatter):
+        others = [name for name in self.commands if name not in (*TO_LEARN, *WITH_A_MODEL)]
+        parts = {"To learn": TO_LEARN, "With a model": WITH_A_MODEL, TO_TEACH: others}
+        for title, names in parts.items():
+            with formatter.section(title):
+                formatter.write_dl([(n, self.commands[n].get_short_help_str(60)) for n in names])
 
     def main(self, *args, **options):
         for stream in (sys.stdout, sys.stderr):
@@ -57,7 +70,23 @@ def start(directory):
         made = make(directory)
     except WorkspaceError as error:
         raise fail(error) from None
-    click.echo(f"{made} is ready. Go on with:\n  cd {shlex.quote(str(made))}\n  jupyter lab")
+    click.echo(f"{made} is ready. Go on with:\n  cd {shlex.quote(str(made))}\n  course lab")
+
+
+@main.command()
+@click.argument("lesson", required=False)
+@click.option("--directory", "-C", type=FOLDER, default=Path("."), help="Your folder.")
+def lab(lesson, directory):
+    """Open JupyterLab at the exercise that comes next, or at LESSON, such as 3."""
+    from course_lib.workspace.folder import WorkspaceError, require_workspace
+    from course_lib.workspace.lab import notebook_to_open, open_lab
+
+    try:
+        notebook = notebook_to_open(require_workspace(directory), lesson)
+        click.echo(f"Opening {notebook.name}. Ctrl-C here stops JupyterLab.")
+        raise SystemExit(open_lab(notebook))
+    except WorkspaceError as error:
+        raise fail(error) from None
 
 
 @main.command()
@@ -94,31 +123,95 @@ def check(components, seed, device, directory, as_json):
 
 
 @main.command()
+@click.option("--all", "show_all", is_flag=True, help="Every part, and whose it is.")
 @click.option("--directory", "-C", type=FOLDER, default=Path("."), help="Your folder.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-def status(directory, as_json):
-    """How much of the model in your folder is yours."""
+def status(show_all, directory, as_json):
+    """How far you are, how much of the model is yours, and what comes next."""
     from dataclasses import asdict
 
     from course_lib.workspace.folder import WorkspaceError, require_workspace
-    from course_lib.workspace.status import in_words
-    from course_lib.workspace.status import status as rows_of
+    from course_lib.workspace.next_step import lessons
+    from course_lib.workspace.screen import every_part, screen, signs_for
 
     try:
-        rows = rows_of(require_workspace(directory))
+        found = lessons(require_workspace(directory))
     except WorkspaceError as error:
         raise fail(error) from None
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in rows], indent=1))
+        rows = [asdict(row) for lesson in found for row in lesson.parts]
+        click.echo(json.dumps(rows, indent=1))
         return
-    lesson = None
-    for row in rows:
-        if row.lesson != lesson:
-            lesson = row.lesson
-            click.secho(lesson, bold=True)
-        mark = {"yours": "✓", "ready": "✓", "missing": "!", "broken": "!"}.get(row.state, "·")
-        click.echo(f"  {mark} {row.component:<22} {row.state}")
-    click.echo(in_words(rows))
+    show = every_part if show_all else screen
+    for line in show(found, signs_for(sys.stdout.encoding)):
+        click.secho(line, bold=line.startswith("Next:"))
+
+
+@main.command()
+@click.argument("component")
+@click.option("--anyway", is_flag=True, help="Also where yours is not right yet.")
+@click.option("--directory", "-C", type=FOLDER, default=Path("."), help="Your folder.")
+def solution(component, anyway, directory):
+    """Our way to write COMPONENT beside yours, once yours is right."""
+    from course_lib.lessons.exercises import UnknownExercise
+    from course_lib.workspace.folder import WorkspaceError, require_workspace
+    from course_lib.workspace.solution import solution as compare
+
+    try:
+        found = compare(require_workspace(directory), component, anyway=anyway)
+    except (UnknownExercise, WorkspaceError) as error:
+        raise fail(error.args[0]) from None
+    colours = {"-": "red", "+": "green"} if found.theirs is not None else {}
+    for line in found.lines():
+        click.secho(line, fg=colours.get(line[:1]))
+
+
+@main.command()
+@click.argument("component")
+@click.option("--directory", "-C", type=FOLDER, default=Path("."), help="Your folder.")
+def reset(component, directory):
+    """Begin COMPONENT again, in your package and in its notebook. What you had is kept."""
+    from course_lib.lessons.exercises import UnknownExercise
+    from course_lib.workspace.folder import WorkspaceError, require_workspace
+    from course_lib.workspace.reset import reset as take_back
+
+    try:
+        workspace = require_workspace(directory)
+        click.echo(take_back(workspace, component).text(workspace))
+    except (UnknownExercise, WorkspaceError) as error:
+        raise fail(error.args[0]) from None
+
+
+@main.command()
+@click.argument("lesson")
+@click.option("--directory", "-C", type=FOLDER, default=Path("."), help="Your folder.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def submit(lesson, directory, as_json):
+    """Pack LESSON, such as 3, into an archive to hand in, and say what is unfinished."""
+    from course_lib.workspace.folder import WorkspaceError, require_workspace
+    from course_lib.workspace.next_step import lesson_called
+    from course_lib.workspace.submit import submit as pack
+
+    try:
+        workspace = require_workspace(directory)
+        receipt = pack(workspace, lesson_called(lesson))
+    except WorkspaceError as error:
+        raise fail(error) from None
+    click.echo(json.dumps(receipt.as_dict(), indent=1) if as_json else receipt.text(workspace))
+
+
+@main.command()
+@click.option("--directory", "-C", type=FOLDER, default=Path("."), help="Your folder.")
+def update(directory):
+    """Bring newer lessons into your folder. What you wrote stays."""
+    from course_lib.workspace.folder import WorkspaceError, require_workspace
+    from course_lib.workspace.update import update as bring
+
+    try:
+        done = bring(require_workspace(directory))
+    except WorkspaceError as error:
+        raise fail(error) from None
+    click.echo("\n".join(one.text for one in done) or "Every lesson is up to date.")
 
 
 @main.command()

@@ -66,8 +66,7 @@ def helps() -> dict[str, str]:
 
 def texts() -> dict[str, str]:
     pages = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in PAGES}
-    learners = LEARNERS_README.format(first="00_warm_up.ipynb")
-    return {**pages, "the learner's README": learners, **helps()}
+    return {**pages, "the learner's README": LEARNERS_README, **helps()}
 
 
 def shown() -> dict[str, list[str]]:
@@ -120,15 +119,20 @@ STORIES = {
     "desk": [
         Run("course start my-transformer"),
         Run("cd my-transformer"),
-        Run("jupyter lab", "--version"),
         Run("course check"),  # nothing is theirs yet, which is no failure
         Run("course status"),
         Run("course hint causal_mask"),
         Run("course export"),
     ],
+    "right desk": [
+        Run("course lab", "--help"),
+        Run("course solution causal_mask"),
+        Run("course submit 03"),
+        Run("course update"),
+        Run("course reset causal_mask"),
+    ],
     "second desk": [Run("course start my-course"), Run("cd my-course")],
     "written desk": [
-        Run("jupyter lab 00_warm_up.ipynb", "--version"),
         Run("course check", status=1),
         Run("course check trains", status=1),
     ],
@@ -223,6 +227,8 @@ def prepare(story: str, folder: Path) -> None:
                 shutil.copy(path, folder)
     elif story == "written desk":
         write_inverted_mask(folder)
+    elif story == "right desk":
+        write_right_mask(folder)
     elif story == "models":
         save_tiny_gpt2(folder / "DIR")
     elif story == "class":
@@ -247,6 +253,17 @@ def write_inverted_mask(folder: Path) -> None:
     with (folder / "my_transformer" / "masking.py").open("a", encoding="utf-8") as file:
         file.write(f"\n\n{wrong}\n\n\ndef causal_mask(*sizes, **options):\n")
         file.write("    return ~_right_mask(*sizes, **options)\n")
+
+
+def write_right_mask(folder: Path) -> None:
+    """A learner's folder in which one part has passed."""
+    from course_lib.workspace.promote import promote
+    from course_lib.workspace.start import start
+
+    start(folder)
+    promote(
+        folder, "causal_mask", "masking", to_learner(component_source("masking", "causal_mask"))
+    )
 
 
 def save_tiny_gpt2(folder: Path) -> None:

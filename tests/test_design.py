@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "figures.py": {"plots.py"},  # each wraps a picture and the numbers behind it
     "zoo.py": {"bugs", "checks", "files.py"},
     "lessons": {"did_you_mean.py"},
-    "workspace": {"lessons", "checks", "corpus", "files.py"},
+    "workspace": {"lessons", "checks", "corpus", "files.py", "did_you_mean.py"},
     "grading": {"lessons", "checks", "bugs", "corpus", "files.py", "did_you_mean.py"},
     "models": {"transformer", "corpus", "plots.py", "files.py", "did_you_mean.py"},
     "files.py": set(),

@@ -186,9 +186,7 @@ def test_what_is_asked_stays_as_it_was_drawn_whatever_an_answer_does_with_it(che
 
 @pytest.mark.slow
 def test_most_bugs_written_differently_get_the_right_name():
-    right = [
-        verdict_on(form, 0).diagnosis == BUGS[form.bug].title for form in all_second_forms()
-    ]
+    right = [verdict_on(form, 0).diagnosis == BUGS[form.bug].title for form in all_second_forms()]
     assert sum(right) / len(right) >= 0.85, f"{sum(right)} of {len(right)}"
 
 

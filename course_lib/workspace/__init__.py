@@ -11,6 +11,14 @@ sections.py   a module's text, cell by cell
 promote.py    write what passed into the package
 desk.py       which folder a notebook's passes go to
 status.py     how much of it is theirs
+next_step.py  what is done in each lesson, and what comes next
+screen.py     both on one screen
+lab.py        JupyterLab at what comes next
+solution.py   ours beside theirs
+reset.py      an exercise as it was handed out
+submit.py     a lesson as an archive to hand in
+update.py     newer lessons, with what they wrote
+AGENTS.md     what an assistant is asked to be
 notebook.py   the `check` of a notebook
 terminal.py   the same checks, on the package
 whole.py      the capstone's checks, on the package as a whole

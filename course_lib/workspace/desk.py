@@ -4,9 +4,12 @@ One line when the notebook is opened and one at each pass, and none while a note
 graded or run for the book: nobody is at work then, and nothing is written.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
+
+from course_lib.lessons.exercises import read_notebook
 
 from .borrow import PACKAGE
 from .folder import MARKER, find_workspace
@@ -53,6 +56,24 @@ def where_passes_go(workspace: Path | None) -> str:
     return (
         f"What passes stays in this notebook: {Path.cwd()} is in no folder made by `course start` "
         f"(none has a {MARKER}). To collect it: course start DIR, and work in the notebook there."
+    )
+
+
+def release_note(lesson: str) -> str:
+    """A word where the notebook is of another release than the course that judges it, else ""."""
+    file = notebook_file(lesson)
+    try:
+        theirs = (
+            json.loads(file.read_text("utf-8"))["metadata"]["course"]["release"] if file else ""
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    installed = read_notebook(lesson)["metadata"]["course"]["release"]
+    if theirs in ("", installed):
+        return ""
+    return (
+        f"This notebook is of release {theirs}, the course installed here of {installed}. To bring "
+        "it up to date, with all that you wrote: save it, close it, and run course update."
     )
 
 

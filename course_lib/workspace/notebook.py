@@ -27,7 +27,13 @@ from course_lib.lessons.exercises import (
 
 from .borrow import PACKAGE
 from .cells import AnswerCell, NotACell, answer_cell
-from .desk import NOT_COLLECTED, someone_is_at_work, where_passes_go, workspace_of
+from .desk import (
+    NOT_COLLECTED,
+    release_note,
+    someone_is_at_work,
+    where_passes_go,
+    workspace_of,
+)
 from .folder import WorkspaceError
 from .importing import import_part, install_borrowed_package, use_package
 from .promote import promote
@@ -55,6 +61,8 @@ def open_lesson(lesson: str) -> Callable:
         use_package(workspace)
     if someone_is_at_work():
         print(where_passes_go(workspace))
+        if note := release_note(lesson):
+            print(note)
         watch_runs(lesson)
 
     def check(

@@ -52,14 +52,14 @@ def promote(workspace: Path, component: str, module: str, cell_source: str) -> P
     source = _for_the_package(cell_source, component)
     path = module_file(workspace, module)
     try:
-        with _turn(workspace), package_of(workspace) as is_live:
+        with taking_turns(workspace), package_of(workspace) as is_live:
             before = _read(path, module)
             if section_source(before, component) == source:
                 return Promotion(path, is_new=False)
             order = list(definitions(our_path(module).read_bytes()))
             after = with_section(before, component, source, order)
             _try_import(path, module, after)
-            kept = _keep(workspace, component, section_source(before, component))
+            kept = into_history(workspace, component, section_source(before, component))
             if _read(path, module) != before:
                 raise WorkspaceError(f"{path.name} changed at this very moment: check once more")
             write_atomically(path, after)
@@ -116,8 +116,8 @@ def _try_import(path: Path, module: str, text: str) -> None:
             sys.modules[name] = loaded
 
 
-def _keep(workspace: Path, component: str, source: str | None) -> Path | None:
-    """Put a section that is about to be replaced into the history."""
+def into_history(workspace: Path, component: str, source: str | None) -> Path | None:
+    """Put a text that is about to be replaced into the history; where it lies now."""
     if source is None:
         return None
     folder = workspace / PACKAGE / HISTORY
@@ -137,7 +137,7 @@ def _keep(workspace: Path, component: str, source: str | None) -> Path | None:
 
 
 @contextlib.contextmanager
-def _turn(workspace: Path) -> Iterator[None]:
+def taking_turns(workspace: Path) -> Iterator[None]:
     """Wait until no other notebook is writing into this package."""
     (workspace / PACKAGE).mkdir(exist_ok=True)
     if fcntl is None:

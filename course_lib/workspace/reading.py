@@ -1,12 +1,13 @@
 """What a piece of Python defines and imports, read without running it."""
 
 import ast
+from pathlib import Path
 
 from course_lib.lessons.package_text import definitions
 
 from .borrow import PACKAGE
 
-__all__ = ["definitions", "imported_modules"]
+__all__ = ["definition_text", "definitions", "imported_modules"]
 
 
 def imported_modules(source: str | bytes) -> set[str]:
@@ -27,3 +28,17 @@ def imported_modules(source: str | bytes) -> set[str]:
             base = ".".join(parts + ([node.module] if node.module else []))
             modules |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
     return modules
+
+
+def definition_text(path: Path, name: str) -> str | None:
+    """The text of what gives `name` its meaning in a module; None if nothing does."""
+    try:
+        text = path.read_text("utf-8")
+        line = definitions(text).get(name)
+    except (OSError, SyntaxError, ValueError):
+        return None
+    for node in ast.parse(text).body:
+        first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
+        if line and first <= line <= node.end_lineno:
+            return "\n".join(text.split("\n")[first - 1 : node.end_lineno])
+    return None

@@ -83,6 +83,17 @@ def with_section(text: str, component: str, source: str, order: list[str]) -> st
     return "".join(lines[: section.start] + new + lines[section.stop :])
 
 
+def without_section(text: str, component: str) -> str:
+    """The module's text without the section of `component`, nor a blank line too many."""
+    section, lines = find_section(text, component), _lines(text)
+    if section is None:
+        return text
+    before, after = lines[: section.start], lines[section.stop :]
+    while before and not before[-1].strip() and (not after or not after[0].strip()):
+        before.pop()
+    return "".join(before + after)
+
+
 def _new_place(text, lines, component, order, new, newline):
     """Where a new section goes, and its lines with the blank ones that set it apart."""
     later = order[order.index(component) + 1 :] if component in order else []

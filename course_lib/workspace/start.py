@@ -1,7 +1,6 @@
 """Make a learner's folder: the notebooks, and the package that they will write."""
 
 import contextlib
-import json
 import secrets
 import shutil
 from pathlib import Path
@@ -13,10 +12,10 @@ from course_lib.lessons.exercises import (
     read_exercises,
     read_notebook,
 )
-from course_lib.lessons.links import side_by_side
 
 from .borrow import PACKAGE, borrowing_text, our_modules
 from .folder import MARKER, WorkspaceError, cannot_write, find_workspace, marker_text
+from .update import HANDED_OUT, handed_out, written
 
 README = f"""\
 # Your transformer
@@ -25,17 +24,24 @@ README = f"""\
 - `{PACKAGE}/`: your transformer, complete from the first minute because the course lends you its
   parts; what you write in a notebook and `check` finds right is put there in their place
 - `{PACKAGE}/.history/`: earlier versions of what you wrote
-- `{MARKER}`: marks this folder as yours; keep it
+- `{MARKER}` and `.course/`: mark this folder as yours, and keep the notebooks as you got them
+- `AGENTS.md`: asks an assistant, if you use one, to be your tutor and not your ghostwriter
 
 ## What to do next
 
-    jupyter lab {{first}}
+    course lab
 
-Run the first cell, read, write what the stubs ask for, and run the `check` below each. All of it
-is yours to keep and to change: nothing here is ever overwritten but a part that you improve, and
-its earlier versions are kept.
+opens JupyterLab at the next exercise. Run the first cell, read, write what the stubs ask for, and
+run the `check` below each. Nothing here is ever overwritten but a part that you improve, and its
+earlier versions are kept.
 
-How far you are: `course status`. All parts at once, from a terminal: `course check`.
+- `course status`: how far you are, and what comes next
+- `course check`: all parts at once
+- `course hint causal_mask`: a nudge; there are more
+- `course solution causal_mask`: ours beside yours, once yours is right
+- `course reset causal_mask`: begin this one again; what you had is kept
+- `course submit 03`: an archive to hand in
+- `course update`: newer lessons, with all that you wrote
 
 This package needs the course beside it, which lends what you have not written, and what is given
 to everybody. `course export` writes one that needs numpy and torch alone, and says in it what is
@@ -105,19 +111,21 @@ def _fill(folder: Path) -> None:
         )
     package = folder / PACKAGE
     package.mkdir(parents=True)
-    written = {e.module for name in lessons for e in read_exercises(read_notebook(name))}
+    exercised = {e.module for name in lessons for e in read_exercises(read_notebook(name))}
     for name in ("__init__", *our_modules()):
-        text = borrowing_text(name, is_for_writing=name in written)
+        text = borrowing_text(name, is_for_writing=name in exercised)
         _write(package / f"{name}.py", text)
     for name in lessons:
-        notebook = side_by_side(read_notebook(name), there=lessons)
-        text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True)
-        _write(folder / f"{name}.ipynb", text + "\n")
-    _write(folder / "README.md", README.format(first=f"{lessons[0]}.ipynb"))
+        text = written(handed_out(name))
+        _write(folder / f"{name}.ipynb", text)
+        _write(folder / HANDED_OUT / f"{name}.ipynb", text)
+    _write(folder / "README.md", README)
+    _write(folder / "AGENTS.md", (Path(__file__).parent / "AGENTS.md").read_text("utf-8"))
     _write(folder / MARKER, marker_text(f"build-a-transformer {__version__}"))
 
 
 def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8", newline="\n")
 
 

@@ -7,10 +7,13 @@ from pathlib import Path
 from course_lib.checks import find, observe_here, run
 from course_lib.checks.capstone import PACKAGE_CHECKS
 from course_lib.checks.local import DEFAULT_SEED, success_text
+from course_lib.lessons.addresses import rules_address
+from course_lib.lessons.exercises import require_exercise
 
 from .borrow import PACKAGE
 from .folder import require_workspace
-from .importing import package_component
+from .importing import module_file, package_component
+from .reading import definitions
 from .status import status
 from .whole import judge_whole
 
@@ -31,6 +34,11 @@ class Result:
     text: str
     diagnosis: str
     seed: int
+    broken: tuple[str, ...] = ()  # the rules that do not hold, the first one first
+    behaves_like: tuple[str, ...] = ()  # titles of known bugs
+    place: str = ""  # file and line of the learner's definition
+    n_hints: int = 0
+    page: str = ""  # of the book, that says what the component must do
 
     def as_dict(self) -> dict:
         return asdict(self)
@@ -70,4 +78,21 @@ def _check(workspace: Path, name: str, seed: int | None, device: str) -> Result:
     text = verdict.message or success_text(verdict)
     if verdict.passed and not part.is_theirs:
         text += " It is borrowed: ours, not yours."
-    return Result(name, verdict.passed, part.is_theirs, text, verdict.diagnosis, used)
+    return Result(
+        component=name,
+        passed=verdict.passed,
+        is_yours=part.is_theirs,
+        text=text,
+        diagnosis=verdict.diagnosis,
+        seed=used,
+        broken=verdict.broken,
+        behaves_like=verdict.names,
+        place=_place(workspace, name) if part.is_theirs else "",
+        n_hints=len(require_exercise(name).hints),
+        page=rules_address(name),
+    )
+
+
+def _place(workspace: Path, name: str) -> str:
+    path = module_file(workspace, find(name).module)
+    return f"{PACKAGE}/{path.name}:{definitions(path.read_bytes())[name]}"
