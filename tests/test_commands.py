@@ -109,7 +109,7 @@ STORIES = {
     "checkout": [
         *(Run(f"make {target}", first="-n") for target in ("course", "lint", "test", "test-all")),
         *(Run(f"make component C={name}", first="-n") for name in ("masked_softmax", "RMSNorm")),
-        *(Run(f"make {target}", first="-n") for target in ("test-book", "test-seeds")),
+        *(Run(f"make {target}", first="-n") for target in ("test-book", "test-seeds", "gpu")),
         Run('make course TORCH="--index-url …"', first="-n"),
         Run("pytest tests/test_capstone.py -m slow", "--collect-only -qq"),
         Run("course --help"),
@@ -134,6 +134,7 @@ STORIES = {
     ],
     "models": [
         Run("course train --out run", "--n-steps 20 --d-model 32"),
+        Run("course train --out run --resume --device cpu", "--n-steps 24"),
         Run('course generate --model run --prompt "mia is a "'),
         Run('course generate --gpt2 DIR --prompt "Once"'),
         Run("course bench --out bench", "train-4x128-float32 --rounds 2"),
@@ -174,6 +175,8 @@ ELSEWHERE = {
     "python tests/short_loop.py RMSNorm": (
         "test_new_component.py", "tests/short_loop.py", "there the component has been begun",
     ),
+    "python -m course_lib.gpu --small": ("test_gpu.py", "--small", "is a minute's own test"),
+    "python -m course_lib.gpu.pages": ("test_gpu.py", "pages", "writes into the checkout"),
     "course book": ("test_book.py", "build_book", "takes minutes"),
     "course …": ("test_commands.py", "main.commands", "stands for all of them"),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""One section in a process of its own: `python -m course_lib.gpu.child SECTION DEVICE SIZE FILE`.
+"""One section in a process of its own: `child MODULE OPTIONS DEVICE SIZE FILE`.
 
 It writes a line of JSON into the file for each row as soon as it has it, and one for the end.
 """
@@ -10,16 +10,14 @@ import traceback
 from pathlib import Path
 
 from .attempts import Skipped, StartAgain, in_one_line
-from .sections import SECTIONS, Run
+from .sections import Run
 
 
-def main(name: str, device: str, size: str, path: Path) -> None:
-    (section,) = (one for one in SECTIONS if one.name == name)
+def main(module: str, options: str, device: str, size: str, path: Path) -> None:
     done = frozenset(line["row"]["name"] for line in told(path) if "row" in line)
     run = Run(device, size == "small", done)
     try:
-        module = importlib.import_module(f".{section.module}", __package__)
-        for row in module.rows(run, **section.options):
+        for row in importlib.import_module(module).rows(run, **json.loads(options)):
             _tell(path, {"row": row})
         end = {"end": "measured"}
     except Skipped as reason:
@@ -52,4 +50,4 @@ def _tell(path: Path, line: dict) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], Path(sys.argv[4]))
+    main(*sys.argv[1:5], Path(sys.argv[5]))

@@ -86,11 +86,12 @@ def _run(section: Section, device: str, is_small: bool, seconds: float, log) -> 
 def _start(section, device, is_small, path, deadline, log) -> int | None:
     """The exit status of one process; None if it had to be ended."""
     size = "small" if is_small else "full"
+    told_as = [section.module, json.dumps(section.options), device, size, str(path)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(_paths()), "HF_HUB_OFFLINE": "1"}
     log.write(f"\n== {section.name}\n".encode())
     log.flush()
     process = subprocess.Popen(
-        [sys.executable, "-m", f"{__package__}.child", section.name, device, size, str(path)],
+        [sys.executable, "-m", f"{__package__}.child", *told_as],
         stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True,
     )  # fmt: skip
     try:

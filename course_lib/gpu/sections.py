@@ -11,7 +11,7 @@ class Section:
     """A part of the run.
 
     Args:
-        module: the module of this house whose `rows` measures it.
+        module: its function `rows` measures it.
         seconds: how long it may take; what it has told by then is kept.
     """
 
@@ -37,11 +37,15 @@ class Run(NamedTuple):
 
 
 SECTIONS = (
-    Section("machine", "the card and its own limits", "limits", 60),
-    Section("components", "the checks of all components", "components", 100),
-    Section("equality", "CPU and card compute the same", "equality", 80),
-    Section("training", "training, 124M, T = 1024", "training", 210),
-    Section("decode-1", "decoding, 124M, batch 1", "decoding", 100, {"batch_size": 1}),
-    Section("decode-8", "decoding, 124M, batch 8", "decoding", 100, {"batch_size": 8}),
-    Section("commands", "course train and course generate", "commands", 110),
+    Section("machine", "the card and its own limits", f"{__package__}.limits", 60),
+    Section("components", "the checks of all components", f"{__package__}.components", 100),
+    Section("equality", "CPU and card compute the same", f"{__package__}.equality", 80),
+    Section("training", "training, 124M, T = 1024", f"{__package__}.training", 210),
+    Section(
+        "decode-1", "decoding, 124M, batch 1", f"{__package__}.decoding", 100, {"batch_size": 1}
+    ),
+    Section(
+        "decode-8", "decoding, 124M, batch 8", f"{__package__}.decoding", 100, {"batch_size": 8}
+    ),
+    Section("commands", "course train and course generate", f"{__package__}.commands", 110),
 )

@@ -44,7 +44,14 @@ def _machine(record: dict) -> str:
             limits.append(f"products of {n:,} × {n:,} in {dtype} {tera(rate)}FLOP/s")
     if rate := best(record, "copy"):
         limits.append(f"a copy in its memory, counting what is read and written, {tera(rate)}B/s")
-    return f"{text} Its limits, measured in the same run: {'; '.join(limits)}." if limits else text
+    if limits:
+        text += f" Its limits, measured in the same run: {'; '.join(limits)}."
+    products, bytes_moved = best(record, "products, bfloat16"), best(record, "copy")
+    if products and bytes_moved:
+        text += (
+            f" So it does {products / bytes_moved:,.0f} operations in bfloat16 for each byte moved."
+        )
+    return text
 
 
 def _components(record: dict) -> str:

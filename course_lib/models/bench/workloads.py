@@ -213,7 +213,8 @@ def _one_more(package: Package, n_before: int, use_cache: bool) -> Workload:
             limit = ("memory", 4.0 * (n_read(ours) + kept))
         else:
             n_tokens = n_before + 1
-            limit = ("products", n_tokens * forward_operations(GPT2_SMALL, n_tokens, head=1 / n_tokens))
+            operations = forward_operations(GPT2_SMALL, n_tokens, head=1 / n_tokens)
+            limit = ("products", n_tokens * operations)
         return Prepared(our_token, their_token, 1, apart, limit)
 
     return Workload(
