@@ -1,14 +1,11 @@
-"""One measurement, which may fail or hang and must not take the others along; and taking time."""
+"""One measurement, which may fail or hang and must not take the others along."""
 
 import contextlib
 import gc
 import signal
-import statistics
-import time
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-import torch
 
 
 class Skipped(Exception):
@@ -67,31 +64,7 @@ def at_most(seconds: float) -> Iterator[None]:
 def free_memory() -> None:
     """Give the card's memory back that no tensor holds any more."""
     gc.collect()
-    if torch.cuda.is_available():
-        with contextlib.suppress(
-            RuntimeError
-        ):  # after an error inside the card nothing works there
+    torch = sys.modules.get("torch")  # where nobody has imported it, there is nothing to give back
+    if torch and torch.cuda.is_available():
+        with contextlib.suppress(RuntimeError):  # after an error of the card
             torch.cuda.empty_cache()
-
-
-def synchronize(device: str) -> None:
-    """Wait until the card has done all that it was told."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-
-
-def seconds_for(work: Callable[[], object], device: str) -> float:
-    """How long it takes until the card has done it."""
-    synchronize(device)
-    started = time.perf_counter()
-    work()
-    synchronize(device)
-    return time.perf_counter() - started
-
-
-def spread(values: list[float]) -> dict:
-    """Median, smallest and largest of some rounds."""
-    numbers = {"median": statistics.median(values), "low": min(values), "high": max(values)}
-    return {name: float(f"{value:.6g}") for name, value in numbers.items()} | {
-        "rounds": len(values)
-    }

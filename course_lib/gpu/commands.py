@@ -18,9 +18,10 @@ from course_lib.models import checkpoint
 from course_lib.models.settings import TrainSettings
 from course_lib.models.training import train
 
-from .attempts import attempt, spread
+from .attempts import attempt
 from .forms import PACKAGE
 from .sections import Run
+from .timing import spread
 
 PROMPT = "mia is a "
 SIZES = {  # of the model that is trained: the command's own, and one that gives a card work

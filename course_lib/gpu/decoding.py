@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from course_lib.models.bench.peers import Shape, difference
 from course_lib.models.bench.workloads import AGREE, n_read
 
-from .attempts import attempt, seconds_for, spread
+from .attempts import attempt
 from .forms import FUSED, PACKAGE, STEP_BY_STEP, THEIRS, Forms, make_forms, random_ids, shape_for
 from .sections import Run
+from .timing import seconds_for, spread
 
 N_PROMPT, N_NEW = 256, 256
 ROUNDS = 5

@@ -8,8 +8,9 @@ import torch
 
 from course_lib.models.bench.machine import describe_machine
 
-from .attempts import attempt, seconds_for, spread
+from .attempts import attempt
 from .sections import Run
+from .timing import seconds_for, spread
 
 ROUNDS = 10
 

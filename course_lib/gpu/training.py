@@ -19,9 +19,10 @@ from course_lib.models.bench.workloads import forward_operations
 from course_lib.transformer.model import n_parameters
 from course_lib.transformer.training import decay_groups, train_step
 
-from .attempts import attempt, seconds_for, spread
+from .attempts import attempt
 from .forms import FUSED, STEP_BY_STEP, THEIRS, Forms, Logits, make_forms, random_ids, shape_for
 from .sections import Run
+from .timing import seconds_for, spread
 
 ROUNDS, N_STEPS, WARM_UP = 5, 5, 3
 EAGER_LIMIT, COMPILED_LIMIT = 40, 90  # seconds for one arm
