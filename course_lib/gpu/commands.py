@@ -24,10 +24,11 @@ from .sections import Run
 from .timing import spread
 
 PROMPT = "mia is a "
-SIZES = {  # of the model that is trained: the command's own, and one that gives a card work
-    "default": {},
-    "larger": {"d_model": 512, "n_heads": 8, "n_layers": 8, "context_length": 256},
-}
+DEFAULT: dict = {}
+LARGER = {  # a model that gives a card some work
+    "d_model": 512, "n_heads": 8, "n_layers": 8, "context_length": 256,
+    "max_lr": 1e-3, "min_lr": 1e-4,
+}  # fmt: skip
 SMALL = {"d_model": 16, "n_heads": 2, "n_layers": 1, "context_length": 16, "batch_size": 8}
 SETTLED = 0.5  # the rate is taken over the last half of the steps, which no compilation slows down
 LONGEST = 60  # seconds for one command
@@ -35,16 +36,20 @@ LONGEST = 60  # seconds for one command
 
 def rows(run: Run) -> Iterator[dict]:
     n_steps, n_more = (8, 4) if run.is_small else (400, 20)
-    sizes = {"default": SMALL} if run.is_small else SIZES
-    with tempfile.TemporaryDirectory() as folder:
-        for name, size in sizes.items():
-            out = Path(folder) / name
-            about = {"name": f"train, {name}, {run.device}", "size": name, "device": run.device}
-            yield attempt(about, lambda o=out, s=size: _train(o, run.device, n_steps, s), LONGEST)
-        about = {"name": "train, default, the CPU beside it", "size": "default", "device": "cpu"}
-        size, beside = sizes["default"], Path(folder) / "beside"
-        yield attempt(about, lambda: _train(beside, "cpu", n_more, size), LONGEST)
-        yield from _typed(Path(folder) / "default", run, n_steps, n_more)
+    default, larger = (SMALL, SMALL) if run.is_small else (DEFAULT, LARGER)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+
+        def trained(called: str, size: dict, device: str, n_steps: int) -> dict:
+            about = {"name": f"train, {called}, {device}", "size": called, "device": device}
+            out = folder / f"{called}-{device}"
+            return attempt(about, lambda: _train(out, device, n_steps, size), LONGEST)
+
+        yield trained("default", default, run.device, n_steps)
+        yield from _typed(folder / f"default-{run.device}", run, n_steps, n_more)
+        if run.device != "cpu":
+            yield trained("default", default, "cpu", n_more)
+        yield trained("larger", larger, run.device, n_steps)
 
 
 def _train(out: Path, device: str, n_steps: int, size: dict) -> dict:

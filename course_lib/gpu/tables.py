@@ -30,7 +30,9 @@ def block(record: dict | None, name: str) -> str:
 
 def _machine(record: dict) -> str:
     found = rows_of(record, "machine")
-    about = found.get("machine", {})
+    about = found.get("machine")
+    if not about:
+        return missing(record, "machine")
     where = about.get("gpu") or f"{about.get('processor', 'unknown')} (no card: a trial)"
     keys = {"driver": "driver", "CUDA": "cuda", "torch": "torch", "Python": "python"}
     keys["transformers"] = "transformers"
