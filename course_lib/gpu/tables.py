@@ -173,7 +173,7 @@ def _commands(record: dict) -> str:
         said = both.get("error") or ("the same text" if both["agrees"] else "texts that differ")
         lines.append(f"- The likeliest tokens, on the CPU and on {record['device']}: {said}")
     if "text" in (sample := rows.get("generate", {})):
-        lines += ["", "What the default model writes:", "", "```text"]
+        lines += ["", "What the default model writes:", "", "```none"]
         lines += [*sample["text"].strip("\n").splitlines(), "```"]
     return "\n".join(lines)
 
