@@ -9,7 +9,7 @@ SAMPLE := _build/sample-class
 test test-all test-seeds test-book component: export OMP_NUM_THREADS = 1
 PYTEST := $(BIN)/pytest -n 2
 
-.PHONY: course component test test-all test-seeds test-book book build lint clean
+.PHONY: course component test test-all test-seeds test-book gpu book build lint clean
 
 course: .venv/installed wall
 	@echo "== Exercises and solutions"
@@ -43,6 +43,10 @@ test-seeds: .venv/installed
 # The book as its readers meet it: every page, in the browser.
 test-book: .venv/installed browser axe
 	$(BIN)/pytest tests/test_book.py tests/test_page.py tests/test_quiz.py tests/test_pictures.py
+
+# What the course promises on a GPU, measured on one CUDA card in at most eight minutes.
+gpu: .venv/installed
+	$(BIN)/python -m course_lib.gpu
 
 build: .venv/installed
 	$(BIN)/course build

@@ -108,12 +108,12 @@ STORIES = {
     "checkout": [
         *(Run(f"make {target}", first="-n") for target in ("course", "lint", "test", "test-all")),
         *(Run(f"make component C={name}", first="-n") for name in ("masked_softmax", "RMSNorm")),
-        *(Run(f"make {target}", first="-n") for target in ("test-book", "test-seeds")),
+        *(Run(f"make {target}", first="-n") for target in ("test-book", "test-seeds", "gpu")),
         Run('make course TORCH="--index-url …"', first="-n"),
         Run("pytest tests/test_capstone.py -m slow", "--collect-only -qq"),
         Run("course --help"),
         Run("course train --help"),
-        *(Run(f"course {name}", "--help") for name in ("start", "bench", "train")),
+        *(Run(f"course {name}", "--help") for name in ("start", "bench", "train", "generate")),
         Run("course build", "--root ."),
     ],
     "desk": [
@@ -138,6 +138,7 @@ STORIES = {
     ],
     "models": [
         Run("course train --out run", "--n-steps 20 --d-model 32"),
+        Run("course train --out run --resume --device cpu", "--n-steps 24"),
         Run('course generate --model run --prompt "mia is a "'),
         Run('course generate --gpt2 DIR --prompt "Once"'),
         Run("course bench --out bench", "train-4x128-float32 --rounds 2"),
@@ -178,6 +179,8 @@ ELSEWHERE = {
     "python tests/short_loop.py RMSNorm": (
         "test_new_component.py", "tests/short_loop.py", "there the component has been begun",
     ),
+    "python -m course_lib.gpu --small": ("test_gpu.py", "--small", "is a minute's own test"),
+    "python -m course_lib.gpu.pages": ("test_gpu.py", "pages", "writes into the checkout"),
     "course book": ("test_book.py", "build_book", "takes minutes"),
     "course …": ("test_commands.py", "main.commands", "stands for all of them"),
 }  # fmt: skip

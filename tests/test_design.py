@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "workspace": {"lessons", "checks", "corpus", "files.py", "did_you_mean.py"},
     "grading": {"lessons", "checks", "bugs", "corpus", "files.py", "did_you_mean.py"},
     "models": {"transformer", "corpus", "plots.py", "files.py", "did_you_mean.py"},
+    "gpu": {"transformer", "checks", "models", "files.py", "did_you_mean.py"},
     "files.py": set(),
     "did_you_mean.py": set(),
     "cli.py": {"bugs", "lessons", "checks", "workspace", "grading", "models"},

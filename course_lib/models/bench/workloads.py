@@ -104,7 +104,7 @@ def _training(
             return loss.item()
 
         n_tokens = batch_size * shape.context_length
-        operations = 3 * n_tokens * _operations(shape, shape.context_length)
+        operations = 3 * n_tokens * forward_operations(shape, shape.context_length)
         return Prepared(our_step, their_step, n_tokens, apart, ("products", operations))
 
     dtype = our_dtype if our_dtype == their_dtype else f"{our_dtype} / {their_dtype}"
@@ -127,7 +127,7 @@ def _prefill(package: Package, name: str, dtype: str, n_tokens: int = 512) -> Wo
 
         apart = difference(our_prefill(), their_prefill())
         _must_agree(name, apart, getattr(torch, dtype))
-        operations = n_tokens * _operations(GPT2_SMALL, n_tokens, head=1 / n_tokens)
+        operations = n_tokens * forward_operations(GPT2_SMALL, n_tokens, head=1 / n_tokens)
         limit = ("products", operations)
         return Prepared(our_prefill, their_prefill, n_tokens, apart, limit)
 
@@ -167,7 +167,7 @@ def _decode(
         apart = difference(our_decode(), their_decode())
         _must_agree(name, apart, getattr(torch, dtype))
         size = {"float32": 4, "bfloat16": 2}[dtype]
-        limit = ("memory", float(n_new * _n_read(ours) * size))
+        limit = ("memory", float(n_new * n_read(ours) * size))
         return Prepared(our_decode, their_decode, n_new * batch_size, apart, limit)
 
     return Workload(name, f"decode, 124M, batch {batch_size}", dtype, prepare)
@@ -210,10 +210,11 @@ def _one_more(package: Package, n_before: int, use_cache: bool) -> Workload:
         _must_agree(name, apart, getattr(torch, dtype))
         if use_cache:
             kept = 2 * GPT2_SMALL.n_layers * n_before * GPT2_SMALL.d_model
-            limit = ("memory", 4.0 * (_n_read(ours) + kept))
+            limit = ("memory", 4.0 * (n_read(ours) + kept))
         else:
             n_tokens = n_before + 1
-            limit = ("products", n_tokens * _operations(GPT2_SMALL, n_tokens, head=1 / n_tokens))
+            operations = forward_operations(GPT2_SMALL, n_tokens, head=1 / n_tokens)
+            limit = ("products", n_tokens * operations)
         return Prepared(our_token, their_token, 1, apart, limit)
 
     return Workload(
@@ -227,7 +228,7 @@ def _go_back(decoder, length: int) -> None:
         cache.length = length
 
 
-def _n_read(model: nn.Module) -> int:
+def n_read(model: nn.Module) -> int:
     """Weights that one token needs: all but the other positions' and, tied, none twice."""
     return sum(p.numel() for p in model.parameters()) - model.embeddings.position.weight.numel()
 
@@ -247,7 +248,7 @@ def _autocast(dtype: str) -> torch.dtype | None:
     return None if dtype == "float32" else getattr(torch, dtype)
 
 
-def _operations(shape: Shape, n_keys: int, head: float = 1.0) -> float:
+def forward_operations(shape: Shape, n_keys: int, head: float = 1.0) -> float:
     """Operations of one token's forward pass: two for each weight it meets, and attention's."""
     blocks = 24 * shape.n_layers * shape.d_model**2
     attention = 4 * shape.n_layers * (n_keys / 2) * shape.d_model  # half of all pairs are causal
