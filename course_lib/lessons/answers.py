@@ -9,7 +9,7 @@ defines nothing. What the definition uses of the learner's other cells goes with
 import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from .cell_text import NotPython, claims, is_second_half, python_of
 from .exercises import Exercise, read_exercises
@@ -29,13 +29,7 @@ class Typed:
     where: str  # what a message calls it, such as "In [7]"
     grade_id: str | None = ""  # nbgrader's name for it; None: nobody knows
     is_code: bool = True
-
-    @cached_property
-    def python(self) -> str:
-        """Its Python; raises `NotPython`."""
-        if len(self.typed) > MAX_CHARACTERS:
-            raise NotPython(f"holds {len(self.typed)} characters, more than {MAX_CHARACTERS}")
-        return python_of(self.typed)
+    id: str = ""  # the notebook's own name for it, which editors change
 
     @property
     def statements(self) -> list[Statement]:
@@ -49,12 +43,7 @@ class Typed:
 
     @cached_property
     def _read(self) -> tuple[list[Statement], str]:
-        try:
-            return statements_of(self.python), ""
-        except NotPython as reason:
-            return [], str(reason)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            return [], f"is not Python: {str(error)[:200] or type(error).__name__}"
+        return _read(self.typed)
 
     @cached_property
     def defines(self) -> frozenset[str]:
@@ -65,6 +54,19 @@ class Typed:
         handed_out = ast.dump(ast.parse(stub))
         defining = [one for one in self.statements if component in one.defines]
         return all(ast.dump(ast.parse(one.text)) == handed_out for one in defining)
+
+
+@lru_cache(maxsize=256)  # at the desk the same cells are read at each check
+def _read(typed: str) -> tuple[list[Statement], str]:
+    """A cell's statements, or why it has none."""
+    try:
+        if len(typed) > MAX_CHARACTERS:
+            raise NotPython(f"holds {len(typed)} characters, more than {MAX_CHARACTERS}")
+        return statements_of(python_of(typed)), ""
+    except NotPython as reason:
+        return [], str(reason)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return [], f"is not Python: {str(error)[:200] or type(error).__name__}"
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class Answers:
             raise NoAnswer(f"the cell of {component} ({where}) {problem}")
         for cell in self._own:
             if component in cell.defines:
-                return Answer(cell.python, cell, (cell,), is_untouched=True)
+                return Answer(exercise.stub, cell, (cell,), is_untouched=True)
         text = [c for c in self.cells if not c.is_code]
         if any(c.grade_id == component or claims(c.typed, component) for c in text):
             raise NoAnswer(
@@ -191,14 +193,15 @@ class Answers:
 def _which(cell: Typed, definers: list[Typed], cells: list[Typed], component: str) -> str:
     """A word about the cell that was taken, where it is not the one to be expected."""
     if len(definers) > 1:
-        return (
-            f"{component} is defined in {len(definers)} cells, and the last one counts: {cell.where}"
-        )
+        n_cells = len(definers)
+        return f"{component} is defined in {n_cells} cells; the last one counts: {cell.where}"
     if cell.grade_id is None:
         return ""
     own = [one for one in cells if one.grade_id == component]
     if not own:
-        return f"your answer was found by its name, in {cell.where}: its own cell is gone"
+        return (
+            f"your answer was found by its name, in {cell.where}: no cell carries its id any more"
+        )
     if cell.grade_id == component:
         is_copy = cell is not own[0]
         return f"your answer was found in a copy of its cell, {cell.where}" if is_copy else ""
