@@ -30,7 +30,7 @@ def answer_cell(component, exercise: Exercise) -> Answer:
     """The answer to `exercise` in this notebook.
 
     Args:
-        component: what the kernel has under its name.
+        component: what the kernel has under its name; None for nothing.
 
     Raises:
         NotACell: no cell that ran in this kernel defines it, or one has changed since it ran.
@@ -43,12 +43,14 @@ def answer_cell(component, exercise: Exercise) -> Answer:
     if is_known:
         cells = _as_it_stands(ran, saved)
     else:
-        cells = _since_the_last_claim([_typed(run, pristine) for run in ran], name)
+        cells = [_typed(run, pristine) for run in ran]
+        _refuse_overtaken(cells, name, exercise.stub)
     try:
         answer = Answers(cells, pristine).of(name)
     except NoAnswer as reason:
         _refuse_superseded(name)
-        unnoted = None if any(claims(c.typed, name) for c in cells) else _unnoted(component)
+        is_noted = any(claims(run.typed, name) for run in runs())
+        unnoted = None if is_noted else _unnoted(component)
         if unnoted is None:
             raise NotACell(_why_not(reason, component, name)) from None
         return Answer(unnoted, Typed(unnoted, "the cell"), ())
@@ -94,15 +96,20 @@ def _as_it_stands(ran: list[Run], saved: list[Typed]) -> list[Typed]:
     return cells + [Typed(run.typed, run.where, id=run.cell_id) for run in new]
 
 
-def _since_the_last_claim(cells: list[Typed], name: str) -> list[Typed]:
-    """Without what a newer cell that is not Python, or as handed out, may have replaced.
-
-    Nobody knows whether it is the same cell: what ran last decides.
-    """
+def _refuse_overtaken(cells: list[Typed], name: str, stub: str) -> None:
+    """Refuse what a newer run may have replaced: nobody knows whether it was the same cell."""
     unknown = [cell for cell in cells if not cell.id and claims(cell.typed, name)]
-    if not unknown or not (unknown[-1].problem or "NotImplementedError" in unknown[-1].typed):
-        return cells
-    return [cell for cell in cells if not any(cell is old for old in unknown[:-1])]
+    if len(unknown) < 2:
+        return
+    *older, newest = unknown
+    problem = newest.problem or (
+        "is as it was handed out" if newest.leaves_untouched(stub, name) else ""
+    )
+    if problem and any(not cell.problem for cell in older):
+        raise NotACell(
+            f"the cell that ran last and begins to define {name}, {newest.where}, {problem}\n"
+            "run the cell with your answer again, and delete the other one"
+        )
 
 
 def _refuse_superseded(name: str) -> None:
@@ -192,7 +199,8 @@ def _why_not(reason: NoAnswer, component, name: str) -> str:
     if "no cell defines" not in str(reason):
         return str(reason)
     module = getattr(component, "__module__", None) or type(component).__module__
-    where = "" if module == "__main__" else f"\nthe one given here comes from {module}"
+    is_nowhere = component is None or module == "__main__"
+    where = "" if is_nowhere else f"\nthe one given here comes from {module}"
     return f"no cell that ran in this notebook defines {name}{where}"
 
 

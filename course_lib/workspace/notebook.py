@@ -59,7 +59,7 @@ def open_lesson(lesson: str) -> Callable:
     if someone_is_at_work():
         print(where_passes_go(workspace))
         watch_runs(lesson)
-    explain_missing(lesson)
+    explain_missing(lesson, _why_missing)
 
     def check(
         component, *, seed: int | None = None, device: str = "cpu", package: str = PACKAGE
@@ -107,6 +107,15 @@ def _exercise(component, lesson: str, names: dict) -> Exercise:
         )
     name = called[0] if called else component.__name__
     return here.get(name) or find_exercise(name) or _unknown(name)
+
+
+def _why_missing(exercise: Exercise) -> str:
+    """Why nothing in the kernel has the name of `exercise`."""
+    try:
+        answer = answer_cell(None, exercise)
+    except NotACell as reason:
+        return _not_checked(reason)
+    return f"{exercise.component} has no meaning here: run {answer.cell.where} again"
 
 
 def _judge_package(folder: Path, name: str, seed: int | None, device: str) -> None:

@@ -67,8 +67,8 @@ def runs() -> list[Run]:
     found = []
     for number in range(1, len(typed)):
         run = _ANNOUNCED.get(number)
-        same = run is not None and run.typed == typed[number]
-        found.append(run if same else Run(number, typed[number]))
+        is_same = run is not None and run.typed == typed[number].rstrip("\n")
+        found.append(run if is_same else Run(number, typed[number]))
     return found
 
 
@@ -84,7 +84,7 @@ def _remember(info) -> None:
         number = len(_shell().history_manager.input_hist_raw)  # where the history will have it
         cell_id = getattr(info, "cell_id", None) or ""  # an old kernel does not know
         about = (cell_id, file, _state(file), time.time())
-        _ANNOUNCED[number] = Run(number, info.raw_cell, *about)
+        _ANNOUNCED[number] = Run(number, info.raw_cell.rstrip("\n"), *about)  # as IPython does
 
 
 def _state(file: Path | None) -> tuple[int, int] | None:
