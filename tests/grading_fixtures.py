@@ -73,7 +73,8 @@ UNREADABLE = {
     "cells a number": b'{"nbformat": 4, "metadata": {}, "cells": 7}',
     "too deep": b'{"nbformat": 4, "cells": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "too long a number": b'{"nbformat": 4, "cells": [' + b"9" * 10_000 + b"]}",
-    "too large": b" " * (20 * 2**20 + 1),
+    "too large": b'{"nbformat": 4, "cells": ["' + b"x" * (20 * 2**20) + b'"]}',
+    "too many parts": b'{"nbformat": 4, "cells": [' + b"[]," * 2_500_000 + b"[]]}",
 }
 
 

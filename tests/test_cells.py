@@ -171,17 +171,17 @@ def test_an_answer_that_calls_the_finished_one_is_refused(kernel, module):
     assert "not there in class" in error
 
 
-def test_a_name_from_another_cell_is_refused(kernel):
-    kernel.run("def helper(n):\n    return torch.ones(n, n, dtype=torch.bool).tril()")
+def test_a_name_that_no_cell_gives_a_meaning_is_refused(kernel):
     kernel.run("def causal_mask(n_queries, n_keys=None, *, device=None):\n    return helper(3)")
     assert "'helper'" in kernel.run("check(causal_mask)").error
 
 
-@pytest.mark.parametrize("magic", ["%%capture\n", "%%time\n", "%matplotlib inline\n", "!true\n"])
-def test_a_magic_in_the_cell_is_refused(kernel, magic):
-    kernel.run(magic + RIGHT)
-    error = " ".join(kernel.run("check(causal_mask)").error.split())
-    assert "uses a magic or a shell line" in error
+def test_a_check_of_what_no_cell_defines_says_what_to_do(kernel):
+    kernel.run("del causal_mask")
+    seen = kernel.run("check(causal_mask)")
+    assert seen.error.startswith("no cell that ran in this notebook defines causal_mask\n  hint: ")
+    assert "Traceback" in kernel.run("check(causal_maks)").error
+    assert "Traceback" in kernel.run("def f(): causal_mask\nf()").error
 
 
 def test_one_object_under_two_names_is_refused(kernel):
@@ -333,9 +333,7 @@ def test_a_folder_that_cannot_be_written_takes_nothing_from_the_verdict(kernel, 
 
 
 def test_a_warning_of_a_library_does_not_reach_stderr(kernel):
-    noise = (
-        "\n    import warnings; warnings.warn('hot'); print('debug', file=__import__('sys').stderr)"
-    )
+    noise = "\n        import sys, warnings; warnings.warn('hot'); print('debug', file=sys.stderr)"
     kernel.run(RIGHT_CLASS.replace("(self, x):", "(self, x):" + noise))
     seen = kernel.run("check(CausalSelfAttention)")
     assert "CausalSelfAttention is right" in seen.out
@@ -447,8 +445,8 @@ def test_a_cell_saved_with_another_text_after_it_ran_is_pointed_out(lab, workspa
     save(workspace, RIGHT.replace(":", "", 1))
     seen = lab("check(causal_mask)", "check-causal-mask")
     note = (
-        r"note: the cell was judged as it ran, In \[\d+\]; saved since, it has another text\.\n"
-        r" *If you have edited it, run it and check again\.\n"
+        r"  note: the cell was judged as it ran, In \[\d+\]; saved since, it has another text\.\s+"
+        r"If you have edited it, run it and check again\.\n"
     )
     assert re.search(r"^causal_mask is right.*\n" + note, seen.out)
     assert [seen.err, seen.error] == ["", ""]
@@ -473,7 +471,7 @@ def test_what_lies_in_a_file_is_not_a_cell():
 
     for component in (causal_mask, CausalSelfAttention):
         with pytest.raises(NotACell, match=r"comes from course_lib\.transformer\.masking"):
-            answer_cell(component)
+            answer_cell(component, find_exercise(component.__name__))
 
 
 def test_definitions_are_defs_classes_and_assignments_but_not_imports():

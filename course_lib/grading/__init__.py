@@ -2,9 +2,10 @@
 
 A submission goes one way, module by module, and each step is done once:
 
-    submission       reads it, as text: the answers, a package beside them, when it was handed in
+    file_names       finds its notebook, whatever a browser made of the name
+    submission       reads it, as text: its cells, a package beside them, when it was handed in
     releases         chooses the notebook it began as, with the points that count now
-    submission       puts the answers into that notebook
+    submission       puts the answers into that notebook, as `lessons/answers.py` finds them
     judging          goes through it: `results` for a component,
                      `handed_in_package` for a whole package
     sandbox          observes for them: wall around it, received and consultation at its pipes

@@ -23,6 +23,7 @@ from nbgrader.api import (
 
 from ..lessons.exercises import lesson_names, prices
 from .class_gradebook import ClassGradebook
+from .file_names import notebook_in, notebooks_in
 from .records import (
     COLUMNS,
     EXTRA,
@@ -97,13 +98,14 @@ def _why_missing(folder: Path | None, lesson: str) -> str:
     """Why a student has no submission on record; empty where a file waits for its grade."""
     if folder is None:
         return NOTHING
-    path = folder / lesson / f"{lesson}.ipynb"
-    if os.path.lexists(path):
+    if os.path.lexists(notebook_in(folder / lesson, lesson)):
         return ""
-    others = sorted(other.name for other in path.parent.glob("*.ipynb"))
+    others = notebooks_in(folder / lesson)
     if not others:
         return NOTHING
-    return printable(f"{NOTHING} as {path.name}; the folder holds {others[0]}")
+    return printable(
+        f"{NOTHING} as {lesson}.ipynb, and which of these it is is not clear: {', '.join(others)}"
+    )
 
 
 def _rows_before(table: Path) -> list[dict]:

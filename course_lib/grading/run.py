@@ -21,6 +21,7 @@ import torch
 from . import GradingError
 from .class_gradebook import ClassGradebook
 from .classroom import lessons_of, open_folder, students_of
+from .file_names import note_of, notebook_in
 from .grades import derive
 from .judging import fresh_seed, judge
 from .late import due_dates, time_of
@@ -95,7 +96,7 @@ def grade_class(
         write_json(out / "run.json", {"state": "running", **about, "due": due})
 
         work = [
-            _Work(name, each, folder / each / f"{each}.ipynb")
+            _Work(name, each, notebook_in(folder / each, each))
             for each in lessons
             for name, folder in chosen.items()
         ]
@@ -169,6 +170,7 @@ class _Run:
             return _Outcome()
         submission = read_submission(item.path)
         release, note = choose(item.lesson, submission.release, self.root)
+        note = "; ".join(filter(None, [note, note_of(item.path, item.lesson)]))
         notebook = rebuild(release.notebook, submission, "" if submission.reason else note)
         found = {"timestamp": submission.timestamp, "is_unreadable": bool(submission.reason)}
         if not self.again and self._stands(item, notebook):

@@ -1,10 +1,12 @@
-"""What counts of a submitted notebook: the text of its solution cells, and nothing else.
+"""What counts of a submitted notebook: the text of the cells that define the answers, nothing else.
+
+Which cells these are is one rule for desk and class (`lessons/answers.py`).
 
 Where a lesson is about the learner's whole package, the package's modules count too. When it was
 handed in stands beside it, where nbgrader's exchange and its `zip_collect` write it.
 
 The file was written by someone who wants points. It is read as bounded JSON, never as a notebook;
-its cells' metadata, its check cells, its outputs and its other cells are not looked at.
+of its cells' metadata only nbgrader's id is looked at, and its outputs are not even parsed.
 """
 
 import copy
@@ -14,13 +16,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from ..lessons.answers import MAX_CHARACTERS, Answers, NoAnswer, Typed
 from ..lessons.exercises import prices, read_package_checks
+from ..lessons.imports import absent_in_class
 from ..lessons.package_text import PACKAGE, PackageText, Unreadable, bytes_of, read_package
+from ..lessons.saved_cells import saved_cells
+from ..lessons.without_outputs import TooManyParts, without_outputs
 
-MAX_FILE_BYTES = 20 * 2**20
-MAX_ANSWER_CHARACTERS = 100_000
-MAX_CELLS = 10_000
+MAX_FILE_BYTES = 200 * 2**20
+MAX_READ_BYTES = 20 * 2**20  # of a notebook without its outputs
 TIMESTAMP = "timestamp.txt"
+LOST = "the cells have lost their ids, so each answer was found by its name"
 MAX_TIMESTAMP_BYTES = 100
 
 
@@ -28,7 +34,7 @@ MAX_TIMESTAMP_BYTES = 100
 class Submission:
     """A submitted file, as far as it could be read."""
 
-    sources: dict[str, list[str]] = field(default_factory=dict)  # code cells, by grade_id
+    cells: tuple[Typed, ...] = ()  # in order
     release: str = ""  # the release the file says it began as
     reason: str = ""  # why nothing could be read; empty when the file is a notebook
     package: PackageText = field(
@@ -38,24 +44,21 @@ class Submission:
 
 
 def read_submission(path: Path) -> Submission:
-    """The code cells of the notebook at `path` that carry a grade_id. Never raises."""
+    """The cells of the notebook at `path`, as text. Never raises."""
     beside = {
         "package": read_package(path.parent / PACKAGE),
         "timestamp": _timestamp(path.parent / TIMESTAMP),
     }
     try:
-        notebook = _as_notebook(_as_json(bytes_of(path, MAX_FILE_BYTES)))
+        content = _without_outputs(bytes_of(path, MAX_FILE_BYTES))
+        tree = _as_json(content)
+        cells = saved_cells(tree)
     except Unreadable as reason:
         return Submission(reason=str(reason), **beside)
-    metadata = notebook.get("metadata")
+    metadata = tree.get("metadata")
     course = metadata.get("course") if isinstance(metadata, dict) else None
     release = course.get("release") if isinstance(course, dict) else None
-    sources: dict[str, list[str]] = {}
-    for cell in notebook["cells"][:MAX_CELLS]:
-        grade_id, source = _solution(cell)
-        if grade_id is not None:
-            sources.setdefault(grade_id, []).append(source)
-    return Submission(sources, release if isinstance(release, str) else "", **beside)
+    return Submission(tuple(cells), release if isinstance(release, str) else "", **beside)
 
 
 def rebuild(pristine: Mapping, submission: Submission, note: str = "") -> dict:
@@ -65,36 +68,44 @@ def rebuild(pristine: Mapping, submission: Submission, note: str = "") -> dict:
     a note about the release, and for each component a problem (it earns zero) or a note.
     """
     notebook = copy.deepcopy(pristine)
+    lesson = pristine["metadata"]["course"]["lesson"]
+    answers = Answers(submission.cells, pristine)
     problems, notes = {}, {}
     for cell in notebook["cells"]:
         course = cell["metadata"].get("course", {})
         if course.get("role") != "answer":
             continue
         component = course["component"]
-        found = submission.sources.get(cell["metadata"]["nbgrader"]["grade_id"], [])
         if submission.reason:
             problems[component] = f"the notebook could not be read: {submission.reason}"
-        elif not found:
-            problems[component] = f"the cell {component} is missing"
-        elif len(found[0]) > MAX_ANSWER_CHARACTERS:
-            problems[component] = (
-                f"the cell {component} holds {len(found[0])} characters, "
-                f"more than the {MAX_ANSWER_CHARACTERS} that are read"
-            )
-        else:
-            if len(found) > 1:
-                notes[component] = (
-                    f"the cell {component} is there {len(found)} times; the first one counts"
-                )
-            if found[0].strip() == cell["source"].strip():
-                problems[component] = "not answered yet"
-            cell["source"] = found[0]
+            continue
+        try:
+            answer = answers.of(component)
+        except NoAnswer as reason:
+            problems[component] = str(reason)
+            continue
+        absent = (
+            "not answered yet" if answer.is_untouched else absent_in_class(answer.source, lesson)
+        )
+        if absent:
+            problems[component] = absent
+        if answer.note:
+            notes[component] = answer.note
+        cell["source"] = answer.source
+    if submission.cells and all(cell.grade_id is None for cell in submission.cells):
+        note = "; ".join(filter(None, [note, LOST]))
     grading = {"reason": submission.reason, "note": note, "problems": problems, "notes": notes}
     if read_package_checks(pristine):
         grading["package"] = asdict(submission.package)
     grading["content"] = _content_hash(notebook, grading)
     notebook["metadata"]["course"]["grading"] = grading
     return notebook
+
+
+def _shown(submission: Submission, component: str, stub: str) -> str:
+    """What a student sees in place of an answer that was not found: what their cell says."""
+    theirs = [c.typed for c in submission.cells if c.is_code and c.grade_id == component]
+    return theirs[-1][:MAX_CHARACTERS] if theirs else stub
 
 
 def _content_hash(notebook: Mapping, grading: Mapping) -> str:
@@ -125,26 +136,11 @@ def _as_json(content: bytes) -> object:
         raise Unreadable("it is nested too deeply, or holds a number too long to read") from None
 
 
-def _as_notebook(tree: object) -> dict:
-    if not isinstance(tree, dict) or "nbformat" not in tree:
-        raise Unreadable("it is not a notebook")
-    if tree["nbformat"] != 4:
-        raise Unreadable("it is not in notebook format 4; save it again in JupyterLab")
-    if not isinstance(tree.get("cells"), list):
-        raise Unreadable("it has no list of cells")
-    return tree
-
-
-def _solution(cell: object) -> tuple[str | None, str]:
-    """The grade_id and the source of a code cell; `(None, "")` for anything else."""
-    if not isinstance(cell, dict) or cell.get("cell_type") != "code":
-        return None, ""
-    metadata, source = cell.get("metadata"), cell.get("source")
-    nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
-    grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
-    if isinstance(source, list) and all(isinstance(line, str) for line in source):
-        source = "".join(source)
-    if not isinstance(grade_id, str) or not isinstance(source, str):
-        return None, ""
-    # Half a character (a lone surrogate) can be written in JSON and in no file.
-    return grade_id, source.encode("utf-8", "replace").decode("utf-8")
+def _without_outputs(content: bytes) -> bytes:
+    try:
+        content = without_outputs(content)
+    except TooManyParts:
+        raise Unreadable("it holds more parts than a notebook does") from None
+    if len(content) > MAX_READ_BYTES:
+        raise Unreadable(f"it is larger than {MAX_READ_BYTES // 2**20} MB, outputs not counted")
+    return content

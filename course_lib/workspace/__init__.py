@@ -5,8 +5,9 @@ start.py      make one
 borrow.py     what a module has before it is written: ours
 importing.py  where `import my_transformer` leads
 reading.py    what a piece of Python defines and imports
-cells.py      which cell of a notebook holds an answer
-runs.py       whether that cell has changed since it ran
+runs.py       what ran in this kernel
+cells.py      which of these cells hold an answer, and whether they ran as they stand
+unknown_names.py  what to say when a check meets a name that no cell gave a meaning
 sections.py   a module's text, cell by cell
 promote.py    write what passed into the package
 desk.py       which folder a notebook's passes go to

@@ -44,7 +44,7 @@ def notebook_file(lesson: str) -> Path | None:
     told.append(shell.user_ns.get("__vsc_ipynb_file__") if shell else None)
     for path in [Path(text) for text in told if text]:
         # A kernel within a kernel inherits the name of another notebook.
-        if path.is_absolute() and path.is_file() and path.name.startswith(lesson):
+        if path.is_absolute() and path.is_file() and lesson in path.name:
             return path
     return None
 

@@ -1,8 +1,9 @@
-"""The `check` of a notebook: its verdict on a cell is the one the class will get.
+"""The `check` of a notebook: its verdict is the one that the class will get for the same cells.
 
-It takes the solution cell as typed, runs it in a namespace of its own after the lesson's locked
-cells, and judges what that defines. A pass is written into the learner's package; not while a
-notebook is validated or graded, when the notebook runs but nobody is at work in it.
+It takes the cell that defines the component, as typed, with what that uses of other cells; runs it
+in a namespace of its own after the lesson's locked cells, and judges what that defines. A pass is
+written into the learner's package; not while a notebook is validated or graded, when the notebook
+runs but nobody is at work in it.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from course_lib.checks import CheckFailed, UnknownComponent, find, observe_here,
 from course_lib.checks.judges.findings import FIRST_LINE, OTHER_LINES
 from course_lib.checks.local import DEFAULT_SEED, failure_text, success_text
 from course_lib.checks.observe.load.answer import AnswerRefused, load_answer
+from course_lib.lessons.answers import Answer
 from course_lib.lessons.exercises import (
     Exercise,
     find_exercise,
@@ -24,9 +26,10 @@ from course_lib.lessons.exercises import (
     read_notebook,
     read_package_checks,
 )
+from course_lib.lessons.imports import absent_in_class
 
 from .borrow import PACKAGE
-from .cells import AnswerCell, NotACell, answer_cell
+from .cells import NotACell, answer_cell
 from .desk import (
     NOT_COLLECTED,
     release_note,
@@ -37,8 +40,8 @@ from .desk import (
 from .folder import WorkspaceError
 from .importing import import_part, install_borrowed_package, use_package
 from .promote import promote
-from .reading import imported_modules
-from .runs import note_of_a_change, refuse_superseded, watch_runs
+from .runs import watch_runs
+from .unknown_names import explain_missing
 from .whole import judge_whole
 
 
@@ -64,6 +67,7 @@ def open_lesson(lesson: str) -> Callable:
         if note := release_note(lesson):
             print(note)
         watch_runs(lesson)
+    explain_missing(lesson, _why_missing)
 
     def check(
         component, *, seed: int | None = None, device: str = "cpu", package: str = PACKAGE
@@ -82,13 +86,12 @@ def open_lesson(lesson: str) -> Callable:
         names = sys._getframe(1).f_globals
         try:
             exercise = _exercise(component, lesson, names)
-            answer = answer_cell(component, exercise.component)
-            refuse_superseded(answer, exercise.component)
-            _judge(exercise, answer, seed, device)
+            answer = answer_cell(component, exercise)
+            print(judge_answer(exercise, answer, seed=seed, device=device))
         except (NotACell, UnknownComponent, WorkspaceError) as error:
             raise CheckFailed(_not_checked(error)) from None
         if someone_is_at_work():
-            _write_down(workspace, exercise, answer.typed)
+            _write_down(workspace, exercise, answer.source)
 
     return check
 
@@ -114,6 +117,15 @@ def _exercise(component, lesson: str, names: dict) -> Exercise:
     return here.get(name) or find_exercise(name) or _unknown(name)
 
 
+def _why_missing(exercise: Exercise) -> str:
+    """Why nothing in the kernel has the name of `exercise`."""
+    try:
+        answer = answer_cell(None, exercise)
+    except NotACell as reason:
+        return _not_checked(reason)
+    return f"{exercise.component} has no meaning here: run {answer.cell.where} again"
+
+
 def _judge_package(folder: Path, name: str, seed: int | None, device: str) -> None:
     """Print that the package in `folder` passes its check `name`, or raise `CheckFailed`."""
     try:
@@ -132,9 +144,16 @@ def _unknown(name: str):
     raise UnknownComponent(f"{name} is no exercise of a lesson.")
 
 
-def _judge(exercise: Exercise, answer: AnswerCell, seed: int | None, device: str) -> None:
-    """Print that the cell is right, or raise `CheckFailed`."""
-    cell, earlier = answer.typed, []
+def judge_answer(
+    exercise: Exercise, answer: Answer, *, seed: int | None = None, device: str = "cpu"
+) -> str:
+    """What a right answer is told.
+
+    Raises:
+        CheckFailed: it is wrong.
+        WorkspaceError: an edit by hand has broken the module that it belongs to.
+    """
+    earlier = []
     for other in read_exercises(read_notebook(exercise.lesson)):
         if other.component == exercise.component:
             break
@@ -144,11 +163,12 @@ def _judge(exercise: Exercise, answer: AnswerCell, seed: int | None, device: str
         "modules": {},
         "setup": list(exercise.setup),
         "earlier": earlier,
-        "answer": cell,
+        "answer": answer.source,
     }
 
     def load():
-        _refuse_imports(cell, exercise)
+        if absent := absent_in_class(answer.source, exercise.lesson):
+            raise AnswerRefused(absent)
         return load_answer(job)
 
     # A library's warning on stderr would be a failure to nbgrader.
@@ -160,41 +180,10 @@ def _judge(exercise: Exercise, answer: AnswerCell, seed: int | None, device: str
             seed=DEFAULT_SEED if seed is None else seed,
             device=device,
         )
-    note = note_of_a_change(answer)
+    note = _wrapped(f"note: {answer.note}") if answer.note else []
     if not verdict.passed:
-        text = failure_text(verdict, seed)
-        raise CheckFailed(f"{text}\n{textwrap.indent(note, '  ')}" if note else text)
-    print(success_text(verdict))
-    if note:
-        print(note)
-
-
-def _refuse_imports(cell: str, exercise: Exercise) -> None:
-    """Refuse what an answer cannot import in class: the course itself, and its own module."""
-    try:
-        imported = imported_modules(cell)
-    except (SyntaxError, ValueError):
-        return  # load_answer says what is wrong with the cell
-    absent = _modules_from(exercise.lesson)
-    for module in sorted(imported):
-        package, _, name = module.partition(".")
-        if package == "course_lib":
-            raise AnswerRefused(
-                f"the cell imports {module}, which is not there in class: take earlier lessons' "
-                f"parts from {PACKAGE}, and write this one yourself"
-            )
-        if package == PACKAGE and name.partition(".")[0] in absent:
-            raise AnswerRefused(
-                f"the cell imports {module}, which is not there in class: earlier parts of this "
-                "lesson are at hand without an import, later ones are not"
-            )
-
-
-def _modules_from(lesson: str) -> set[str]:
-    """The modules that `lesson` and the lessons after it write."""
-    names = lesson_names()
-    later = names[names.index(lesson) :]
-    return {e.module for name in later for e in read_exercises(read_notebook(name))}
+        raise CheckFailed("\n".join([failure_text(verdict, seed), *note]))
+    return "\n".join([success_text(verdict), *note])
 
 
 def _write_down(workspace: Path | None, exercise: Exercise, cell: str) -> None:
@@ -227,8 +216,8 @@ def _not_checked(error: Exception) -> str:
     if isinstance(error, NotACell):
         others.append("hint: write it in its own cell, run that cell, then check again")
     lines = textwrap.wrap(first, FIRST_LINE, subsequent_indent="  ")
-    for other in others:
-        lines += textwrap.wrap(
-            other.strip(), OTHER_LINES, initial_indent="  ", subsequent_indent="    "
-        )
-    return "\n".join(lines)
+    return "\n".join(lines + [line for other in others for line in _wrapped(other)])
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text.strip(), OTHER_LINES, initial_indent="  ", subsequent_indent="    ")

@@ -1,56 +1,90 @@
-"""Has the cell that is judged changed since it ran? As far as a kernel can know.
+"""What ran in this kernel: which cell, as which `In [number]`, and how the file was then.
 
-JupyterLab says with each run which cell it is. So the kernel knows when that cell has run once more
-without defining its component, as when a mistake in its syntax came in: the answer is then refused.
-Of what was typed and not run it knows only when the notebook is saved, and not for certain, since a
-save may be on its way while a cell is run: that is a note, and takes nothing from the verdict.
+JupyterLab says with each run which cell it is; other programs do not. IPython keeps every cell as
+it was typed.
 """
 
-import json
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .cells import AnswerCell, NotACell, typed_text
 from .desk import notebook_file
+
+IN_FLIGHT = 2.0  # seconds: a save that began before a cell ran may come to an end after it
 
 
 @dataclass(frozen=True)
-class _Run:
-    """One run of a cell: which cell, and what the notebook's file was like."""
+class Run:
+    """One run of a cell."""
 
-    cell_id: str
-    file: Path | None
-    state: tuple[int, int] | None
+    number: int
+    typed: str
+    cell_id: str = ""  # "": the program does not say
+    file: Path | None = None
+    state: tuple[int, int] | None = None  # when the file was written, and its size
+    when: float = 0.0
+
+    @property
+    def where(self) -> str:
+        return f"In [{self.number}]"
+
+    def was_saved_since(self) -> bool:
+        """Has the notebook's file been written since?"""
+        return self.state is not None and _state(self.file) not in (self.state, None)
+
+    def was_saved_well_since(self) -> bool:
+        """So long since that the save began after the run, and holds what stood there then."""
+        written = (_state(self.file) or (0, 0))[0] / 1e9
+        return self.was_saved_since() and written > self.when + IN_FLIGHT
 
 
-class _Runs(dict):
-    """The runs of this kernel, by the number in `In [number]`."""
+class _Watch(dict):
+    """The runs that were announced, by the number in `In [number]`."""
 
     lesson = ""
-    is_watching = False
+    shell = None
 
 
-_RUNS = _Runs()
+_ANNOUNCED = _Watch()
 
 
 def watch_runs(lesson: str) -> None:
     """Take note, from now on, of every cell that is run in the notebook of `lesson`."""
-    _RUNS.lesson = lesson
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell is not None and not _RUNS.is_watching:
+    _ANNOUNCED.lesson = lesson
+    shell = _shell()
+    if shell is not None and _ANNOUNCED.shell is not shell:
         shell.events.register("pre_run_cell", _remember)
-        _RUNS.is_watching = True
+        _ANNOUNCED.shell = shell
+
+
+def runs() -> list[Run]:
+    """The cells that ran in this kernel and are in its history, oldest first."""
+    shell = _shell()
+    if shell is None:
+        return []
+    typed = shell.history_manager.input_hist_raw
+    found = []
+    for number in range(1, len(typed)):
+        run = _ANNOUNCED.get(number)
+        is_same = run is not None and run.typed == typed[number].rstrip("\n")
+        found.append(run if is_same else Run(number, typed[number]))
+    return found
+
+
+def _shell():
+    # If IPython was never imported, this is no kernel: importing it would only cost time.
+    return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
 
 
 def _remember(info) -> None:
     """IPython calls this before each cell."""
-    shell = sys.modules["IPython"].get_ipython()
-    cell_id = getattr(info, "cell_id", None)  # an old kernel, or a program that does not say
-    if info.store_history and cell_id:
-        file = notebook_file(_RUNS.lesson)
-        number = len(shell.history_manager.input_hist_raw)  # where the history will have it
-        _RUNS[number] = _Run(cell_id, file, _state(file))
+    if info.store_history:
+        file = notebook_file(_ANNOUNCED.lesson)
+        number = len(_shell().history_manager.input_hist_raw)  # where the history will have it
+        cell_id = getattr(info, "cell_id", None) or ""  # an old kernel does not know
+        about = (cell_id, file, _state(file), time.time())
+        _ANNOUNCED[number] = Run(number, info.raw_cell.rstrip("\n"), *about)  # as IPython does
 
 
 def _state(file: Path | None) -> tuple[int, int] | None:
@@ -59,48 +93,3 @@ def _state(file: Path | None) -> tuple[int, int] | None:
     except OSError:
         return None
     return (about.st_mtime_ns, about.st_size) if about else None
-
-
-def refuse_superseded(answer: AnswerCell, name: str) -> None:
-    """Refuse a cell that has run again since, as another text, and did not define `name` then.
-
-    Raises:
-        NotACell: it has, and no other cell holds the same text.
-    """
-    run = _RUNS.get(answer.number)
-    if run is None:
-        return
-    newest_of = {_RUNS[number].cell_id: number for number in sorted(_RUNS)}
-    newest = newest_of[run.cell_id]
-    texts = (typed_text(number) for number in newest_of.values())
-    if newest > answer.number and all(t is not None and _differs(t, answer.typed) for t in texts):
-        raise NotACell(
-            f"the cell that defined {name} was changed and run again\n"
-            f"as In [{answer.number}] it defined {name}, as In [{newest}] it did not"
-        )
-
-
-def note_of_a_change(answer: AnswerCell) -> str:
-    """A word about a cell that has another text in the notebook's file, saved after it ran."""
-    run = _RUNS.get(answer.number)
-    if run is None or run.state is None or _state(run.file) in (run.state, None):
-        return ""
-    try:
-        cells = json.loads(run.file.read_text(encoding="utf-8"))["cells"]
-        texts = ["".join(cell["source"]) for cell in cells if cell.get("id") == run.cell_id]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    if len(texts) != 1 or not _differs(texts[0], answer.typed):
-        return ""
-    return (
-        f"note: the cell was judged as it ran, In [{answer.number}]; saved since, it has another "
-        "text.\nIf you have edited it, run it and check again."
-    )
-
-
-def _differs(one: str, other: str) -> bool:
-    return _lines(one) != _lines(other)
-
-
-def _lines(text: str) -> list[str]:
-    return [line.rstrip() for line in text.strip().splitlines()]
