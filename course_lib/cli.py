@@ -18,7 +18,18 @@ SEED = click.IntRange(0, 2**63 - 1)
 
 
 # Who needs a command, in the order of `course --help`; the last are for all others.
-TO_LEARN = ("start", "lab", "check", "hint", "status", "solution", "reset", "submit", "update")
+TO_LEARN = (
+    "start",
+    "lab",
+    "check",
+    "watch",
+    "hint",
+    "status",
+    "solution",
+    "reset",
+    "submit",
+    "update",
+)
 WITH_A_MODEL = ("train", "generate", "export", "bench")
 TO_TEACH = "To teach, and to write lessons"
 
@@ -145,6 +156,26 @@ def status(show_all, directory, as_json):
     show = every_part if show_all else screen
     for line in show(found, signs_for(sys.stdout.encoding)):
         click.secho(line, bold=line.startswith("Next:"))
+
+
+@main.command()
+@click.option("--directory", "-C", type=FOLDER, default=Path("."), help="Your folder.")
+def watch(directory):
+    """Check what you save, notebook or module, as you save it."""
+    from course_lib.workspace.folder import WorkspaceError, require_workspace
+    from course_lib.workspace.watch import watch as wait_and_judge
+
+    def show(lines):
+        click.clear()
+        for line in lines:
+            click.secho(line, fg={"right": "green", "WRONG": "red"}.get(line[:5]))
+
+    if not sys.stdin.isatty():
+        raise fail("course watch is for a terminal, where keys can be pressed.")
+    try:
+        wait_and_judge(require_workspace(directory), show=show, key=click.getchar)
+    except WorkspaceError as error:
+        raise fail(error) from None
 
 
 @main.command()

@@ -126,6 +126,7 @@ STORIES = {
     ],
     "right desk": [
         Run("course lab", "--help"),
+        Run("course watch", "--help"),
         Run("course solution causal_mask"),
         Run("course submit 03"),
         Run("course update"),

@@ -15,6 +15,9 @@ status.py     how much of it is theirs
 next_step.py  what is done in each lesson, and what comes next
 screen.py     both on one screen
 lab.py        JupyterLab at what comes next
+watch.py      each save judged at once
+watched.py    what is then on the screen
+apart.py      judging in a process that can be stopped
 solution.py   ours beside theirs
 reset.py      an exercise as it was handed out
 submit.py     a lesson as an archive to hand in

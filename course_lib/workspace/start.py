@@ -37,6 +37,7 @@ earlier versions are kept.
 
 - `course status`: how far you are, and what comes next
 - `course check`: all parts at once
+- `course watch`: what you save, judged as you save it
 - `course hint causal_mask`: a nudge; there are more
 - `course solution causal_mask`: ours beside yours, once yours is right
 - `course reset causal_mask`: begin this one again; what you had is kept
