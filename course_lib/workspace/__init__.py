@@ -6,7 +6,8 @@ borrow.py     what a module has before it is written: ours
 importing.py  where `import my_transformer` leads
 reading.py    what a piece of Python defines and imports
 runs.py       what ran in this kernel
-cells.py      which of these cells hold an answer, and whether they ran as they stand
+as_it_stands.py   the notebook: its cells as they last ran, in their order
+cells.py      which of them hold an answer, and whether they ran as they stand
 unknown_names.py  what to say when a check meets a name that no cell gave a meaning
 sections.py   a module's text, cell by cell
 promote.py    write what passed into the package
