@@ -35,7 +35,9 @@ from course_lib.lessons.package_text import definitions
 from course_lib.lessons.saved_cells import saved_cells
 from course_lib.lessons.without_outputs import TooManyParts, without_outputs
 from course_lib.workspace.borrow import PACKAGE
+from course_lib.workspace.promote import promote
 from course_lib.workspace.start import start
+from course_lib.workspace.terminal import check_package
 
 ROOT = Path(__file__).resolve().parent.parent
 EXERCISES = {one.component: one for one in read_exercises(pristine())}
@@ -122,15 +124,9 @@ def released():
 def in_class(path, component, sandbox, released):
     """What `course grade` does with a file, for one component."""
     rebuilt = rebuild(released, read_submission(path))
-    asked = (component, f"check-{component}")
-    kept = ("setup-attention", *asked)
-    alone = rebuilt | {"cells": [cell for cell in rebuilt["cells"] if _id(cell) in kept]}
-    (result,) = judge(alone, sandbox.observe, seed=5, sandbox=sandbox.how)
+    results = judge(rebuilt, sandbox.observe, seed=5, sandbox=sandbox.how)
+    (result,) = [one for one in results if one["component"] == component]
     return SimpleNamespace(passed=result["passed"], text=result["message"])
-
-
-def _id(cell):
-    return cell["metadata"].get("nbgrader", {}).get("grade_id")
 
 
 def save(folder, notebook):
@@ -389,3 +385,28 @@ def test_a_notebook_of_too_much_code_is_refused_with_a_sentence():
     texts = ["def softmax(x): pass", *(f"x = {n}" + " " * 99_000 for n in range(11))]
     with pytest.raises(NoAnswer, match="more than the 1000000 that are read"):
         answer_to("softmax", *texts)
+
+
+def test_course_check_refuses_a_part_whose_cell_has_changed_since(workspace):
+    right = our_source(EXERCISES["softmax"])
+    promote(workspace, "softmax", "attention", right)
+    notebook = some_cells()
+
+    def check(source, seconds):
+        cell_of(notebook, "softmax")["source"] = source
+        path = save(workspace, notebook)
+        when = (workspace / PACKAGE / "attention.py").stat().st_mtime + seconds
+        os.utime(path, (when, when))
+        return next(iter(check_package(workspace, ["softmax"])))
+
+    assert check(f"%%time\n{right}\ncheck(softmax)", 9).passed
+    assert check(right.replace("axis", "dim"), -9).passed
+    for edited, words in [
+        (right.replace("axis", "dim"), "cell 4 has another text now"),
+        (right.replace(":", "", 1), "the cell of softmax (cell 4) is not Python"),
+        ("pass", "no cell defines softmax"),
+    ]:
+        seen = check(edited, 9)
+        assert not seen.passed
+        assert "its cell has changed since it passed" in seen.text
+        assert f"in {LESSON}.ipynb, {words}" in seen.text

@@ -14,6 +14,7 @@ promote.py    write what passed into the package
 desk.py       which folder a notebook's passes go to
 status.py     how much of it is theirs
 notebook.py   the `check` of a notebook
+newer_cell.py whether a part's cell has changed since it passed
 terminal.py   the same checks, on the package
 whole.py      the capstone's checks, on the package as a whole
 pieces.py     our modules in pieces, as an export hands them out

@@ -50,10 +50,20 @@ class Notebook:
 def notebook_as_it_stands(lesson: str) -> Notebook:
     """The notebook of `lesson` that this kernel runs."""
     ran = _last_runs(runs())
-    saved = _saved(next((run.file for run in reversed(ran) if run.file), None))
+    file = next((run.file for run in reversed(ran) if run.file), None)
+    saved = cells_in_file(file) if file else []
     is_known = bool({run.cell_id for run in ran} & {cell.id for cell in saved if cell.id})
     cells = _merged(ran, saved) if is_known else _as_they_ran(ran, lesson)
     return Notebook(cells, ran, saved, is_known)
+
+
+def cells_in_file(file: Path) -> list[Typed]:
+    """The cells of a saved notebook; none where it cannot be read."""
+    try:
+        content = without_outputs(file.read_bytes())
+        return saved_cells(json.loads(content.decode("utf-8-sig")))
+    except (OSError, ValueError, TooManyParts, Unreadable, RecursionError):
+        return []
 
 
 def differs(one: str, other: str) -> bool:
@@ -94,15 +104,6 @@ def _merged(ran: list[Run], saved: list[Typed]) -> list[Typed]:
             cells.append(replace(cell, typed=run.typed, where=run.where, is_code=True))
     new = [run for run in by_id.values() if not run.was_saved_well_since()]
     return cells + [Typed(run.typed, run.where, id=run.cell_id) for run in new]
-
-
-def _saved(file: Path | None) -> list[Typed]:
-    """The cells in the notebook's file; none where it cannot be read."""
-    try:
-        content = without_outputs(file.read_bytes()) if file else b""
-        return saved_cells(json.loads(content.decode("utf-8-sig"))) if content else []
-    except (OSError, ValueError, TooManyParts, Unreadable, RecursionError):
-        return []
 
 
 def _lines(text: str) -> list[str]:

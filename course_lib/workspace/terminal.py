@@ -11,6 +11,7 @@ from course_lib.checks.local import DEFAULT_SEED, success_text
 from .borrow import PACKAGE
 from .folder import require_workspace
 from .importing import package_component
+from .newer_cell import newer_cell
 from .status import status
 from .whole import judge_whole
 
@@ -65,6 +66,8 @@ def _check(workspace: Path, name: str, seed: int | None, device: str) -> Result:
     if name in WHOLE:
         whole = judge_whole(workspace / PACKAGE, name, seed=used, device=device)
         return Result(name, whole.passed, True, whole.text, whole.diagnosis, used)
+    if newer := newer_cell(workspace, name):
+        return Result(name, False, True, newer, "its cell has changed since it passed", used)
     part = package_component(workspace, name)
     verdict = run(find(name), observe_here(part.component), seed=used, device=device)
     text = verdict.message or success_text(verdict)
