@@ -68,7 +68,7 @@ UNREADABLE = {
     "not text": b"\xff\xfe\x00\x01" * 10,
     "a list": b"[1, 2]",
     "no notebook": b'{"cells": []}',
-    "format 3": b'{"nbformat": 3, "nbformat_minor": 0, "worksheets": []}',
+    "format 2": b'{"nbformat": 2, "nbformat_minor": 0, "worksheets": []}',
     "no cells": b'{"nbformat": 4, "metadata": {}}',
     "cells a number": b'{"nbformat": 4, "metadata": {}, "cells": 7}',
     "too deep": b'{"nbformat": 4, "cells": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",

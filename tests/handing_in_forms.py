@@ -288,8 +288,8 @@ RUN_TWICE = [with_a_helper_below]  # from top to bottom it works the second time
 
 # What a kernel that is not told which cell runs cannot know: it refuses, in these words.
 UNSURE = {
-    copied_above: "is as it was handed out",
-    a_draft_below_that_is_not_python: "is not Python",
+    copied_above: "it was handed out",
+    a_draft_below_that_is_not_python: "not Python",
 }
 
 

@@ -158,7 +158,7 @@ def test_a_borrowed_part_is_no_answer(kernel):
     assert kernel.run("check(causal_mask)").error.splitlines() == [
         "no cell that ran in this notebook defines causal_mask",
         "  the one given here comes from my_transformer.masking",
-        "  hint: write it in its own cell, run that cell, then check again",
+        "  hint: write it in a cell, run that cell, then check again",
     ]
 
 

@@ -83,6 +83,8 @@ class Answer:
 class NoAnswer(LookupError):
     """A notebook that answers an exercise in no cell; the text says why and what to do."""
 
+    is_missing = False  # no cell so much as begins to
+
 
 class Answers:
     """The answers in a notebook's cells, in the notebook's order.
@@ -161,7 +163,9 @@ class Answers:
                 f"the cell of {component} was turned into text: make it a code cell again "
                 "(in JupyterLab: press Esc, then Y), and run it"
             )
-        raise NoAnswer(f"no cell defines {component}: its name must stay as given")
+        missing = NoAnswer(f"no cell defines {component}: its name must stay as given")
+        missing.is_missing = True
+        raise missing
 
     def _refuse_halves(self, cell: Typed | None, component: str) -> None:
         """Refuse an answer whose second half stands in the cell below."""

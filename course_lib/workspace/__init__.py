@@ -6,7 +6,8 @@ borrow.py     what a module has before it is written: ours
 importing.py  where `import my_transformer` leads
 reading.py    what a piece of Python defines and imports
 runs.py       what ran in this kernel
-cells.py      which of these cells hold an answer, and whether they ran as they stand
+as_it_stands.py   the notebook: its cells as they last ran, in their order
+cells.py      which of them hold an answer, and whether they ran as they stand
 unknown_names.py  what to say when a check meets a name that no cell gave a meaning
 sections.py   a module's text, cell by cell
 promote.py    write what passed into the package
@@ -24,6 +25,7 @@ submit.py     a lesson as an archive to hand in
 update.py     newer lessons, with what they wrote
 AGENTS.md     what an assistant is asked to be
 notebook.py   the `check` of a notebook
+newer_cell.py whether a part's cell has changed since it passed
 terminal.py   the same checks, on the package
 whole.py      the capstone's checks, on the package as a whole
 pieces.py     our modules in pieces, as an export hands them out

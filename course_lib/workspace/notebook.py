@@ -213,8 +213,6 @@ def _inside(workspace: Path, path: Path) -> str:
 def _not_checked(error: Exception) -> str:
     """An error as a check shows it: no line longer than nbgrader passes on."""
     first, *others = str(error).split("\n")
-    if isinstance(error, NotACell):
-        others.append("hint: write it in its own cell, run that cell, then check again")
     lines = textwrap.wrap(first, FIRST_LINE, subsequent_indent="  ")
     return "\n".join(lines + [line for other in others for line in _wrapped(other)])
 

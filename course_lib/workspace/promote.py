@@ -49,7 +49,7 @@ def promote(workspace: Path, component: str, module: str, cell_source: str) -> P
         WorkspaceError: with this cell the module could not be imported, or it cannot be read or
             written. The module is then as it was before.
     """
-    source = _for_the_package(cell_source, component)
+    source = for_the_package(cell_source, component)
     path = module_file(workspace, module)
     try:
         with taking_turns(workspace), package_of(workspace) as is_live:
@@ -71,7 +71,7 @@ def promote(workspace: Path, component: str, module: str, cell_source: str) -> P
     return Promotion(path, is_new=True, kept=kept, note=note)
 
 
-def _for_the_package(cell_source: str, component: str) -> str:
+def for_the_package(cell_source: str, component: str) -> str:
     """The cell as it will stand in the module."""
     source = without_marks(cell_source.replace("\r\n", "\n").replace("\r", "\n"), component)
     source = re.sub(r"\bcourse_lib\.transformer\b", PACKAGE, source)

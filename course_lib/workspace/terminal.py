@@ -13,6 +13,7 @@ from course_lib.lessons.exercises import require_exercise
 from .borrow import PACKAGE
 from .folder import require_workspace
 from .importing import module_file, package_component
+from .newer_cell import newer_cell
 from .reading import definitions
 from .status import status
 from .whole import judge_whole
@@ -73,6 +74,8 @@ def _check(workspace: Path, name: str, seed: int | None, device: str) -> Result:
     if name in WHOLE:
         whole = judge_whole(workspace / PACKAGE, name, seed=used, device=device)
         return Result(name, whole.passed, True, whole.text, whole.diagnosis, used)
+    if newer := newer_cell(workspace, name):
+        return Result(name, False, True, newer, "its cell has changed since it passed", used)
     part = package_component(workspace, name)
     verdict = run(find(name), observe_here(part.component), seed=used, device=device)
     text = verdict.message or success_text(verdict)

@@ -37,7 +37,7 @@ def load_answer(job: Mapping) -> object:
     """The component that the job's solution cell defines.
 
     The cell runs after the lesson's locked cells (`setup`) and the components before it
-    (`earlier`), in a fresh namespace: what other cells of a notebook define is not there.
+    (`earlier`), in a fresh namespace: what it needs of other cells must stand in its text.
 
     Raises:
         AnswerRefused: the cell cannot be run on its own, or does not define the component.
@@ -78,8 +78,8 @@ def run_cell(source: str, component: str, namespace: dict) -> object:
 def foreign_name(error: NameError) -> str:
     """What to do about a name the cell uses and does not define."""
     return (
-        f"the cell uses the name {error.name!r}, which neither it nor the lesson's given "
-        "cells define: move its definition into this cell"
+        f"the cell uses the name {error.name!r}, which neither a cell of yours nor the lesson's "
+        "given cells define: define it in this cell"
     )
 
 
