@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from course_lib.parsing import parse
+
 from .source import TRANSFORMER, component_names, given_source, module_source, to_learner
 
 PACKAGE = "my_transformer"
@@ -177,7 +179,7 @@ def definitions(source: str | bytes) -> dict[str, int]:
         SyntaxError: `source` is not Python.
     """
     lines = {}
-    for node in _top_level(ast.parse(source).body):
+    for node in _top_level(parse(source).body):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             lines[node.name] = node.lineno
         elif isinstance(node, ast.Assign):
