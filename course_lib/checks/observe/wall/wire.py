@@ -243,8 +243,7 @@ def write_frame(fd: int, data: bytes, *, deadline: float | None = None) -> None:
         left = memoryview(part)
         while left:
             if deadline is not None:
-                seconds = deadline - time.monotonic()
-                if seconds <= 0 or not ready.poll(seconds * 1000):
+                if not ready.poll(1000 * max(0.0, deadline - time.monotonic())):
                     raise OutOfTime("nobody read before the deadline")
             left = left[os.write(fd, left) :]
 
@@ -268,8 +267,8 @@ def _read_exactly(fd: int, n_bytes: int, deadline: float) -> bytes:
     ready = select.poll()
     ready.register(fd, select.POLLIN)
     while len(parts) < n_bytes:
-        left = deadline - time.monotonic()
-        if left <= 0 or not ready.poll(left * 1000):
+        # What is there already came in time, however late it is read.
+        if not ready.poll(1000 * max(0.0, deadline - time.monotonic())):
             raise OutOfTime("nothing came before the deadline")
         chunk = os.read(fd, min(n_bytes - len(parts), 2**20))
         if not chunk:
