@@ -435,9 +435,14 @@ def grade(submitted, out, lesson, student, workers, sandbox, again, as_json):
         click.echo(f"Feedback: {out / 'feedback'}")
         for line in report.kept:
             click.secho(f"Left as it is: {line}", fg="yellow", err=True)
+    for problem in report.problems:
+        click.secho(problem, fg="red", err=True)
+    if report.not_graded:
+        click.secho(
+            f"Not graded, and without a score: {', '.join(report.not_graded)}. The same command "
+            "tries them again; `course doctor` says what this machine lacks.", fg="red", err=True,
+        )  # fmt: skip
     if report.problems:
-        for problem in report.problems:
-            click.secho(problem, fg="red", err=True)
         raise SystemExit(1)
 
 

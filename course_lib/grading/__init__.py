@@ -16,9 +16,11 @@ A submission goes one way, module by module, and each step is done once:
 `run` leads a class along this way, with workers up to `steps` and one writer after it, and
 `classroom` finds the class. `nbgrader autograde` goes it by nbgrader's own three steps, which
 `gradebook` replaces by those in `steps`; due dates and penalties are nbgrader's in both (`late`).
-`aside` reads, in a process that can be killed, what may take long to read (`reading_aside`,
-`highlighting`). `version` is the version of the code that decides. What a person entered into the gradebook (a mark,
-a comment, extra credit, a due date) no run takes away: it is reported, and stays.
+`aside` has what may take long to read read by a process that can be killed (`reading_aside`), for
+`handed_in_package` and for the pages (`highlighting`). `version` is the version of the code that
+decides. What fails on our side is `NotGraded`, never a score. And what a person entered into the
+gradebook (a mark, a comment, extra credit, a due date) no run takes away: it is reported, and
+stays.
 """
 
 

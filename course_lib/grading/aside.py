@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from ..checks.observe.wall import wire
+from . import NotGraded
 
 MAX_BYTES = 64 * 2**20  # of an answer
 LONGEST_WAIT = 120.0  # where the machine gives it no processor time
@@ -29,7 +30,7 @@ class TooDear(Exception):
     """The text takes more time or memory to read than any text that is handed in honestly."""
 
 
-class AsideLost(Exception):
+class AsideLost(NotGraded):
     """The process cannot be started, or was ended by somebody else: no text is to blame."""
 
 

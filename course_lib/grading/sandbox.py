@@ -175,12 +175,15 @@ class _Worker:
 
     def __init__(self, how: str, hide: Iterable[Path], shown: Mapping[str, Path], needs: str):
         self._control, inner = socket.socketpair()
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
-        self._folder = tempfile.TemporaryDirectory(prefix="course-", ignore_cleanup_errors=True)
-        start = {"bubblewrap": walled_command, "none": plain_command}[how]
-        command, environment = start(inner.fileno(), hide, Path(self._folder.name), shown)
-        command += ["--import", needs] if needs else []
-        with inner:
+        with inner, contextlib.ExitStack() as held:
+            held.callback(self._control.close)
+            self._complaints = held.enter_context(tempfile.TemporaryFile())
+            folder = held.enter_context(
+                tempfile.TemporaryDirectory(prefix="course-", ignore_cleanup_errors=True)
+            )
+            start = {"bubblewrap": walled_command, "none": plain_command}[how]
+            command, environment = start(inner.fileno(), hide, Path(folder), shown)
+            command += ["--import", needs] if needs else []
             self._process = subprocess.Popen(
                 command,
                 env=environment,
@@ -190,6 +193,7 @@ class _Worker:
                 pass_fds=[inner.fileno()],
                 start_new_session=True,  # an interrupt from the terminal is for the grader alone
             )
+            self._held = held.pop_all()
 
     def close(self) -> None:
         """Kill the worker; within walls all that runs in it goes with it."""
@@ -197,8 +201,7 @@ class _Worker:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self._complaints.close()
-        self._folder.cleanup()
+        self._held.close()
 
     def wait_until_ready(self) -> None:
         self._listen(time.monotonic() + START_SECONDS)
@@ -242,17 +245,15 @@ class _Worker:
         their_answers, answers = os.pipe() if asks else (-1, -1)
         theirs = [their_replies, *([their_answers] if asks else [])]
         try:
-            with tempfile.TemporaryFile() as file:
-                file.write(packed_job)
-                file.flush()
-                line = json.dumps({"limits": dataclasses.asdict(limits)}).encode() + b"\n"
-                try:
+            try:
+                with tempfile.TemporaryFile() as file:
+                    file.write(packed_job)
+                    file.flush()
+                    line = json.dumps({"limits": dataclasses.asdict(limits)}).encode() + b"\n"
                     socket.send_fds(self._control, [line], [file.fileno(), *theirs])
-                except OSError as error:
-                    raise WorkerLost from error
-                finally:
-                    for fd in theirs:
-                        os.close(fd)
+            finally:
+                for fd in theirs:
+                    os.close(fd)
             if asks:
                 os.set_blocking(answers, False)
             yield replies, answers

@@ -7,7 +7,8 @@ of a submission ever enters this process or the forks after it. It never runs an
 torch either: torch's threads do not survive a fork.
 
 What it tells the grader is how the fork ended: by itself, or stopped here for the time, the
-memory or the processes it took, or ended by neither: by the machine. When the grader is gone the socket closes, and everything ends.
+memory or the processes it took, or ended by the machine. When the grader is gone the socket
+closes, and everything ends.
 """
 
 import argparse
