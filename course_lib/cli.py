@@ -446,6 +446,34 @@ def grade(submitted, out, lesson, student, workers, sandbox, again, as_json):
         raise SystemExit(1)
 
 
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def doctor(as_json):
+    """Can this machine grade? What of the wall around submissions stands, by trying it."""
+    from dataclasses import asdict
+
+    from course_lib.grading.doctor import examine, is_trusted
+
+    findings = []
+    for finding in examine():
+        findings.append(finding)
+        if not as_json:
+            mark = "✓" if finding.stands else "!" if finding.needed else "·"
+            click.echo(f"  {mark} {finding.name:<23} {finding.said}")
+            if not finding.stands and finding.advice:
+                click.echo(f"      {finding.advice.strip()}")
+    trusted = is_trusted(findings)
+    if as_json:
+        found = [asdict(finding) for finding in findings]
+        click.echo(json.dumps({"trusted": trusted, "findings": found}, indent=1))
+    elif trusted:
+        click.echo("Grades from this machine can be trusted.")
+    else:
+        click.secho("Do not grade here: what is marked with ! is missing.", fg="red")
+    if not trusted:
+        raise SystemExit(1)
+
+
 @main.command("sample-class")
 @click.argument("folder", type=FOLDER)
 def sample_class(folder):

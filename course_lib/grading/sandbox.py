@@ -134,7 +134,7 @@ class Sandbox:
             worker.wait_until_ready()
             reply = worker.run(wire.pack(_TRIVIAL_JOB), 0, Limits())
             problem = "" if reply["status"] == "done" else reply["message"]
-        except WorkerLost as lost:
+        except (WorkerLost, OSError) as lost:
             problem = str(lost) or worker.complaint() or "no reason was given"
         except BaseException:
             worker.close()
