@@ -113,6 +113,7 @@ STORIES = {
         Run("pytest tests/test_capstone.py -m slow", "--collect-only -qq"),
         Run("course --help"),
         Run("course train --help"),
+        Run("course doctor"),
         *(Run(f"course {name}", "--help") for name in ("start", "bench", "train", "generate")),
         Run("course build", "--root ."),
     ],

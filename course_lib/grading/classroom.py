@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..lessons.exercises import lesson_names
-from . import GradingError
+from . import GradingError, NotGraded
 from .records import read_json, write_json
 from .releases import known_lesson
 
@@ -49,6 +49,21 @@ def lessons_of(submitted: Path, folders: Iterable[Path], lesson: str | None) -> 
             f"({', '.join(lesson_names())})"
         )
     return found
+
+
+def is_there(path: Path) -> bool:
+    """Whether something lies at `path`, be it a link that leads nowhere.
+
+    Raises:
+        NotGraded: nobody can tell: what cannot be seen is not missing.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise NotGraded(f"{path.name} cannot be looked at ({error.strerror})") from None
+    return True
 
 
 @contextmanager

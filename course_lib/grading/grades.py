@@ -5,8 +5,8 @@ the column `basis` says how each number came about.
 """
 
 import csv
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from nbgrader.api import (
 )
 
 from ..lessons.exercises import lesson_names, prices
+from . import NotGraded
 from .class_gradebook import ClassGradebook
+from .classroom import is_there
 from .file_names import notebook_in, notebooks_in
 from .records import (
     COLUMNS,
@@ -43,6 +45,14 @@ PENALTY = "late penalty"  # the component of a row that takes points away
 OF_CHECK = "check-"  # begins the grade_id of a check; its component follows
 
 
+@dataclass(frozen=True)
+class Derived:
+    """What there is to say about table and feedback, once they are written."""
+
+    to_decide: list[str]  # marks of people that the judge would have otherwise, or that are missing
+    problems: list[str]  # pages that could not be written
+
+
 def derive(
     book: ClassGradebook,
     out: Path,
@@ -50,16 +60,13 @@ def derive(
     root: Path,
     *,
     fresh: Iterable[tuple[str, str]],
-) -> list[str]:
+) -> Derived:
     """Bring table and feedback up to what the gradebook says, for everybody who is on record.
 
     Args:
         folders: where students hand in now.
         fresh: whose feedback is new already, by student and lesson.
 
-    Returns:
-        The marks that somebody entered and the judge would have otherwise, or that are left to
-        somebody to enter.
     """
     book.settle()
     on_record = book.on_record()
@@ -73,17 +80,23 @@ def derive(
         rows += _rows_of(book, lesson, have, _order(lesson, root), why_missing)
     rows.sort(key=lambda row: row["student"])
     before, now = _by_page(_rows_before(table)), _by_page(rows)
+    problems = []
     for student, lesson in sorted(set(on_record) - set(fresh)):
         is_new = before.get((student, lesson)) != now.get((student, lesson))
         is_new = is_new or not book.feedback(student, lesson).exists()
         if is_new and book.autograded(student, lesson).exists():
-            book.write_feedback(student, lesson)
+            try:
+                book.write_feedback(student, lesson)
+            except Exception as error:  # a page that fails is no reason to have no table
+                text = f"no feedback could be written ({type(error).__name__}: {error})"
+                problems.append(printable(f"{student} {lesson}: {text}"))
     write_grades(table, rows)  # last: where it stands, the feedback agrees with it
-    return [
+    to_decide = [
         f"{row['student']} {row['lesson']} {row['component']}: {row['to_decide']}"
         for row in rows
         if row["to_decide"]
     ]
+    return Derived(to_decide, problems)
 
 
 def _order(lesson: str, root: Path) -> list[str]:
@@ -98,7 +111,10 @@ def _why_missing(folder: Path | None, lesson: str) -> str:
     """Why a student has no submission on record; empty where a file waits for its grade."""
     if folder is None:
         return NOTHING
-    if os.path.lexists(notebook_in(folder / lesson, lesson)):
+    try:
+        if is_there(notebook_in(folder / lesson, lesson)):
+            return ""
+    except NotGraded:
         return ""
     others = notebooks_in(folder / lesson)
     if not others:
@@ -155,6 +171,8 @@ def _rows_of(
                 if worth[component]:
                     yield _missing(student, lesson, component, worth[component], reason)
             continue
+        if not (book.autograded(student, lesson).exists() or why_missing(student)):
+            continue  # recording it was cut short: it waits to be judged again
         judged = book.judged(student, lesson).get("components", {})
         own = grades.get(student, {})
         for component in sorted(own, key=in_order):

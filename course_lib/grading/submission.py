@@ -44,7 +44,13 @@ class Submission:
 
 
 def read_submission(path: Path) -> Submission:
-    """The cells of the notebook at `path`, as text. Never raises."""
+    """The cells of the notebook at `path`, as text.
+
+    What is wrong with the file is a reason, not an error.
+
+    Raises:
+        OSError: the machine failed, whatever lies there; `MemoryError` says so too.
+    """
     beside = {
         "package": read_package(path.parent / PACKAGE),
         "timestamp": _timestamp(path.parent / TIMESTAMP),
@@ -132,7 +138,7 @@ def _as_json(content: bytes) -> object:
         raise Unreadable("it is not text in UTF-8") from None
     except json.JSONDecodeError as error:
         raise Unreadable(f"it is not JSON ({error.msg} at line {error.lineno})") from None
-    except (RecursionError, MemoryError, ValueError):
+    except (RecursionError, ValueError):
         raise Unreadable("it is nested too deeply, or holds a number too long to read") from None
 
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from course_lib.parsing import parse
+
 from .cell_text import NotPython, claims, is_second_half, python_of
 from .exercises import Exercise, read_exercises
 from .needed import needed
@@ -51,9 +53,9 @@ class Typed:
 
     def leaves_untouched(self, stub: str, component: str) -> bool:
         """Is what it says of `component` only what was handed out?"""
-        handed_out = ast.dump(ast.parse(stub))
+        handed_out = ast.dump(parse(stub))
         defining = [one for one in self.statements if component in one.defines]
-        return all(ast.dump(ast.parse(one.text)) == handed_out for one in defining)
+        return all(ast.dump(parse(one.text)) == handed_out for one in defining)
 
 
 @lru_cache(maxsize=256)  # at the desk the same cells are read at each check

@@ -9,6 +9,8 @@ import ast
 import re
 import textwrap
 
+from course_lib.parsing import parse
+
 # The magics whose cell runs here and defines what it defines.
 _TRANSPARENT = re.compile(r"%%(time|capture|prun)\b")
 _NOTEBOOK_LINE = re.compile(r"[ \t]*[%!?]|[ \t]*[\w.]+\?\??[ \t]*$")
@@ -67,7 +69,7 @@ def _as_ipython_dedents(text: str) -> str:
 
 def _problem(text: str) -> Exception | None:
     try:
-        tree = ast.parse(text)
+        tree = parse(text)
         if any(isinstance(node, ast.Return) for node in _outside_functions(tree)):
             return SyntaxError("'return' outside function")
     except _UNPARSABLE as error:

@@ -3,6 +3,8 @@
 import ast
 from functools import cache
 
+from course_lib.parsing import parse
+
 from .exercises import lesson_names, read_exercises, read_notebook
 from .package_text import PACKAGE
 
@@ -17,7 +19,7 @@ def imported_modules(source: str | bytes) -> set[str]:
         SyntaxError: `source` is not Python.
     """
     modules = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level < 2:

@@ -5,13 +5,16 @@ a size, no link is followed, and whatever else lies there is not looked at.
 """
 
 import ast
+import errno
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+
+from course_lib.parsing import parse
 
 from .source import TRANSFORMER, component_names, given_source, module_source, to_learner
 
@@ -50,12 +53,20 @@ class PackageText:
     reason: str = ""
 
 
+# Errors of the machine, which say nothing about what was handed in.
+_OF_THE_MACHINE = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
+
+
 class Unreadable(Exception):
     """A file that is not read; the text says why."""
 
 
 def read_package(folder: Path) -> PackageText:
-    """The modules of the package in `folder`. Never raises: a reason says what is wrong."""
+    """The modules of the package in `folder`; a reason says what is wrong with it.
+
+    Raises:
+        OSError: the machine failed, whatever lies there.
+    """
     try:
         if folder.is_symlink() or folder.parent.is_symlink():
             raise Unreadable(f"{PACKAGE} is a link, not a folder")
@@ -65,6 +76,8 @@ def read_package(folder: Path) -> PackageText:
     except Unreadable as reason:
         return PackageText(reason=str(reason))
     except OSError as error:
+        if error.errno in _OF_THE_MACHINE:
+            raise
         return PackageText(reason=f"{PACKAGE} cannot be read ({error.strerror})")
 
 
@@ -94,6 +107,7 @@ def bytes_of(path: Path, most: int) -> bytes:
 
     Raises:
         Unreadable: it is none, or has more than `most` bytes.
+        OSError: the machine failed, whatever lies there.
     """
     flags = os.O_RDONLY
     for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"):
@@ -108,6 +122,8 @@ def bytes_of(path: Path, most: int) -> bytes:
                 raise Unreadable("it is not a file")
             content = file.read(most + 1)
     except OSError as error:
+        if error.errno in _OF_THE_MACHINE:
+            raise
         raise Unreadable(f"it cannot be opened ({error.strerror})") from None
     if len(content) > most:
         size = f"{most // 2**20} MB" if most >= 2**20 else f"{most:,} bytes"
@@ -150,7 +166,11 @@ def our_package() -> dict[str, str]:
 
 def borrowed_parts(modules: Mapping[str, str]) -> list[str]:
     """Which of `PARTS` a package does not define, in the order of the lessons."""
-    own = defined_parts(modules)
+    return missing_parts(defined_parts(modules))
+
+
+def missing_parts(own: Mapping[str, Collection[str]]) -> list[str]:
+    """Which of `PARTS` are not among what each module defines, in the order of the lessons."""
     return [
         name for module, names in PARTS.items() for name in names if name not in own.get(module, ())
     ]
@@ -177,7 +197,7 @@ def definitions(source: str | bytes) -> dict[str, int]:
         SyntaxError: `source` is not Python.
     """
     lines = {}
-    for node in _top_level(ast.parse(source).body):
+    for node in _top_level(parse(source).body):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             lines[node.name] = node.lineno
         elif isinstance(node, ast.Assign):

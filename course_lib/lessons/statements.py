@@ -9,6 +9,8 @@ import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from course_lib.parsing import parse
+
 from .package_text import definitions
 
 _COMPREHENSIONS = ("genexpr", "listcomp", "setcomp", "dictcomp")
@@ -40,7 +42,7 @@ def statements_of(python: str) -> list[Statement]:
     """
     lines = python.split("\n")
     found, start = [], 0
-    groups = list(_groups(ast.parse(python).body))
+    groups = list(_groups(parse(python).body))
     for number, nodes in enumerate(groups):
         stop = len(lines) if number + 1 == len(groups) else nodes[-1].end_lineno
         found.append(_statement("\n".join(lines[start:stop]), nodes))
