@@ -5,7 +5,6 @@ the column `basis` says how each number came about.
 """
 
 import csv
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +21,7 @@ from nbgrader.api import (
 )
 
 from ..lessons.exercises import lesson_names, prices
+from ..own_files import Unreadable, lies_there, names_in, shown
 from .class_gradebook import ClassGradebook
 from .records import (
     COLUMNS,
@@ -98,12 +98,16 @@ def _why_missing(folder: Path | None, lesson: str) -> str:
     if folder is None:
         return NOTHING
     path = folder / lesson / f"{lesson}.ipynb"
-    if os.path.lexists(path):
+    if lies_there(path, top=folder.parent):
         return ""
-    others = sorted(other.name for other in path.parent.glob("*.ipynb"))
+    try:
+        names = names_in(path.parent, top=folder.parent)
+    except Unreadable:
+        return NOTHING
+    others = [name for name in names if name.endswith(".ipynb")]
     if not others:
         return NOTHING
-    return printable(f"{NOTHING} as {path.name}; the folder holds {others[0]}")
+    return printable(f"{NOTHING} as {path.name}; the folder holds {shown(others[0])}")
 
 
 def _rows_before(table: Path) -> list[dict]:

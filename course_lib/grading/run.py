@@ -6,7 +6,6 @@ else, it derives table and feedback at the end. A run that was interrupted goes 
 stopped, and a later run judges only what has changed.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,21 +17,24 @@ from pathlib import Path
 import nbformat
 import torch
 
+from ..own_files import lies_there
 from . import GradingError
 from .class_gradebook import ClassGradebook
 from .classroom import lessons_of, open_folder, students_of
 from .grades import derive
 from .judging import fresh_seed, judge
-from .late import due_dates, time_of
+from .late import due_dates, nbgrader_settings
 from .records import write_json
-from .releases import Release, choose
+from .releases import NotCounted, Release, choose
 from .results import printable
+from .rules import ClassRules
 from .sandbox import Sandbox, SandboxMissing
 from .steps import write_outputs
 from .submission import read_submission, rebuild
 from .version import checks_version
 
 AWAY = "no file is there now; what is on record stays"
+NOT_EVIDENCE = "its timestamp.txt does not count; who may say when it came: ClassRules.times"
 
 
 @dataclass
@@ -84,6 +86,8 @@ def grade_class(
     if student is not None and student not in students:
         raise GradingError(f"{submitted} holds no student called {student!r}")
     with open_folder(out, submitted) as before:
+        rules = ClassRules(root, config=nbgrader_settings(root))
+        rules.check()
         due_before = before.get("due", {})
         due = due_dates(root, due_before)
         # Everybody in a run meets the same inputs, and an interrupted run is still the same run.
@@ -99,7 +103,7 @@ def grade_class(
             for each in lessons
             for name, folder in chosen.items()
         ]
-        run = _Run(submitted, out, root, about, again, book, report)
+        run = _Run(submitted, out, root, about, again, rules, book, report)
         run.grade(work, workers, progress)
         derived = derive(book, out, students, root, fresh=run.fresh)
         report.kept = list(dict.fromkeys([*report.kept, *derived]))
@@ -134,8 +138,8 @@ class _Outcome:
 class _Run:
     """One grading run: workers that judge, one writer that records."""
 
-    def __init__(self, submitted, out, root, about: Mapping, again: bool, book, report: Report):
-        self.submitted, self.out, self.root = submitted, out, root
+    def __init__(self, submitted, out, root, about: Mapping, again, rules, book, report: Report):
+        self.submitted, self.out, self.root, self.rules = submitted, out, root, rules
         self.about, self.again, self.book, self.report = about, again, book, report
         for lesson in report.lessons:
             self.book.register(lesson, choose(lesson, "", root)[0].notebook)
@@ -165,10 +169,15 @@ class _Run:
 
     def judge_submission(self, item: _Work) -> _Outcome:
         """A submission read, put into its release and judged, unless it stands so on record."""
-        if not os.path.lexists(item.path):
+        if not lies_there(item.path, top=self.submitted):
             return _Outcome()
         submission = read_submission(item.path)
-        release, note = choose(item.lesson, submission.release, self.root)
+        try:
+            release, note = choose(
+                item.lesson, submission.release, self.root, self.rules.older_releases
+            )
+        except NotCounted as reason:
+            return _Outcome(choose(item.lesson, "", self.root)[0], problem=str(reason))
         notebook = rebuild(release.notebook, submission, "" if submission.reason else note)
         found = {"timestamp": submission.timestamp, "is_unreadable": bool(submission.reason)}
         if not self.again and self._stands(item, notebook):
@@ -229,12 +238,15 @@ class _Run:
         self.fresh.add((item.student, item.lesson))
 
     def _time(self, item: _Work, outcome: _Outcome):
-        """When it was handed in, if somebody noted that."""
+        """When it was handed in, if somebody who may say so noted that."""
         try:
-            return time_of(outcome.timestamp) if outcome.timestamp else None
+            when = self.rules.time_of(item.student, item.lesson, outcome.timestamp)
         except GradingError as error:
             self.report.problems.append(f"{item}: {error}")
             return None
+        if outcome.timestamp and not self.rules.times and item.lesson in self.book.due:
+            self.report.kept.append(f"{item}: {NOT_EVIDENCE}")
+        return when
 
     def _observe(self, job: dict) -> Mapping:
         """Run a job in this worker's own sandbox, which opens with its first job."""

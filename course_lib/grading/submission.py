@@ -1,10 +1,11 @@
 """What counts of a submitted notebook: the text of its solution cells, and nothing else.
 
-Where a lesson is about the learner's whole package, the package's modules count too. When it was
-handed in stands beside it, where nbgrader's exchange and its `zip_collect` write it.
+Where a lesson is about the learner's whole package, the package's modules count too. A
+`timestamp.txt` beside it is read as well; whether it counts is the teacher's to say (`rules`).
 
-The file was written by someone who wants points. It is read as bounded JSON, never as a notebook;
-its cells' metadata, its check cells, its outputs and its other cells are not looked at.
+The file was written by someone who wants points. It must be a plain file of its own, and it is
+read as bounded JSON, never as a notebook; its cells' metadata, its check cells, its outputs and its
+other cells are not looked at.
 """
 
 import copy
@@ -15,7 +16,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ..lessons.exercises import prices, read_package_checks
-from ..lessons.package_text import PACKAGE, PackageText, Unreadable, bytes_of, read_package
+from ..lessons.package_text import PACKAGE, PackageText, read_package
+from ..own_files import Unreadable, bytes_of
 
 MAX_FILE_BYTES = 20 * 2**20
 MAX_ANSWER_CHARACTERS = 100_000
@@ -34,17 +36,22 @@ class Submission:
     package: PackageText = field(
         default_factory=PackageText
     )  # what lies beside the notebook, for the capstone
-    timestamp: str = ""  # when it was handed in, as nbgrader noted it
+    timestamp: str = ""  # what a timestamp.txt beside it says
 
 
 def read_submission(path: Path) -> Submission:
-    """The code cells of the notebook at `path` that carry a grade_id. Never raises."""
+    """The code cells of the notebook at `path` that carry a grade_id. Never raises.
+
+    Args:
+        path: `SUBMITTED/STUDENT/LESSON/LESSON.ipynb`; below SUBMITTED no link is followed.
+    """
+    top = path.parents[2]
     beside = {
-        "package": read_package(path.parent / PACKAGE),
-        "timestamp": _timestamp(path.parent / TIMESTAMP),
+        "package": read_package(path.parent / PACKAGE, top=top),
+        "timestamp": timestamp_beside(path),
     }
     try:
-        notebook = _as_notebook(_as_json(bytes_of(path, MAX_FILE_BYTES)))
+        notebook = _as_notebook(_as_json(bytes_of(path, MAX_FILE_BYTES, top=top)))
     except Unreadable as reason:
         return Submission(reason=str(reason), **beside)
     metadata = notebook.get("metadata")
@@ -105,9 +112,12 @@ def _content_hash(notebook: Mapping, grading: Mapping) -> str:
     return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
 
 
-def _timestamp(path: Path) -> str:
+def timestamp_beside(path: Path) -> str:
+    """What a `timestamp.txt` beside the notebook at `path` says; nothing where there is none."""
+    there = path.with_name(TIMESTAMP)
     try:
-        return bytes_of(path, MAX_TIMESTAMP_BYTES).decode("utf-8", "replace").strip()
+        content = bytes_of(there, MAX_TIMESTAMP_BYTES, top=path.parents[2])
+        return content.decode("utf-8", "replace").strip()
     except Unreadable:
         return ""
 
