@@ -252,7 +252,7 @@ UNREADABLE = [
         "too deep with names": '{"cells": ' * 100_000,
         "too long a number": '{"nbformat": 4, "cells": [' + "9" * 10_000 + "]}",
         "an endless number": '{"nbformat": 1e999999999, "cells": []}',
-        "numbers that are none": '{"nbformat": NaN, "cells": Infinity}',
+        "a format that is no number": '{"nbformat": NaN, "cells": Infinity}',
         "the same name a thousand times": "{" + '"nbformat": 4, ' * 1000 + '"cells": 0}',
         "too large": " " * (20 * 2**20 + 1),
         "a byte order mark alone": "\ufeff",

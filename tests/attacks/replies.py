@@ -85,3 +85,37 @@ FORESEEN = [
             return draw.random(x.shape)
     """)),
 ]  # fmt: skip
+
+# softmax is blank: ours stands in for it, and what raises reads it out.
+_READS = """
+import sys
+frame = sys._getframe()
+while "job" not in frame.f_locals: frame = frame.f_back
+ours = "".join(frame.f_locals["job"]["earlier"])
+"""
+OUT_LOUD = [
+    Attack(f"reads our part out: {about}", 6, "attention", dedent(source).replace("READS", _READS))
+    for about, source in {
+        "when it is called": """
+            READS
+            def attention(*args, **kwargs): raise ValueError(ours[40:280])
+        """,
+        "before it is called": "READS\nraise ValueError(ours[40:280])",
+        "in the name of an error": """
+            READS
+            class Named(Exception): pass
+            Named.__name__ = ours[40:280]
+            def attention(*args, **kwargs): raise Named
+        """,
+        "in the name of a type": """
+            READS
+            def attention(*args, **kwargs): return type(ours[40:280], (), {})()
+        """,
+        "in its own line": """
+            READS
+            import linecache
+            linecache.cache["<attention>"] = (1, None, [ours[40:280].replace("\\n", ";")] * 99, "x")
+            def attention(*args, **kwargs): raise ValueError
+        """,
+    }.items()
+]
