@@ -4,7 +4,9 @@ All of them run in `make attack`, which takes too long for `make test-all`.
 """
 
 import os
+import re
 import tempfile
+from collections import Counter
 
 import pytest
 from attacks import EARNS_ALL, KINDS, all_attacks, classroom, names_and_files
@@ -48,6 +50,13 @@ def test_there_are_enough_attacks_of_each_kind_and_each_has_its_own_name():
     assert {each.kind for each in attacks} <= set(KINDS)
     names = [(each.kind, each.name) for each in attacks]
     assert len(set(names)) == len(names)
+
+
+def test_the_page_on_grading_counts_them():
+    page = (classroom.ROOT / "book" / "grading.md").read_text(encoding="utf-8")
+    said = re.findall(r"^\| [^|]+ \| (\d+) \|", page, re.M)
+    counted = Counter(each.kind for each in all_attacks())
+    assert list(map(int, said)) == [counted[kind] for kind in sorted(counted)]
 
 
 def test_an_attack_earns_nothing_and_an_odd_name_costs_nothing(attacked, graded):
