@@ -6,10 +6,10 @@ BIN := .venv/bin
 SAMPLE := _build/sample-class
 
 # Tests of tiny tensors run side by side: threads inside each would only get in the way.
-test test-all test-seeds test-book component: export OMP_NUM_THREADS = 1
+test test-all test-seeds test-book attack fuzz component: export OMP_NUM_THREADS = 1
 PYTEST := $(BIN)/pytest -n 2
 
-.PHONY: course component test test-all test-seeds test-book gpu book build lint clean
+.PHONY: course component test test-all test-seeds test-book attack fuzz gpu book build lint clean
 
 course: .venv/installed wall
 	@echo "== Exercises and solutions"
@@ -39,6 +39,15 @@ test-all: .venv/installed wall browser axe
 # The gates under nineteen more seeds, for the modules that test_gates.py has not settled: an hour.
 test-seeds: .venv/installed
 	$(PYTEST) -m seeds
+
+# All known attacks on the grader, by both commands, as root and as an ordinary user: the figures of
+# the book's page on grading. KIND=5 runs those of one kind.
+attack: .venv/installed wall
+	PYTHONPATH=tests $(BIN)/python -m attacks $(if $(KIND),--kind $(KIND))
+
+# What is read of a submission, fed with what hypothesis makes up, for an hour.
+fuzz: .venv/installed wall
+	FUZZ_SECONDS=3600 $(BIN)/pytest tests/test_fuzz.py -p no:xdist
 
 # The book as its readers meet it: every page, in the browser.
 test-book: .venv/installed browser axe

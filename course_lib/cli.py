@@ -513,6 +513,11 @@ def release(lesson, root):
     except GradingError as error:
         raise fail(error) from None
     click.echo(f"{lesson} is released as {frozen.hash}. Hand out exercises/{lesson}/.")
+    if frozen.number > 1:
+        click.echo(
+            "Notebooks of earlier releases count only if ClassRules.older_releases in "
+            "nbgrader_config.py names them."
+        )
 
 
 @main.command()

@@ -109,6 +109,7 @@ STORIES = {
         *(Run(f"make {target}", first="-n") for target in ("course", "lint", "test", "test-all")),
         *(Run(f"make component C={name}", first="-n") for name in ("masked_softmax", "RMSNorm")),
         *(Run(f"make {target}", first="-n") for target in ("test-book", "test-seeds", "gpu")),
+        *(Run(f"make {target}", first="-n") for target in ("attack", "fuzz")),
         Run('make course TORCH="--index-url …"', first="-n"),
         Run("pytest tests/test_capstone.py -m slow", "--collect-only -qq"),
         Run("course --help"),

@@ -26,18 +26,19 @@ MAY_IMPORT = {
     "plots.py": set(),
     "figures.py": {"plots.py"},  # each wraps a picture and the numbers behind it
     "zoo.py": {"bugs", "checks", "files.py"},
-    "lessons": {"did_you_mean.py", "parsing.py"},
+    "lessons": {"did_you_mean.py", "own_files.py", "parsing.py"},
     "workspace": {
         *("lessons", "checks", "corpus"),
-        *("files.py", "did_you_mean.py", "parsing.py"),
+        *("files.py", "own_files.py", "did_you_mean.py", "parsing.py"),
     },
     "grading": {
         *("lessons", "checks", "bugs", "corpus"),
-        *("files.py", "did_you_mean.py", "parsing.py"),
+        *("files.py", "own_files.py", "did_you_mean.py", "parsing.py"),
     },
     "models": {"transformer", "corpus", "plots.py", "files.py", "did_you_mean.py"},
     "gpu": {"transformer", "checks", "models", "files.py", "did_you_mean.py"},
     "files.py": set(),
+    "own_files.py": set(),
     "did_you_mean.py": set(),
     "parsing.py": set(),
     "cli.py": {"bugs", "lessons", "checks", "workspace", "grading", "models"},

@@ -33,7 +33,6 @@ from course_lib.grading import (
 )
 from course_lib.grading.aside import Aside, AsideLost, TooDear
 from course_lib.grading.budget import SECONDS, Budget
-from course_lib.grading.classroom import is_there
 from course_lib.grading.handed_in_package import judge_package
 from course_lib.grading.highlighting import MOST_CHARACTERS, highlight_code
 from course_lib.grading.judging import judge
@@ -45,6 +44,7 @@ from course_lib.grading.sandbox import Sandbox, SandboxMissing
 from course_lib.grading.submission import read_submission, rebuild
 from course_lib.lessons.exercises import exercises_folder, read_notebook, read_package_checks
 from course_lib.lessons.package_text import our_package
+from course_lib.own_files import bytes_of, lies_there
 
 QUADRATIC = 'x = "%' + "0" * 75_000 + '"'  # minutes of a regular expression
 
@@ -280,15 +280,18 @@ def test_a_disk_that_fails_is_no_empty_notebook(tmp_path, monkeypatch, number):
 
 
 def test_what_cannot_be_looked_at_is_not_missing(tmp_path, monkeypatch):
-    assert is_there(tmp_path)
-    assert not is_there(tmp_path / "nothing" / "here")
+    assert lies_there(tmp_path / "ada", top=tmp_path) is False
+    (tmp_path / "ada").mkdir()
+    assert lies_there(tmp_path / "ada", top=tmp_path)
+    assert not lies_there(tmp_path / "nothing" / "here", top=tmp_path)
 
-    def refused(self):
+    def refused(*_, **__):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(Path, "lstat", refused)
-    with pytest.raises(NotGraded, match="Input/output error"):
-        is_there(tmp_path)
+    monkeypatch.setattr(os, "stat", refused)
+    assert lies_there(tmp_path / "ben", top=tmp_path)
+    with pytest.raises(OSError, match="Input/output error"):
+        bytes_of(tmp_path / "ben", 10, top=tmp_path)
 
 
 # ------------------------------------------------------------------ a class

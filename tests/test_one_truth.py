@@ -34,6 +34,7 @@ class TwentyPercent(LateSubmissionPlugin):
         return 0.2 * score
 
 c.AssignLatePenalties.plugin_class = TwentyPercent
+c.ClassRules.times = "timestamp.txt"
 """
 
 
@@ -477,8 +478,18 @@ def test_settings_that_fail_stop_a_run_before_it_changes_anything(place):
 # ----------------------------------------------------------------- a release with other points
 
 
+def count(course, *hashes):
+    """What a teacher writes for older releases to count too."""
+    with (course / "nbgrader_config.py").open("a") as config:
+        config.write(f"\nc.ClassRules.older_releases = {list(hashes)}\n")
+
+
 def release_again(course, change):
-    """Change the exercise and release it: another hash, as a build would give it."""
+    """Change the exercise and release it: another hash, as a build would give it.
+
+    The class goes on with the release that it has.
+    """
+    count(course, *(old.hash for old in releases.frozen(LESSON, course)))
     path = course / "exercises" / LESSON / f"{LESSON}.ipynb"
     notebook = json.loads(path.read_text())
     change(notebook)
@@ -570,6 +581,7 @@ def older(place):
     releases.release(LESSON, course)
     path.write_text(whole)
     releases.release(LESSON, course)
+    count(course, "first0000000")
     notebook = solved()
     without_the_last(notebook)
     notebook["metadata"]["course"]["release"] = "first0000000"

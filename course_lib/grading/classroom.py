@@ -1,6 +1,6 @@
 """A class on disk: who is in it, which lessons it handed in, and where its grades may go."""
 
-import os
+import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,27 +8,29 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..lessons.exercises import lesson_names
-from . import GradingError, NotGraded
+from ..own_files import Unreadable, names_in, shown
+from . import GradingError
 from .records import read_json, write_json
 from .releases import known_lesson
 
 LOCK = ".lock"  # held while a run writes to the folder that it lies in
 _NO_STUDENTS = ("__MACOSX",)  # what zip files leave behind
+_LONGEST = 200  # bytes of a recorded name; most systems allow 255
 
 
 def students_of(submitted: Path) -> dict[str, Path]:
-    """The students' folders, by the name that goes into the record."""
+    """The students' folders, by the name that goes into the record.
+
+    A link is there too: what it leads to is not read, and its student is told so.
+    """
     if not submitted.is_dir():
         raise GradingError(f"there is no folder {submitted}")
-    folders = {}
-    for folder in sorted(submitted.iterdir()):
-        if folder.name.startswith(".") or folder.name in _NO_STUDENTS or not folder.is_dir():
-            continue
-        # Another encoding, or a carriage return, cannot be written to a table as it is.
-        name = os.fsencode(folder.name).decode("utf-8", "backslashreplace").replace("\r", r"\r")
-        if name in folders:
-            raise GradingError(f"two folders of {submitted} are both recorded as {name!r}")
-        folders[name] = folder
+    folders = {
+        recorded(folder.name): folder
+        for folder in sorted(submitted.iterdir())
+        if not folder.name.startswith(".") and folder.name not in _NO_STUDENTS
+        if folder.is_symlink() or folder.is_dir()
+    }
     if not folders:
         raise GradingError(
             f"{submitted} holds no student's folder; "
@@ -37,12 +39,25 @@ def students_of(submitted: Path) -> dict[str, Path]:
     return folders
 
 
+def recorded(folder: str) -> str:
+    """The student whom a folder stands for, as the record has it; no two folders are one student.
+
+    It is the folder's name, with escapes for what cannot be seen or written (`own_files.shown`).
+    One that would be too long for a folder of grades ends in a part of its hash.
+    """
+    name = shown(folder)
+    if len(name.encode("utf-8")) <= _LONGEST:
+        return name
+    of_all = hashlib.sha256(name.encode("utf-8")).hexdigest()[:12]
+    return f"{name.encode('utf-8')[:_LONGEST].decode('utf-8', 'ignore')}…{of_all}"
+
+
 def lessons_of(submitted: Path, folders: Iterable[Path], lesson: str | None) -> list[str]:
     """The lesson to grade, or all that somebody has handed in."""
     if lesson is not None:
         return [known_lesson(lesson)]
-    folders = list(folders)
-    found = [name for name in lesson_names() if any((each / name).exists() for each in folders)]
+    named = {name for folder in folders for name in _names_in(folder, submitted)}
+    found = [name for name in lesson_names() if name in named]
     if not found:
         raise GradingError(
             f"no student in {submitted} has a folder named after a lesson "
@@ -51,19 +66,11 @@ def lessons_of(submitted: Path, folders: Iterable[Path], lesson: str | None) -> 
     return found
 
 
-def is_there(path: Path) -> bool:
-    """Whether something lies at `path`, be it a link that leads nowhere.
-
-    Raises:
-        NotGraded: nobody can tell: what cannot be seen is not missing.
-    """
+def _names_in(folder: Path, submitted: Path) -> list[str]:
     try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise NotGraded(f"{path.name} cannot be looked at ({error.strerror})") from None
-    return True
+        return names_in(folder, top=submitted)
+    except Unreadable:  # its student will be told, lesson by lesson
+        return []
 
 
 @contextmanager

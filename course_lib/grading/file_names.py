@@ -3,28 +3,29 @@
 Browsers and platforms rename what they save: `02_self_attention (1).ipynb`, `.IPYNB`.
 """
 
-import os
 from pathlib import Path
+
+from ..own_files import Unreadable, lies_there, names_in, shown
 
 
 def notebook_in(folder: Path, lesson: str) -> Path:
-    """The notebook of `lesson` in a student's folder; where it would be, if there is none."""
+    """The notebook in `SUBMITTED/STUDENT/LESSON`; where it would be, if there is none."""
     expected = folder / f"{lesson}.ipynb"
-    if os.path.lexists(expected):
+    if lies_there(expected, top=folder.parents[1]):
         return expected
     others = notebooks_in(folder)
     return folder / others[0] if len(others) == 1 else expected
 
 
 def notebooks_in(folder: Path) -> list[str]:
-    """The names of the notebooks in a folder, in order. What a link leads to is not looked at."""
+    """The names of the notebooks in `SUBMITTED/STUDENT/LESSON`, in order."""
     try:
-        names = [] if folder.is_symlink() or folder.parent.is_symlink() else os.listdir(folder)
-    except OSError:
+        names = names_in(folder, top=folder.parents[1])
+    except Unreadable:
         return []
-    return sorted(name for name in names if name.lower().endswith(".ipynb"))
+    return [name for name in names if name.lower().endswith(".ipynb")]
 
 
 def note_of(path: Path, lesson: str) -> str:
     """A word about a file of another name."""
-    return "" if path.name == f"{lesson}.ipynb" else f"handed in as {path.name}"
+    return "" if path.name == f"{lesson}.ipynb" else f"handed in as {shown(path.name)}"

@@ -22,9 +22,8 @@ from nbgrader.api import (
 )
 
 from ..lessons.exercises import lesson_names, prices
-from . import NotGraded
+from ..own_files import lies_there, shown
 from .class_gradebook import ClassGradebook
-from .classroom import is_there
 from .file_names import notebook_in, notebooks_in
 from .records import (
     COLUMNS,
@@ -111,17 +110,14 @@ def _why_missing(folder: Path | None, lesson: str) -> str:
     """Why a student has no submission on record; empty where a file waits for its grade."""
     if folder is None:
         return NOTHING
-    try:
-        if is_there(notebook_in(folder / lesson, lesson)):
-            return ""
-    except NotGraded:
+    notebook = notebook_in(folder / lesson, lesson)
+    if lies_there(notebook, top=folder.parent):
         return ""
     others = notebooks_in(folder / lesson)
     if not others:
         return NOTHING
-    return printable(
-        f"{NOTHING} as {lesson}.ipynb, and which of these it is is not clear: {', '.join(others)}"
-    )
+    names = ", ".join(map(shown, others))
+    return printable(f"{NOTHING} as {lesson}.ipynb, and which of these it is is not clear: {names}")
 
 
 def _rows_before(table: Path) -> list[dict]:

@@ -55,7 +55,7 @@ def _judge_answers(notebook, grading, observe, seed: int, sandbox: str) -> list[
         for cell in notebook["cells"]
         if cell["metadata"].get("course", {}).get("role") == "answer"
     }
-    results, earlier = [], []
+    results, earlier, ours = [], [], []
     for exercise in exercises:
         name = exercise.component
         if name in grading["problems"]:
@@ -69,10 +69,12 @@ def _judge_answers(notebook, grading, observe, seed: int, sandbox: str) -> list[
                 "answer": answers[name],
                 "limits": {},
             }
-            result = judge_check(exercise, find(name), job, observe, seed) | {"sandbox": sandbox}
+            result = judge_check(exercise, find(name), job, observe, seed, beside_ours=ours)
+            result["sandbox"] = sandbox
         result["message"] = _told(result["message"], grading["notes"].get(name, ""))
         results.append(result)
         earlier.append(answers[name] if result["passed"] else our_source(exercise))
+        ours += [] if result["passed"] else [name]
     return results
 
 

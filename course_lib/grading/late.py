@@ -86,16 +86,19 @@ def is_dated(submission: SubmittedAssignment) -> bool:
     return submission.timestamp is not None and submission.assignment.duedate is not None
 
 
-def time_of(text: str) -> datetime:
-    """The moment that a `timestamp.txt` names, in UTC.
+def time_of(text: str, where: str) -> datetime:
+    """The moment that a text names, in UTC.
+
+    Args:
+        where: what the text is, for a message.
 
     Raises:
         GradingError: it names none.
     """
     try:
         return parse_utc(text)
-    except (ValueError, ArithmeticError):
-        raise GradingError(f"its timestamp.txt names no time: {text[:40]!r}") from None
+    except Exception:  # dateutil raises what it pleases at a text that somebody has twisted
+        raise GradingError(f"{where} names no time: {text[:40]!r}") from None
 
 
 def _plain(value: datetime | timedelta | None) -> str | float | None:

@@ -25,8 +25,9 @@ COLUMNS = (
 JUDGED, MANUAL, EXTRA = "judged", "manual", " + extra credit"
 NOT_ASKED, MISSING, LATE = "not asked", "missing", "late"
 
-# A spreadsheet runs a cell that begins with one of these as a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet runs a cell that begins with one of these as a formula; the last four are the
+# same signs in the full width of East Asian scripts.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
 _AS_TEXT = "'"
 
 csv.field_size_limit(2**31 - 1)  # a comment may be longer than what csv reads of its own accord

@@ -2,13 +2,14 @@
 
 `releases/<lesson>/<hash>/` under the course root holds the notebook as it was handed out, and
 `release.json`. A lesson that changes later leaves it alone, so a running class is not disturbed.
+Which of them count is the teacher's choice (`rules`), the newest one unless they say more.
 Only what a component is worth has to be the same for all of a class, for nbgrader keeps one number
 for it: it is worth what the newest release says, in whichever release it was answered.
 """
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,10 @@ from . import GradingError
 from .gradebook import register
 from .records import read_json, write_json
 from .version import checks_version
+
+
+class NotCounted(GradingError):
+    """A submission of a release that does not count: it gets no score, and its class goes on."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,32 @@ def release(lesson: str, root: Path) -> Release:
     return known
 
 
-def choose(lesson: str, wanted: str, root: Path) -> tuple[Release, str]:
-    """The release to grade against, and a note when it is not the one that was asked for."""
+def choose(
+    lesson: str, wanted: str, root: Path, older: Collection[str] = ()
+) -> tuple[Release, str]:
+    """The release to grade against, and a note when it is not the one that was asked for.
+
+    Who hands in says which release it was, so that alone decides nothing: the newest one counts,
+    and those that the teacher names.
+
+    Args:
+        older: the hashes of the releases that count beside the newest one.
+
+    Raises:
+        NotCounted: it asks for one that was handed out, and that does not count.
+    """
     known = frozen(lesson, root) or [current(lesson, root)]
     newest = known[-1]
     for old in known:
         if old.hash == wanted:
-            return _priced(old, prices(newest.notebook)), ""
+            if old is newest or old.hash in older:
+                return _priced(old, prices(newest.notebook)), ""
+            raise NotCounted(
+                f"not graded: made for release {old.hash} (number {old.number} of "
+                f"{newest.number}), which this class does not count. To count it: "
+                f'c.ClassRules.older_releases = ["{old.hash}"] in nbgrader_config.py. '
+                "Otherwise ask for the answers in the newest notebook"
+            )
     asked = f"release {wanted[:16]!r}" if wanted else "no release"
     return newest, f"the file names {asked}; graded as {newest.hash}, the newest one"
 

@@ -3,6 +3,8 @@
 import math
 import textwrap
 import time
+from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,35 +12,49 @@ from ..checks import ComponentCheck, run
 from ..checks.local import success_text
 from ..lessons.exercises import Exercise, PackageCheck
 from . import NotGraded
+from .words import note_beside, without_words
 
 MAX_MESSAGE = 8_000
 NOT_RUN = "not run"
 
 
 def judge_check(
-    exercise: Exercise | PackageCheck, check: ComponentCheck, job: dict, observe, seed: int
+    exercise: Exercise | PackageCheck,
+    check: ComponentCheck,
+    job: dict,
+    observe,
+    seed: int,
+    *,
+    beside_ours: Collection[str] = (),
 ) -> dict:
     """The result of one check of one submission.
 
     Args:
         observe: runs a job where it can do no harm.
+        beside_ours: the parts of ours that it can read, whose text it must not hand out.
 
     Raises:
         NotGraded: this machine is short of something that judging takes.
     """
     name, started = exercise.component, time.perf_counter()
-    observers_own = []
+    observers_own, replies = [], []
 
     def observed(calls):
         try:
-            return observe({**job, "calls": calls})
+            replies.append(observe({**job, "calls": calls}))
         except Exception as error:
             observers_own.append(error)
             raise
+        return replies[-1]
 
     try:
         with np.errstate(all="ignore"):  # what came back may hold anything
             verdict = run(check, observed, seed=seed)
+            if beside_ours and not verdict.passed:
+                again = iter(replies)
+                told = run(check, lambda calls: without_words(next(again)), seed=seed)
+                message = f"{told.message}\n{note_beside(beside_ours)}"
+                verdict = replace(verdict, message=message, diagnosis=told.diagnosis)
     except Exception as error:
         if observers_own:  # no sandbox, or an interrupt: not the submission's doing
             raise

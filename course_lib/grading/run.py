@@ -20,16 +20,18 @@ from pathlib import Path
 import nbformat
 import torch
 
+from ..own_files import lies_there
 from . import GradingError, NotGraded
 from .class_gradebook import ClassGradebook
-from .classroom import is_there, lessons_of, open_folder, students_of
+from .classroom import lessons_of, open_folder, students_of
 from .file_names import note_of, notebook_in
 from .grades import derive
 from .judging import fresh_seed, judge
-from .late import due_dates, time_of
+from .late import due_dates, nbgrader_settings
 from .records import write_json
-from .releases import Release, choose
+from .releases import NotCounted, Release, choose
 from .results import printable
+from .rules import ClassRules
 from .sandbox import Sandbox, SandboxMissing
 from .steps import write_outputs
 from .submission import read_submission, rebuild
@@ -37,6 +39,7 @@ from .version import checks_version
 
 PAUSES = (0.0, 0.2, 2.0)  # before each try to record: somebody else may be at the gradebook
 AWAY = "no file is there now; what is on record stays"
+NOT_EVIDENCE = "its timestamp.txt does not count; who may say when it came: ClassRules.times"
 
 
 @dataclass
@@ -89,6 +92,8 @@ def grade_class(
     if student is not None and student not in students:
         raise GradingError(f"{submitted} holds no student called {student!r}")
     with open_folder(out, submitted) as before:
+        rules = ClassRules(root, config=nbgrader_settings(root))
+        rules.check()
         due_before = before.get("due", {})
         due = due_dates(root, due_before)
         # Everybody in a run meets the same inputs, and an interrupted run is still the same run.
@@ -104,7 +109,7 @@ def grade_class(
             for each in lessons
             for name, folder in chosen.items()
         ]
-        run = _Run(submitted, out, root, about, again, book, report)
+        run = _Run(submitted, out, root, about, again, rules, book, report)
         run.grade(work, workers, progress)
         derived = derive(book, out, students, root, fresh=run.fresh)
         report.kept = list(dict.fromkeys([*report.kept, *derived.to_decide]))
@@ -140,8 +145,8 @@ class _Outcome:
 class _Run:
     """One grading run: workers that judge, one writer that records."""
 
-    def __init__(self, submitted, out, root, about: Mapping, again: bool, book, report: Report):
-        self.submitted, self.out, self.root = submitted, out, root
+    def __init__(self, submitted, out, root, about: Mapping, again, rules, book, report: Report):
+        self.submitted, self.out, self.root, self.rules = submitted, out, root, rules
         self.about, self.again, self.book, self.report = about, again, book, report
         for lesson in report.lessons:
             self.book.register(lesson, choose(lesson, "", root)[0].notebook)
@@ -188,10 +193,12 @@ class _Run:
         """A submission read, put into its release and judged, unless it stands so on record."""
         release, found = None, {}
         try:
-            if not is_there(item.path):
+            if not lies_there(item.path, top=self.submitted):
                 return _Outcome()
             submission = read_submission(item.path)
-            release, note = choose(item.lesson, submission.release, self.root)
+            release, note = choose(
+                item.lesson, submission.release, self.root, self.rules.older_releases
+            )
             note = "; ".join(filter(None, [note, note_of(item.path, item.lesson)]))
             notebook = rebuild(release.notebook, submission, "" if submission.reason else note)
             found = {"timestamp": submission.timestamp, "is_unreadable": bool(submission.reason)}
@@ -203,6 +210,8 @@ class _Run:
             judged = nbformat.from_dict(notebook)
             write_outputs(judged, {**self.about, "components": components})
             return _Outcome(release, judged, **found)
+        except NotCounted as reason:
+            return _Outcome(choose(item.lesson, "", self.root)[0], problem=str(reason))
         except (GradingError, CancelledError):
             raise
         except NotGraded as failure:
@@ -268,12 +277,15 @@ class _Run:
             pass  # the grade stands; the page is tried again when everybody is recorded
 
     def _time(self, item: _Work, outcome: _Outcome):
-        """When it was handed in, if somebody noted that."""
+        """When it was handed in, if somebody who may say so noted that."""
         try:
-            return time_of(outcome.timestamp) if outcome.timestamp else None
+            when = self.rules.time_of(item.student, item.lesson, outcome.timestamp)
         except GradingError as error:
             self.report.problems.append(f"{item}: {error}")
             return None
+        if outcome.timestamp and not self.rules.times and item.lesson in self.book.due:
+            self.report.kept.append(f"{item}: {NOT_EVIDENCE}")
+        return when
 
     def _observe(self, job: dict) -> Mapping:
         """Run a job in this worker's own sandbox, which opens with its first job."""

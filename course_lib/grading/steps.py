@@ -17,7 +17,9 @@ from traitlets import Unicode, default
 
 from . import GradingError
 from .judging import fresh_seed, judge
+from .reception import Reception
 from .releases import choose
+from .rules import ClassRules
 from .sandbox import Sandbox, SandboxMissing
 from .submission import read_submission, rebuild
 from .version import checks_version
@@ -34,6 +36,12 @@ class SubmissionExporter(NotebookExporter):
         config=True
     )
 
+    def __init__(self, parent=None, **options):
+        super().__init__(parent=parent, **options)
+        self.rules = ClassRules(Path(self.course_root), config=self.config)
+        self.rules.check()
+        self.reception = Reception(parent, self.rules)
+
     @default("course_root")
     def _course_root_default(self):
         return self.parent.coursedir.root
@@ -46,11 +54,13 @@ class SubmissionExporter(NotebookExporter):
         """Read a submission for the sanitising steps, or our own file for the later ones."""
         if not any(isinstance(step, RebuildFromRelease) for step in self._preprocessors):
             return super().from_filename(filename, resources, **kw)
-        submission = read_submission(Path(filename))
+        path = self.reception.read_from(Path(filename))
+        submission = read_submission(path)
         lesson = resources["nbgrader"]["assignment"]
-        release, note = choose(lesson, submission.release, Path(self.course_root))
+        older = self.rules.older_releases
+        release, note = choose(lesson, submission.release, Path(self.course_root), older)
         if submission.reason:
-            self.log.warning("%s could not be read: %s", filename, submission.reason)
+            self.log.warning("%s could not be read: %s", path, submission.reason)
             note = ""
         resources["submission"] = submission
         resources["release_note"] = note

@@ -2,11 +2,12 @@
 
 Which cells these are is one rule for desk and class (`lessons/answers.py`).
 
-Where a lesson is about the learner's whole package, the package's modules count too. When it was
-handed in stands beside it, where nbgrader's exchange and its `zip_collect` write it.
+Where a lesson is about the learner's whole package, the package's modules count too. A
+`timestamp.txt` beside it is read as well; whether it counts is the teacher's to say (`rules`).
 
-The file was written by someone who wants points. It is read as bounded JSON, never as a notebook;
-of its cells' metadata only nbgrader's id is looked at, and its outputs are not even parsed.
+The file was written by someone who wants points. It must be a plain file of its own, and it is
+read as bounded JSON, never as a notebook; of its cells' metadata only nbgrader's id is looked at,
+and its outputs are not even parsed.
 """
 
 import copy
@@ -19,9 +20,10 @@ from pathlib import Path
 from ..lessons.answers import MAX_CHARACTERS, Answers, NoAnswer, Typed
 from ..lessons.exercises import prices, read_package_checks
 from ..lessons.imports import absent_in_class
-from ..lessons.package_text import PACKAGE, PackageText, Unreadable, bytes_of, read_package
+from ..lessons.package_text import PACKAGE, PackageText, read_package
 from ..lessons.saved_cells import saved_cells
 from ..lessons.without_outputs import TooManyParts, without_outputs
+from ..own_files import Unreadable, bytes_of
 
 MAX_FILE_BYTES = 200 * 2**20
 MAX_READ_BYTES = 20 * 2**20  # of a notebook without its outputs
@@ -40,7 +42,7 @@ class Submission:
     package: PackageText = field(
         default_factory=PackageText
     )  # what lies beside the notebook, for the capstone
-    timestamp: str = ""  # when it was handed in, as nbgrader noted it
+    timestamp: str = ""  # what a timestamp.txt beside it says
 
 
 def read_submission(path: Path) -> Submission:
@@ -48,15 +50,19 @@ def read_submission(path: Path) -> Submission:
 
     What is wrong with the file is a reason, not an error.
 
+    Args:
+        path: `SUBMITTED/STUDENT/LESSON/LESSON.ipynb`; below SUBMITTED no link is followed.
+
     Raises:
         OSError: the machine failed, whatever lies there; `MemoryError` says so too.
     """
+    top = path.parents[2]
     beside = {
-        "package": read_package(path.parent / PACKAGE),
-        "timestamp": _timestamp(path.parent / TIMESTAMP),
+        "package": read_package(path.parent / PACKAGE, top=top),
+        "timestamp": timestamp_beside(path),
     }
     try:
-        content = _without_outputs(bytes_of(path, MAX_FILE_BYTES))
+        content = _without_outputs(bytes_of(path, MAX_FILE_BYTES, top=top))
         tree = _as_json(content)
         cells = saved_cells(tree)
     except Unreadable as reason:
@@ -122,9 +128,12 @@ def _content_hash(notebook: Mapping, grading: Mapping) -> str:
     return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
 
 
-def _timestamp(path: Path) -> str:
+def timestamp_beside(path: Path) -> str:
+    """What a `timestamp.txt` beside the notebook at `path` says; nothing where there is none."""
+    there = path.with_name(TIMESTAMP)
     try:
-        return bytes_of(path, MAX_TIMESTAMP_BYTES).decode("utf-8", "replace").strip()
+        content = bytes_of(there, MAX_TIMESTAMP_BYTES, top=path.parents[2])
+        return content.decode("utf-8", "replace").strip()
     except Unreadable:
         return ""
 

@@ -5,15 +5,13 @@ a size, no link is followed, and whatever else lies there is not looked at.
 """
 
 import ast
-import errno
-import os
 import re
-import stat
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from course_lib.own_files import Unreadable, bytes_of, lies_there, names_in
 from course_lib.parsing import parse
 
 from .source import TRANSFORMER, component_names, given_source, module_source, to_learner
@@ -53,43 +51,35 @@ class PackageText:
     reason: str = ""
 
 
-# Errors of the machine, which say nothing about what was handed in.
-_OF_THE_MACHINE = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
-
-
-class Unreadable(Exception):
-    """A file that is not read; the text says why."""
-
-
-def read_package(folder: Path) -> PackageText:
+def read_package(folder: Path, *, top: Path | None = None) -> PackageText:
     """The modules of the package in `folder`; a reason says what is wrong with it.
+
+    Args:
+        top: where a class's submissions lie: below it no link is followed.
 
     Raises:
         OSError: the machine failed, whatever lies there.
     """
+    if not lies_there(folder, top=top or folder.parent):
+        return PackageText(reason=f"there is no folder {PACKAGE} beside the notebook")
     try:
-        if folder.is_symlink() or folder.parent.is_symlink():
-            raise Unreadable(f"{PACKAGE} is a link, not a folder")
-        if not folder.is_dir():
-            raise Unreadable(f"there is no folder {PACKAGE} beside the notebook")
-        return PackageText(_modules(folder))
+        return PackageText(_modules(folder, top))
     except Unreadable as reason:
         return PackageText(reason=str(reason))
-    except OSError as error:
-        if error.errno in _OF_THE_MACHINE:
-            raise
-        return PackageText(reason=f"{PACKAGE} cannot be read ({error.strerror})")
 
 
-def _modules(folder: Path) -> dict[str, str]:
-    with os.scandir(folder) as entries:
-        names = sorted(e.name for e in entries if re.fullmatch(r"[A-Za-z_]\w*\.py", e.name, re.A))
+def _modules(folder: Path, top: Path | None) -> dict[str, str]:
+    try:
+        names = names_in(folder, top=top or folder.parent)
+    except Unreadable as reason:
+        raise Unreadable(f"{PACKAGE} cannot be read: {reason}") from None
+    names = [name for name in names if re.fullmatch(r"[A-Za-z_]\w*\.py", name, re.A)]
     if len(names) > MAX_FILES:
         raise Unreadable(f"{PACKAGE} holds {len(names)} modules, more than {MAX_FILES}")
     found, left = {}, MAX_PACKAGE_BYTES
     for name in names:
         try:
-            content = bytes_of(folder / name, MAX_MODULE_BYTES)
+            content = bytes_of(folder / name, MAX_MODULE_BYTES, top=top)
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise Unreadable(f"{PACKAGE}/{name} is not text in UTF-8") from None
@@ -100,35 +90,6 @@ def _modules(folder: Path) -> dict[str, str]:
             raise Unreadable(f"{PACKAGE} holds more than {MAX_PACKAGE_BYTES:,} bytes of Python")
         found[name.removesuffix(".py")] = text
     return found
-
-
-def bytes_of(path: Path, most: int) -> bytes:
-    """The bytes of a regular file; links, folders, pipes and devices are not opened.
-
-    Raises:
-        Unreadable: it is none, or has more than `most` bytes.
-        OSError: the machine failed, whatever lies there.
-    """
-    flags = os.O_RDONLY
-    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"):
-        flags |= getattr(os, name, 0)  # not every system has each
-    try:
-        if path.is_symlink() or path.parent.is_symlink():
-            raise Unreadable("it is a link, not a file")
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise Unreadable("it is not a file")
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise Unreadable("it is not a file")
-            content = file.read(most + 1)
-    except OSError as error:
-        if error.errno in _OF_THE_MACHINE:
-            raise
-        raise Unreadable(f"it cannot be opened ({error.strerror})") from None
-    if len(content) > most:
-        size = f"{most // 2**20} MB" if most >= 2**20 else f"{most:,} bytes"
-        raise Unreadable(f"it is larger than {size}")
-    return content
 
 
 def as_job(modules: dict[str, str], *, has_model: bool = True) -> dict:

@@ -6,8 +6,9 @@ is no cell is left out.
 
 from dataclasses import replace
 
+from course_lib.own_files import Unreadable
+
 from .answers import Typed
-from .package_text import Unreadable
 
 MAX_CELLS = 10_000
 

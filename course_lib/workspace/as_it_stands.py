@@ -10,9 +10,9 @@ from pathlib import Path
 
 from course_lib.lessons.answers import MAX_ALL_CHARACTERS, Answer, Typed
 from course_lib.lessons.exercises import read_notebook
-from course_lib.lessons.package_text import Unreadable
 from course_lib.lessons.saved_cells import saved_cells
 from course_lib.lessons.without_outputs import TooManyParts, without_outputs
+from course_lib.own_files import Unreadable
 
 from .runs import Run, runs
 

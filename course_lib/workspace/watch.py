@@ -14,9 +14,9 @@ from pathlib import Path
 
 from course_lib.lessons.answers import Answers, NoAnswer
 from course_lib.lessons.exercises import lesson_names, read_exercises, read_notebook
-from course_lib.lessons.package_text import Unreadable
 from course_lib.lessons.saved_cells import saved_cells
 from course_lib.lessons.without_outputs import TooManyParts, without_outputs
+from course_lib.own_files import Unreadable
 
 from .apart import Judge, Judged
 from .borrow import PACKAGE
