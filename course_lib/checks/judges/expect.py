@@ -90,12 +90,11 @@ def no_error(seen: Seen) -> Finding | None:
     if error["type"] == "NotImplementedError" and not error["message"]:  # torch's own say something
         return Finding("not written yet")
     if error["type"] in ("NameError", "UnboundLocalError") and error["name"]:
+        where = f"{error['message']}{error['place']}"
+        what_to_do = "no cell of yours defines it: define it in the one that uses it"
         return Finding(
             f"the name {error['name']!r} is not defined",
-            details=(
-                f"{error['message']}{error['place']}",
-                "the cell is run on its own: define in it all that it uses",
-            ),
+            details=(where, what_to_do) if error["type"] == "NameError" else (where,),
         )
     return Finding(f"raised {error['type']}", details=(f"{error['message']}{error['place']}",))
 
