@@ -12,6 +12,7 @@ from ..checks import all_checks, find
 from ..lessons.exercises import Exercise, read_exercises, read_package_checks
 from ..lessons.source import component_source, module_source, to_learner
 from .handed_in_package import judge_package
+from .library import MARK, with_marks
 from .results import judge_check, printable, zero
 
 
@@ -21,7 +22,12 @@ def fresh_seed() -> int:
 
 
 def judge(
-    notebook: Mapping, observe: Callable[[dict], Mapping], *, seed: int, sandbox: str
+    notebook: Mapping,
+    observe: Callable[[dict], Mapping],
+    *,
+    seed: int,
+    sandbox: str,
+    library: str = MARK,
 ) -> list[dict]:
     """The result of every component of a rebuilt notebook, in the lesson's order.
 
@@ -31,10 +37,11 @@ def judge(
     Args:
         observe: runs one job where it can do no harm, such as `Sandbox.observe`.
         sandbox: how it does so, for the record.
+        library: what becomes of an answer that calls what it is to write, as `library.py` has it.
     """
     grading = notebook["metadata"]["course"]["grading"]
     results = [
-        *_judge_answers(notebook, grading, observe, seed, sandbox),
+        *_judge_answers(notebook, grading, observe, seed, sandbox, library),
         *judge_package(read_package_checks(notebook), grading, observe, seed, sandbox),
     ]
     if results:
@@ -42,7 +49,7 @@ def judge(
     return results
 
 
-def _judge_answers(notebook, grading, observe, seed: int, sandbox: str) -> list[dict]:
+def _judge_answers(notebook, grading, observe, seed: int, sandbox: str, library: str) -> list[dict]:
     """The results of the components that the notebook's cells define."""
     exercises = read_exercises(notebook)
     answers = {
@@ -67,8 +74,9 @@ def _judge_answers(notebook, grading, observe, seed: int, sandbox: str) -> list[
             result = judge_check(exercise, find(name), job, observe, seed) | {"sandbox": sandbox}
         result["message"] = _told(result["message"], grading["notes"].get(name, ""))
         results.append(result)
-        earlier.append(answers[name] if result["passed"] else our_source(exercise))
-    return results
+        is_theirs = result["passed"] and not result.get("library")
+        earlier.append(answers[name] if is_theirs else our_source(exercise))
+    return with_marks(results, exercises, answers, observe, library)
 
 
 def _told(message: str, note: str) -> str:

@@ -24,6 +24,7 @@ from .classroom import lessons_of, open_folder, students_of
 from .grades import derive
 from .judging import fresh_seed, judge
 from .late import due_dates, time_of
+from .library import library_setting
 from .records import write_json
 from .releases import Release, choose
 from .results import printable
@@ -32,6 +33,8 @@ from .steps import write_outputs
 from .submission import read_submission, rebuild
 from .version import checks_version
 
+# What a result on record must agree in with this run, to stand.
+HOW = ("checks", "sandbox", "library")
 AWAY = "no file is there now; what is on record stays"
 
 
@@ -89,6 +92,7 @@ def grade_class(
         # Everybody in a run meets the same inputs, and an interrupted run is still the same run.
         seed = before["seed"] if before.get("state") == "running" else fresh_seed()
         about = {"seed": seed, "checks": checks_version(), "sandbox": sandbox}
+        about["library"] = library_setting(root)
         book = ClassGradebook(out, root=root, due=due, due_before=due_before)
         chosen = students if student is None else {student: students[student]}
         report = Report(students=len(chosen), lessons=lessons, kept=book.follow_course())
@@ -174,9 +178,8 @@ class _Run:
         if not self.again and self._stands(item, notebook):
             return _Outcome(release, **found)
         try:
-            components = judge(
-                notebook, self._observe, seed=self.about["seed"], sandbox=self.about["sandbox"]
-            )
+            how = {key: self.about[key] for key in ("seed", "sandbox", "library")}
+            components = judge(notebook, self._observe, **how)
         except (GradingError, CancelledError):
             raise
         except Exception as error:
@@ -192,7 +195,7 @@ class _Run:
             return False
         judged = self.book.judged(item.student, item.lesson)
         content = notebook["metadata"]["course"]["grading"]["content"]
-        expected = {"content": content, **{key: self.about[key] for key in ("checks", "sandbox")}}
+        expected = {"content": content, **{key: self.about[key] for key in HOW}}
         return "components" in judged and all(judged.get(key) == expected[key] for key in expected)
 
     def record(self, item: _Work, outcome: _Outcome) -> None:

@@ -16,6 +16,7 @@ from course_lib.checks import CheckFailed, UnknownComponent, find, observe_here,
 from course_lib.checks.judges.findings import FIRST_LINE, OTHER_LINES
 from course_lib.checks.local import DEFAULT_SEED, failure_text, success_text
 from course_lib.checks.observe.load.answer import AnswerRefused, load_answer
+from course_lib.checks.verdict.library import note_at_the_desk
 from course_lib.lessons.exercises import (
     Exercise,
     find_exercise,
@@ -157,8 +158,9 @@ def _judge(exercise: Exercise, answer: AnswerCell, seed: int | None, device: str
         text = failure_text(verdict, seed)
         raise CheckFailed(f"{text}\n{textwrap.indent(note, '  ')}" if note else text)
     print(success_text(verdict))
-    if note:
-        print(note)
+    for text in (note_at_the_desk(verdict.name, verdict.library, cell), note):
+        if text:
+            print(text)
 
 
 def _refuse_imports(cell: str, exercise: Exercise) -> None:
