@@ -68,15 +68,15 @@ class _Reader:
                 self.known[target.id] = full
 
     def _visit(self, node: ast.AST) -> None:
-        full = self.full_name(node)
-        if full and full.partition(".")[0] in LIBRARIES:
-            self.found.add(full)
+        if full := self.full_name(node):  # of `a.b.c` the whole counts, not its beginnings
+            if full.partition(".")[0] in LIBRARIES:
+                self.found.add(full)
+            return
         if isinstance(node, ast.Call) and _name(node.func) in ("eval", "exec", "compile"):
             self._read_inside(node)
-        hints = {id(hint) for hint in _annotations(node)}
+        hints = [getattr(node, name, None) for name in ("annotation", "returns")]
         for child in ast.iter_child_nodes(node):
-            # Of `a.b.c` the whole counts, not its beginnings; and a type is no use of it.
-            if id(child) not in hints and not (full and isinstance(node, ast.Attribute)):
+            if child not in hints:  # a type is no use of it
                 self._visit(child)
 
     def _read_inside(self, call: ast.Call) -> None:
@@ -128,11 +128,6 @@ def _bindings(node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
             yield target, value
         case ast.NamedExpr(target=target, value=value):
             yield target, value
-
-
-def _annotations(node: ast.AST) -> list[ast.AST]:
-    hints = [getattr(node, name, None) for name in ("annotation", "returns")]
-    return [hint for hint in hints if isinstance(hint, ast.AST)]
 
 
 def _name(function: ast.AST) -> str:
