@@ -3,7 +3,7 @@
 Their weights are drawn anew for each run, so that a table of what the models of another run
 answer is worth nothing. What a test can see must not hang on the draw, and with it the grade: a
 model counts only where right implementations agree far closer than the 1e-6 that tests are told
-of, and where each fault shows in many texts.
+of, and where each fault shows in every handful of texts.
 """
 
 import copy
@@ -18,9 +18,8 @@ from .model import fresh_model
 
 AGREEMENT = 5e-7  # of right models, in logits: two of them are then within the 1e-6 promised
 MARGIN = 1e-4  # by which the likeliest token leads, so that rounding decides nothing
-SHARE_THAT_SHOWS = 0.25  # of the texts, which must go wrong where generation is faulty
-LENGTHS = (5, 2)  # of prompts
-N_TEXTS = 16
+LENGTHS = (3, 5)  # of prompts
+N_TEXTS = 5  # of a length, as many as a small test has; a fault shows in one of them
 
 
 def first_that_fits(test: str, config: Mapping, seeds: Iterable[int]) -> int:
@@ -37,7 +36,7 @@ def fits(test: str, config: tuple, seed: int) -> bool:
         config: the names and values of the model's sizes.
     """
     sizes = dict(config)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
 
     def texts(n_tokens: int) -> Tensor:
         return torch.randint(sizes["vocab_size"], (N_TEXTS, n_tokens), generator=generator)
@@ -71,16 +70,15 @@ def _lead(logits: Tensor) -> float:
 
 
 def _shows(generate: Callable, prompts: list[tuple[Tensor, int]], expected: list[Tensor]) -> bool:
-    """Whether enough texts go wrong; one that has another length, or an error, shows at once."""
-    n_wrong, enough = 0, SHARE_THAT_SHOWS * N_TEXTS * len(prompts)
-    for prompt, wanted in zip(prompts, expected, strict=True):
+    """Whether a text of each length goes wrong, or has another length, or raises an error.
+
+    What remembers the text before it has had one.
+    """
+    for prompt, wanted in zip([prompts[-1], *prompts], [None, *expected], strict=True):
         try:
             found = generate(*prompt)
         except (ValueError, RuntimeError, IndexError):
             return True
-        if found.shape != wanted.shape:
-            return True
-        n_wrong += int((found != wanted).any(dim=1).sum())
-        if n_wrong >= enough:
-            return True
-    return False
+        if wanted is not None and torch.equal(found, wanted):
+            return False
+    return True
