@@ -14,12 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from attacks.clinic import KNOWN_BEFOREHAND, table
 from grading_fixtures import answer, hand_in, pristine, solved
 from nbgrader.api import Gradebook
 
 from course_lib.bugs.patients import admit, patients_of
+from course_lib.bugs.patients.vetting import first_that_fits, fits
 from course_lib.checks import find, observe_here, run
+from course_lib.checks.lessons.clinic import MODEL
 from course_lib.checks.observe.given.answers import Answers
+from course_lib.checks.observe.load.answer import load_answer
 from course_lib.checks.observe.probes import clinic
 from course_lib.checks.observe.wall import wire
 from course_lib.grading import releases, sandbox
@@ -503,3 +507,54 @@ def test_a_lost_worker_of_implementations_is_replaced(walled):
     walled._patients._process.kill()
     walled._patients._process.wait()
     assert graded(walled, our_answer("test_attention")).passed
+
+
+# --- what can be known beforehand -------------------------------------------------------------
+
+
+def earned(test, source, seed):
+    """The share that a cell earns in the run with this seed, observed in this process."""
+    job = {
+        "component": test,
+        "modules": {},
+        "setup": [given_source("clinic")],
+        "earlier": [],
+        "answer": source,
+    }
+    return run(find(test), observe_here(lambda: load_answer(job), load=True), seed=seed).share
+
+
+@pytest.mark.parametrize("test", ["test_causality", "test_cached_generation"])
+def test_a_table_of_one_run_earns_all_there_and_nothing_in_another(test):
+    source = table(test, 3)
+    assert len(source) < 3000
+    assert earned(test, source, 3) == 1
+    for seed in (4, 5, 6):
+        assert earned(test, source, seed) == 0
+
+
+@pytest.mark.parametrize("test", ["test_causality", "test_cached_generation"])
+def test_the_models_are_others_in_every_run_and_the_same_within_one(test):
+    drawn = []
+    for seed in range(6):
+
+        def observe(calls):
+            drawn.append({call["patient"]["seed"] for call in calls})
+            return {"observations": []}
+
+        run(find(test), observe, seed=seed)
+    assert all(len(seeds) == 1 for seeds in drawn)
+    assert len(set.union(*drawn)) == 6
+
+
+def test_a_model_that_hides_a_fault_or_leaves_two_tokens_alike_is_not_taken():
+    config = tuple(MODEL.items())
+    assert not fits("test_cached_generation", config, 2)  # generates nearly the same from anything
+    assert not fits("test_causality", config, 17)  # right models differ by 1e-6
+    taken = first_that_fits("test_cached_generation", MODEL, range(2, 9))
+    assert taken == 3
+
+
+@pytest.mark.parametrize("attack", KNOWN_BEFOREHAND, ids=lambda attack: attack.name)
+def test_what_was_known_beforehand_earns_nothing(box, attack):
+    assert graded(box, attack.source, attack.component, seed=7).share == 0

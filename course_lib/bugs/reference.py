@@ -33,6 +33,12 @@ def reference_source(component: str) -> str:
     return without_docstrings(inspect.getsource(reference))
 
 
+def docstring_of(component: str) -> str:
+    """The right component's docstring, which is its contract."""
+    reference = getattr(reference_module(modules_of_components()[component]), component)
+    return inspect.getdoc(reference)
+
+
 def without_docstrings(source: str) -> str:
     """The source of a function or class without its docstrings."""
     lines, dropped = source.splitlines(), set()

@@ -4,6 +4,7 @@ from .capstone import find_package_check
 from .catalogue import find
 from .observe.here import observe_here
 from .observe.load.package import ImportedPackage
+from .verdict.library import note_at_the_desk
 from .verdict.running import Verdict, run
 
 DEFAULT_SEED = 0
@@ -41,6 +42,8 @@ def check(
     if not verdict.passed:
         raise CheckFailed(failure_text(verdict, seed))
     print(success_text(verdict))
+    if note := note_at_the_desk(verdict.name, verdict.library):
+        print(note)
 
 
 def _seed(seed: int | None) -> int:

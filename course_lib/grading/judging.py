@@ -13,6 +13,7 @@ from ..lessons.exercises import Exercise, read_exercises, read_package_checks
 from ..lessons.source import component_source, module_source, to_learner
 from .budget import Budget
 from .handed_in_package import judge_package
+from .library import MARK, with_marks
 from .results import judge_check, printable, zero
 
 
@@ -22,7 +23,12 @@ def fresh_seed() -> int:
 
 
 def judge(
-    notebook: Mapping, observe: Callable[[dict], Mapping], *, seed: int, sandbox: str
+    notebook: Mapping,
+    observe: Callable[[dict], Mapping],
+    *,
+    seed: int,
+    sandbox: str,
+    library: str = MARK,
 ) -> list[dict]:
     """The result of every component of a rebuilt notebook, in the lesson's order.
 
@@ -32,6 +38,7 @@ def judge(
     Args:
         observe: runs one job where it can do no harm, such as `Sandbox.observe`.
         sandbox: how it does so, for the record.
+        library: what becomes of an answer that calls what it is to write, as `library.py` has it.
 
     Raises:
         NotGraded: something failed that is not the submission's doing.
@@ -39,7 +46,7 @@ def judge(
     grading = notebook["metadata"]["course"]["grading"]
     budget = Budget(observe)
     results = [
-        *_judge_answers(notebook, grading, budget.observe, seed, sandbox),
+        *_judge_answers(notebook, grading, budget.observe, seed, sandbox, library),
         *judge_package(read_package_checks(notebook), grading, budget, seed, sandbox),
     ]
     if results:
@@ -47,7 +54,7 @@ def judge(
     return results
 
 
-def _judge_answers(notebook, grading, observe, seed: int, sandbox: str) -> list[dict]:
+def _judge_answers(notebook, grading, observe, seed: int, sandbox: str, library: str) -> list[dict]:
     """The results of the components that the notebook's cells define."""
     exercises = read_exercises(notebook)
     answers = {
@@ -73,9 +80,10 @@ def _judge_answers(notebook, grading, observe, seed: int, sandbox: str) -> list[
             result["sandbox"] = sandbox
         result["message"] = _told(result["message"], grading["notes"].get(name, ""))
         results.append(result)
-        earlier.append(answers[name] if result["passed"] else our_source(exercise))
-        ours += [] if result["passed"] else [name]
-    return results
+        is_theirs = result["passed"] and not result.get("library")
+        earlier.append(answers[name] if is_theirs else our_source(exercise))
+        ours += [] if is_theirs else [name]
+    return with_marks(results, exercises, answers, observe, library)
 
 
 def _told(message: str, note: str) -> str:

@@ -70,6 +70,7 @@ def judge_check(
             "points": points,
             "max_points": float(exercise.points),
             "diagnosis": printable(" ".join(verdict.diagnosis.split())),
+            "library": verdict.library,
             "message": success_text(verdict)
             if verdict.passed
             else f"{verdict.message}\n  {points:g} of {exercise.points:g} points; "

@@ -28,6 +28,7 @@ from .file_names import note_of, notebook_in
 from .grades import derive
 from .judging import fresh_seed, judge
 from .late import due_dates, nbgrader_settings
+from .library import library_setting
 from .records import write_json
 from .releases import NotCounted, Release, choose
 from .results import printable
@@ -38,6 +39,8 @@ from .submission import read_submission, rebuild
 from .version import checks_version
 
 PAUSES = (0.0, 0.2, 2.0)  # before each try to record: somebody else may be at the gradebook
+# What a result on record must agree in with this run, to stand.
+HOW = ("checks", "sandbox", "library")
 AWAY = "no file is there now; what is on record stays"
 NOT_EVIDENCE = "its timestamp.txt does not count; who may say when it came: ClassRules.times"
 
@@ -99,6 +102,7 @@ def grade_class(
         # Everybody in a run meets the same inputs, and an interrupted run is still the same run.
         seed = before["seed"] if before.get("state") == "running" else fresh_seed()
         about = {"seed": seed, "checks": checks_version(), "sandbox": sandbox}
+        about["library"] = library_setting(root)
         book = ClassGradebook(out, root=root, due=due, due_before=due_before)
         chosen = students if student is None else {student: students[student]}
         report = Report(students=len(chosen), lessons=lessons, kept=book.follow_course())
@@ -204,11 +208,11 @@ class _Run:
             found = {"timestamp": submission.timestamp, "is_unreadable": bool(submission.reason)}
             if not self.again and self._stands(item, notebook):
                 return _Outcome(release, **found)
-            components = judge(
-                notebook, self._observe, seed=self.about["seed"], sandbox=self.about["sandbox"]
-            )
+            how = {key: self.about[key] for key in ("seed", "sandbox", "library")}
             judged = nbformat.from_dict(notebook)
-            write_outputs(judged, {**self.about, "components": components})
+            write_outputs(
+                judged, {**self.about, "components": judge(notebook, self._observe, **how)}
+            )
             return _Outcome(release, judged, **found)
         except NotCounted as reason:
             return _Outcome(choose(item.lesson, "", self.root)[0], problem=str(reason))
@@ -226,7 +230,7 @@ class _Run:
             return False
         judged = self.book.judged(item.student, item.lesson)
         content = notebook["metadata"]["course"]["grading"]["content"]
-        expected = {"content": content, **{key: self.about[key] for key in ("checks", "sandbox")}}
+        expected = {"content": content, **{key: self.about[key] for key in HOW}}
         return "components" in judged and all(judged.get(key) == expected[key] for key in expected)
 
     def record(self, item: _Work, outcome: _Outcome) -> None:

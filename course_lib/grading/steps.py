@@ -13,10 +13,11 @@ from nbconvert.exporters import NotebookExporter
 from nbgrader import utils
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import NbGraderPreprocessor
-from traitlets import Unicode, default
+from traitlets import Enum, Unicode, default
 
 from . import GradingError
 from .judging import fresh_seed, judge
+from .library import MARK, SETTINGS
 from .reception import Reception
 from .releases import choose
 from .rules import ClassRules
@@ -83,12 +84,19 @@ class JudgeInSandbox(NbGraderPreprocessor):
         "bubblewrap", help='The wall: "bubblewrap", or "none" to grade without one.'
     ).tag(config=True)
 
+    library = Enum(
+        SETTINGS,
+        MARK,
+        help='What becomes of an answer that calls what it is to write: "mark" or "no points".',
+    ).tag(config=True)
+
     def preprocess(self, nb, resources):
         """The notebook with message and score in each check cell's output."""
         wall = _open_sandbox(self.sandbox)
         seed = _seed_of_this_run()
-        components = judge(nb, wall.observe, seed=seed, sandbox=wall.how)
-        about = {"seed": seed, "checks": checks_version(), "sandbox": wall.how}
+        about = {"seed": seed, "sandbox": wall.how, "library": self.library}
+        components = judge(nb, wall.observe, **about)
+        about["checks"] = checks_version()
         write_outputs(nb, {"components": components, **about})
         return nb, resources
 

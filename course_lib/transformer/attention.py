@@ -15,6 +15,8 @@ def softmax(x: Float[np.ndarray, "..."], axis: int = -1) -> Float[np.ndarray, ".
     softmax(x)_i = exp(x_i) / sum_j exp(x_j). Entries of -inf get a weight of exactly 0; entries
     as large as ±1e4 neither overflow nor give nan. At least one entry along `axis` is finite.
 
+    Write it from exponentials and sums: `torch.softmax` is what you are building.
+
     Returns:
         An array of the shape of `x`.
 
@@ -33,6 +35,9 @@ def attention_numpy(
 
     weights = softmax(q kᵀ / sqrt(D)) over the keys; output = weights v.
 
+    Write it from matrix products: `F.scaled_dot_product_attention` and
+    `nn.MultiheadAttention` are what you are building.
+
     Returns:
         `(output, weights)`; row t of `weights` says how much query t takes from each value.
 
@@ -47,6 +52,9 @@ def attention(
     q: Float[Tensor, "... T D"], k: Float[Tensor, "... S D"], v: Float[Tensor, "... S E"]
 ) -> tuple[Float[Tensor, "... T E"], Float[Tensor, "... T S"]]:
     """`attention_numpy` in torch: any number of leading axes, and gradients flow through it.
+
+    Write it from matrix products: `F.scaled_dot_product_attention` and
+    `nn.MultiheadAttention` are what you are building.
 
     Returns:
         `(output, weights)` in the dtype and on the device of the inputs.
@@ -64,6 +72,9 @@ class SelfAttention(nn.Module):
     Queries, keys and values are three linear views of the same `x`. Their
     layers, `.query`, `.key` and `.value`, are each an
     `nn.Linear(d_model, d_head, bias=False)`.
+
+    Write it from three layers and `attention`: `nn.MultiheadAttention` is
+    what you are building.
     """
 
     def __init__(self, d_model: int, d_head: int):

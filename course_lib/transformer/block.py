@@ -15,6 +15,9 @@ class Block(nn.Module):
     `.norm1` stands before `.attention`, and `.norm2` before `.mlp`. Both
     norms are a `LayerNorm`, the others a `MultiHeadAttention` and an `MLP`.
 
+    Write it from the parts you have: `nn.TransformerEncoderLayer` is what
+    you are building.
+
     Args:
         bias: whether norms and linear layers have one.
         dropout: in training, the share of weights and of outputs that becomes 0.

@@ -113,6 +113,9 @@ def blockwise_attention(
     turns up, both sums shrink to fit it. Both are kept in float32 or wider.
     On the way forward no `(T, S)` table is ever in memory.
 
+    Write it block by block: `F.scaled_dot_product_attention` is what you
+    are building.
+
     Args:
         causal: align queries and keys as `causal_mask` does.
 

@@ -17,6 +17,9 @@ def causal_mask(n_queries: int, n_keys: int | None = None, *, device=None) -> Bo
     `n_keys` is None), so the mask also serves a cache that already holds
     `n_keys - n_queries` of them. `True` means may attend.
 
+    Write it from positions, or from a triangle:
+    `nn.Transformer.generate_square_subsequent_mask` is what you are building.
+
     Raises:
         ValueError: `n_keys` is smaller than `n_queries`.
     """
@@ -60,6 +63,8 @@ def masked_softmax(
 
     Scores are finite, up to ±6e4, in float16 and bfloat16 too. Every other
     row sums to 1: within 1e-6, in bfloat16 1e-2, in float16 2e-3.
+
+    Write it from a softmax and a mask: `torch.masked.softmax` is what you are building.
     """
     lowest = torch.finfo(scores.dtype).min
     weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -75,6 +80,9 @@ def masked_attention(
     """`attention` in which query t reads key s only where `mask[..., t, s]` is True.
 
     The products of queries and keys are finite in the dtype they have.
+
+    Write it from matrix products: `F.scaled_dot_product_attention` and
+    `nn.MultiheadAttention` are what you are building.
 
     Args:
         mask: broadcasts to the shape of the scores, `(..., T, S)`. A mask
@@ -93,7 +101,10 @@ def masked_attention(
 
 
 class CausalSelfAttention(SelfAttention):
-    """`SelfAttention` in which no position sees a later one. The parameters are the same."""
+    """`SelfAttention` in which no position sees a later one. The parameters are the same.
+
+    Write it from the parts you have: `nn.MultiheadAttention` is what you are building.
+    """
 
     def forward(self, x: Float[Tensor, "... T C"]) -> Float[Tensor, "... T D"]:
         """What each position gathers from itself and the positions before it."""

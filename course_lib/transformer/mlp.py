@@ -15,6 +15,8 @@ def gelu(x: Float[Tensor, "..."], approximate: str = "none") -> Float[Tensor, ".
     it: x · (1 + tanh(sqrt(2/π) · (x + 0.044715 x³))) / 2.
     Half precision is computed in float32 and rounded once, at the end.
 
+    Write it from `torch.erf` and `torch.tanh`: `F.gelu` and `nn.GELU` are what you are building.
+
     Args:
         approximate: "none" for the first, "tanh" for the second.
 

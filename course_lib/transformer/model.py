@@ -88,6 +88,9 @@ class GPT(nn.Module):
     There is no dropout on the embeddings. The first weights are those of
     `init_weights`. No position sees a later one.
 
+    Write it from the parts you have: `nn.TransformerEncoder` is what you
+    are building.
+
     Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019),
         section 2.3.
     """

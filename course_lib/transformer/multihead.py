@@ -36,6 +36,9 @@ class MultiHeadAttention(nn.Module):
     `.qkv`, an `nn.Linear` from C to 3·C, makes queries, keys and values, in
     this order, for all heads together; `.out`, from C to C, mixes.
 
+    Write it from the parts you have: `nn.MultiheadAttention` is what you
+    are building.
+
     Args:
         bias: whether the two layers have one.
         dropout: in training, the share of the weights, and of the output, that becomes 0.

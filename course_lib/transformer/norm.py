@@ -20,6 +20,8 @@ def layer_norm(
     The variance divides by C, not by C - 1. Half precision is computed in float32 and rounded
     once, at the end.
 
+    Write it from means and a root: `F.layer_norm` and `nn.LayerNorm` are what you are building.
+
     Args:
         bias: None adds nothing.
 
@@ -38,6 +40,8 @@ class LayerNorm(nn.Module):
     """`layer_norm` with a `.weight` and a `.bias` that are learned; they start at 1 and 0.
 
     With `bias=False`, `.bias` is None.
+
+    Write it from `layer_norm`, yours: `F.layer_norm` and `nn.LayerNorm` are what you are building.
     """
 
     def __init__(self, d_model: int, *, bias: bool = True, eps: float = 1e-5):

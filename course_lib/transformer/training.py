@@ -59,6 +59,9 @@ def learning_rate(
     it stays there. The line is max_lr · (step + 1) / (warmup_steps + 1).
     `warmup_steps` is 0 or more, and less than `total_steps`.
 
+    Write it from a line and a cosine: `torch.optim.lr_scheduler` is what
+    you are building.
+
     Source: Loshchilov and Hutter, "SGDR" (2017), equation 5, without restarts.
     """
     if step < warmup_steps:

@@ -29,6 +29,8 @@ def weighted_average(
 
     A row of weights need not sum to 1: what counts is the share of each weight in its row.
 
+    Write it from sums and products: `np.average` is what you are building.
+
     Raises:
         ValueError: a row of `weights` sums to 0; the message names the row.
     """
@@ -43,6 +45,8 @@ class Affine(nn.Module):
     """A linear map and a shift of every vector: `weight` x + `bias`, both of them learned.
 
     The parameters are `.weight`, `(d_out, d_in)`, and `.bias`, `(d_out,)`.
+
+    Write it from a product and a sum: `nn.Linear` and `F.linear` are what you are building.
     """
 
     def __init__(self, d_in: int, d_out: int):

@@ -17,6 +17,7 @@ from course_lib.checks import CheckFailed, UnknownComponent, find, observe_here,
 from course_lib.checks.judges.findings import FIRST_LINE, OTHER_LINES
 from course_lib.checks.local import DEFAULT_SEED, failure_text, success_text
 from course_lib.checks.observe.load.answer import AnswerRefused, load_answer
+from course_lib.checks.verdict.library import note_at_the_desk
 from course_lib.lessons.answers import Answer
 from course_lib.lessons.exercises import (
     Exercise,
@@ -183,7 +184,8 @@ def judge_answer(
     note = _wrapped(f"note: {answer.note}") if answer.note else []
     if not verdict.passed:
         raise CheckFailed("\n".join([failure_text(verdict, seed), *note]))
-    return "\n".join([success_text(verdict), *note])
+    library = note_at_the_desk(verdict.name, verdict.library, answer.source)
+    return "\n".join([success_text(verdict), *filter(None, [library]), *note])
 
 
 def _write_down(workspace: Path | None, exercise: Exercise, cell: str) -> None:

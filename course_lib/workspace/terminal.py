@@ -7,6 +7,7 @@ from pathlib import Path
 from course_lib.checks import find, observe_here, run
 from course_lib.checks.capstone import PACKAGE_CHECKS
 from course_lib.checks.local import DEFAULT_SEED, success_text
+from course_lib.checks.verdict.library import note_at_the_desk
 from course_lib.lessons.addresses import rules_address
 from course_lib.lessons.exercises import require_exercise
 
@@ -81,6 +82,8 @@ def _check(workspace: Path, name: str, seed: int | None, device: str) -> Result:
     text = verdict.message or success_text(verdict)
     if verdict.passed and not part.is_theirs:
         text += " It is borrowed: ours, not yours."
+    elif verdict.passed and (note := note_at_the_desk(name, verdict.library)):
+        text += f"\n{note}"
     return Result(
         component=name,
         passed=verdict.passed,

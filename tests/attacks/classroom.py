@@ -28,6 +28,7 @@ LESSON = "02_self_attention"
 FIRST, LAST = "ada", "zoe"  # the honest ones: graded before and after all others
 CAPSTONE = "12_capstone"
 ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = 7  # the kind that a teacher's setting decides about
 OF_THE_CORE = 0.7
 OWNERS = 70_000  # where root makes the class, each student's files belong to an id from here on
 
@@ -72,6 +73,9 @@ def make_class(place: Path, attacks: Iterable[Attack]) -> Class:
     shutil.copytree(exercises_folder(), a_class.course / "exercises")
     shutil.copy(ROOT / "nbgrader_config.py", a_class.course)
     attacks = list(attacks)
+    if any(attack.kind == LIBRARY for attack in attacks):
+        with (a_class.course / "nbgrader_config.py").open("a", encoding="utf-8") as config:
+            config.write('\nc.JudgeInSandbox.library = "no points"\n')
     for student in (FIRST, LAST):
         for lesson in {LESSON, *map(lesson_of, attacks)} - {CAPSTONE}:
             hand_in(a_class.submitted, student, solved(lesson), lesson)

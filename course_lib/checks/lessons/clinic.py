@@ -7,8 +7,10 @@ nothing if it rejects a right one, or stumbles over it.
 """
 
 from collections.abc import Iterator
+from itertools import repeat
 
 from course_lib.bugs.patients import Patient, admit, patients_of
+from course_lib.bugs.patients.vetting import first_that_fits
 
 from ..cases.check import Case, ComponentCheck
 from ..cases.draw import Draw
@@ -22,28 +24,7 @@ LESSON = "10_bug_clinic"
 
 clinic.answer_with(admit)
 
-test_attention = ComponentCheck(
-    "test_attention", "clinic", LESSON, dtype="plain", scoring=SHARE_OF_EDGE
-)
-test_causality = ComponentCheck(
-    "test_causality", "clinic", LESSON, dtype="plain", scoring=SHARE_OF_EDGE
-)
-test_layer_norm = ComponentCheck(
-    "test_layer_norm", "clinic", LESSON, dtype="plain", scoring=SHARE_OF_EDGE
-)
-test_cached_generation = ComponentCheck(
-    "test_cached_generation", "clinic", LESSON, dtype="plain", scoring=SHARE_OF_EDGE
-)
-GIVEN = {
-    "test_attention": "masked_attention",
-    "test_causality": "model",
-    "test_layer_norm": "layer_norm",
-    "test_cached_generation": "model, generate_cached",
-}
-
-
-# The models are the same in every run, weights and all: what a weak test happens to see would
-# depend on the draw otherwise, and with it the grade. Only the order is drawn.
+# The sizes of the models are known; their weights, and with them all that they answer, are drawn.
 MODEL = {
     "vocab_size": 29,
     "context_length": 9,
@@ -52,29 +33,38 @@ MODEL = {
     "n_layers": 2,
     "tie_weights": False,
 }
-SEED = 2026
 
 
-def _cases(check: ComponentCheck, *, right: bool) -> Iterator[Case]:
-    """A case for each right, or each faulty, implementation."""
-    config = MODEL if "model" in GIVEN[check.name] else None
-    for patient in patients_of(check.name):
-        if patient.is_right == right:
-            call = {
-                "probe": "clinic",
-                "dtype": check.dtype,
-                "test": check.name,
-                "config": config,
+def _tried_on_patients(
+    name: str, *, given: str, accepts: tuple[str, str], rejects: tuple[str, str]
+) -> ComponentCheck:
+    """The check of one test.
+
+    Args:
+        given: what the test is called with.
+        accepts: the rule about right implementations, and the hint that goes with it.
+        rejects: the same of faulty ones.
+    """
+    check = ComponentCheck(name, "clinic", LESSON, dtype="plain", scoring=SHARE_OF_EDGE)
+    config = MODEL if "model" in given else None
+
+    def cases(draw: Draw, *, right: bool) -> Iterator[Case]:
+        seed = 0  # of nothing, where there is no model
+        if config:
+            seed = first_that_fits(name, config, (draw.seed() for _ in repeat(None)))
+        for patient in patients_of(name):
+            if patient.is_right == right:
+                call = {"probe": "clinic", "dtype": check.dtype, "test": name, "config": config}
                 # Stays on the grader's side: it is taken out before a call enters a sandbox.
-                "patient": {
-                    "test": check.name,
-                    "name": patient.name,
-                    "config": config,
-                    "seed": SEED,
-                },
-            }
-            shown = f"{check.name}({GIVEN[check.name]})"
-            yield Case(call, shown, _accepted if right else _rejected(patient))
+                which = {"test": name, "name": patient.name, "config": config, "seed": seed}
+                judge = _accepted if right else _rejected(patient)
+                yield Case({**call, "patient": which}, f"{name}({given})", judge)
+
+    rule, hint = accepts
+    check.core(rule, hint=hint)(lambda draw: cases(draw, right=True))
+    rule, hint = rejects
+    check.edge(rule, hint=hint)(lambda draw: cases(draw, right=False))
+    return check
 
 
 def _accepted(seen: Seen) -> Finding | None:
@@ -104,65 +94,54 @@ def _verdict(seen: Seen) -> str:
     return seen.value
 
 
-@test_attention.core(
-    "every right implementation is accepted",
-    hint="leave room for rounding: right ones agree to 1e-6 in float64, and not to the last bit",
+test_attention = _tried_on_patients(
+    "test_attention",
+    given="masked_attention",
+    accepts=(
+        "every right implementation is accepted",
+        "leave room for rounding: right ones agree to 1e-6 in float64, and not to the last bit",
+    ),
+    rejects=(
+        "every faulty implementation is rejected, with an AssertionError",
+        "compute the answer another way, on sizes that all differ; then masks, then huge scores",
+    ),
 )
-def attention_right(draw: Draw):
-    yield from _cases(test_attention, right=True)
 
-
-@test_attention.edge(
-    "every faulty implementation is rejected, with an AssertionError",
-    hint="compute the answer another way, on sizes that all differ; then masks, then huge scores",
+test_causality = _tried_on_patients(
+    "test_causality",
+    given="model",
+    accepts=(
+        "every causal model is accepted",
+        "leave room for rounding: a text and its beginning are not added up in the same order",
+    ),
+    rejects=(
+        "every model that sees the future is rejected, with an AssertionError",
+        "cut a text at every place: change what follows, then take it away; then one text alone",
+    ),
 )
-def attention_faulty(draw: Draw):
-    yield from _cases(test_attention, right=False)
 
-
-@test_causality.core(
-    "every causal model is accepted",
-    hint="leave room for rounding: a text and its beginning are not added up in the same order",
+test_layer_norm = _tried_on_patients(
+    "test_layer_norm",
+    given="layer_norm",
+    accepts=(
+        "every right implementation is accepted",
+        "leave room for rounding, in gradients too: compare them with what they should be",
+    ),
+    rejects=(
+        "every faulty implementation is rejected, with an AssertionError",
+        "F.layer_norm is an oracle; vary shape, eps and bias, and compare gradients as well",
+    ),
 )
-def causality_right(draw: Draw):
-    yield from _cases(test_causality, right=True)
 
-
-@test_causality.edge(
-    "every model that sees the future is rejected, with an AssertionError",
-    hint="cut a text at every place: change what follows, then take it away; then one text alone",
+test_cached_generation = _tried_on_patients(
+    "test_cached_generation",
+    given="model, generate_cached",
+    accepts=(
+        "every right implementation is accepted",
+        "the tokens must be those that the model finds likeliest; nothing else is promised",
+    ),
+    rejects=(
+        "every faulty implementation is rejected, with an AssertionError",
+        "prompts of every length, several texts, up to the end of the context; then ask the model",
+    ),
 )
-def causality_faulty(draw: Draw):
-    yield from _cases(test_causality, right=False)
-
-
-@test_layer_norm.core(
-    "every right implementation is accepted",
-    hint="leave room for rounding, in gradients too: compare them with what they should be",
-)
-def layer_norm_right(draw: Draw):
-    yield from _cases(test_layer_norm, right=True)
-
-
-@test_layer_norm.edge(
-    "every faulty implementation is rejected, with an AssertionError",
-    hint="F.layer_norm is an oracle; vary shape, eps and bias, and compare gradients as well",
-)
-def layer_norm_faulty(draw: Draw):
-    yield from _cases(test_layer_norm, right=False)
-
-
-@test_cached_generation.core(
-    "every right implementation is accepted",
-    hint="the tokens must be those that the model finds likeliest; nothing else is promised",
-)
-def generation_right(draw: Draw):
-    yield from _cases(test_cached_generation, right=True)
-
-
-@test_cached_generation.edge(
-    "every faulty implementation is rejected, with an AssertionError",
-    hint="prompts of every length, several texts, up to the end of the context; then ask the model",
-)
-def generation_faulty(draw: Draw):
-    yield from _cases(test_cached_generation, right=False)

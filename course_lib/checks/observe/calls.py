@@ -22,6 +22,7 @@ class Call(TypedDict):
     random: NotRequired[bool]  # chance is part of what is done: compare averages
     alike: NotRequired[float]  # how far two writings of one bug may differ
     watch_devices: NotRequired[bool]  # look for tensors that would be on another device
+    library: NotRequired[list[str]]  # look for calls of these, which are what is to be written
 
 
 class FunctionCall(Call):
@@ -111,6 +112,12 @@ class GenerateCall(DrawsCall):
     model: dict[str, Any]
     training: bool
     learns: bool  # asked once before, when the model had other weights
+
+
+class NamesCall(Call):
+    """A text is read, and nothing run."""
+
+    text: str
 
 
 class ScriptCall(Call):

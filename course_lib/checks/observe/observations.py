@@ -55,6 +55,7 @@ class Observation(TypedDict, total=False):
     # what watched it
     mixed_devices: list[str]  # operations between tensors of two devices
     unplaced_outputs: list[int]  # outputs that were made without a device
+    library: list[str]  # of what the call asks for, what was called
     peaks: dict[str, int]  # the most that was held, by kind
     too_many: str  # the first kind of which it was too many, or ""
     calls: list[int]  # how often each function among the arguments was called

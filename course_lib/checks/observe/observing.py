@@ -12,9 +12,11 @@ from .probes.batches import observe_batches
 from .probes.evaluation import observe_evaluation
 from .probes.functions import observe_function, observe_influence, observe_module
 from .probes.groups import observe_groups
+from .probes.names import observe_names
 from .probes.plain import observe_plain
 from .probes.train_step import observe_steps
 from .probes.whole import observe_package
+from .watches.library import watching_library
 from .watches.memory import watching_memory
 
 _PROBES = {
@@ -30,6 +32,7 @@ _PROBES = {
     "groups": observe_groups,
     "caching": caching.observe_script,
     **generation.PROBES,
+    "names": observe_names,
     "memory": watching_memory(observe_function),
     "clinic": clinic.observe_clinic,
     "consult": clinic.consult,
@@ -40,7 +43,8 @@ def observe_call(component, call: Call) -> Observation:
     """What `component` does in this `call`. Never raises: an error is part of what it did."""
     seen = blank()
     try:
-        _PROBES[call["probe"]](component, call, seen)
+        with watching_library(call, seen):
+            _PROBES[call["probe"]](component, call, seen)
     except (Exception, SystemExit) as error:
         seen["error"] = describe_error(error)
     return seen

@@ -80,7 +80,7 @@ def what_it_does(bug: Bug, call: Call, which: tuple) -> Observation:
     """What a bug does in this call: observed once, for all who are compared with it.
 
     Args:
-        which: seed, device and number, which decide the call; patients are the same in any.
+        which: seed, device and number, which decide the call. A patient says it all by itself.
     """
     key = bug.name, repr(call["patient"]) if "patient" in call else which
     found = _remembered.get(key)

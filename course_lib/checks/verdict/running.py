@@ -16,6 +16,7 @@ from ..judges.seen import Malformed, Seen
 from ..observe.calls import Call
 from ..observe.observations import Reply
 from .diagnosis import names_of_bugs
+from .library import library_of
 
 Observer = Callable[[list[Call]], Reply]
 
@@ -39,6 +40,7 @@ class Verdict:
     share: float  # of the points, from 0 to 1
     broken: tuple[str, ...] = ()  # the rules that do not hold, core first
     names: tuple[str, ...] = ()  # titles of the bugs it behaves like
+    library: tuple[str, ...] = ()  # what is to be written, and was called from a library
 
     @property
     def passed(self) -> bool:
@@ -76,9 +78,29 @@ def _run(check: Check, observer: Observer, seed: int, device: str) -> Verdict:
     order = range(len(plan))
     if check.scoring.is_shuffled:
         order = Draw(seed).order(len(plan)).tolist()
-    reply = observer([plan[number][1].call for number in order])
+    calls = _watched(plan, library_of(check).names)
+    reply = observer([calls[number] for number in order])
     with _ONE_AT_A_TIME:
-        return _judged(check, seed, device, plan, order, reply)
+        verdict = _judged(check, seed, device, plan, order, reply)
+    return replace(verdict, library=_called(check, reply))
+
+
+def _watched(plan: list[tuple[Property, Case]], names: tuple[str, ...]) -> list[Call]:
+    """The calls, of which the first of each property is watched for these names of a library."""
+    calls, seen = [], set()
+    for prop, case in plan:
+        is_watched = names and prop.rule not in seen
+        calls.append({**case.call, "library": list(names)} if is_watched else case.call)
+        seen.add(prop.rule)
+    return calls
+
+
+def _called(check: Check, reply: Reply) -> tuple[str, ...]:
+    """What the component is to write, and was seen to take from a library."""
+    came = reply.get("observations")
+    told = [seen.get("library") for seen in came or () if isinstance(seen, dict)]
+    told = [names for names in told if isinstance(names, list)]
+    return tuple(name for name in library_of(check).names if any(name in one for one in told))
 
 
 def _judged(check, seed: int, device: str, plan, order, reply: Reply) -> Verdict:
