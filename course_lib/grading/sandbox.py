@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from course_lib.checks.observe.load.lent import sources_for
 from course_lib.checks.observe.wall import wire
 
 from .consultation import Consultation
@@ -100,7 +101,8 @@ class Sandbox:
         patients = [call.get("patient") for call in job["calls"]]
         calls = [{key: call[key] for key in call if key != "patient"} for call in job["calls"]]
         try:
-            packed = wire.pack({**job, "calls": calls, "limits": dataclasses.asdict(limits)})
+            told = {"calls": calls, "lent": sources_for(job), "limits": dataclasses.asdict(limits)}
+            packed = wire.pack(job | told)
         except wire.TooLarge as error:
             return reply_of("refused", f"the answer is too long to be run: {error}")
         for _ in range(2):
@@ -311,6 +313,7 @@ class _Worker:
 _TRIVIAL_JOB = {
     "component": "answer",
     "modules": {},
+    "lent": {},
     "setup": [
         "import os, torch",
         # What is imported later must be readable too, for whom a submission runs as.
@@ -325,6 +328,7 @@ _TRIVIAL_JOB = {
 _CONSULTING_JOB = {
     "component": "admit",
     "modules": {},
+    "lent": {},
     "setup": [],
     "earlier": [],
     "answer": "from course_lib.bugs.patients import admit",

@@ -95,6 +95,7 @@ class LoadCall(FunctionCall):
 
     config: Config
     tensors: dict[str, np.ndarray]
+    later_ids: np.ndarray  # what the model reads once the given tensors hold zeros
 
 
 class DrawsCall(FunctionCall):
@@ -120,7 +121,7 @@ class ScriptCall(Call):
     steps: list[dict]  # {"do": verb, …}
     caches: NotRequired[list]  # sizes: batch_size, n_heads, capacity, d_head
     cache_kwargs: NotRequired[list[str]]  # "dtype", "device": are they given to KVCache?
-    model: NotRequired[dict[str, Any]]  # config, seed and kind of a `ReferenceGPT`
+    model: NotRequired[dict[str, Any]]  # config, seed and kind of a model, see `lent/growing.py`
 
 
 class StepsCall(Call):

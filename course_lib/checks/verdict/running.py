@@ -118,7 +118,7 @@ _UNREADABLE = (Malformed, KeyError, TypeError, ValueError, IndexError, OverflowE
 
 def _judge(case: Case, observation) -> Finding | None:
     try:
-        return case.judge(Seen(observation))
+        return case.judge(Seen(observation, case.call))
     except _UNREADABLE:
         return _never_called(case, observation) or Finding("nothing came back that can be judged")
 

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from .models import ReferenceConfig, ReferenceGPT
+from ..load.lent import lent
+from .config import ReferenceConfig
 
 
 class HeardInTraining(nn.Module):
@@ -54,4 +55,4 @@ def build_model(spec: dict, dtype: torch.dtype) -> nn.Module:
         table = torch.from_numpy(spec["table"].copy()).to(dtype)
         return RollingModel(config, table, spec["fails_at"])
     config = ReferenceConfig(**spec["config"])
-    return ReferenceGPT(config, seed=spec["seed"]).to(dtype)
+    return lent("models").ReferenceGPT(config, seed=spec["seed"]).to(dtype)

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from .models import ReferenceConfig, ReferenceGPT
+from ..load.lent import lent
+from .config import ReferenceConfig
 
 
 class Recorded:
@@ -67,10 +68,6 @@ class RecordedSmall(Recorded, Small):
     pass
 
 
-class RecordedGPT(Recorded, ReferenceGPT):
-    pass
-
-
 class MisleadingNames(nn.Module):
     """Parameters whose names and owners say nothing about how many axes they have."""
 
@@ -94,7 +91,8 @@ class MisleadingNames(nn.Module):
 def build_model(spec: dict, dtype: torch.dtype) -> nn.Module:
     """The model that `spec` names, with the weights of its seed, in evaluation mode."""
     if spec["model"] == "gpt":
-        model = RecordedGPT(ReferenceConfig(**spec["config"]), seed=spec["seed"])
+        recorded = type("RecordedGPT", (Recorded, lent("models").ReferenceGPT), {})
+        model = recorded(ReferenceConfig(**spec["config"]), seed=spec["seed"])
         vocab_size = spec["config"]["vocab_size"]
     elif spec["model"] == "small":
         vocab_size = spec["vocab_size"]

@@ -8,6 +8,7 @@ from ..calls import EvaluationCall
 from ..given.trained import build_model
 from ..observations import Observation, blank
 from .training import (
+    array_of,
     came_back,
     dtype_of,
     ids_of,
@@ -40,6 +41,7 @@ def _left_after_evaluation(model, weights, tokens, given, call) -> dict:
     rows = max((call["rows"] for call in model.calls), default=0)
     in_training = parts_in_training(model)
     return blank() | {
+        "arguments": [None, array_of(given)],
         "changed": [] if torch.equal(tokens, given) else [1],
         # Without a target: whoever looks at the tokens first differs here, and in nothing else.
         "in_training_without_targets": in_training if len(tokens) < 2 else [],

@@ -23,7 +23,8 @@ def observe_draws(component, call: DrawsCall, seen: Observation) -> None:
     with record.watching(call) as watch:
         results = _in_turn(call, seen, lambda **more: component(logits, **call["kwargs"], **more))
     record.record_result(results[0], seen)
-    record.record_changes([logits], [before], seen)
+    some = len(kinds)  # of so many rows, alike but for chance
+    record.record_changes([logits[:some]], [before[:some]], seen)
     record.record_devices(watch, results[0], call, seen)
     _record_draws(results, [ids for ids in results if _are_whole(ids, 1, 2)], kinds, call, seen)
 
@@ -65,7 +66,8 @@ def observe_generate(component, call: GenerateCall, seen: Observation) -> None:
     if raised:
         return
     record.record_result(results[0], seen)
-    record.record_changes([ids], [before], seen)
+    some = len(prompts)
+    record.record_changes([ids[:some]], [before[:some]], seen)
     record.record_devices(watch, results[0], call, seen)
     if call["n_rows"] > 1:
         tails = [text[:, ids.shape[1] :] for text in results if _are_whole(text, 2)]

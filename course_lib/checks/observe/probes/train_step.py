@@ -40,6 +40,7 @@ def _one_step(component, model, optimizer, batch, call) -> list[dict]:
     copies = [ids.clone() for ids in given]
     back = came_back(lambda: component(model, optimizer, *copies, **kwargs))
     left = _left_after_step(model, optimizer, batch, kwargs)
+    left["arguments"] = [array_of(ids) for ids in copies]
     left["changed"] = [n for n, ids in enumerate(given) if not torch.equal(ids, copies[n])]
     return [back, left]
 

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from .models import ReferenceConfig, ReferenceGPT
+from ..given.config import ReferenceConfig
+from .models import ReferenceGPT
 
 
 class GrowingEmbedding(nn.Embedding):

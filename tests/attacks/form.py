@@ -1,0 +1,67 @@
+"""What an attack is, and what it earns: its answer goes through the check, in the sandbox."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from grading_fixtures import pristine
+
+from course_lib.checks import find
+from course_lib.checks.capstone import PACKAGE_CHECKS
+from course_lib.grading.judging import earlier_modules, our_source
+from course_lib.grading.results import judge_check
+from course_lib.lessons.exercises import PackageCheck, read_exercises
+from course_lib.lessons.package_text import as_job
+
+EARNS_NOTHING = "earns nothing"
+EARNS_THE_CORE = "earns the core alone"  # its answer is right but for the edge that it lies about
+
+
+@dataclass(frozen=True)
+class Attack:
+    """An answer that earns points by other means than being right.
+
+    Args:
+        kind: the point of the threat model that it is about: 2 forges what is seen of it, 3 reads
+            another copy of the course, …
+        component: whose answer it is, or the check of a whole package.
+        source: the text of the answer's cell, or of the package's module `model`.
+    """
+
+    name: str
+    kind: int
+    component: str
+    source: str
+    expects: str = EARNS_NOTHING
+
+
+@cache
+def _exercise(component: str):
+    """The exercise as a notebook states it, and those before it."""
+    found = read_exercises(pristine(find(component).lesson))
+    place = next(n for n, one in enumerate(found) if one.component == component)
+    return found[place], found[:place]
+
+
+def result_of(attack: Attack, observe, *, seed: int = 11) -> dict:
+    """What a grading run says of it, as of any other answer; the exercise is worth one point.
+
+    Args:
+        observe: `Sandbox.observe`.
+    """
+    packages = {check.name: check for check in PACKAGE_CHECKS}
+    if attack.component in packages:
+        package = as_job({"model": attack.source}, has_model=True)
+        asked = PackageCheck("12_capstone", attack.component, 1.0)
+        job = {"component": attack.component, "package": package, "limits": {}}
+        return judge_check(asked, packages[attack.component], job, observe, seed)
+    exercise, before = _exercise(attack.component)
+    job = {
+        "component": attack.component,
+        "modules": earlier_modules(exercise.module),
+        "setup": list(exercise.setup),
+        "earlier": [our_source(one) for one in before],
+        "answer": attack.source,
+        "limits": {},
+    }
+    result = judge_check(exercise, find(attack.component), job, observe, seed)
+    return result | {"points": round(result["points"] / result["max_points"], 4)}
