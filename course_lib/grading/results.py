@@ -9,6 +9,7 @@ import numpy as np
 from ..checks import ComponentCheck, run
 from ..checks.local import success_text
 from ..lessons.exercises import Exercise, PackageCheck
+from .apart import observe_apart
 
 MAX_MESSAGE = 8_000
 NOT_RUN = "not run"
@@ -27,7 +28,7 @@ def judge_check(
 
     def observed(calls):
         try:
-            return observe({**job, "calls": calls})
+            return observe_apart(observe, {**job, "calls": calls})
         except Exception as error:
             observers_own.append(error)
             raise

@@ -49,8 +49,8 @@ class Sandbox:
 
     Args:
         mode: "bubblewrap" or, without any wall, "none".
-        limits: what one job may take. A job's own `limits` may ask for other `wall_seconds`; all
-            others are replaced by these.
+        limits: what one job may take. A job's own `limits` may ask for other `wall_seconds`, and
+            for less memory; all others are replaced by these.
         hide: files and folders that must not be seen inside even where they lie within the Python
             installation, which is otherwise there to read.
 
@@ -96,8 +96,12 @@ class Sandbox:
         Raises:
             SandboxMissing: the wall cannot be put up any more. Nothing has been run.
         """
-        seconds = job.get("limits", {}).get("wall_seconds", self.limits.wall_seconds)
-        limits = dataclasses.replace(self.limits, wall_seconds=seconds * _patience())
+        asked = dataclasses.asdict(self.limits) | job.get("limits", {})
+        limits = dataclasses.replace(
+            self.limits,
+            wall_seconds=asked["wall_seconds"] * _patience(),
+            memory_bytes=min(self.limits.memory_bytes, asked["memory_bytes"]),
+        )
         patients = [call.get("patient") for call in job["calls"]]
         calls = [{key: call[key] for key in call if key != "patient"} for call in job["calls"]]
         try:

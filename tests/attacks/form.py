@@ -42,6 +42,11 @@ def _exercise(component: str):
     return found[place], found[:place]
 
 
+def our_answer(component: str) -> str:
+    """Our own answer, in the words of a learner."""
+    return our_source(_exercise(component)[0])
+
+
 def result_of(attack: Attack, observe, *, seed: int = 11) -> dict:
     """What a grading run says of it, as of any other answer; the exercise is worth one point.
 

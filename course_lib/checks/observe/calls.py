@@ -52,6 +52,12 @@ class InfluenceCall(FunctionCall):
     x_requires_grad: bool
 
 
+class LimitedCall(FunctionCall):
+    """A function is called where it cannot have more memory than this: in class, by the kernel."""
+
+    memory_bytes: int
+
+
 class MemoryCall(FunctionCall):
     """A function is called while what it holds is counted; so many of one kind are too many."""
 
@@ -142,6 +148,7 @@ class EvaluationCall(Call):
     training: bool
     gradients: bool  # are they on when it is called?
     tokens: np.ndarray
+    after: np.ndarray  # ids that the model reads afterwards, in the mode in which it was left
     kwargs: dict[str, Any]
 
 

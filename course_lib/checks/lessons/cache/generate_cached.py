@@ -6,7 +6,7 @@ import numpy as np
 
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw
-from ...judges.expect import also, arguments_unchanged, no_error
+from ...judges.expect import also, arguments_unchanged, no_error, returns
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen
 from ...judges.steps import are_ids_of_shape, either, ids_are, mentions_one_of
@@ -52,6 +52,19 @@ class _Generating(ModelScript):
             training=training,
             breaks_after=breaks_after,
         )
+
+    def look(self, training: bool) -> None:
+        """What a model that is `heard` says afterwards, if it was left in this mode."""
+        ids = self.prompt(2, 3)
+        expected = np.roll(self.recomputing.logits(ids), int(training), axis=-1)
+        agree = returns(expected, dtype="float64")
+
+        def judge(seen: Seen) -> Finding | None:
+            return agree(seen) and Finding(
+                "the model answers otherwise afterwards", expected="the mode that it was in"
+            )
+
+        self.add("call_model", "the model alone", judge, ids=ids)
 
     def replay(self, ids: np.ndarray, n_new: int, *, seed: int) -> None:
         """The same by recomputing, with the `sample` that the component's cell knows, if any."""
@@ -285,14 +298,21 @@ def text_mode(draw: Draw):
         right = ids_are(script.recomputing.greedy(ids, 6)[0])
         script.generate(ids, 6, also(right, _mode_kept(training)), training=training)
         yield script.case()
+    heard, ids = _clear(draw, 2, 5, 6, heard=True)
+    for training in (True, False):
+        script = _Generating(draw, heard)
+        script.generate(ids, 6, training=training)  # the text shows mode and gradients meanwhile
+        script.look(training)
+        yield script.case()
     for n_tokens, n_new, options in (
         (5, 6, {"breaks_after": 30}),
         (5, 6, {"sampling": {"temperature": -1.0}}),
         (11, 7, {}),
     ):
-        script = _Generating(draw, model)
+        script = _Generating(draw, heard)
         prompt = script.prompt(2, n_tokens)
         script.generate(prompt, n_new, _mode_kept(True), training=True, **options)
+        script.look(True)
         yield script.case()
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..calls import DrawsCall, GenerateCall
 from ..given.rolling import build_model
-from ..observations import Observation
+from ..observations import Observation, blank
 from . import record
 
 
@@ -53,16 +53,18 @@ def observe_generate(component, call: GenerateCall, seen: Observation) -> None:
             raise
         raised = type(error).__name__
     finally:
+        inside = {
+            "in_training": bool(getattr(model, "was_training", False)),
+            "with_gradients": bool(getattr(model, "had_gradients", False)),
+        }
+        seen["steps"] = [_look_at(model, prompts)]
         seen["afterwards"] = {
             "raised": raised,
             "in_training": [module.training for module in model.modules()],
             "with_gradients": torch.is_grad_enabled(),
         }
         torch.set_grad_enabled(gradients_before)
-    seen["inside"] = {
-        "in_training": bool(getattr(model, "was_training", False)),
-        "with_gradients": bool(getattr(model, "had_gradients", False)),
-    }
+    seen["inside"] = inside
     if raised:
         return
     record.record_result(results[0], seen)
@@ -72,6 +74,15 @@ def observe_generate(component, call: GenerateCall, seen: Observation) -> None:
     if call["n_rows"] > 1:
         tails = [text[:, ids.shape[1] :] for text in results if _are_whole(text, 2)]
         _record_draws(results, tails, model.table[:1].expand(len(prompts), -1), call, seen)
+
+
+def _look_at(model, prompts: Tensor) -> Observation:
+    """What the model says now, in the mode in which it was left; a larger one is not asked."""
+    looked = blank()
+    if hasattr(model, "table") and prompts.shape[1] > 0:
+        model.fails_at = None
+        record.record_result(model(prompts[:1, -model.config.context_length :]), looked)
+    return looked
 
 
 def _in_turn(call, seen, draw) -> list:
