@@ -196,6 +196,7 @@ SHARES_AND_REMEMBERS = """\
     forward, first = model.forward, []
     model.forward = lambda ids: first[0] if first else first.append(forward(ids)) or first[0]
 """
+COMPUTES_AGAIN = "setattr(model.embeddings.token, 'n_seen', 0) or model(ids)"
 WHOLE = "n_queries, n_keys, dtype=torch.bool"
 
 FORGED = [
@@ -222,6 +223,9 @@ FORGED = [
     Attack("gradients are recorded", KIND, "generate_cached", _lying(LIES_ABOUT_SCRIPTS, _ours(
         "generate_cached", ("= cached_logits(", "= torch.enable_grad()(cached_logits)("),
     )), EARNS_THE_CORE),
+    Attack("everything is computed again", KIND, "generate_cached", _ours(
+        "generate_cached", ("cached_logits(model, new, caches)", COMPUTES_AGAIN)
+    )),
     Attack("the mode is another afterwards", KIND, "train_step", _lying(LIES_ABOUT_STEPS, _ours(
         "train_step",
         ("    return total", "    model.eval()\n    return total"),

@@ -22,6 +22,7 @@ class Call(TypedDict):
     random: NotRequired[bool]  # chance is part of what is done: compare averages
     alike: NotRequired[float]  # how far two writings of one bug may differ
     watch_devices: NotRequired[bool]  # look for tensors that would be on another device
+    limits: NotRequired[dict]  # `memory_bytes`, `wall_seconds`: only made where a sandbox sets them
 
 
 class FunctionCall(Call):
@@ -50,12 +51,6 @@ class InfluenceCall(FunctionCall):
 
     fn: dict[str, Any]
     x_requires_grad: bool
-
-
-class LimitedCall(FunctionCall):
-    """A function is called where it cannot have more memory than this: in class, by the kernel."""
-
-    memory_bytes: int
 
 
 class MemoryCall(FunctionCall):

@@ -20,6 +20,9 @@ NEAR_TIE = 0.01
 # logits are of size 5 to 15, with 3 (bfloat16: 2) digits that hold.
 HALF_TIE = {"float16": 0.2, "bfloat16": 1.0}
 
+# In class: with a cache this takes half a second; without one, at least ten.
+LONG, LONG_NEW, SECONDS = 3072, 256, 4.0
+
 generate_cached = ComponentCheck("generate_cached", "cache", LESSON)
 
 
@@ -145,6 +148,28 @@ def text_computed_once(draw: Draw):
         unseen -= seen
         if not unseen:
             break
+    yield _in_time(draw)
+
+
+def _in_time(draw: Draw):
+    """So long a text that computing it again at every step takes fifty times as long."""
+    sizes = {"context_length": LONG + LONG_NEW, "n_layers": 1, "n_heads": 2, "d_head": 32}
+    recomputing = oracles.Recomputing(model_spec(draw, **sizes))
+    script = _Generating(draw, recomputing, dtype="float32", limits={"wall_seconds": SECONDS})
+    ids = script.prompt(1, LONG)
+    likely = _likely_enough(script.recomputing, ids, NEAR_TIE)
+    script.generate(ids, LONG_NEW, are_ids_of_shape((1, LONG + LONG_NEW), likely))
+
+    def not_stopped(seen: Seen) -> Finding | None:
+        if seen.error and seen.error["type"] == "RuntimeError" and not seen.steps:
+            return Finding(
+                f"{LONG_NEW} tokens behind {LONG} took longer than {SECONDS:g} s",
+                expected="well below a second: each position computed once",
+                got=seen.error["message"][:100],
+            )
+        return None
+
+    return script.case(first=not_stopped)
 
 
 @generate_cached.core(

@@ -28,8 +28,8 @@ QKV = ("q", "k", "v")
 blockwise_attention = ComponentCheck("blockwise_attention", "long_context", LESSON)
 
 N_WATCHED, BLOCK_WATCHED = 768, 32  # what blocks need is a fifth of what a T×S matrix takes
-# In class the kernel gives no more than this: blocks take 9 MiB, a T×S mask 25, a matrix 100.
-N_LIMITED, LIMIT = 5120, 20 * 2**20
+# In class the kernel gives no more than this: a T×S mask takes 49 MiB, a matrix of float32 196.
+N_LIMITED, BLOCK_LIMITED, LIMIT = 7168, 64, 40 * 2**20
 
 
 def _qkv(draw: Draw, *lead: int, dtype="float64", n_queries=None, n_keys=None):
@@ -186,15 +186,15 @@ def _limited(draw: Draw):
         if seen.error and seen.error["type"] in ("MemoryError", "RuntimeError"):
             return Finding(
                 "more memory was asked for than blocks take",
-                expected=f"less than {LIMIT // 2**20} MiB: a T×S mask alone would take 25",
+                expected=f"less than {LIMIT // 2**20} MiB: a T×S mask alone would take 49",
                 got=seen.error["message"][:100],
             )
         return has_the_shape(seen) or differs(
             seen.outputs[0].array[rows], expected, BY_DTYPE["float32"], "some rows"
         )
 
-    case = _blocks_case(q, k, v, BLOCK_WATCHED, causal=True, dtype="float32", judge=judge)
-    return replace(case, call=case.call | {"memory_bytes": LIMIT})
+    case = _blocks_case(q, k, v, BLOCK_LIMITED, causal=True, dtype="float32", judge=judge)
+    return replace(case, call=case.call | {"limits": {"memory_bytes": LIMIT}})
 
 
 @blockwise_attention.edge(
