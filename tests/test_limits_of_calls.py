@@ -1,4 +1,4 @@
-"""Calls that may take less than others are made in class, and right answers stay below the limit."""
+"""Calls that may take less than others are made in class; right answers stay below the limit."""
 
 import inspect
 

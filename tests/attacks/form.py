@@ -9,9 +9,11 @@ from course_lib.checks import find
 from course_lib.checks.capstone import PACKAGE_CHECKS
 from course_lib.grading.judging import earlier_modules, our_source
 from course_lib.grading.results import judge_check
+from course_lib.grading.sample_class import package_with
 from course_lib.lessons.exercises import PackageCheck, read_exercises
 from course_lib.lessons.package_text import as_job
 
+PART = {"computes": "GPT", "caches": "generate_cached"}
 EARNS_NOTHING = "earns nothing"
 EARNS_THE_CORE = "earns the core alone"  # its answer is right but for the edge that it lies about
 
@@ -24,7 +26,7 @@ class Attack:
         kind: the point of the threat model that it is about: 2 forges what is seen of it, 3 reads
             another copy of the course, …
         component: whose answer it is, or the check of a whole package.
-        source: the text of the answer's cell, or of the package's module `model`.
+        source: the text of the answer's cell; of a package, that of the part in PART.
     """
 
     name: str
@@ -55,7 +57,8 @@ def result_of(attack: Attack, observe, *, seed: int = 11) -> dict:
     """
     packages = {check.name: check for check in PACKAGE_CHECKS}
     if attack.component in packages:
-        package = as_job({"model": attack.source}, has_model=True)
+        modules = package_with({PART[attack.component]: attack.source})
+        package = as_job(modules, has_model=True)
         asked = PackageCheck("12_capstone", attack.component, 1.0)
         job = {"component": attack.component, "package": package, "limits": {}}
         return judge_check(asked, packages[attack.component], job, observe, seed)

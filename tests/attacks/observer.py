@@ -88,17 +88,11 @@ BORROWED = [
     Attack("its cache", KIND, "KVCache", _taking("""\
         KVCache = find("ReferenceCache")
         """)),
-    Attack("a whole package's model", KIND, "computes", FIND + dedent("""\
-        from course_lib.workspace.borrow import borrow
-        borrow(__name__)
+    Attack("a whole package's model", KIND, "computes", _taking("""\
         class GPT(find("ReferenceGPT")):
             def __init__(self, config):
                 super().__init__(config, seed=0)
                 self.load_state_dict(find("untrained_model")(config, 0).state_dict())
-        def n_parameters(model, *, embeddings=True):
-            unique = {id(p): p for p in model.parameters()}
-            left = set() if embeddings else {id(p) for p in model.embeddings.parameters()}
-            return sum(p.numel() for key, p in unique.items() if key not in left)
         """)),
 ]  # fmt: skip
 
@@ -197,6 +191,11 @@ SHARES_AND_REMEMBERS = """\
     model.forward = lambda ids: first[0] if first else first.append(forward(ids)) or first[0]
 """
 COMPUTES_AGAIN = "setattr(model.embeddings.token, 'n_seen', 0) or model(ids)"
+TAKES_OFF_HOOKS = """\
+    new = ids
+    for module in model.modules():
+        module._forward_hooks.clear()
+"""
 WHOLE = "n_queries, n_keys, dtype=torch.bool"
 
 FORGED = [
@@ -225,6 +224,20 @@ FORGED = [
     )), EARNS_THE_CORE),
     Attack("everything is computed again", KIND, "generate_cached", _ours(
         "generate_cached", ("cached_logits(model, new, caches)", COMPUTES_AGAIN)
+    )),
+    Attack("the mode is not given back", KIND, "caches", _lying("""\
+        probe = sys.modules["observe.probes.whole"]
+        runs = dict(probe._RUNS)
+        def lie(package, call, seen):
+            runs["generate"](package, call, seen)
+            seen["still_training"] = True
+        probe._RUNS["generate"] = lie
+        """, _ours("generate_cached", ("    with _evaluating(model):\n", NOT_GIVEN_BACK))
+    ), EARNS_THE_CORE),
+    Attack("everything is computed again", KIND, "caches", _ours(
+        "generate_cached",
+        ("    new = ids\n", TAKES_OFF_HOOKS),
+        ("cached_logits(model, new, caches)", COMPUTES_AGAIN),
     )),
     Attack("the mode is another afterwards", KIND, "train_step", _lying(LIES_ABOUT_STEPS, _ours(
         "train_step",

@@ -126,6 +126,11 @@ def _generate(package, call, seen) -> None:
     _put(seen, generate(model, prompt, call["n_new"], **sampling))
     counted.remove()
     seen["still_training"] = all(part.training == call["training"] for part in model.modules())
+    if call["training"]:
+        looked = blank()
+        with torch.no_grad():
+            _put(looked, *(model(prompt) for _ in range(2)))
+        seen["steps"] = [looked]
 
 
 def _write_text(package, call, seen) -> None:
