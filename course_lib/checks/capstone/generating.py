@@ -13,8 +13,8 @@ from .runs import LESSON, arrays, run_case, sizes, wrong_shape
 generates = Check("generates", "generation", LESSON)
 caches = Check("caches", "cache", LESSON)
 
-# In class: with a cache this takes half a second; without one, at least ten.
-LONG, LONG_NEW, SECONDS = 3072, 256, 4.0
+# In class: with a cache this takes a third of a second; without one, at least ten.
+LONG, LONG_NEW, SECONDS = 2048, 256, 3.0
 FAR_TIE = 1e-2  # of float32's logits after so long a text
 
 NEAR_TIE = 1e-3  # of float32's logits: either token may be called the likeliest

@@ -20,8 +20,8 @@ NEAR_TIE = 0.01
 # logits are of size 5 to 15, with 3 (bfloat16: 2) digits that hold.
 HALF_TIE = {"float16": 0.2, "bfloat16": 1.0}
 
-# In class: with a cache this takes half a second; without one, at least ten.
-LONG, LONG_NEW, SECONDS = 3072, 256, 4.0
+# In class: with a cache this takes a third of a second; without one, at least ten.
+LONG, LONG_NEW, SECONDS = 2048, 256, 3.0
 
 generate_cached = ComponentCheck("generate_cached", "cache", LESSON)
 
@@ -152,7 +152,7 @@ def text_computed_once(draw: Draw):
 
 
 def _in_time(draw: Draw):
-    """So long a text that computing it again at every step takes fifty times as long."""
+    """So long a text that computing it again at every step takes some forty times as long."""
     sizes = {"context_length": LONG + LONG_NEW, "n_layers": 1, "n_heads": 2, "d_head": 32}
     recomputing = oracles.Recomputing(model_spec(draw, **sizes))
     script = _Generating(draw, recomputing, dtype="float32", limits={"wall_seconds": SECONDS})
