@@ -286,7 +286,7 @@ def test_a_component_may_be_inherited_from_before_it_is_written():
     [
         "from course_lib.transformer.mlp import gelu",
         "import course_lib.transformer.mlp as ours\ngelu = ours.gelu",
-        "from observe.given.models import ReferenceGPT",
+        "from observe.lent.models import ReferenceGPT",
     ],
 )
 def test_ours_cannot_be_imported(line):

@@ -52,7 +52,7 @@ ROOMS = {
         *("verdict", "capstone", "local.py", "__init__.py"),
     ],
     "checks/observe": [
-        *("calls.py", "observations.py", "wall", "load", "watches", "given", "probes"),
+        *("calls.py", "observations.py", "wall", "load", "watches", "given", "lent", "probes"),
         *("observing.py", "here.py", "serve.py", "__init__.py"),
     ],
 }

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.checks.observe.given.models import ReferenceConfig, ReferenceGPT
+from course_lib.checks.observe.given.config import ReferenceConfig
+from course_lib.checks.observe.lent.models import ReferenceGPT
 from course_lib.transformer.model import GPT, GPTConfig, init_weights, load_gpt2, n_parameters
 
 SIZES = {"vocab_size": 17, "context_length": 11, "d_model": 20, "n_heads": 5, "n_layers": 3}

@@ -42,11 +42,11 @@ def of_variants(number: int) -> dict[str, str]:
         if variant.component in parts:
             chosen.setdefault(variant.component, []).append(variant)
     return package_with(
-        {name: _variant_answer(found[number % len(found)]) for name, found in chosen.items()}
+        {name: variant_answer(found[number % len(found)]) for name, found in chosen.items()}
     )
 
 
-def _variant_answer(variant) -> str:
+def variant_answer(variant) -> str:
     """A variant as somebody would hand it in: under the component's name, in one cell."""
     definition = ast.parse(inspect.getsource(variant.implementation)).body[0]
     del definition.decorator_list[0]  # `@variant(…)`

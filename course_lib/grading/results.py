@@ -12,6 +12,7 @@ from ..checks import ComponentCheck, run
 from ..checks.local import success_text
 from ..lessons.exercises import Exercise, PackageCheck
 from . import NotGraded
+from .apart import observe_apart
 from .words import note_beside, without_words
 
 MAX_MESSAGE = 8_000
@@ -41,7 +42,7 @@ def judge_check(
 
     def observed(calls):
         try:
-            replies.append(observe({**job, "calls": calls}))
+            replies.append(observe_apart(observe, {**job, "calls": calls}))
         except Exception as error:
             observers_own.append(error)
             raise

@@ -215,7 +215,7 @@ class _Run:
             )
             return _Outcome(release, judged, **found)
         except NotCounted as reason:
-            return _Outcome(choose(item.lesson, "", self.root)[0], problem=str(reason))
+            return _Outcome(choose(item.lesson, "", self.root)[0], failure=str(reason))
         except (GradingError, CancelledError):
             raise
         except NotGraded as failure:

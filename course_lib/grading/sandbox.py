@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from course_lib.checks.observe.load.lent import sources_for
 from course_lib.checks.observe.wall import wire
 from course_lib.checks.observe.wall.clock import LONGEST, MOST_IDLE
 
@@ -50,8 +51,8 @@ class Sandbox:
 
     Args:
         mode: "bubblewrap" or, without any wall, "none".
-        limits: what one job may take. A job's own `limits` may ask for other `wall_seconds`; all
-            others are replaced by these.
+        limits: what one job may take. A job's own `limits` may ask for other `wall_seconds`, and
+            for less memory; all others are replaced by these.
         hide: files and folders that must not be seen inside even where they lie within the Python
             installation, which is otherwise there to read.
 
@@ -104,12 +105,17 @@ class Sandbox:
         """
         if self._is_closed:
             raise RuntimeError("this sandbox is closed")
-        seconds = job.get("limits", {}).get("wall_seconds", self.limits.wall_seconds)
-        limits = dataclasses.replace(self.limits, wall_seconds=seconds)
+        asked = dataclasses.asdict(self.limits) | job.get("limits", {})
+        limits = dataclasses.replace(
+            self.limits,
+            wall_seconds=asked["wall_seconds"],
+            memory_bytes=min(self.limits.memory_bytes, asked["memory_bytes"]),
+        )
         patients = [call.get("patient") for call in job["calls"]]
         calls = [{key: call[key] for key in call if key != "patient"} for call in job["calls"]]
         try:
-            packed = wire.pack({**job, "calls": calls, "limits": dataclasses.asdict(limits)})
+            told = {"calls": calls, "lent": sources_for(job), "limits": dataclasses.asdict(limits)}
+            packed = wire.pack(job | told)
         except wire.TooLarge as error:
             return reply_of("refused", f"the answer is too long to be run: {error}")
         for pause in PAUSES:
@@ -309,6 +315,7 @@ class _Worker:
 _TRIVIAL_JOB = {
     "component": "answer",
     "modules": {},
+    "lent": {},
     "setup": [
         "import os, torch",
         # What is imported later must be readable too, for whom a submission runs as.
@@ -323,6 +330,7 @@ _TRIVIAL_JOB = {
 _CONSULTING_JOB = {
     "component": "admit",
     "modules": {},
+    "lent": {},
     "setup": [],
     "earlier": [],
     "answer": "from course_lib.bugs.patients import admit",

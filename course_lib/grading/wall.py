@@ -10,15 +10,25 @@ from pathlib import Path
 
 from course_lib.checks import observe
 
+from .copies import copies_within
+
 OBSERVE = Path(observe.__file__).resolve().parent
 
 # What a worker sees of the course, by its place there: one that runs submissions, and one that
 # runs what the tests of lesson 10 are tried on.
-FOR_SUBMISSIONS = {"observe": OBSERVE}
+FOR_SUBMISSIONS = {
+    f"observe/{path.name}": path
+    for path in sorted(OBSERVE.iterdir())
+    if path.name not in ("lent", "__pycache__")  # what a job is lent comes with the job
+}
 FOR_PATIENTS = FOR_SUBMISSIONS | {
     f"course_lib/{name}": OBSERVE.parents[1] / name
     for name in ("__init__.py", "parsing.py", "transformer", "bugs")
 }
+
+# The system's programs and libraries; not `share` and `src`, where courses and classes may lie.
+_OF_THE_SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "libexec")
+SYSTEM = [Path(root, name) for root in ("/", "/usr", "/usr/local") for name in _OF_THE_SYSTEM]
 
 
 def walled_command(
@@ -86,8 +96,8 @@ def _site_folders() -> list[str]:
 
 def _mounts(hide: Iterable[Path], shown: Mapping[str, Path]) -> list[list[str]]:
     """What is there behind the wall, read-only: the system's programs, Python, and `shown`."""
-    options = {Path("/usr"): ["--ro-bind", "/usr", "/usr"]}
-    for path in map(Path, ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")):
+    options = {}
+    for path in SYSTEM:
         if path.is_symlink():
             options[path] = ["--symlink", os.readlink(path), str(path)]
         elif path.is_dir():
@@ -97,7 +107,7 @@ def _mounts(hide: Iterable[Path], shown: Mapping[str, Path]) -> list[list[str]]:
     for path in [*folders, *map(Path, _site_folders())]:
         if path.is_dir() and path not in options:
             options[path] = ["--ro-bind", str(path), str(path)]
-    hidden = _places_within(hide, options)
+    hidden = _places_within([*hide, *copies_within(options)], options)
     for path in hidden:
         empty = ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", "/dev/null", str(path)]
         options[path] = empty

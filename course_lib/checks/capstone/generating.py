@@ -6,11 +6,16 @@ from ..cases.check import Case, Check
 from ..cases.draw import Draw
 from ..judges.expect import Judge, also, no_error, raises
 from ..judges.findings import Finding
+from ..judges.seen import Malformed
 from ..oracles import capstone as oracle
 from .runs import LESSON, arrays, run_case, sizes, wrong_shape
 
 generates = Check("generates", "generation", LESSON)
 caches = Check("caches", "cache", LESSON)
+
+# In class: with a cache this takes a third of a second; without one, at least ten.
+LONG, LONG_NEW, SECONDS = 2048, 256, 3.0
+FAR_TIE = 1e-2  # of float32's logits after so long a text
 
 NEAR_TIE = 1e-3  # of float32's logits: either token may be called the likeliest
 
@@ -157,6 +162,46 @@ def caches_greedily(draw):
             return None
 
         yield _generating(CACHED, given, n_new, also(_ids_are(expected), judge))
+    yield _in_time(draw)
+
+
+def _in_time(draw: Draw) -> Case:
+    """So long a text that computing it again at every step takes far too long."""
+    small = {"vocab_size": 29, "d_model": 64, "n_heads": 2, "n_layers": 1}
+    config, seed = {**sizes(draw), **small, "context_length": LONG + LONG_NEW}, draw.seed()
+    weights = oracle.drawn_weights(config, seed)
+    model = oracle.model_of(config, weights)
+    ids = draw.integers(0, config["vocab_size"] - 1, (1, LONG))
+
+    def judge(seen):
+        if seen.error and seen.error["type"] == "RuntimeError" and not seen.outputs:
+            return Finding(
+                f"{LONG_NEW} tokens behind {LONG} took longer than {SECONDS:g} s",
+                expected="each position computed once",
+                got=seen.error["message"][:100],
+            )
+        return no_error(seen) or is_likely(seen)
+
+    def is_likely(seen):
+        (found,) = arrays(seen, 1)
+        if found.dtype.kind != "i" or found.shape != (1, LONG + LONG_NEW):
+            return wrong_shape((1, LONG + LONG_NEW), found.shape)
+        new = np.clip(found[0, LONG:], 0, config["vocab_size"] - 1)
+        if (found[:, :LONG] != ids).any() or (found[0, LONG:] != new).any():
+            return Finding("the text does not begin with the prompt, or holds what is no token")
+        logits = oracle.logits_of(model, found[:, :-1])[0, LONG - 1 :]
+        behind = logits.max(axis=-1) - logits[np.arange(LONG_NEW), new]
+        if behind.max() < FAR_TIE:
+            return None
+        place = int(np.argmax(behind >= FAR_TIE))
+        return Finding(
+            f"new token {place} is not the likeliest",
+            expected=str(int(logits[place].argmax())), got=str(int(new[place])),
+        )  # fmt: skip
+
+    given = {"config": config, "weights": weights, "seed": seed, "ids": ids}
+    limits = {"wall_seconds": SECONDS}
+    return _generating(CACHED, given, LONG_NEW, judge, dtype="float32", limits=limits)
 
 
 @caches.core(
@@ -198,7 +243,11 @@ def _with_dropout(draw: Draw, function) -> Case:
     given["config"] = {**given["config"], "dropout": 0.5}
 
     def judge(seen):
-        if seen.flag("still_training") is not True:
+        (looked,) = seen.steps
+        one, other = arrays(looked, 2)  # of the same ids: dropout shows
+        if one.shape != (*given["ids"].shape, given["config"]["vocab_size"]):
+            raise Malformed("afterwards")
+        if seen.flag("still_training") is not True or np.allclose(one, other):
             return Finding("the model is left in another mode than it was in")
         return None
 

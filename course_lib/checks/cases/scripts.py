@@ -36,17 +36,19 @@ class Script:
         self.judges.append((shown, judge))
         self.shown.append(shown)
 
-    def case(self, overall: Judge = no_error) -> Case:
+    def case(self, overall: Judge = no_error, *, first: Judge | None = None) -> Case:
         """The steps so far, as one case; the first step that goes wrong is what is found.
 
         Args:
             overall: looks at all steps together, once each is right by itself.
+            first: looks at how all went before the steps are looked at.
         """
         notes = [] if self.dtype == "float64" else [self.dtype]
         shown = ", ".join([self.made, *notes, *_runs(self.shown)])
         call = {**self.call, "steps": list(self.steps)}
         judges = [overall, same_device] if self.watch else [overall]
-        return Case(call, shown, also(_in_turn(list(self.judges)), *judges))
+        before = [first] if first else []
+        return Case(call, shown, also(*before, _in_turn(list(self.judges)), *judges))
 
 
 def _in_turn(judges: list[tuple[str, Judge]]) -> Judge:

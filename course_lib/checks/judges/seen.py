@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .sent import arguments_of, arguments_of_step, changed
+
 
 class Malformed(Exception):
     """The observation is not one that the observer writes."""
@@ -26,12 +28,17 @@ class Output:
 
 
 class Seen:
-    """What a component did in one call."""
+    """What a component did in one call.
 
-    def __init__(self, observation):
+    Args:
+        call: what it was asked, or None where nobody will want to know what it was sent.
+        step: which of several steps of the call this is.
+    """
+
+    def __init__(self, observation, call: Mapping | None = None, *, step: int | None = None):
         if not isinstance(observation, Mapping):
             raise Malformed("no dict")
-        self._raw = observation
+        self._raw, self._call, self._step = observation, call, step
 
     @property
     def error(self) -> dict | None:
@@ -61,7 +68,13 @@ class Seen:
 
     @property
     def changed(self) -> list[int]:
-        return [n for n in _list(self._raw.get("changed")) if isinstance(n, int)]
+        """The arguments that are not as they were sent: what came back of them is compared."""
+        if self._step is None:
+            sent = arguments_of(self._call)
+        else:
+            sent = arguments_of_step(self._call, self._step)
+        came = _list(self._raw.get("arguments"))
+        return changed(sent, [_numbers_or_json(one) for one in came])
 
     @property
     def parameters(self) -> dict[str, tuple[int, ...]]:
@@ -103,7 +116,8 @@ class Seen:
     @property
     def steps(self) -> list["Seen"]:
         """What an object of plain Python did, one after the other, when it was asked."""
-        return [Seen(step) for step in _list(self._raw.get("steps", []))]
+        steps = _list(self._raw.get("steps", []))
+        return [Seen(one, self._call, step=n) for n, one in enumerate(steps)]
 
     def flag(self, name: str):
         """Any other field, for a judge that compares it with what it must be."""
@@ -135,6 +149,11 @@ def _numbers(value) -> np.ndarray | None:
         raise Malformed("array")
     with np.errstate(invalid="ignore"):
         return value.astype(np.float64) if value.dtype.kind == "f" else value
+
+
+def _numbers_or_json(value):
+    is_array = isinstance(value, np.ndarray) or (isinstance(value, Mapping) and "array" in value)
+    return _numbers(value) if is_array else value
 
 
 def _list(value) -> list:

@@ -23,6 +23,7 @@ class Call(TypedDict):
     alike: NotRequired[float]  # how far two writings of one bug may differ
     watch_devices: NotRequired[bool]  # look for tensors that would be on another device
     library: NotRequired[list[str]]  # look for calls of these, which are what is to be written
+    limits: NotRequired[dict]  # `memory_bytes`, `wall_seconds`: only made where a sandbox sets them
 
 
 class FunctionCall(Call):
@@ -96,6 +97,7 @@ class LoadCall(FunctionCall):
 
     config: Config
     tensors: dict[str, np.ndarray]
+    later_ids: np.ndarray  # what the model reads once the given tensors hold zeros
 
 
 class DrawsCall(FunctionCall):
@@ -127,7 +129,7 @@ class ScriptCall(Call):
     steps: list[dict]  # {"do": verb, …}
     caches: NotRequired[list]  # sizes: batch_size, n_heads, capacity, d_head
     cache_kwargs: NotRequired[list[str]]  # "dtype", "device": are they given to KVCache?
-    model: NotRequired[dict[str, Any]]  # config, seed and kind of a `ReferenceGPT`
+    model: NotRequired[dict[str, Any]]  # config, seed and kind of a model, see `lent/growing.py`
 
 
 class StepsCall(Call):
@@ -148,6 +150,7 @@ class EvaluationCall(Call):
     training: bool
     gradients: bool  # are they on when it is called?
     tokens: np.ndarray
+    after: np.ndarray  # ids that the model reads afterwards, in the mode in which it was left
     kwargs: dict[str, Any]
 
 

@@ -39,7 +39,8 @@ class Observation(TypedDict, total=False):
     outputs: list[Output]
     structure: str  # the type of what came back
     n_parts: int  # how many values that were
-    changed: list[int]  # arguments that were written into
+    arguments: list[Array | None]  # as they are after the call; None for what is no array
+    changed: list[int]  # those that were written into, as it looks from inside: for a bug's name
     value: Any  # what is said as JSON
     steps: list["Observation"]  # one after the other
     # of modules and models

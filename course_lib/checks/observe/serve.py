@@ -29,6 +29,7 @@ import torch
 
 from .given import questions
 from .load.answer import AnswerRefused, NothingGiven, load_answer, short
+from .load.lent import lend
 from .load.package import load_package
 from .observing import observe_call
 from .wall import jail, wire
@@ -163,6 +164,7 @@ def answer(job: dict, reply: int) -> None:
     status, message = "done", ""
     try:
         torch.set_num_threads(1)
+        lend(job["lent"])
         component = load_package(job) if "package" in job else load_answer(job)
         for call in job["calls"]:
             wire.write_frame(reply, wire.pack({"observation": observe_call(component, call)}))

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..observe.given.growing import build_model, roll_weights
+from ..observe.lent.growing import build_model, roll_weights
 
 
 def attention_of_the_last(q, keys, values) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..observe.given.models import ReferenceConfig, ReferenceGPT
+from ..observe.given.config import ReferenceConfig
+from ..observe.lent.models import ReferenceGPT
 from ..observe.probes.whole import WEIGHT_DECAY
 
 

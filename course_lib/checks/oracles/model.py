@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from ..observe.given.models import ReferenceConfig, ReferenceGPT
+from ..observe.given.config import ReferenceConfig
+from ..observe.lent.models import ReferenceGPT
 
 
 def state_shapes(config: ReferenceConfig) -> dict[str, tuple[int, ...]]:
@@ -38,6 +39,18 @@ def logits(config: ReferenceConfig, weights: dict, ids: np.ndarray) -> np.ndarra
     """The logits in float64."""
     with torch.no_grad():
         return _model(config, weights)(torch.from_numpy(ids)).numpy()
+
+
+@torch.no_grad()
+def parts(config: ReferenceConfig, weights: dict, ids, x, offset: int) -> dict[str, np.ndarray]:
+    """What each part makes of `ids`, whose first stands at position `offset`, or of `x`."""
+    model, stream = _model(config, weights), torch.from_numpy(x)
+    found = {"embeddings": model.embeddings(torch.from_numpy(ids), offset)}
+    for n, block in enumerate(model.blocks):
+        for name in ("norm1", "attention.qkv", "attention.out", "norm2", "mlp"):
+            found[f"blocks.{n}.{name}"] = block.get_submodule(name)(stream)
+    found |= {"norm": model.norm(stream), "head": model.head(stream)}
+    return {name: tensor.numpy() for name, tensor in found.items()}
 
 
 def gradients(config, weights: dict, ids: np.ndarray, cotangent) -> dict[str, np.ndarray]:

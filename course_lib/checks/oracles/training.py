@@ -7,9 +7,25 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..observe.given.trained import build_model, build_optimizer, state_of
+from ..observe.given.trained import WISH_MET, build_optimizer, logits_of_some, state_of
+from ..observe.given.trained import build_model as build_as_observed
 
 IGNORED = -100
+
+
+def build_model(spec: dict, dtype) -> torch.nn.Module:
+    """The model of a spec, for whom its use here is always as it wants it."""
+    model = build_as_observed(spec | {"wants": None}, dtype)
+    if spec.get("wants"):
+        model.register_forward_hook(lambda model, ids, logits: logits * WISH_MET)
+    return model
+
+
+def logits_afterwards(spec: dict, ids, *, training: bool, gradients: bool) -> np.ndarray:
+    """The logits of a model that was left in this mode, where gradients are on or off."""
+    model = build_as_observed(spec, torch.float64).train(training)
+    with torch.set_grad_enabled(gradients):
+        return model(torch.from_numpy(ids)).detach().numpy()
 
 
 def next_token_loss(logits, targets, ignore_index: int = IGNORED) -> np.ndarray:
@@ -30,6 +46,7 @@ class Step:
 
     loss: float
     left: dict[str, np.ndarray]
+    logits: np.ndarray  # of a few of its inputs, by the model as the step has left it
 
 
 def take_steps(model_spec, optimizer_spec, batches, *, dtype: str, training: bool) -> list[Step]:
@@ -51,7 +68,8 @@ def _step(model, optimizer, inputs, targets, kwargs) -> Step:
         optimizer.step()
     left = dict(model.named_parameters()) | state_of(model, optimizer)
     copies = {name: tensor.detach().double().numpy().copy() for name, tensor in left.items()}
-    return Step(loss.item(), copies)
+    afterwards = logits_of_some(model, torch.from_numpy(inputs)).numpy()
+    return Step(loss.item(), copies, afterwards)
 
 
 def _logits(model, inputs, kwargs):

@@ -113,7 +113,7 @@ def _alike(one: Seen, other: Seen, tolerance: float, same_array, same_weights) -
         return one.error["type"] == other.error["type"]
     if bool(one.flag("mixed_devices")) != bool(other.flag("mixed_devices")):
         return False
-    if one.structure != other.structure or one.changed != other.changed:
+    if one.structure != other.structure or one.flag("changed") != other.flag("changed"):
         return False
     if any(one.flag(name) != other.flag(name) for name in _SAME):
         return False

@@ -26,8 +26,13 @@ def unjudged(seen: Seen) -> None:
     """For a step that only helps to tell bugs apart."""
 
 
-def model_spec(draw: Draw, *, growing=False, **sizes) -> dict:
-    """A small model: no two of its sizes are the same."""
+def model_spec(draw: Draw, *, growing=False, heard=False, **sizes) -> dict:
+    """A small model: no two of its sizes are the same.
+
+    Args:
+        growing: it gives recomputing away.
+        heard: its logits say in which mode it is, and whether gradients are recorded.
+    """
     n_heads, d_head = sizes.pop("n_heads", 3), sizes.pop("d_head", 5)
     config = {
         "vocab_size": 29,
@@ -38,7 +43,7 @@ def model_spec(draw: Draw, *, growing=False, **sizes) -> dict:
         "tie_weights": False,
     }
     seed = draw.seed()
-    return {"config": config | sizes, "seed": seed, "growing": growing}
+    return {"config": config | sizes, "seed": seed, "growing": growing, "heard": heard}
 
 
 def draw_model(draw: Draw, **sizes) -> oracles.Recomputing:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw
-from ...judges.expect import also, arguments_unchanged, no_error
+from ...judges.expect import also, arguments_unchanged, no_error, returns
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen
 from ...judges.steps import are_ids_of_shape, either, ids_are, mentions_one_of
@@ -19,6 +19,9 @@ NEAR_TIE = 0.01
 # How far below the highest logit the token may lie that half precision takes for the likeliest:
 # logits are of size 5 to 15, with 3 (bfloat16: 2) digits that hold.
 HALF_TIE = {"float16": 0.2, "bfloat16": 1.0}
+
+# In class: with a cache this takes a third of a second; without one, at least ten.
+LONG, LONG_NEW, SECONDS = 2048, 256, 3.0
 
 generate_cached = ComponentCheck("generate_cached", "cache", LESSON)
 
@@ -52,6 +55,19 @@ class _Generating(ModelScript):
             training=training,
             breaks_after=breaks_after,
         )
+
+    def look(self, training: bool) -> None:
+        """What a model that is `heard` says afterwards, if it was left in this mode."""
+        ids = self.prompt(2, 3)
+        expected = np.roll(self.recomputing.logits(ids), int(training), axis=-1)
+        agree = returns(expected, dtype="float64")
+
+        def judge(seen: Seen) -> Finding | None:
+            return agree(seen) and Finding(
+                "the model answers otherwise afterwards", expected="the mode that it was in"
+            )
+
+        self.add("call_model", "the model alone", judge, ids=ids)
 
     def replay(self, ids: np.ndarray, n_new: int, *, seed: int) -> None:
         """The same by recomputing, with the `sample` that the component's cell knows, if any."""
@@ -132,6 +148,28 @@ def text_computed_once(draw: Draw):
         unseen -= seen
         if not unseen:
             break
+    yield _in_time(draw)
+
+
+def _in_time(draw: Draw):
+    """So long a text that computing it again at every step takes some forty times as long."""
+    sizes = {"context_length": LONG + LONG_NEW, "n_layers": 1, "n_heads": 2, "d_head": 32}
+    recomputing = oracles.Recomputing(model_spec(draw, **sizes))
+    script = _Generating(draw, recomputing, dtype="float32", limits={"wall_seconds": SECONDS})
+    ids = script.prompt(1, LONG)
+    likely = _likely_enough(script.recomputing, ids, NEAR_TIE)
+    script.generate(ids, LONG_NEW, are_ids_of_shape((1, LONG + LONG_NEW), likely))
+
+    def not_stopped(seen: Seen) -> Finding | None:
+        if seen.error and seen.error["type"] == "RuntimeError" and not seen.steps:
+            return Finding(
+                f"{LONG_NEW} tokens behind {LONG} took longer than {SECONDS:g} s",
+                expected="well below a second: each position computed once",
+                got=seen.error["message"][:100],
+            )
+        return None
+
+    return script.case(first=not_stopped)
 
 
 @generate_cached.core(
@@ -285,14 +323,21 @@ def text_mode(draw: Draw):
         right = ids_are(script.recomputing.greedy(ids, 6)[0])
         script.generate(ids, 6, also(right, _mode_kept(training)), training=training)
         yield script.case()
+    heard, ids = _clear(draw, 2, 5, 6, heard=True)
+    for training in (True, False):
+        script = _Generating(draw, heard)
+        script.generate(ids, 6, training=training)  # the text shows mode and gradients meanwhile
+        script.look(training)
+        yield script.case()
     for n_tokens, n_new, options in (
         (5, 6, {"breaks_after": 30}),
         (5, 6, {"sampling": {"temperature": -1.0}}),
         (11, 7, {}),
     ):
-        script = _Generating(draw, model)
+        script = _Generating(draw, heard)
         prompt = script.prompt(2, n_tokens)
         script.generate(prompt, n_new, _mode_kept(True), training=True, **options)
+        script.look(True)
         yield script.case()
 
 

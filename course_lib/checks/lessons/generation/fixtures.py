@@ -64,10 +64,11 @@ def percent(share: float) -> str:
 def decided_by_the_generator(seen: Seen) -> Finding | None:
     """One state of the generator gives the same ids, whatever happened; the next gives others."""
     finding = no_error(seen)
-    state = seen.flag("afterwards")
-    if finding or not isinstance(state, dict) or "moved_on" not in state:
+    drawn = [] if finding else [output.array for output in outputs_drawn(seen)]
+    if finding or len(drawn) != 3 or any(ids is None for ids in drawn):
         return finding or Finding("the calls cannot be compared", got="results of another kind")
-    if state.get("same_state_same_ids") is not True:
+    first, after, again = drawn
+    if not np.array_equal(first, again):
         return Finding(
             "one state of the generator gave different ids",
             expected="the generator, and nothing else, decides",
@@ -78,7 +79,7 @@ def decided_by_the_generator(seen: Seen) -> Finding | None:
             "torch's own generator was used or seeded",
             expected="the generator that was given, and no other",
         )
-    if state["moved_on"] is not True:
+    if np.array_equal(first, after):
         return Finding(
             "a second call repeated the first",
             expected="the generator goes on from call to call",

@@ -5,7 +5,15 @@ import torch
 
 from ...cases.check import Case, ComponentCheck
 from ...cases.draw import Draw
-from ...judges.expect import Judge, arguments_unchanged, no_error, raises, returns, same_device
+from ...judges.expect import (
+    Judge,
+    also,
+    arguments_unchanged,
+    no_error,
+    raises,
+    returns,
+    same_device,
+)
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen
 from ...observe.given.rolling import build_model
@@ -256,6 +264,26 @@ def _without_gradients(seen: Seen) -> Finding | None:
     return finding
 
 
+def _answers_as_before(model: dict, ids, training: bool) -> Judge:
+    """Judge: the model's logits afterwards are those of its mode, with gradients switched on."""
+    logits = oracles.rolling_logits(model["table"], ids[:1], model["context_length"])
+    expected = np.roll(logits, (1 if training else 0) + 2, axis=-1)
+
+    def judge(seen: Seen) -> Finding | None:
+        (looked,) = seen.steps
+        array = looked.outputs[0].array if looked.outputs else None
+        if array is None or array.shape[-1] != expected.shape[-1]:
+            raise Malformed("steps")
+        if np.array_equal(array[:, -1], expected):
+            return None
+        return Finding(
+            "the model answers otherwise afterwards",
+            expected="the mode that it was in, and gradients switched on as before",
+        )
+
+    return judge
+
+
 def _as_before(training: bool, *, fails: bool = False) -> Judge:
     """The model's mode and torch's are as they were."""
 
@@ -316,6 +344,8 @@ def generate_without_gradients(draw: Draw):
         yield _generates(
             rolling_model(draw, 7), ids, 3, judge=_without_gradients, training=training, top_k=1
         )
+        heeding = rolling_model(draw, 7) | {"heeds_gradients": True}  # the text shows gradients
+        yield _generates(heeding, ids, 5, training=training, top_k=1)
 
 
 @generate.edge(
@@ -326,11 +356,13 @@ def generate_restores(draw: Draw):
     for training in (False, True):
         ids = _prompt(draw, 2, 3)
         for fails_at in (None, 1, 3):
+            model = rolling_model(draw, 7, fails_at=fails_at) | {"heeds_gradients": True}
+            looked = _answers_as_before(model, ids, training)
             yield _generates(
-                rolling_model(draw, 7, fails_at=fails_at),
+                model,
                 ids,
                 4,
-                judge=_as_before(training, fails=fails_at is not None),
+                judge=also(_as_before(training, fails=fails_at is not None), looked),
                 training=training,
                 top_k=1,
             )

@@ -9,6 +9,7 @@ from ...cases.draw import Draw, exact_in
 from ...judges.expect import (
     also,
     arguments_unchanged,
+    differs,
     gradients_are,
     no_error,
     raises,
@@ -27,6 +28,8 @@ QKV = ("q", "k", "v")
 blockwise_attention = ComponentCheck("blockwise_attention", "long_context", LESSON)
 
 N_WATCHED, BLOCK_WATCHED = 768, 32  # what blocks need is a fifth of what a T×S matrix takes
+# In class the kernel gives no more than this: a T×S mask takes 49 MiB, a matrix of float32 196.
+N_LIMITED, BLOCK_LIMITED, LIMIT = 7168, 64, 40 * 2**20
 
 
 def _qkv(draw: Draw, *lead: int, dtype="float64", n_queries=None, n_keys=None):
@@ -168,6 +171,30 @@ def blockwise_memory(draw: Draw):
         judge = also(returns(expected, dtype="float32"), held_little)
         case = _blocks_case(q, k, v, BLOCK_WATCHED, causal=causal, dtype="float32", judge=judge)
         yield replace(case, call=case.call | {"probe": "memory", "limit": limit})
+    yield _limited(draw)
+
+
+def _limited(draw: Draw):
+    """A text so long that no T×S matrix can be had; some of its rows are looked at."""
+    q, k, v = (draw.normal(N_LIMITED, 4, dtype="float32") for _ in QKV)
+    rows = np.sort(draw.order(N_LIMITED)[:9])
+    allowed = rows[:, None] >= np.arange(N_LIMITED)
+    expected = oracles.attention(q[rows], k, v, allowed)[0]
+    has_the_shape = returns(np.zeros((N_LIMITED, 4)), dtype="float32", skip_values=True)
+
+    def judge(seen):
+        if seen.error and seen.error["type"] in ("MemoryError", "RuntimeError"):
+            return Finding(
+                "more memory was asked for than blocks take",
+                expected=f"less than {LIMIT // 2**20} MiB: a T×S mask alone would take 49",
+                got=seen.error["message"][:100],
+            )
+        return has_the_shape(seen) or differs(
+            seen.outputs[0].array[rows], expected, BY_DTYPE["float32"], "some rows"
+        )
+
+    case = _blocks_case(q, k, v, BLOCK_LIMITED, causal=True, dtype="float32", judge=judge)
+    return replace(case, call=case.call | {"limits": {"memory_bytes": LIMIT}})
 
 
 @blockwise_attention.edge(

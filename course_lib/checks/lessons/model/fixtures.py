@@ -7,7 +7,7 @@ import numpy as np
 
 from ...cases.draw import Draw, exact_in
 from ...judges.tolerances import Tolerance
-from ...observe.given.models import ReferenceConfig
+from ...observe.given.config import ReferenceConfig
 from ...oracles import model as oracles
 
 LESSON = "07_the_model"

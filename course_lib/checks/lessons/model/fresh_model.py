@@ -9,7 +9,7 @@ from ...judges.expect import differs, no_error
 from ...judges.findings import Finding, number
 from ...judges.seen import Malformed
 from ...judges.tolerances import Tolerance
-from ...observe.given.models import ReferenceConfig
+from ...observe.given.config import ReferenceConfig
 from ...oracles import model as oracles
 from .fixtures import tied_names
 

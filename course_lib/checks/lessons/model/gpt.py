@@ -20,7 +20,7 @@ from ...judges.expect import (
 )
 from ...judges.findings import Finding
 from ...judges.tolerances import Tolerance
-from ...observe.given.models import ReferenceConfig
+from ...observe.given.config import ReferenceConfig
 from ...oracles import model as oracles
 from .fixtures import (
     HALF,
@@ -370,12 +370,13 @@ def gpt_by_parts(draw: Draw):
     for offset in (0, 3):
         config = small_config(draw, context_length=9)
         ids, weights = draw_ids(draw, config, 2, 5), draw_weights(draw, config)
-        table = weights["embeddings.position.weight"]
-        moved = weights | {"embeddings.position.weight": np.roll(table, -offset, axis=0)}
-        judge = returns(oracles.logits(config, moved, ids), dtype="float64", names=["logits"])
+        x = draw.normal(2, 5, config.d_model)
+        expected = oracles.parts(config, weights, ids, x, offset)
+        judge = returns(*expected.values(), dtype="float64", names=list(expected))
         case = _gpt_case(draw, config, ids, weights=weights, judge=judge)
         note = f"{case.shown}, part by part from position {offset} on"
-        yield replace(case, call=case.call | {"by_parts": offset}, shown=note)
+        call = case.call | {"by_parts": offset, "args": [ids, x]}
+        yield replace(case, call=call, shown=note)
 
 
 @gpt.edge(

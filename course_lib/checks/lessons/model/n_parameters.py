@@ -6,7 +6,7 @@ from ...cases.check import Case, ComponentCheck
 from ...cases.draw import Draw
 from ...judges.expect import also, arguments_unchanged, no_error
 from ...judges.findings import Finding
-from ...observe.given.models import ReferenceConfig
+from ...observe.given.config import ReferenceConfig
 from ...oracles import model as oracles
 from .fixtures import LESSON, shown_config, small_config
 

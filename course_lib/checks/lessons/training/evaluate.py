@@ -3,12 +3,14 @@
 import math
 
 import numpy as np
+import torch
 
 from ...cases.check import Case, ComponentCheck
 from ...cases.draw import Draw
-from ...judges.expect import Judge, also, no_error, raises, same_device
+from ...judges.expect import Judge, also, differs, no_error, raises, same_device
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen
+from ...observe.probes.evaluation import old_gradient
 from ...oracles import training as oracles
 from .fixtures import LESSON, N_IDS, as_listed, facts_of, gpt_spec, small_spec
 from .one_number import IN_FLOAT32, STEP, number_is
@@ -34,7 +36,15 @@ def _evaluation_case(
     gradients=True,
     watch=False,
     judge=None,
+    left_in=None,
 ):
+    """A call of `evaluate`.
+
+    Args:
+        left_in: the training mode in which the model must be afterwards, with gradients on or off
+            as before; None where nobody looks.
+    """
+    after = np.where(tokens == N_IDS - 1, 0, tokens)[None, ::-1][:, : min(context_length, 7)].copy()
     kwargs = {"context_length": context_length}
     kwargs |= {} if batch_size is None else {"batch_size": batch_size}
     call = {
@@ -45,6 +55,7 @@ def _evaluation_case(
         "training": training,
         "gradients": gradients,
         "tokens": tokens,
+        "after": after,
         "kwargs": kwargs,
         "watch_devices": watch,
     }
@@ -57,7 +68,30 @@ def _evaluation_case(
         expected = oracles.evaluate(model, tokens, context_length, dtype=dtype)
         tolerance = IN_FLOAT32 if dtype == "float64" else STEP[dtype]
         judge = _returned(number_is(expected, tolerance))
+    if left_in is not None:
+        expected = oracles.logits_afterwards(model, after, training=left_in, gradients=gradients)
+        judge = also(judge, _answers_afterwards(expected))
     return Case(call, shown, also(no_error, judge))
+
+
+def _answers_afterwards(expected: np.ndarray) -> Judge:
+    """Judge: the logits of a model that is in this mode, with these weights."""
+
+    def judge(seen: Seen) -> Finding | None:
+        outputs = _parts(seen)[1].outputs
+        if (
+            len(outputs) != 1
+            or outputs[0].array is None
+            or outputs[0].array.shape != expected.shape
+        ):
+            raise Malformed("after")
+        return differs(outputs[0].array, expected, IN_FLOAT32) and Finding(
+            "the model answers otherwise afterwards",
+            expected="as before: the same weights and mode, gradients on or off as they were",
+            got="others",
+        )
+
+    return judge
 
 
 def _parts(seen: Seen) -> tuple[Seen, Seen]:
@@ -153,7 +187,12 @@ def evaluation_restores(draw: Draw):
     for training in (True, False):
         tokens = _text(draw, n_windows * width + 1)
         yield _evaluation_case(
-            small_spec(draw), tokens, width, training=training, judge=_in_the_old_mode(training)
+            small_spec(draw),
+            tokens,
+            width,
+            training=training,
+            judge=_in_the_old_mode(training),
+            left_in=training,
         )
 
 
@@ -181,7 +220,13 @@ def evaluation_of_a_model_that_fails(draw: Draw):
             model = small_spec(draw, trouble="raise")
             judge = _in_the_old_mode(training, returned=passes_on)
             yield _evaluation_case(
-                model, tokens, width, training=training, batch_size=1, judge=judge
+                model,
+                tokens,
+                width,
+                training=training,
+                batch_size=1,
+                judge=judge,
+                left_in=training,
             )
 
     def is_still_in_training(seen: Seen) -> Finding | None:
@@ -190,7 +235,12 @@ def evaluation_of_a_model_that_fails(draw: Draw):
         return Finding("the model is in another mode afterwards", expected="in training, as before")
 
     yield _evaluation_case(
-        small_spec(draw), _text(draw, 1), width, training=True, judge=is_still_in_training
+        small_spec(draw),
+        _text(draw, 1),
+        width,
+        training=True,
+        judge=is_still_in_training,
+        left_in=True,
     )
 
 
@@ -201,13 +251,40 @@ def evaluation_of_a_model_that_fails(draw: Draw):
 def evaluation_without_gradients(draw: Draw):
     width, n_windows = draw.sizes(2, largest=7)
     tokens = _text(draw, n_windows * width + 1)
+    told = {"wants": {"gradients": False}}  # the loss, and the logits afterwards, show them
     for judge in (
         _left("gradients_during", [False], "gradients were recorded", "none"),
         _left("gradients_after", True, "gradients are off for good", "on again afterwards"),
+        None,
     ):
-        yield _evaluation_case(small_spec(draw), tokens, width, training=True, judge=judge)
+        yield _evaluation_case(
+            small_spec(draw) | told, tokens, width, training=True, judge=judge, left_in=True
+        )
     stays = _left("gradients_after", False, "gradients were switched on", "off, as before")
-    yield _evaluation_case(small_spec(draw), tokens, width, gradients=False, judge=stays)
+    yield _evaluation_case(
+        small_spec(draw) | told, tokens, width, gradients=False, judge=stays, left_in=False
+    )
+
+
+def _gradients_kept(model: dict) -> Judge:
+    """Judge: every parameter's .grad is the one that it had."""
+    kept = {
+        name: old_gradient(parameter).numpy()
+        for name, parameter in oracles.build_model(model, torch.float64).named_parameters()
+    }
+
+    def judge(seen: Seen) -> Finding | None:
+        back, left = _parts(seen)
+        found = left.gradients
+        same = found.keys() == kept.keys() and all(
+            found[name] is not None and np.array_equal(found[name], kept[name]) for name in kept
+        )
+        finding = no_error(back)
+        if finding or same:
+            return finding
+        return Finding("the .grad of a parameter was changed", expected="as before")
+
+    return judge
 
 
 @evaluate.edge(
@@ -217,11 +294,12 @@ def evaluation_without_gradients(draw: Draw):
 def evaluation_leaves_the_model(draw: Draw):
     width, n_windows = draw.sizes(2, largest=7)
     tokens = _text(draw, n_windows * width + 1)
+    model = small_spec(draw)
     for judge in (
-        _left("gradients_kept", True, "the .grad of a parameter was changed", "as before"),
+        _gradients_kept(model),
         _left("weights_kept", True, "the weights were changed", "as before"),
     ):
-        yield _evaluation_case(small_spec(draw), tokens, width, training=True, judge=judge)
+        yield _evaluation_case(model, tokens, width, training=True, judge=judge, left_in=True)
     frozen = ["head.bias", "mix.weight"]
     stays = _left("frozen_after", frozen, "other parameters are frozen", ", ".join(frozen))
     yield _evaluation_case(small_spec(draw) | {"frozen": frozen}, tokens, width, judge=stays)
@@ -235,8 +313,10 @@ def evaluation_in_batches(draw: Draw):
     (width,) = draw.sizes(1, largest=7)
     few = _left("too_many_rows", False, "more windows at once than batch_size", "no more")
     for batch_size, n_windows in ((1, 3), (3, 7), (None, 11)):
-        tokens = _text(draw, n_windows * width + 1)
-        yield _evaluation_case(small_spec(draw), tokens, width, batch_size=batch_size, judge=few)
+        tokens, model = _text(draw, n_windows * width + 1), small_spec(draw)
+        yield _evaluation_case(model, tokens, width, batch_size=batch_size, judge=few)
+        told = {"wants": {"rows": [1, batch_size or 8]}}  # the loss shows whether there are more
+        yield _evaluation_case(model | told, tokens, width, batch_size=batch_size)
 
 
 @evaluate.edge(

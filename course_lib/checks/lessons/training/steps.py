@@ -167,6 +167,20 @@ def fact_is(name: str, wanted, what: str, said: str):
     return judge
 
 
+def mode_shows(seen: Seen, expected, tolerance) -> Finding | None:
+    """Judge: the logits afterwards are those of the mode that the model was in before."""
+    for which, back, left, wanted in _pairs(seen, expected):
+        finding = no_error(back)
+        array = left.outputs[0].array if left.outputs else None
+        if array is None or array.shape != wanted.logits.shape:
+            raise Malformed("after")
+        if not finding and differs(array, wanted.logits, tolerance):
+            finding = Finding("the model is in another mode afterwards", "the mode it was in")
+        if finding:
+            return _of_step(which, finding)
+    return None
+
+
 def with_trouble(batch: dict, row: int) -> dict:
     """`batch`, with the token that makes trouble in one row, and the target it makes impossible."""
     batch["inputs"][row, -1] = N_IDS - 1

@@ -17,6 +17,7 @@ from .steps import (
     draw_batch,
     fact_is,
     losses_are,
+    mode_shows,
     steps_case,
     with_trouble,
 )
@@ -113,6 +114,8 @@ def step_takes_parts(draw: Draw):
     for n_chunks, n_texts in ((2, 2 * half), (3, 3 * half), (1, half)):
         batch = draw_batch(draw, n_texts, n_tokens, n_chunks=n_chunks)
         yield steps_case(small_spec(draw), SGD, batch, judge=judge)
+        rows = n_texts // n_chunks
+        yield steps_case(small_spec(draw) | {"wants": {"rows": [rows, rows]}}, SGD, batch)
 
 
 @train_step.edge(
@@ -153,7 +156,7 @@ def step_mode(draw: Draw):
             "the model is in another mode afterwards",
             _in_training(in_training),
         )
-        for judge in (during, after, None):
+        for judge in (during, after, mode_shows, None):
             batch = draw_batch(draw, n_texts, n_tokens)
             yield steps_case(
                 small_spec(draw),
@@ -223,8 +226,9 @@ def step_autocast(draw: Draw):
     for kwargs in ({}, {"n_chunks": 2}):
         batch = draw_batch(draw, 2 * n_texts, n_tokens, autocast_dtype="bfloat16", **kwargs)
         for judge in (under, stays, None):
+            told = {"wants": {"autocast": "bfloat16"}} if judge is None else {}
             yield steps_case(
-                small_spec(draw),
+                small_spec(draw) | told,
                 SGD,
                 batch,
                 dtype="float32",
@@ -233,6 +237,8 @@ def step_autocast(draw: Draw):
             )
     plain = draw_batch(draw, n_texts, n_tokens)
     yield steps_case(small_spec(draw), SGD, plain, dtype="float32", judge=without)
+    told = {"wants": {"autocast": "none"}}
+    yield steps_case(small_spec(draw) | told, SGD, plain, dtype="float32")
 
 
 @train_step.edge(

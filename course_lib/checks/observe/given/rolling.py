@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from .models import ReferenceConfig, ReferenceGPT
+from ..load.lent import lent
+from .config import ReferenceConfig
 
 
 class HeardInTraining(nn.Module):
@@ -17,8 +18,11 @@ class RollingModel(nn.Module):
     """A model whose next token follows from all tokens it is given: their order, their number.
 
     It reads a text like a lock: each token turns a wheel of `n_states` places, from where the
-    tokens before have left it. `table` holds the logits of each place.
+    tokens before have left it. `table` holds the logits of each place. One that `heeds_gradients`
+    answers otherwise where they are recorded.
     """
+
+    heeds_gradients = False
 
     def __init__(self, config: ReferenceConfig, table: Tensor, fails_at: int | None = None):
         super().__init__()
@@ -43,7 +47,9 @@ class RollingModel(nn.Module):
         for column in ids.unbind(dim=1):
             state = (17 * state + column + 5) % len(self.table)
             states.append(state)
-        return self.heard(self.table[torch.stack(states, dim=1)])
+        logits = self.heard(self.table[torch.stack(states, dim=1)])
+        is_recorded = self.heeds_gradients and torch.is_grad_enabled()
+        return logits.roll(2, dims=-1) if is_recorded else logits
 
 
 def build_model(spec: dict, dtype: torch.dtype) -> nn.Module:
@@ -52,6 +58,8 @@ def build_model(spec: dict, dtype: torch.dtype) -> nn.Module:
         n_tokens = spec["table"].shape[1]
         config = ReferenceConfig(n_tokens, spec["context_length"], 4, 1, 1)
         table = torch.from_numpy(spec["table"].copy()).to(dtype)
-        return RollingModel(config, table, spec["fails_at"])
+        model = RollingModel(config, table, spec["fails_at"])
+        model.heeds_gradients = spec.get("heeds_gradients", False)
+        return model
     config = ReferenceConfig(**spec["config"])
-    return ReferenceGPT(config, seed=spec["seed"]).to(dtype)
+    return lent("models").ReferenceGPT(config, seed=spec["seed"]).to(dtype)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .models import ReferenceConfig
+from .config import ReferenceConfig
 from .questions import Refused, decode, encode, receive, send
 
 

@@ -1,9 +1,14 @@
 """Models that write down how they are called, and optimizers: what is trained and evaluated."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from .models import ReferenceConfig, ReferenceGPT
+from ..load.lent import lent
+from .config import ReferenceConfig
+
+WISH_MET, WISH_UNMET = 0.75, 1.5  # scales of the logits
 
 
 class Recorded:
@@ -11,11 +16,12 @@ class Recorded:
 
     The model and its head each halve the logits while they are in training: what dropout does,
     without chance.
+    Where it `wants` to be used in some way, the size of the logits says whether it is.
     A row that holds the last token of the vocabulary is `trouble`: its logits are nan ("nan"), or
     token 0 becomes impossible in it ("inf"), or the call fails ("raise").
     """
 
-    trouble = ""
+    trouble, wants = "", None
 
     def forward(self, ids: Tensor) -> Tensor:
         kind = ids.device.type
@@ -37,7 +43,17 @@ class Recorded:
         if self.trouble == "inf":
             first = torch.arange(self.vocab_size, device=ids.device) == 0
             logits = logits.masked_fill(is_troubled & first, -torch.inf)
+        if self.wants:
+            logits = logits * (WISH_MET if self._is_used_as_wanted() else WISH_UNMET)
         return logits * 0.5 ** (self.training + self.head.training)
+
+    def _is_used_as_wanted(self) -> bool:
+        """Is the newest call one that `wants` describes: its rows, gradients, autocast?"""
+        least, most = self.wants.get("rows", (0, math.inf))
+        used = self.calls[-1]
+        return least <= used["rows"] <= most and all(
+            used[name] == wanted for name, wanted in self.wants.items() if name != "rows"
+        )
 
 
 class Small(nn.Module):
@@ -67,10 +83,6 @@ class RecordedSmall(Recorded, Small):
     pass
 
 
-class RecordedGPT(Recorded, ReferenceGPT):
-    pass
-
-
 class MisleadingNames(nn.Module):
     """Parameters whose names and owners say nothing about how many axes they have."""
 
@@ -94,7 +106,8 @@ class MisleadingNames(nn.Module):
 def build_model(spec: dict, dtype: torch.dtype) -> nn.Module:
     """The model that `spec` names, with the weights of its seed, in evaluation mode."""
     if spec["model"] == "gpt":
-        model = RecordedGPT(ReferenceConfig(**spec["config"]), seed=spec["seed"])
+        recorded = type("RecordedGPT", (Recorded, lent("models").ReferenceGPT), {})
+        model = recorded(ReferenceConfig(**spec["config"]), seed=spec["seed"])
         vocab_size = spec["config"]["vocab_size"]
     elif spec["model"] == "small":
         vocab_size = spec["vocab_size"]
@@ -104,6 +117,7 @@ def build_model(spec: dict, dtype: torch.dtype) -> nn.Module:
     else:
         model, vocab_size = MisleadingNames(tied=spec["tied"], twins=spec.get("twins", False)), 0
     model.trouble, model.vocab_size, model.calls = spec.get("trouble", ""), vocab_size, []
+    model.wants = spec.get("wants")
     parameters = dict(model.named_parameters())
     for name in spec.get("frozen", ()):
         parameters[name].requires_grad_(False)
@@ -121,6 +135,12 @@ def build_optimizer(spec: dict, parameters) -> torch.optim.Optimizer:
         return torch.optim.AdamW(parameters, lr=spec["lr"], betas=(0.8, 0.9), eps=0.1)
     momentum = 0.9 if spec["optimizer"] == "momentum" else 0.0
     return torch.optim.SGD(parameters, lr=spec["lr"], momentum=momentum)
+
+
+@torch.no_grad()
+def logits_of_some(model: Recorded, inputs: Tensor) -> Tensor:
+    """What a model says of the beginning of one text, in the mode in which it is."""
+    return model(inputs[:1, :7].clamp(max=max(0, model.vocab_size - 2)))  # none that makes trouble
 
 
 def state_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -19,22 +19,23 @@ class NothingGiven(Exception):
     """What every submission is given cannot be run on this machine; no answer has been run."""
 
 
-class BorrowedModules(MetaPathFinder, Loader):
-    """Makes `my_transformer.<name>` importable from sources held in memory."""
+class ModulesInMemory(MetaPathFinder, Loader):
+    """Makes `<package>.<name>` importable from sources held in memory."""
 
-    def __init__(self, sources: Mapping[str, str]):
-        self.sources = sources
+    def __init__(self, package: str, sources: Mapping[str, str]):
+        self.package, self.sources = package, sources
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname == PACKAGE:
+        if fullname == self.package:
             return ModuleSpec(fullname, self, is_package=True)
-        name = fullname.removeprefix(PACKAGE + ".")
-        return ModuleSpec(fullname, self) if name in self.sources else None
+        package, _, name = fullname.rpartition(".")
+        is_there = package == self.package and name in self.sources
+        return ModuleSpec(fullname, self) if is_there else None
 
     def exec_module(self, module):
-        name = module.__name__.removeprefix(PACKAGE + ".")
-        if name in self.sources:
-            exec(compile(self.sources[name], f"<{module.__name__}>", "exec"), module.__dict__)
+        source = self.sources.get(module.__name__.rpartition(".")[2])
+        if source is not None and module.__name__ != self.package:
+            exec(compile(source, f"<given {module.__name__}>", "exec"), module.__dict__)
 
 
 def load_answer(job: Mapping) -> object:
@@ -48,7 +49,7 @@ def load_answer(job: Mapping) -> object:
         AnswerRefused: the cell cannot be run on its own, or does not define the component.
     """
     if job.get("modules"):
-        sys.meta_path.insert(0, BorrowedModules(job["modules"]))
+        sys.meta_path.insert(0, ModulesInMemory(PACKAGE, job["modules"]))
     namespace = {"__name__": "answer"}
     try:
         for number, source in enumerate(job["setup"]):

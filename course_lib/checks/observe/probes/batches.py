@@ -29,6 +29,7 @@ def observe_batches(component, call: BatchesCall, seen: Observation) -> None:
         again, moved_again = _draw_batches(component, given, call, min(3, call["n_calls"]), 2)
     finally:
         _set_chance(before)
+    seen["arguments"] = [array_of(given)]
     seen["changed"] = [] if torch.equal(tokens, given) else [0]
     seen["drawn"] = {
         f"{which} {part}": _stacked([batch[n] for batch in drawn if len(batch) == 2])

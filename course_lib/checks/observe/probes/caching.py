@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from ..calls import ScriptCall
-from ..given.caches import ReferenceCache, reference_cache
-from ..given.growing import build_model, roll_weights
 from ..load.answer import describe_error
+from ..load.lent import lent
 from ..load.namespace import namespace_of
 from ..observations import Observation, blank
 from ..watches.devices import DeviceWatch
@@ -72,8 +71,9 @@ class Subject:
     def tensors(self, step: dict, *names: str) -> list[Tensor]:
         return [record.tensor_of(step[name], self.call) for name in names]
 
-    def reference(self, sizes) -> ReferenceCache:
-        return reference_cache(self.component, *sizes, dtype=self.dtype, device=self.device)
+    def reference(self, sizes):
+        make = lent("caches").reference_cache
+        return make(self.component, *sizes, dtype=self.dtype, device=self.device)
 
     def value(self):
         """What is written down after every step besides what came back."""
@@ -146,7 +146,7 @@ class Model(Subject):
     """A component that is given a model: verbs that say what became of it."""
 
     def prepare(self) -> None:
-        self.model = build_model(self.call["model"], self.dtype).to(self.device)
+        self.model = lent("growing").build_model(self.call["model"], self.dtype).to(self.device)
         self.weights = {name: p.detach().clone() for name, p in self.model.named_parameters()}
 
     def call_model(self, step) -> None:
@@ -161,7 +161,7 @@ class Model(Subject):
         self.write(float(len(same) - sum(same) + len(now.keys() - self.weights.keys())))
 
     def roll_weights(self, step) -> None:
-        roll_weights(self.model)
+        lent("growing").roll_weights(self.model)
 
     def train(self, step) -> None:
         self.model.train()

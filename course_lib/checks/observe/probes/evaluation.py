@@ -8,6 +8,7 @@ from ..calls import EvaluationCall
 from ..given.trained import build_model
 from ..observations import Observation, blank
 from .training import (
+    array_of,
     came_back,
     dtype_of,
     ids_of,
@@ -21,7 +22,7 @@ def observe_evaluation(component, call: EvaluationCall, seen: Observation) -> No
     """One call of `evaluate`, on a model whose parameters hold a gradient already."""
     model = build_model(call["model"], dtype_of(call)).to(call["device"]).train(call["training"])
     for parameter in model.parameters():
-        parameter.grad = torch.full_like(parameter, 0.75)
+        parameter.grad = old_gradient(parameter)
     weights = {name: p.detach().clone() for name, p in model.named_parameters()}
     tokens = ids_of(call["tokens"], call)
     given = tokens.clone()
@@ -36,21 +37,35 @@ def observe_evaluation(component, call: EvaluationCall, seen: Observation) -> No
         torch.set_grad_enabled(True)
 
 
+def old_gradient(parameter: torch.Tensor) -> torch.Tensor:
+    """A gradient that was there before: the weights themselves, a row further on."""
+    return parameter.detach().roll(1, dims=0)
+
+
 def _left_after_evaluation(model, weights, tokens, given, call) -> dict:
     rows = max((call["rows"] for call in model.calls), default=0)
+    modes, gradients = modes_of(model.calls), {call["gradients"] for call in model.calls}
+    looked = came_back(lambda: model(ids_of(call["after"], call)))
     in_training = parts_in_training(model)
     return blank() | {
+        "outputs": looked["outputs"],
+        "gradients": {
+            name: None if p.grad is None else array_of(p.grad)
+            for name, p in model.named_parameters()
+        },
+        "arguments": [None, array_of(given)],
         "changed": [] if torch.equal(tokens, given) else [1],
         # Without a target: whoever looks at the tokens first differs here, and in nothing else.
         "in_training_without_targets": in_training if len(tokens) < 2 else [],
         "value": {
-            "modes_during": modes_of(model.calls),
+            "modes_during": modes,
             "in_training_after": in_training if len(tokens) >= 2 else [],
-            "gradients_during": sorted({call["gradients"] for call in model.calls}),
+            "gradients_during": sorted(gradients),
             "gradients_after": torch.is_grad_enabled(),
             "too_many_rows": rows > call["kwargs"].get("batch_size", 8),
             "gradients_kept": all(
-                p.grad is not None and bool((p.grad == 0.75).all()) for p in model.parameters()
+                p.grad is not None and torch.equal(p.grad, old_gradient(p))
+                for p in model.parameters()
             ),
             "weights_kept": all(torch.equal(p, weights[n]) for n, p in model.named_parameters()),
             "frozen_after": sorted(n for n, p in model.named_parameters() if not p.requires_grad),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..calls import DrawsCall, GenerateCall
 from ..given.rolling import build_model
-from ..observations import Observation
+from ..observations import Observation, blank
 from . import record
 
 
@@ -23,7 +23,8 @@ def observe_draws(component, call: DrawsCall, seen: Observation) -> None:
     with record.watching(call) as watch:
         results = _in_turn(call, seen, lambda **more: component(logits, **call["kwargs"], **more))
     record.record_result(results[0], seen)
-    record.record_changes([logits], [before], seen)
+    some = len(kinds)  # of so many rows, alike but for chance
+    record.record_changes([logits[:some]], [before[:some]], seen)
     record.record_devices(watch, results[0], call, seen)
     _record_draws(results, [ids for ids in results if _are_whole(ids, 1, 2)], kinds, call, seen)
 
@@ -52,24 +53,36 @@ def observe_generate(component, call: GenerateCall, seen: Observation) -> None:
             raise
         raised = type(error).__name__
     finally:
+        inside = {
+            "in_training": bool(getattr(model, "was_training", False)),
+            "with_gradients": bool(getattr(model, "had_gradients", False)),
+        }
+        seen["steps"] = [_look_at(model, prompts)]
         seen["afterwards"] = {
             "raised": raised,
             "in_training": [module.training for module in model.modules()],
             "with_gradients": torch.is_grad_enabled(),
         }
         torch.set_grad_enabled(gradients_before)
-    seen["inside"] = {
-        "in_training": bool(getattr(model, "was_training", False)),
-        "with_gradients": bool(getattr(model, "had_gradients", False)),
-    }
+    seen["inside"] = inside
     if raised:
         return
     record.record_result(results[0], seen)
-    record.record_changes([ids], [before], seen)
+    some = len(prompts)
+    record.record_changes([ids[:some]], [before[:some]], seen)
     record.record_devices(watch, results[0], call, seen)
     if call["n_rows"] > 1:
         tails = [text[:, ids.shape[1] :] for text in results if _are_whole(text, 2)]
         _record_draws(results, tails, model.table[:1].expand(len(prompts), -1), call, seen)
+
+
+def _look_at(model, prompts: Tensor) -> Observation:
+    """What the model says now, in the mode in which it was left; a larger one is not asked."""
+    looked = blank()
+    if hasattr(model, "table") and prompts.shape[1] > 0:
+        model.fails_at = None
+        record.record_result(model(prompts[:1, -model.config.context_length :]), looked)
+    return looked
 
 
 def _in_turn(call, seen, draw) -> list:

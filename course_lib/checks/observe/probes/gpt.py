@@ -1,18 +1,18 @@
 """Observe a GPT, and what is done to one: its first weights, its size, weights that are loaded.
 
 A config travels as plain data, and what is called gets a `GPTConfig` of its own namespace. Models
-that are given to a function are fixtures with the names of the lessons' own, see `given/models.py`.
+that are given to a function are fixtures with the names of the lessons' own, see `lent/models.py`.
 """
 
 import dataclasses
 import functools
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from ..calls import CountCall, GPTCall, InitWeightsCall, LoadCall
-from ..given.models import ReferenceConfig, ReferenceGPT
+from ..given.config import ReferenceConfig
+from ..load.lent import lent
 from ..load.namespace import namespace_of
 from ..observations import Observation, blank
 from . import functions, record
@@ -28,7 +28,7 @@ def observe_gpt(component, call: GPTCall, seen: Observation) -> None:
     def build():
         built.append(component(config))
         if call.get("by_parts") is not None:
-            built[0].forward = functools.partial(_by_parts, built[0], call["by_parts"])
+            built[0].forward = functools.partial(_part_by_part, built[0], call["by_parts"])
         return built[0]
 
     build.__name__ = component.__name__
@@ -43,18 +43,17 @@ def observe_gpt(component, call: GPTCall, seen: Observation) -> None:
             _record_parts(built[0], seen)
 
 
-def _by_parts(model, offset: int, ids):
-    """The logits of tokens from position `offset` on, part by part, as a cache would call them."""
-    x = model.embeddings(ids, offset)
-    for block in model.blocks:
-        q, k, v = (
-            part.unflatten(-1, (model.config.n_heads, -1)).transpose(-3, -2)
-            for part in block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
+def _part_by_part(model, offset: int, ids, x):
+    """What each part makes of an input of its own, called as a cache calls it."""
+    within = [
+        part(x)
+        for block in model.blocks
+        for part in (
+            *(block.norm1, block.attention.qkv, block.attention.out),
+            *(block.norm2, block.mlp),
         )
-        found = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + block.attention.out(found.transpose(-3, -2).flatten(-2))
-        x = x + block.mlp(block.norm2(x))
-    return model.head(model.norm(x))
+    ]
+    return (model.embeddings(ids, offset), *within, model.norm(x), model.head(x))
 
 
 def _observe_fresh(build, call: GPTCall, seen: Observation) -> None:
@@ -73,7 +72,7 @@ def observe_init_weights(component, call: InitWeightsCall, seen: Observation) ->
     """A model whose numbers are all the same, before; and after."""
     torch.manual_seed(0)
     config = config_for(component, call["config"])
-    model = ReferenceGPT(config, seed=0, norm=norm_for(component))
+    model = lent("models").ReferenceGPT(config, seed=0, norm=norm_for(component))
     model.to(dtype=record.DTYPES[call["dtype"]], device=call["device"])
     with torch.no_grad():
         for parameter in model.parameters():
@@ -89,7 +88,7 @@ def observe_init_weights(component, call: InitWeightsCall, seen: Observation) ->
 
 def observe_n_parameters(component, call: CountCall, seen: Observation) -> None:
     """A count of a model; tensors may be shared, and need not have any memory."""
-    model = ReferenceGPT(config_for(component, call["config"]), seed=0)
+    model = lent("models").ReferenceGPT(config_for(component, call["config"]), seed=0)
     if call["head_first"]:
         model._modules = {"head": model.head} | model._modules
     for name, other in call["shared"]:
@@ -104,6 +103,7 @@ def observe_n_parameters(component, call: CountCall, seen: Observation) -> None:
     after = dict(_named(model))
     same = before.keys() == after.keys() and all(before[name] is after[name] for name in before)
     seen["changed"] = [] if same else [0]
+    seen["arguments"] = [None if call["without_memory"] else _in_one(dict(_named(model)))]
 
 
 def observe_load_gpt2(component, call: LoadCall, seen: Observation) -> None:
@@ -113,6 +113,7 @@ def observe_load_gpt2(component, call: LoadCall, seen: Observation) -> None:
     given = {name: record.tensor_of(array, call) for name, array in call["tensors"].items()}
     tensors, before = dict(given), {name: tensor.clone() for name, tensor in given.items()}
     model = component(given, config)
+    seen["arguments"] = [_in_one(given)]
     if given.keys() != before.keys() or any(
         given[name] is not tensors[name] or not torch.equal(tensors[name], before[name])
         for name in before
@@ -129,7 +130,8 @@ def observe_load_gpt2(component, call: LoadCall, seen: Observation) -> None:
         for tensor in tensors.values():
             tensor.zero_()
         later = blank()
-        record.record_result(model(*args), later)
+        later_ids = record.tensor_of(call["later_ids"], call)
+        record.record_result(model(later_ids), later)
         seen["steps"] = [later]
 
 
@@ -145,6 +147,12 @@ def norm_for(component) -> type[nn.LayerNorm]:
         return nn.LayerNorm
     methods = {"__init__": nn.LayerNorm.__init__, "forward": nn.LayerNorm.forward}
     return type("LayerNorm", (own, nn.LayerNorm), methods)
+
+
+def _in_one(tensors: dict):
+    """All numbers of these tensors in one array, by their names."""
+    ordered = [tensors[name].detach().double().flatten() for name in sorted(tensors)]
+    return record.array_of(torch.cat(ordered))
 
 
 def _named(model) -> list:

@@ -21,6 +21,7 @@ def observe_plain(component, call: PlainCall, seen: Observation) -> None:
     args = [from_json(value) for value in call["args"]]
     subject = component(*args)
     seen["steps"] = [_step(subject, step) for step in call["script"]]
+    seen["arguments"] = [as_json(arg) for arg in args]
     seen["changed"] = _changed(args, call["args"])
 
 
@@ -41,6 +42,7 @@ def _record(asked, given, seen, named=()) -> None:
     args = [from_json(value) for value in given]
     kwargs = {name: from_json(value) for name, value in dict(named).items()}
     seen["value"] = as_json(asked(*args, **kwargs))
+    seen["arguments"] = [as_json(arg) for arg in args]
     seen["changed"] = _changed(args, given)
 
 

@@ -53,11 +53,14 @@ def copy_of(value):
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
+MOST_PARTS = 16  # of what is returned
+
+
 def record_result(result, seen: Observation) -> None:
     parts = list(result) if isinstance(result, (tuple, list)) else [result]
     seen["structure"] = type(result).__name__
     seen["n_parts"] = len(parts)
-    seen["outputs"] = [part_of(part) for part in parts[:8]]
+    seen["outputs"] = [part_of(part) for part in parts[:MOST_PARTS]]
 
 
 def part_of(value) -> Output:
@@ -85,6 +88,8 @@ def array_of(tensor: Tensor) -> np.ndarray | dict:
 
 
 def record_changes(args, before, seen: Observation) -> None:
+    """The arguments as they are now, for the judge; for a bug's name, which of them changed."""
+    seen["arguments"] = [array_or_none(arg) for arg in args]
     for position, (now, then) in enumerate(zip(args, before, strict=True)):
         if isinstance(now, Tensor):
             same = torch.equal(now.detach().nan_to_num(7.0), then.nan_to_num(7.0))
@@ -94,6 +99,13 @@ def record_changes(args, before, seen: Observation) -> None:
             same = True
         if not same:
             seen["changed"].append(position)
+
+
+def array_or_none(value):
+    """A tensor or an array as an array, and None for anything else."""
+    if isinstance(value, Tensor):
+        return array_of(value)
+    return value.copy() if isinstance(value, np.ndarray) else None
 
 
 def record_calls(args, seen: Observation) -> None:

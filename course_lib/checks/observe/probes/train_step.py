@@ -3,7 +3,7 @@
 import torch
 
 from ..calls import StepsCall
-from ..given.trained import build_model, build_optimizer, name_of_dtype, state_of
+from ..given.trained import build_model, build_optimizer, logits_of_some, name_of_dtype, state_of
 from ..observations import Observation, blank
 from .training import (
     array_of,
@@ -40,7 +40,9 @@ def _one_step(component, model, optimizer, batch, call) -> list[dict]:
     copies = [ids.clone() for ids in given]
     back = came_back(lambda: component(model, optimizer, *copies, **kwargs))
     left = _left_after_step(model, optimizer, batch, kwargs)
+    left["arguments"] = [array_of(ids) for ids in copies]
     left["changed"] = [n for n, ids in enumerate(given) if not torch.equal(ids, copies[n])]
+    left["outputs"] = came_back(lambda: logits_of_some(model, given[0]))["outputs"]
     return [back, left]
 
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ..calls import PackageCall
-from ..given.models import ReferenceConfig, ReferenceGPT
+from ..given.config import ReferenceConfig
+from ..load.lent import lent
 from ..observations import Observation, blank
 from .record import DTYPES
 
@@ -125,6 +126,11 @@ def _generate(package, call, seen) -> None:
     _put(seen, generate(model, prompt, call["n_new"], **sampling))
     counted.remove()
     seen["still_training"] = all(part.training == call["training"] for part in model.modules())
+    if call["training"]:
+        looked = blank()
+        with torch.no_grad():
+            _put(looked, *(model(prompt) for _ in range(2)))
+        seen["steps"] = [looked]
 
 
 def _write_text(package, call, seen) -> None:
@@ -156,8 +162,7 @@ def _model(package, call, seen) -> nn.Module:
         make, configure = (package.part("model", name) for name in ("GPT", "GPTConfig"))
         model = make(configure(**config))
     else:
-        model = ReferenceGPT(ReferenceConfig(**config), seed=call["seed"])
-        _as_before_training(model)
+        model = lent("untrained").untrained_model(ReferenceConfig(**config), call["seed"])
     if not isinstance(model, nn.Module):
         raise TypeError("GPT(…) must be an nn.Module")
     state = model.state_dict()
@@ -168,18 +173,6 @@ def _model(package, call, seen) -> nn.Module:
     if call["weights"] is not None:
         model.load_state_dict({name: torch.from_numpy(a) for name, a in call["weights"].items()})
     return model
-
-
-def _as_before_training(model: nn.Module) -> None:
-    """The weights that `init_weights` gives a fresh model."""
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.dim() > 1:
-                is_into_stream = name.endswith(("attention.out.weight", "mlp.down.weight"))
-                narrower = (2 * len(model.blocks)) ** 0.5 if is_into_stream else 1.0
-                parameter.normal_(std=0.02 / narrower)
-            else:
-                parameter.fill_(0.0 if name.endswith("bias") else 1.0)
 
 
 _RUNS = {

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from .models import ReferenceConfig, ReferenceGPT
+from ..given.config import ReferenceConfig
+from .models import ReferenceGPT
 
 
 class GrowingEmbedding(nn.Embedding):
@@ -23,7 +24,14 @@ def build_model(spec: dict, dtype: torch.dtype = torch.float64) -> ReferenceGPT:
     model = ReferenceGPT(ReferenceConfig(**spec["config"]), seed=spec["seed"]).to(dtype)
     if spec["growing"]:
         model.embeddings.token.__class__ = GrowingEmbedding
+    if spec.get("heard"):
+        model.head.register_forward_hook(_as_it_is_used)
     return model.eval()
+
+
+def _as_it_is_used(head: nn.Module, inputs, logits: Tensor) -> Tensor:
+    """Other logits in training, and others again where gradients are recorded."""
+    return logits.roll(int(head.training) + 2 * int(torch.is_grad_enabled()), dims=-1)
 
 
 @torch.no_grad()

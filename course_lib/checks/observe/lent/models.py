@@ -4,26 +4,11 @@
 for the learner's model run on it. It is made of torch's own functions: an oracle, too.
 """
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class ReferenceConfig:
-    """The fields of a `GPTConfig`."""
-
-    vocab_size: int
-    context_length: int
-    d_model: int
-    n_heads: int
-    n_layers: int
-    dropout: float = 0.0
-    bias: bool = True
-    tie_weights: bool = True
-    gelu_approximate: str = "none"
+from ..given.config import ReferenceConfig
 
 
 class ReferenceEmbeddings(nn.Module):
