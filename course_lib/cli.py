@@ -440,9 +440,42 @@ def grade(submitted, out, lesson, student, workers, sandbox, again, as_json):
         click.echo(f"Feedback: {out / 'feedback'}")
         for line in report.kept:
             click.secho(f"Left as it is: {line}", fg="yellow", err=True)
+    for problem in report.problems:
+        click.secho(problem, fg="red", err=True)
+    if report.not_graded:
+        click.secho(
+            f"Not graded, and without a score: {', '.join(report.not_graded)}. The same command "
+            "tries them again; `course doctor` says what this machine lacks.", fg="red", err=True,
+        )  # fmt: skip
     if report.problems:
-        for problem in report.problems:
-            click.secho(problem, fg="red", err=True)
+        raise SystemExit(1)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def doctor(as_json):
+    """Can this machine grade? What of the wall around submissions stands, by trying it."""
+    from dataclasses import asdict
+
+    from course_lib.grading.doctor import examine, is_trusted
+
+    findings = []
+    for finding in examine():
+        findings.append(finding)
+        if not as_json:
+            mark = "✓" if finding.stands else "!" if finding.needed else "·"
+            click.echo(f"  {mark} {finding.name:<23} {finding.said}")
+            if not finding.stands and finding.advice:
+                click.echo(f"      {finding.advice.strip()}")
+    trusted = is_trusted(findings)
+    if as_json:
+        found = [asdict(finding) for finding in findings]
+        click.echo(json.dumps({"trusted": trusted, "findings": found}, indent=1))
+    elif trusted:
+        click.echo("Grades from this machine can be trusted.")
+    else:
+        click.secho("Do not grade here: what is marked with ! is missing.", fg="red")
+    if not trusted:
         raise SystemExit(1)
 
 

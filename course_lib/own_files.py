@@ -6,6 +6,7 @@ reached by links; below it nothing may.
 """
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from itertools import islice
 from pathlib import Path
 
 MAX_NAMES = 10_000
+
+# Errors of the machine, which say nothing about what was handed in: they are raised as they are.
+OF_THE_MACHINE = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
 
 
 class Unreadable(Exception):
@@ -78,8 +82,11 @@ def lies_there(path: Path, *, top: Path) -> bool:
             _looked_at(path, folder)
     except FileNotFoundError:
         return False
-    except (Unreadable, OSError):
-        return True
+    except Unreadable:
+        pass
+    except OSError as error:
+        if error.errno in OF_THE_MACHINE:
+            raise
     return True
 
 
@@ -122,6 +129,8 @@ def _told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in OF_THE_MACHINE:
+            raise
         raise Unreadable(f"it cannot be opened ({error.strerror})") from None
 
 

@@ -18,6 +18,7 @@ from course_lib.checks.catalogue import UnknownComponent, all_checks
 from course_lib.checks.judges.seen import Seen
 from course_lib.checks.oracles.capstone import loss_on_text, model_of
 from course_lib.corpus import ALPHABET, stories
+from course_lib.grading.budget import Budget
 from course_lib.grading.handed_in_package import judge_package
 from course_lib.grading.judging import judge
 from course_lib.grading.records import read_grades
@@ -429,7 +430,7 @@ def test_a_package_changes_nothing_about_other_lessons(tmp_path):
 def zeros(modules, **grading):
     about = {"reason": "", "package": {"modules": modules, "reason": ""}, **grading}
     return judge_package(
-        read_package_checks(read_notebook(LESSON)), about, _never, seed=0, sandbox="none"
+        read_package_checks(read_notebook(LESSON)), about, Budget(_never), seed=0, sandbox="none"
     )
 
 
@@ -471,7 +472,7 @@ def test_made_up_observations_earn_nothing(check, observation):
     checks = [each for each in read_package_checks(read_notebook(LESSON))]
     checks = [each for each in checks if each.component == check.name]
     about = {"reason": "", "package": {"modules": our_package(), "reason": ""}}
-    (result,) = judge_package(checks, about, observe, seed=0, sandbox="none")
+    (result,) = judge_package(checks, about, Budget(observe), seed=0, sandbox="none")
     assert result["points"] == 0
     assert result["diagnosis"]
 

@@ -115,6 +115,7 @@ STORIES = {
         Run("pytest tests/test_capstone.py -m slow", "--collect-only -qq"),
         Run("course --help"),
         Run("course train --help"),
+        Run("course doctor"),
         *(Run(f"course {name}", "--help") for name in ("start", "bench", "train")),
         Run("course build", "--root ."),
     ],

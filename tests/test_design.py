@@ -20,22 +20,23 @@ PACKAGE = ROOT / "course_lib"
 # Whom each house may import from, besides itself. Arrows go one way.
 MAY_IMPORT = {
     "transformer": set(),
-    "bugs": {"transformer"},
+    "bugs": {"transformer", "parsing.py"},
     "corpus": set(),
     "checks": {"bugs", "corpus", "did_you_mean.py"},
     "plots.py": set(),
     "figures.py": {"plots.py"},  # each wraps a picture and the numbers behind it
     "zoo.py": {"bugs", "checks", "files.py"},
-    "lessons": {"did_you_mean.py", "own_files.py"},
-    "workspace": {"lessons", "checks", "corpus", "files.py"},
+    "lessons": {"did_you_mean.py", "own_files.py", "parsing.py"},
+    "workspace": {"lessons", "checks", "corpus", "files.py", "parsing.py"},
     "grading": {
         *("lessons", "checks", "bugs", "corpus"),
-        *("files.py", "own_files.py", "did_you_mean.py"),
+        *("files.py", "own_files.py", "did_you_mean.py", "parsing.py"),
     },
     "models": {"transformer", "corpus", "plots.py", "files.py", "did_you_mean.py"},
     "files.py": set(),
     "own_files.py": set(),
     "did_you_mean.py": set(),
+    "parsing.py": set(),
     "cli.py": {"bugs", "lessons", "checks", "workspace", "grading", "models"},
     "__main__.py": {"cli.py"},
 }
@@ -103,6 +104,18 @@ def test_arrows_between_houses_go_one_way(path):
         assert not houses_imported(path)
     else:
         assert houses_imported(path) - {house, "__init__.py"} <= MAY_IMPORT[house]
+
+
+def test_text_is_parsed_in_one_place():
+    """Behind the wall one thread is alone; everywhere else `parsing.py` sees to it."""
+    calls = [
+        path
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "ast.parse"
+    ]
+    outside = {path for path in calls if "observe" not in path.parts}
+    assert outside == {PACKAGE / "parsing.py"}
 
 
 @pytest.mark.parametrize("house", OUTSIDE_OF)

@@ -257,14 +257,43 @@ def test_what_could_not_be_recorded_is_no_score(place, monkeypatch):
     def broken(*args):
         raise OSError("no space left")
 
+    monkeypatch.setattr(run, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(SaveAutoGrades, "preprocess", broken)
     report = grade(place)
-    text = "it could not be recorded (OSError: no space left)"
+    text = "not graded: it could not be recorded (OSError: no space left)"
     assert report.problems == [f"cleo {LESSON}: {text}"]
+    assert report.not_graded == [f"cleo {LESSON}"]
     assert (report.kept, rows(place, "cleo")) == ([], {})
     monkeypatch.undo()
     assert grade(place).judged == 1
     assert the_number(place, "cleo") == FULL
+
+
+def test_a_grade_that_was_recorded_in_part_is_no_grade(place, monkeypatch):
+    """And a run about somebody else later does not take the part for the whole."""
+    right = SaveAutoGrades.preprocess
+
+    def broken(self, notebook, resources):
+        if resources["nbgrader"]["student"] == "ben":
+            with gradebook(place / "out") as book:
+                for grade in book.find_submission_notebook(LESSON, LESSON, "ben").grades:
+                    grade.auto_score, grade.needs_manual_grade = None, False
+                    break
+                book.db.commit()
+            raise OSError("no space left")
+        return right(self, notebook, resources)
+
+    monkeypatch.setattr(run, "PAUSES", (0.0,))
+    monkeypatch.setattr(SaveAutoGrades, "preprocess", broken)
+    report = grade(place, again=True)
+    assert report.not_graded == [f"ben {LESSON}"]
+    assert rows(place, "ben") == {}
+    assert rows(place, "ada") != {}
+    monkeypatch.undo()
+    grade(place, student="ada")
+    assert rows(place, "ben") == {}
+    assert grade(place).judged == 1
+    assert the_number(place, "ben") == FULL
 
 
 def test_an_extension_before_anything_is_handed_in_puts_nothing_on_record(place):

@@ -32,6 +32,7 @@ from functools import cached_property
 from importlib import import_module
 from types import ModuleType
 
+from course_lib.parsing import parse
 from course_lib.transformer import MODULES
 
 from .changes import COMES, MARKS, ChangeError, apply_change, marked, read_change
@@ -259,7 +260,7 @@ def bugs_of(component: str) -> list[Bug]:
 def _without_registration(whole: Callable) -> str:
     """The source of a whole bug; of its decorators those stay that are not the zoo's."""
     text = textwrap.dedent(inspect.getsource(whole))
-    definition = ast.parse(text).body[0]
+    definition = parse(text).body[0]
     zoo = [d for d in definition.decorator_list if isinstance(d, ast.Call)]
     zoo = [d for d in zoo if getattr(d.func, "id", None) == whole_bug.__name__]
     dropped = {n for d in zoo for n in range(d.lineno - 1, d.end_lineno)}

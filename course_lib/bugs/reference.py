@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 from types import ModuleType
 
+from course_lib.parsing import parse
 from course_lib.transformer import MODULES
 
 
@@ -35,7 +36,7 @@ def reference_source(component: str) -> str:
 def without_docstrings(source: str) -> str:
     """The source of a function or class without its docstrings."""
     lines, dropped = source.splitlines(), set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         if (
             isinstance(node, (ast.FunctionDef, ast.ClassDef))
             and ast.get_docstring(node) is not None
@@ -50,4 +51,4 @@ def without_docstrings(source: str) -> str:
 
 def names_used(source: str) -> set[str]:
     """The names that a function or class reads or writes."""
-    return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    return {node.id for node in ast.walk(parse(source)) if isinstance(node, ast.Name)}

@@ -7,6 +7,7 @@ A submission goes one way, module by module, and each step is done once:
     submission       puts the answers into that notebook
     judging          goes through it: `results` for a component,
                      `handed_in_package` for a whole package
+    budget           bounds what all its jobs take together
     sandbox          observes for them: wall around it, received and consultation at its pipes
     steps            writes what the judge said into the notebook, where nbgrader looks for it
     class_gradebook  enters the notebook into nbgrader's gradebook: from here on that is the truth
@@ -15,9 +16,19 @@ A submission goes one way, module by module, and each step is done once:
 `run` leads a class along this way, with workers up to `steps` and one writer after it, and
 `classroom` finds the class. `nbgrader autograde` goes it by nbgrader's own three steps, which
 `gradebook` replaces by those in `steps`; due dates and penalties are nbgrader's in both (`late`).
-`version` is the version of the code that decides. What a person entered into the gradebook (a mark,
-a comment, extra credit, a due date) no run takes away: it is reported, and stays.
+`aside` has what may take long to read read by a process that can be killed (`reading_aside`), for
+`handed_in_package` and for the pages (`highlighting`). `version` is the version of the code that
+decides. What fails on our side is `NotGraded`, never a score. And what a person entered into the
+gradebook (a mark, a comment, extra credit, a due date) no run takes away: it is reported, and
+stays.
 """
+
+
+class NotGraded(Exception):
+    """A submission could not be judged, and that is not its own doing: it gets no score at all.
+
+    The text says what failed. Whoever grades is told, and asked to grade it again.
+    """
 
 
 class GradingError(Exception):

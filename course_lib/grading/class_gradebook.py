@@ -22,6 +22,7 @@ from traitlets.config import Config
 
 from ..files import write_atomically
 from .gradebook import find_alembic, register
+from .highlighting import bound_highlighting
 from .late import follow, is_dated, nbgrader_settings
 from .records import read_json
 from .steps import ForgetEarlierScores
@@ -42,6 +43,7 @@ class ClassGradebook:
         find_alembic()
         config = nbgrader_settings(root)
         config.CourseDirectory = Config(root=str(out))
+        bound_highlighting(config)
         self.directory = CourseDirectory(config=config)
         self.due, self.due_before = due, due_before
         steps = ForgetEarlierScores, SaveAutoGrades
@@ -74,10 +76,11 @@ class ClassGradebook:
             submission.timestamp = timestamp or submission.timestamp
             follow(submission, self.due, self.due_before)
             book.db.commit()
+        self.autograded(student, lesson).unlink(missing_ok=True)
         for step in self._scores:
             step.preprocess(notebook, self._about(student, lesson))
         self._penalise(student, lesson)
-        # Written last: where it stands, everything else about it stands in the gradebook.
+        # Taken away first and written last: where it stands, so does everything else about it.
         write_atomically(self.autograded(student, lesson), nbformat.writes(notebook) + "\n")
 
     def note_time(self, student: str, lesson: str, timestamp: datetime) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
 from ..lessons.exercises import prices
+from .highlighting import bound_highlighting
 
 # nbgrader looks at a submission's assignment before it adds the submission to its session.
 warnings.filterwarnings("ignore", "Object of type <Submitted", SAWarning)
@@ -28,7 +29,9 @@ def find_alembic() -> None:
 
 
 def replace_steps(config: Config) -> None:
-    """Have `nbgrader autograde` read, sanitise, run and record submissions in this course's way."""
+    """Have nbgrader read, sanitise, run and record submissions in this course's way, and show them
+    in pages whose making is bounded.
+    """
     config.Autograde.exporter_class = "course_lib.grading.steps.SubmissionExporter"
     config.Autograde.sanitize_preprocessors = ["course_lib.grading.steps.RebuildFromRelease"]
     config.Autograde.autograde_preprocessors = [
@@ -37,6 +40,7 @@ def replace_steps(config: Config) -> None:
         "nbgrader.preprocessors.SaveAutoGrades",
         "nbgrader.preprocessors.AssignLatePenalties",
     ]
+    bound_highlighting(config)
 
 
 def register(db_url: str, lesson: str, newest: Mapping, *others: Mapping) -> None:

@@ -6,6 +6,7 @@ the column `basis` says how each number came about.
 
 import csv
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -42,6 +43,14 @@ PENALTY = "late penalty"  # the component of a row that takes points away
 OF_CHECK = "check-"  # begins the grade_id of a check; its component follows
 
 
+@dataclass(frozen=True)
+class Derived:
+    """What there is to say about table and feedback, once they are written."""
+
+    to_decide: list[str]  # marks of people that the judge would have otherwise, or that are missing
+    problems: list[str]  # pages that could not be written
+
+
 def derive(
     book: ClassGradebook,
     out: Path,
@@ -49,16 +58,13 @@ def derive(
     root: Path,
     *,
     fresh: Iterable[tuple[str, str]],
-) -> list[str]:
+) -> Derived:
     """Bring table and feedback up to what the gradebook says, for everybody who is on record.
 
     Args:
         folders: where students hand in now.
         fresh: whose feedback is new already, by student and lesson.
 
-    Returns:
-        The marks that somebody entered and the judge would have otherwise, or that are left to
-        somebody to enter.
     """
     book.settle()
     on_record = book.on_record()
@@ -72,17 +78,23 @@ def derive(
         rows += _rows_of(book, lesson, have, _order(lesson, root), why_missing)
     rows.sort(key=lambda row: row["student"])
     before, now = _by_page(_rows_before(table)), _by_page(rows)
+    problems = []
     for student, lesson in sorted(set(on_record) - set(fresh)):
         is_new = before.get((student, lesson)) != now.get((student, lesson))
         is_new = is_new or not book.feedback(student, lesson).exists()
         if is_new and book.autograded(student, lesson).exists():
-            book.write_feedback(student, lesson)
+            try:
+                book.write_feedback(student, lesson)
+            except Exception as error:  # a page that fails is no reason to have no table
+                text = f"no feedback could be written ({type(error).__name__}: {error})"
+                problems.append(printable(f"{student} {lesson}: {text}"))
     write_grades(table, rows)  # last: where it stands, the feedback agrees with it
-    return [
+    to_decide = [
         f"{row['student']} {row['lesson']} {row['component']}: {row['to_decide']}"
         for row in rows
         if row["to_decide"]
     ]
+    return Derived(to_decide, problems)
 
 
 def _order(lesson: str, root: Path) -> list[str]:
@@ -157,6 +169,8 @@ def _rows_of(
                 if worth[component]:
                     yield _missing(student, lesson, component, worth[component], reason)
             continue
+        if not (book.autograded(student, lesson).exists() or why_missing(student)):
+            continue  # recording it was cut short: it waits to be judged again
         judged = book.judged(student, lesson).get("components", {})
         own = grades.get(student, {})
         for component in sorted(own, key=in_order):

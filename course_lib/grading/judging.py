@@ -11,6 +11,7 @@ from functools import cache
 from ..checks import all_checks, find
 from ..lessons.exercises import Exercise, read_exercises, read_package_checks
 from ..lessons.source import component_source, module_source, to_learner
+from .budget import Budget
 from .handed_in_package import judge_package
 from .results import judge_check, printable, zero
 
@@ -25,17 +26,21 @@ def judge(
 ) -> list[dict]:
     """The result of every component of a rebuilt notebook, in the lesson's order.
 
-    Inside a lesson a component that failed is replaced by ours for those after it, so that
-    nobody loses points twice.
+    All its jobs together have the time of one `Budget`. Inside a lesson a component that failed is
+    replaced by ours for those after it, so that nobody loses points twice.
 
     Args:
         observe: runs one job where it can do no harm, such as `Sandbox.observe`.
         sandbox: how it does so, for the record.
+
+    Raises:
+        NotGraded: something failed that is not the submission's doing.
     """
     grading = notebook["metadata"]["course"]["grading"]
+    budget = Budget(observe)
     results = [
-        *_judge_answers(notebook, grading, observe, seed, sandbox),
-        *judge_package(read_package_checks(notebook), grading, observe, seed, sandbox),
+        *_judge_answers(notebook, grading, budget.observe, seed, sandbox),
+        *judge_package(read_package_checks(notebook), grading, budget, seed, sandbox),
     ]
     if results:
         results[0]["message"] = _told(results[0]["message"], grading["note"])

@@ -9,7 +9,7 @@ from course_lib.checks.observe.wall import wire
 
 MAX_MESSAGE = 2_000
 MAX_NODES = 20_000  # the parts of one observation's tree
-STATUSES = ("done", "refused", "failed", "memory")
+STATUSES = ("done", "refused", "failed", "memory", "not given")
 _UNREADABLE = "sent something other than its observations to the grader"
 
 
@@ -17,7 +17,7 @@ _UNREADABLE = "sent something other than its observations to the grader"
 class Limits:
     """What one component of one submission may take."""
 
-    wall_seconds: float = 20.0
+    wall_seconds: float = 20.0  # of its own: what it waits for a busy processor is not counted
     memory_bytes: int = 2 * 2**30
     scratch_bytes: int = 64 * 2**20
     reply_bytes: int = 32 * 2**20
@@ -25,7 +25,10 @@ class Limits:
 
 
 class WorkerLost(Exception):
-    """The process behind the wall is gone, or talks nonsense."""
+    """The process behind the wall is gone, or talks nonsense, or was given nothing to work with.
+
+    Whatever it was, it is no submission's doing, as far as anybody can see.
+    """
 
 
 class Received:
@@ -109,13 +112,19 @@ class Received:
             case "processes":
                 n = self.limits.processes
                 return "died", f"started more than {n} processes or threads and was stopped"
+            case "starved":
+                raise WorkerLost("a job was given almost no processor time")
         code, peak = ended.get("code"), ended.get("peak")
         if not isinstance(code, int) or not isinstance(peak, int):
             raise WorkerLost("it does not answer as it should")
+        if ended.get("ending") == "killed" and 2 * peak <= self.limits.memory_bytes:
+            raise WorkerLost("a job was killed by somebody else, perhaps for want of memory")
         if code == 0 and self.end is not None:
             status, message = self.end
             if status == "done" and len(self.observations) < self.n_calls:
                 return "failed", _UNREADABLE
+            if status == "not given":
+                raise WorkerLost(f"what every submission is given cannot be run: {plain(message)}")
             return status, memory if status == "memory" else message
         if code >= 0:
             return "died", f"the process ended by itself (os._exit or a crash, exit code {code})"

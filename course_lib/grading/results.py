@@ -11,6 +11,7 @@ import numpy as np
 from ..checks import ComponentCheck, run
 from ..checks.local import success_text
 from ..lessons.exercises import Exercise, PackageCheck
+from . import NotGraded
 from .words import note_beside, without_words
 
 MAX_MESSAGE = 8_000
@@ -31,6 +32,9 @@ def judge_check(
     Args:
         observe: runs a job where it can do no harm.
         beside_ours: the parts of ours that it can read, whose text it must not hand out.
+
+    Raises:
+        NotGraded: this machine is short of something that judging takes.
     """
     name, started = exercise.component, time.perf_counter()
     observers_own, replies = [], []
@@ -48,12 +52,14 @@ def judge_check(
             verdict = run(check, observed, seed=seed)
             if beside_ours and not verdict.passed:
                 again = iter(replies)
-                told = run(check, lambda calls: without_words(next(again)), seed=seed)
+                told = run(check, lambda calls: without_words(next(again, {})), seed=seed)
                 message = f"{told.message}\n{note_beside(beside_ours)}"
                 verdict = replace(verdict, message=message, diagnosis=told.diagnosis)
-    except Exception:
+    except Exception as error:
         if observers_own:  # no sandbox, or an interrupt: not the submission's doing
             raise
+        if _is_want(error):
+            raise NotGraded(f"judging failed ({type(error).__name__}: {error})") from error
         # The judge stumbled over what no honest observation holds: nobody else may suffer for it.
         result = zero(exercise, "what came back could not be judged")
     else:
@@ -70,6 +76,16 @@ def judge_check(
             f"to repeat it: {_call(exercise, seed)}",
         }
     return result | {"seconds": round(time.perf_counter() - started, 3)}
+
+
+_WANTS = ("not enough memory", "can't start new thread")  # torch's words, and Python's
+
+
+def _is_want(error: Exception) -> bool:
+    """Whether the machine lacks something, which says nothing about a submission."""
+    if isinstance(error, RuntimeError):
+        return any(want in str(error) for want in _WANTS)
+    return isinstance(error, (MemoryError, OSError, SystemError))
 
 
 def zero(exercise: Exercise | PackageCheck, problem: str) -> dict:
@@ -94,7 +110,7 @@ def _between(points: float, most: float) -> float:
 
 def printable(text: str) -> str:
     """`text` without what upsets a terminal, a web page or a table, and not too long."""
-    text = "".join(c if c == "\n" or c.isprintable() else " " for c in text)
+    text = "".join(c if c == "\n" or c.isprintable() else " " for c in text[: MAX_MESSAGE + 1])
     return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
 
 

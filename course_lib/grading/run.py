@@ -4,13 +4,16 @@ Workers read, observe and judge submissions, each with a sandbox of its own. One
 thread, enters them into nbgrader's gradebook as they come in. From the gradebook, and from nothing
 else, it derives table and feedback at the end. A run that was interrupted goes on where it
 stopped, and a later run judges only what has changed.
+
+Whatever fails that is no submission's doing leaves that submission without a score. It is tried
+once more at the end, alone, and reported by name if it fails again.
 """
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,14 +21,14 @@ import nbformat
 import torch
 
 from ..own_files import lies_there
-from . import GradingError
+from . import GradingError, NotGraded
 from .class_gradebook import ClassGradebook
 from .classroom import lessons_of, open_folder, students_of
 from .grades import derive
 from .judging import fresh_seed, judge
 from .late import due_dates, nbgrader_settings
 from .records import write_json
-from .releases import NotCounted, Release, choose
+from .releases import Release, choose
 from .results import printable
 from .rules import ClassRules
 from .sandbox import Sandbox, SandboxMissing
@@ -33,6 +36,7 @@ from .steps import write_outputs
 from .submission import read_submission, rebuild
 from .version import checks_version
 
+PAUSES = (0.0, 0.2, 2.0)  # before each try to record: somebody else may be at the gradebook
 AWAY = "no file is there now; what is on record stays"
 NOT_EVIDENCE = "its timestamp.txt does not count; who may say when it came: ClassRules.times"
 
@@ -46,7 +50,8 @@ class Report:
     judged: int = 0  # submissions run now, not taken from an earlier run
     missing: int = 0  # neither handed in nor on record
     unreadable: int = 0
-    problems: list[str] = field(default_factory=list)  # submissions the grader failed at
+    not_graded: list[str] = field(default_factory=list)  # submissions the grader failed at
+    problems: list[str] = field(default_factory=list)  # why, and what else somebody must look at
     kept: list[str] = field(default_factory=list)  # what this run would have changed, and did not
     seconds: float = 0.0
 
@@ -106,7 +111,8 @@ def grade_class(
         run = _Run(submitted, out, root, about, again, rules, book, report)
         run.grade(work, workers, progress)
         derived = derive(book, out, students, root, fresh=run.fresh)
-        report.kept = list(dict.fromkeys([*report.kept, *derived]))
+        report.kept = list(dict.fromkeys([*report.kept, *derived.to_decide]))
+        report.problems += derived.problems
         report.seconds = round(time.perf_counter() - started, 3)
         write_json(out / "run.json", {"state": "done", **about, "due": due, **asdict(report)})
         return report
@@ -132,7 +138,7 @@ class _Outcome:
     notebook: nbformat.NotebookNode | None = None  # with what the judge said in it
     timestamp: str = ""
     is_unreadable: bool = False
-    problem: str = ""  # what the grader failed at
+    failure: str = ""  # what the grader failed at: then there is no score
 
 
 class _Run:
@@ -148,18 +154,33 @@ class _Run:
         self.fresh: set[tuple[str, str]] = set()  # whose feedback was written in this run
         self.walls = ExitStack()
         self.own = threading.local()
+        self.has_wall = False  # has this machine put one up in this run?
         self.stopping = False
 
     def grade(self, work: list[_Work], workers: int, progress) -> None:
         n_threads = torch.get_num_threads()
         torch.set_num_threads(1)  # the workers are what runs in parallel
         self.walls.callback(torch.set_num_threads, n_threads)
-        with self.walls, ThreadPoolExecutor(workers, "worker") as pool:
+        with self.walls:
+            failed = []
+            with closing(self._go_through(work, workers, progress)) as outcomes:
+                for item, outcome in outcomes:
+                    if outcome.failure:
+                        failed.append(item)
+                    else:
+                        self.record(item, outcome)
+            with closing(self._go_through(failed, 1, progress)) as outcomes:
+                for item, outcome in outcomes:  # what was short may be there again
+                    self.record(item, outcome)
+
+    def _go_through(self, work, workers: int, progress) -> Iterator[tuple[_Work, _Outcome]]:
+        """The outcome of each submission, as it comes."""
+        with ThreadPoolExecutor(workers, "worker") as pool:
             futures = {pool.submit(self.judge_submission, item): item for item in work}
             try:
                 for done, future in enumerate(as_completed(futures), 1):
                     item = futures.pop(future)  # and with it the notebook that it returned
-                    self.record(item, future.result())
+                    yield item, future.result()
                     if progress:
                         progress(done, len(work), str(item))
             except BaseException:
@@ -169,31 +190,30 @@ class _Run:
 
     def judge_submission(self, item: _Work) -> _Outcome:
         """A submission read, put into its release and judged, unless it stands so on record."""
-        if not lies_there(item.path, top=self.submitted):
-            return _Outcome()
-        submission = read_submission(item.path)
+        release, found = None, {}
         try:
-            release, note = choose(
-                item.lesson, submission.release, self.root, self.rules.older_releases
-            )
-        except NotCounted as reason:
-            return _Outcome(choose(item.lesson, "", self.root)[0], problem=str(reason))
-        notebook = rebuild(release.notebook, submission, "" if submission.reason else note)
-        found = {"timestamp": submission.timestamp, "is_unreadable": bool(submission.reason)}
-        if not self.again and self._stands(item, notebook):
-            return _Outcome(release, **found)
-        try:
+            if not lies_there(item.path, top=self.submitted):
+                return _Outcome()
+            submission = read_submission(item.path)
+            older = self.rules.older_releases
+            release, note = choose(item.lesson, submission.release, self.root, older)
+            notebook = rebuild(release.notebook, submission, "" if submission.reason else note)
+            found = {"timestamp": submission.timestamp, "is_unreadable": bool(submission.reason)}
+            if not self.again and self._stands(item, notebook):
+                return _Outcome(release, **found)
             components = judge(
                 notebook, self._observe, seed=self.about["seed"], sandbox=self.about["sandbox"]
             )
+            judged = nbformat.from_dict(notebook)
+            write_outputs(judged, {**self.about, "components": components})
+            return _Outcome(release, judged, **found)
         except (GradingError, CancelledError):
             raise
+        except NotGraded as failure:
+            return _Outcome(release, failure=printable(str(failure)), **found)
         except Exception as error:
-            text = f"the grader failed ({type(error).__name__}: {error}): grade again"
-            return _Outcome(release, problem=printable(text), **found)
-        judged = nbformat.from_dict(notebook)
-        write_outputs(judged, {**self.about, "components": components})
-        return _Outcome(release, judged, **found)
+            text = f"the grader failed: {type(error).__name__}: {error}"
+            return _Outcome(release, failure=printable(text), **found)
 
     def _stands(self, item: _Work, notebook: Mapping) -> bool:
         """Whether this very submission is on record, judged by these checks in this way."""
@@ -207,24 +227,27 @@ class _Run:
     def record(self, item: _Work, outcome: _Outcome) -> None:
         """Enter what a worker found into the gradebook. What a person entered there stays."""
         self.report.unreadable += outcome.is_unreadable
-        problem = outcome.problem
+        failure = outcome.failure
         try:
             if outcome.notebook is not None:
-                self.report.judged += 1
                 self._enter(item, outcome)
+                self.report.judged += 1
+            elif failure:
+                pass
             elif outcome.release is None and (item.student, item.lesson) in self.on_record:
                 self.report.kept.append(f"{item}: {AWAY}")
             elif outcome.release is None:
                 self.report.missing += 1
                 self.book.add_student(item.student)
-            elif not problem:
+            else:
                 when = self._time(item, outcome)
                 if when not in (None, self.on_record[item.student, item.lesson]):
                     self.book.note_time(item.student, item.lesson, when)
         except Exception as error:
-            problem = f"it could not be recorded ({type(error).__name__}: {error})"
-        if problem:
-            self.report.problems.append(f"{item}: {problem}")
+            failure = printable(f"it could not be recorded ({type(error).__name__}: {error})")
+        if failure:
+            self.report.not_graded.append(str(item))
+            self.report.problems.append(f"{item}: not graded: {failure}")
 
     def _enter(self, item: _Work, outcome: _Outcome) -> None:
         release = outcome.release
@@ -233,9 +256,20 @@ class _Run:
             self.book.register(item.lesson, newest.notebook, release.notebook)
             self.registered.add((item.lesson, release.hash))
         when = self._time(item, outcome)
-        self.book.record(item.student, item.lesson, outcome.notebook, when)
-        self.book.write_feedback(item.student, item.lesson)
-        self.fresh.add((item.student, item.lesson))
+        for pause in PAUSES:
+            time.sleep(pause)
+            try:
+                self.book.record(item.student, item.lesson, outcome.notebook, when)
+                break
+            except Exception as error:
+                failure = error
+        else:
+            raise failure
+        try:
+            self.book.write_feedback(item.student, item.lesson)
+            self.fresh.add((item.student, item.lesson))
+        except Exception:
+            pass  # the grade stands; the page is tried again when everybody is recorded
 
     def _time(self, item: _Work, outcome: _Outcome):
         """When it was handed in, if somebody who may say so noted that."""
@@ -253,12 +287,25 @@ class _Run:
         if self.stopping:
             raise CancelledError
         if not hasattr(self.own, "wall"):
-            try:
-                wall = Sandbox(self.about["sandbox"], hide=(self.submitted, self.out, self.root))
-                self.own.wall = self.walls.enter_context(wall)
-            except SandboxMissing as missing:
-                raise GradingError(str(missing)) from None
+            self.own.wall = self._open_sandbox()
         reply = self.own.wall.observe(job)
         if self.stopping:
             raise CancelledError  # an interrupt may have reached the sandbox as well
         return reply
+
+    def _open_sandbox(self) -> Sandbox:
+        """A sandbox of this worker's own.
+
+        Raises:
+            GradingError: the first of all cannot be had: then this machine has no wall.
+            NotGraded: others were there before.
+        """
+        try:
+            wall = Sandbox(self.about["sandbox"], hide=(self.submitted, self.out, self.root))
+            opened = self.walls.enter_context(wall)
+        except SandboxMissing as missing:
+            if self.has_wall:
+                raise NotGraded(str(missing).partition("\n")[0]) from None
+            raise GradingError(str(missing)) from None
+        self.has_wall = True
+        return opened

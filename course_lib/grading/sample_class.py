@@ -19,6 +19,7 @@ from ..bugs.reference import names_used
 from ..lessons.exercises import lesson_names, read_exercises, read_notebook, read_package_checks
 from ..lessons.package_text import PACKAGE, module_of, our_package
 from ..lessons.source import to_learner
+from ..parsing import parse
 from .judging import our_source
 
 Answers = dict[str, str]  # component -> the source of its solution cell
@@ -104,7 +105,7 @@ def _imports_used(source: str, module: ModuleType) -> list[str]:
     used = names_used(source)
     own = "course_lib.transformer." + module.__name__.rsplit(".", 1)[-1]
     lines = []
-    for node in ast.parse(inspect.getsource(module)).body:
+    for node in parse(inspect.getsource(module)).body:
         if not isinstance(node, (ast.Import, ast.ImportFrom)):
             continue
         if isinstance(node, ast.ImportFrom) and (node.level or node.module == own):

@@ -27,14 +27,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from course_lib.checks.observe.wall import wire
+from course_lib.checks.observe.wall.clock import LONGEST, MOST_IDLE
 
+from . import NotGraded
 from .consultation import Consultation
 from .received import Limits, Received, WorkerLost, plain, reply_of
 from .wall import FOR_PATIENTS, FOR_SUBMISSIONS, own_places, plain_command, walled_command
 
 START_SECONDS = 120.0
-MOST_PATIENCE = 5.0  # times longer than on an idle machine, at the most
 GRACE_SECONDS = 15.0  # after its own deadline a worker has this long to clean up and to say so
+PAUSES = (0.0, 0.5, 5.0)  # before each try to have a job done: what was short may come back
 
 
 class SandboxMissing(RuntimeError):
@@ -72,7 +74,8 @@ class Sandbox:
         self.limits = limits or Limits()
         self._hide = [*hide, *own_places()]
         self._worker = self._patients = None
-        self._start()
+        self._is_closed = False
+        self._worker = self._open(FOR_SUBMISSIONS)
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -82,6 +85,10 @@ class Sandbox:
 
     def close(self) -> None:
         """End the workers and all that runs in them."""
+        self._is_closed = True
+        self._end_workers()
+
+    def _end_workers(self) -> None:
         for worker in filter(None, (self._worker, self._patients)):
             worker.close()
         self._worker = self._patients = None
@@ -90,50 +97,50 @@ class Sandbox:
         """What the submission in `job` did: `{status, message, observations, seconds}`.
 
         Never raises for what a submission does. A worker that is lost is replaced, and the job
-        tried once more: it may have been somebody else who ended it.
+        tried again: it may have been somebody else who ended it.
 
         Raises:
-            SandboxMissing: the wall cannot be put up any more. Nothing has been run.
+            NotGraded: the sandbox itself failed at this job, every time.
         """
+        if self._is_closed:
+            raise RuntimeError("this sandbox is closed")
         seconds = job.get("limits", {}).get("wall_seconds", self.limits.wall_seconds)
-        limits = dataclasses.replace(self.limits, wall_seconds=seconds * _patience())
+        limits = dataclasses.replace(self.limits, wall_seconds=seconds)
         patients = [call.get("patient") for call in job["calls"]]
         calls = [{key: call[key] for key in call if key != "patient"} for call in job["calls"]]
         try:
             packed = wire.pack({**job, "calls": calls, "limits": dataclasses.asdict(limits)})
         except wire.TooLarge as error:
             return reply_of("refused", f"the answer is too long to be run: {error}")
-        for _ in range(2):
-            if self._worker is None:
-                raise RuntimeError("this sandbox is closed")
-            with contextlib.suppress(WorkerLost), self._consulting(patients) as ask:
-                return self._worker.run(packed, len(calls), limits, ask)
-            self._start()
-        return reply_of("died", "the sandbox itself was ended while it ran this answer")
-
-    def _start(self) -> None:
-        """A new worker for submissions."""
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
-        self._worker = self._open(FOR_SUBMISSIONS)
+        for pause in PAUSES:
+            time.sleep(pause)
+            try:
+                self._worker = self._worker or self._open(FOR_SUBMISSIONS)
+                with self._consulting(patients) as ask:
+                    return self._worker.run(packed, len(calls), limits, ask)
+            except (WorkerLost, SandboxMissing, OSError) as lost:
+                reason = str(lost).partition("\n")[0] or "its process was ended"
+                self._end_workers()
+        raise NotGraded(f"the sandbox failed {len(PAUSES)} times ({reason})")
 
     def _open(self, shown: Mapping[str, Path], needs: str = "") -> "_Worker":
-        """A worker that has shown, on a trivial job, that its walls stand."""
+        """A worker that has shown, on a trivial job, that its walls stand.
+
+        Raises:
+            SandboxMissing: they do not.
+        """
         worker = _Worker(self.how, self._hide, shown, needs)
         try:
             worker.wait_until_ready()
             reply = worker.run(wire.pack(_TRIVIAL_JOB), 0, Limits())
             problem = "" if reply["status"] == "done" else reply["message"]
-        except WorkerLost as lost:
+        except (WorkerLost, OSError) as lost:
             problem = str(lost) or worker.complaint() or "no reason was given"
         except BaseException:
             worker.close()
-            self.close()
             raise
         if problem:
             worker.close()
-            self.close()
             raise SandboxMissing(_REFUSED.format(problem=problem, how=self.how))
         return worker
 
@@ -151,27 +158,16 @@ class Sandbox:
             self._patients = self._open(FOR_PATIENTS, "course_lib.bugs.patients")
         worker = self._patients
         limits = dataclasses.replace(
-            self.limits, wall_seconds=self.limits.wall_seconds * MOST_PATIENCE + GRACE_SECONDS
+            self.limits, wall_seconds=self.limits.wall_seconds * MOST_IDLE + GRACE_SECONDS
         )
         calls = [{"probe": "consult", "patients": patients}]
         told = {"calls": calls, "limits": dataclasses.asdict(limits)}
-        deadline = time.monotonic() + limits.wall_seconds
+        deadline = time.monotonic() + LONGEST * limits.wall_seconds
         try:
             with worker.doing(wire.pack(_CONSULTING_JOB | told), limits, asks=True) as pipes:
                 yield Consultation(*pipes, deadline).ask
         finally:
-            try:
-                worker.stop()
-            except WorkerLost:
-                worker.close()
-                self._patients = None
-                raise
-
-
-def _patience() -> float:
-    """How much longer everything takes now than on an idle machine: a grade is no race."""
-    waiting = os.getloadavg()[0] / (os.cpu_count() or 1)
-    return min(max(waiting, 1.0), MOST_PATIENCE)
+            worker.stop()
 
 
 class _Worker:
@@ -179,12 +175,15 @@ class _Worker:
 
     def __init__(self, how: str, hide: Iterable[Path], shown: Mapping[str, Path], needs: str):
         self._control, inner = socket.socketpair()
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
-        self._folder = tempfile.TemporaryDirectory(prefix="course-", ignore_cleanup_errors=True)
-        start = {"bubblewrap": walled_command, "none": plain_command}[how]
-        command, environment = start(inner.fileno(), hide, Path(self._folder.name), shown)
-        command += ["--import", needs] if needs else []
-        with inner:
+        with inner, contextlib.ExitStack() as held:
+            held.callback(self._control.close)
+            self._complaints = held.enter_context(tempfile.TemporaryFile())
+            folder = held.enter_context(
+                tempfile.TemporaryDirectory(prefix="course-", ignore_cleanup_errors=True)
+            )
+            start = {"bubblewrap": walled_command, "none": plain_command}[how]
+            command, environment = start(inner.fileno(), hide, Path(folder), shown)
+            command += ["--import", needs] if needs else []
             self._process = subprocess.Popen(
                 command,
                 env=environment,
@@ -194,6 +193,7 @@ class _Worker:
                 pass_fds=[inner.fileno()],
                 start_new_session=True,  # an interrupt from the terminal is for the grader alone
             )
+            self._held = held.pop_all()
 
     def close(self) -> None:
         """Kill the worker; within walls all that runs in it goes with it."""
@@ -201,8 +201,7 @@ class _Worker:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self._complaints.close()
-        self._folder.cleanup()
+        self._held.close()
 
     def wait_until_ready(self) -> None:
         self._listen(time.monotonic() + START_SECONDS)
@@ -226,7 +225,7 @@ class _Worker:
         Raises:
             WorkerLost: the worker has ended, cannot put up the walls, or makes no sense.
         """
-        deadline = time.monotonic() + limits.wall_seconds + GRACE_SECONDS
+        deadline = time.monotonic() + LONGEST * limits.wall_seconds + GRACE_SECONDS
         with self.doing(packed_job, limits, asks=ask is not None) as (replies, answers):
 
             def answer(which: int, question: dict) -> None:
@@ -246,17 +245,15 @@ class _Worker:
         their_answers, answers = os.pipe() if asks else (-1, -1)
         theirs = [their_replies, *([their_answers] if asks else [])]
         try:
-            with tempfile.TemporaryFile() as file:
-                file.write(packed_job)
-                file.flush()
-                line = json.dumps({"limits": dataclasses.asdict(limits)}).encode() + b"\n"
-                try:
+            try:
+                with tempfile.TemporaryFile() as file:
+                    file.write(packed_job)
+                    file.flush()
+                    line = json.dumps({"limits": dataclasses.asdict(limits)}).encode() + b"\n"
                     socket.send_fds(self._control, [line], [file.fileno(), *theirs])
-                except OSError as error:
-                    raise WorkerLost from error
-                finally:
-                    for fd in theirs:
-                        os.close(fd)
+            finally:
+                for fd in theirs:
+                    os.close(fd)
             if asks:
                 os.set_blocking(answers, False)
             yield replies, answers
@@ -269,10 +266,12 @@ class _Worker:
         """End the job that is being done.
 
         Raises:
-            WorkerLost: it had never begun, or the worker has ended.
+            WorkerLost: it had never begun, or had been ended by the machine; or the worker has.
         """
         self._tell_to_stop()
-        self._ended(time.monotonic() + GRACE_SECONDS)
+        ending = self._ended(time.monotonic() + GRACE_SECONDS).get("ending")
+        if ending in ("killed", "starved"):
+            raise WorkerLost(f"an implementation to be tested was {ending}")
 
     def _ended(self, deadline: float) -> dict:
         ended = self._listen(deadline)
@@ -289,8 +288,7 @@ class _Worker:
         ready, line = select.poll(), b""
         ready.register(self._control, select.POLLIN)
         while not line.endswith(b"\n") and len(line) < 2**16:
-            left = deadline - time.monotonic()
-            if left <= 0 or not ready.poll(1000 * left):
+            if not ready.poll(1000 * max(0.0, deadline - time.monotonic())):
                 raise WorkerLost("it did not answer in time")
             try:
                 chunk = self._control.recv(4096)
@@ -334,7 +332,7 @@ bubblewrap (the program `bwrap`) is not installed: submissions run behind it.
   Debian, Ubuntu   sudo apt install bubblewrap
   Fedora, RHEL     sudo dnf install bubblewrap
   Arch             sudo pacman -S bubblewrap
-To grade without a wall, which lets submissions read and change what you can: --sandbox none"""
+`course doctor` says what else is missing here."""
 _REFUSED = """\
 the sandbox ({how}) does not start on this machine: {problem}
 bubblewrap needs user namespaces. Where they are forbidden, one of these allows them:
@@ -342,4 +340,4 @@ bubblewrap needs user namespaces. Where they are forbidden, one of these allows 
   sudo sysctl user.max_user_namespaces=15000                   (RHEL)
   sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0   (Ubuntu 24.04 and later)
   docker run --privileged …                                    (in a container)
-To grade without a wall, which lets submissions read and change what you can: --sandbox none"""
+`course doctor` says what else is missing here."""

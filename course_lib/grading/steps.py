@@ -150,7 +150,7 @@ def _open_sandbox(mode: str) -> Sandbox:
     try:
         sandbox = Sandbox(mode)
     except SandboxMissing as missing:
-        raise GradingError(f"{missing} (nbgrader: --JudgeInSandbox.sandbox=none)") from None
+        raise GradingError(str(missing)) from None
     atexit.register(sandbox.close)
     return sandbox
 

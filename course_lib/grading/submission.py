@@ -40,10 +40,15 @@ class Submission:
 
 
 def read_submission(path: Path) -> Submission:
-    """The code cells of the notebook at `path` that carry a grade_id. Never raises.
+    """The code cells of the notebook at `path` that carry a grade_id.
+
+    What is wrong with the file is a reason, not an error.
 
     Args:
         path: `SUBMITTED/STUDENT/LESSON/LESSON.ipynb`; below SUBMITTED no link is followed.
+
+    Raises:
+        OSError: the machine failed, whatever lies there; `MemoryError` says so too.
     """
     top = path.parents[2]
     beside = {
@@ -131,7 +136,7 @@ def _as_json(content: bytes) -> object:
         raise Unreadable("it is not text in UTF-8") from None
     except json.JSONDecodeError as error:
         raise Unreadable(f"it is not JSON ({error.msg} at line {error.lineno})") from None
-    except (RecursionError, MemoryError, ValueError):
+    except (RecursionError, ValueError):
         raise Unreadable("it is nested too deeply, or holds a number too long to read") from None
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from ..parsing import parse
+
 PACKAGE = Path(__file__).resolve().parents[1]
 
 # Where judging and observing begin; what they import is found by reading them.
@@ -46,7 +48,7 @@ def _loaded_by(path: Path, package: Path) -> Iterator[Path]:
     """
     within = path.relative_to(package).parts
     yield from _files(within[:-1], package)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
             yield from (package / within[0]).rglob("*.py")
         elif isinstance(node, ast.Import):

@@ -17,7 +17,7 @@ OBSERVE = Path(observe.__file__).resolve().parent
 FOR_SUBMISSIONS = {"observe": OBSERVE}
 FOR_PATIENTS = FOR_SUBMISSIONS | {
     f"course_lib/{name}": OBSERVE.parents[1] / name
-    for name in ("__init__.py", "transformer", "bugs")
+    for name in ("__init__.py", "parsing.py", "transformer", "bugs")
 }
 
 

@@ -6,6 +6,8 @@ import re
 import textwrap
 from dataclasses import dataclass, replace
 
+from course_lib.parsing import parse
+
 from .package_text import module_of
 from .source import definition
 
@@ -150,7 +152,7 @@ def _arguments_of_class(node: ast.ClassDef) -> ast.arguments:
     fields = [part for part in node.body if isinstance(part, ast.AnnAssign)]
     if fields:  # a dataclass
         written = ", ".join(ast.unparse(field) for field in fields)
-        return ast.parse(f"def made_from({written}): ...").body[0].args
+        return parse(f"def made_from({written}): ...").body[0].args
     for part in node.body:
         if isinstance(part, ast.FunctionDef) and part.name == "__init__":
             return _without_self(part)

@@ -6,12 +6,14 @@ a size, no link is followed, and whatever else lies there is not looked at.
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from ..own_files import Unreadable, bytes_of, lies_there, names_in
+from course_lib.own_files import Unreadable, bytes_of, lies_there, names_in
+from course_lib.parsing import parse
+
 from .source import TRANSFORMER, component_names, given_source, module_source, to_learner
 
 PACKAGE = "my_transformer"
@@ -50,10 +52,13 @@ class PackageText:
 
 
 def read_package(folder: Path, *, top: Path | None = None) -> PackageText:
-    """The modules of the package in `folder`. Never raises: a reason says what is wrong.
+    """The modules of the package in `folder`; a reason says what is wrong with it.
 
     Args:
         top: where a class's submissions lie: below it no link is followed.
+
+    Raises:
+        OSError: the machine failed, whatever lies there.
     """
     if not lies_there(folder, top=top or folder.parent):
         return PackageText(reason=f"there is no folder {PACKAGE} beside the notebook")
@@ -122,7 +127,11 @@ def our_package() -> dict[str, str]:
 
 def borrowed_parts(modules: Mapping[str, str]) -> list[str]:
     """Which of `PARTS` a package does not define, in the order of the lessons."""
-    own = defined_parts(modules)
+    return missing_parts(defined_parts(modules))
+
+
+def missing_parts(own: Mapping[str, Collection[str]]) -> list[str]:
+    """Which of `PARTS` are not among what each module defines, in the order of the lessons."""
     return [
         name for module, names in PARTS.items() for name in names if name not in own.get(module, ())
     ]
@@ -149,7 +158,7 @@ def definitions(source: str | bytes) -> dict[str, int]:
         SyntaxError: `source` is not Python.
     """
     lines = {}
-    for node in _top_level(ast.parse(source).body):
+    for node in _top_level(parse(source).body):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             lines[node.name] = node.lineno
         elif isinstance(node, ast.Assign):

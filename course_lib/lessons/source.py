@@ -10,6 +10,8 @@ import textwrap
 from functools import cache
 from pathlib import Path
 
+from course_lib.parsing import parse
+
 TRANSFORMER = Path(__file__).resolve().parent.parent / "transformer"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 
@@ -118,7 +120,7 @@ def _is_dataclass(node: ast.stmt) -> bool:
 
 
 def _tree(source: str) -> ast.Module:
-    return ast.parse(textwrap.dedent(source))
+    return parse(textwrap.dedent(source))
 
 
 def _text(module: str, node: ast.stmt) -> str:

@@ -15,6 +15,7 @@ import sys
 from dataclasses import dataclass
 
 from course_lib.lessons.package_text import BORROW_FROM
+from course_lib.parsing import parse
 
 from .borrow import PACKAGE, borrowing_text
 from .folder import WorkspaceError
@@ -78,7 +79,7 @@ def stand_alone(module: str, own: str | None) -> Alone:
 
 def _parsed(own: str, module: str) -> ast.Module:
     try:
-        return ast.parse(own)
+        return parse(own)
     except (SyntaxError, ValueError) as error:
         raise WorkspaceError(
             f"{module}.py must be Python to be exported, got {type(error).__name__}: "
@@ -108,7 +109,7 @@ def _without_borrowing(own: str, tree: ast.Module) -> list[str]:
 
 def _refuse_ours(text: str, module: str) -> None:
     """Refuse any other import of the course, which is not there where the export goes."""
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parse(text)):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -168,7 +169,7 @@ def _woven(lines, place, pieces, ends, components) -> str:
 
 def _check_order(text: str, module: str) -> None:
     """Refuse a line that uses a name above its only definition: what it used was borrowed."""
-    tree, known = ast.parse(text), set()
+    tree, known = parse(text), set()
     waiting = set(definitions(text))
     lines = text.split("\n")
     for node in tree.body:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from course_lib.lessons.package_text import given_modules
 from course_lib.lessons.source import module_source
+from course_lib.parsing import parse
 
 from .reading import definitions
 
@@ -34,7 +35,7 @@ def pieces_of(module: str) -> Iterator[Piece]:
         return
     source = module_source(module)
     lines, stop, imports = source.split("\n"), 0, ""
-    for node in ast.parse(source).body:
+    for node in parse(source).body:
         text = "\n".join(lines[stop : node.end_lineno])
         stop = node.end_lineno
         if isinstance(node, ast.Expr):  # the docstring

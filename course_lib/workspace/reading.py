@@ -3,6 +3,7 @@
 import ast
 
 from course_lib.lessons.package_text import definitions
+from course_lib.parsing import parse
 
 from .borrow import PACKAGE
 
@@ -19,7 +20,7 @@ def imported_modules(source: str | bytes) -> set[str]:
         SyntaxError: `source` is not Python.
     """
     modules = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level < 2:

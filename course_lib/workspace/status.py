@@ -6,6 +6,7 @@ from pathlib import Path
 
 from course_lib.lessons import exercises
 from course_lib.lessons.package_text import borrowed_parts, read_package
+from course_lib.parsing import parse
 
 from .borrow import PACKAGE
 from .importing import module_file
@@ -91,7 +92,7 @@ def _read(path: Path) -> _Module | None:
         return _Module()
     try:
         content = path.read_bytes()
-        return _Module(frozenset(definitions(content)), frozenset(_imported(ast.parse(content))))
+        return _Module(frozenset(definitions(content)), frozenset(_imported(parse(content))))
     except (OSError, SyntaxError, ValueError):
         return None
 

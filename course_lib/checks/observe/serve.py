@@ -7,7 +7,8 @@ of a submission ever enters this process or the forks after it. It never runs an
 torch either: torch's threads do not survive a fork.
 
 What it tells the grader is how the fork ended: by itself, or stopped here for the time, the
-memory or the processes it took. When the grader is gone the socket closes, and everything ends.
+memory or the processes it took, or ended by the machine. When the grader is gone the socket
+closes, and everything ends.
 """
 
 import argparse
@@ -27,14 +28,16 @@ import time
 import torch
 
 from .given import questions
-from .load.answer import AnswerRefused, load_answer, short
+from .load.answer import AnswerRefused, NothingGiven, load_answer, short
 from .load.package import load_package
 from .observing import observe_call
 from .wall import jail, wire
+from .wall.clock import MOST_IDLE, Clock
 
 START_SECONDS = 20.0
 LOOK_SECONDS = 0.05  # how often memory and processes are counted
 LONGEST_PAUSE = 0.01
+JOB_AND_REPLY = 2  # the files of a job that asks nobody
 SCRATCH_INODES = 4096
 
 
@@ -60,19 +63,22 @@ def say(control: socket.socket, message: dict) -> None:
 
 def do_job(control, limits: dict, fds: list[int], *, walls: bool, uid: int | None) -> dict:
     """Have a fork do one job; how that ended. Nothing the job started is left afterwards."""
-    started = time.monotonic()
     scratch = jail.SCRATCH if walls else tempfile.mkdtemp(dir=os.environ["HOME"])
     try:
         pid, problem = start_fork(control, limits, fds, scratch, walls=walls, uid=uid)
         if problem:
-            ended = {"ending": "not started", "message": problem}
-        else:
-            ended = Watch(pid, limits, control).wait()
+            return {"ending": "not started", "message": problem}
+        most_idle = MOST_IDLE if len(fds) > JOB_AND_REPLY else 1.0
+        ended = Watch(pid, limits, control, most_idle).wait()
+        if walls and ended["code"] == -signal.SIGKILL and ended["ending"] == "by itself":
+            # The first process of a namespace cannot do that itself. The kernel can: RLIMIT_CPU.
+            out_of_time = ended["seconds"] > limits["wall_seconds"]
+            ended["ending"] = "time" if out_of_time else "killed"
+        return ended
     finally:
         end_everything()
         if not walls:
             shutil.rmtree(scratch, ignore_errors=True)
-    return ended | {"seconds": time.monotonic() - started}
 
 
 def start_fork(control, limits, fds, scratch: str, *, walls: bool, uid: int | None):
@@ -162,6 +168,8 @@ def answer(job: dict, reply: int) -> None:
             wire.write_frame(reply, wire.pack({"observation": observe_call(component, call)}))
     except AnswerRefused as refusal:
         status, message = "refused", str(refusal)
+    except NothingGiven as error:
+        status, message = "not given", str(error)
     except MemoryError:
         status = "memory"
     except BaseException as error:
@@ -208,22 +216,19 @@ PROC = os.path.isdir("/proc/self")
 class Watch:
     """Waits for a job's process, and stops it when it takes more than it may."""
 
-    def __init__(self, pid: int, limits: dict, control: socket.socket):
+    def __init__(self, pid: int, limits: dict, control: socket.socket, most_idle: float):
         self.pid, self.limits, self.control = pid, limits, control
-        self.deadline = time.monotonic() + limits["wall_seconds"]
+        self.clock = Clock(pid, limits["wall_seconds"], most_idle * limits["wall_seconds"])
         self.own = Footprint.of_process("self").resident  # every fork shares this
 
     def wait(self) -> dict:
-        """How the process ended: `ending`, exit `code` (or minus its signal), `peak` of memory."""
+        """How the process ended: `ending`, exit `code` (or minus its signal), and what it took:
+        `peak` of memory, `seconds` of its own time."""
         ending, pause, look = "by itself", 0.001, time.monotonic() + LOOK_SECONDS
         asked = select.poll()
         asked.register(self.control, select.POLLIN)
-        while True:
-            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
-            if pid:
-                break
-            now = time.monotonic()
-            reason = "time" if now > self.deadline else ""
+        while not os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            reason, now = self.clock.over(), time.monotonic()
             if now > look:
                 reason = reason or self.excess()
                 look = now + LOOK_SECONDS + 5 * (time.monotonic() - now)
@@ -232,13 +237,14 @@ class Watch:
             if reason:
                 ending = reason
                 self.kill()
-                _, status, usage = os.wait4(self.pid, 0)
                 break
             pause = min(2 * pause, LONGEST_PAUSE)
+        seconds = self.clock.own()
+        _, status, usage = os.wait4(self.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         shared = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         peak = 1024 * max(0, usage.ru_maxrss - shared)
-        return {"ending": ending, "code": code, "peak": peak}
+        return {"ending": ending, "code": code, "peak": peak, "seconds": seconds}
 
     def kill(self) -> None:
         """End the process and its group. Within walls all others end with it."""
@@ -251,7 +257,9 @@ class Watch:
 
         The limits set inside bind one process each, and not the memory that processes share.
         """
-        footprints = Footprint.below(os.getpid()).values()
+        below = Footprint.below(os.getpid())
+        self.clock.look(below)
+        footprints = below.values()
         if sum(max(0, it.resident - self.own) for it in footprints) > self.limits["memory_bytes"]:
             return "memory"
         if sum(it.threads for it in footprints) > self.limits["processes"]:

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from course_lib.parsing import parse
+
 from ..text import LessonError
 
 
 def with_imports(source: str, imports: list[str]) -> str:
     """`source` with these imports below its own; `tidied` puts them in order."""
-    body = ast.parse(source).body
+    body = parse(source).body
     last = max(
         (node.end_lineno for node in body if isinstance(node, (ast.Import, ast.ImportFrom))),
         default=body[0].end_lineno,  # the docstring

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib.did_you_mean import did_you_mean
+from course_lib.parsing import parse
 
 from ..text import lesson_texts, read_lesson
 from . import inserting, templates
@@ -75,7 +76,7 @@ def _must_be_free(root: Path, name: str) -> None:
         raise NewComponentError(f"{name} is Python's own. Choose another name.")
     imported = ""
     for path in sorted((root / "course_lib/transformer").glob("*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in parse(path.read_text(encoding="utf-8")).body:
             names = [getattr(node, "name", "")]
             names += [t.id for t in getattr(node, "targets", []) if isinstance(t, ast.Name)]
             where = f"{path.relative_to(root)}:{node.lineno}"

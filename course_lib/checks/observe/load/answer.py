@@ -15,6 +15,10 @@ class AnswerRefused(Exception):
     """The cell gives no component that could be checked; the text says why and what to do."""
 
 
+class NothingGiven(Exception):
+    """What every submission is given cannot be run on this machine; no answer has been run."""
+
+
 class BorrowedModules(MetaPathFinder, Loader):
     """Makes `my_transformer.<name>` importable from sources held in memory."""
 
@@ -40,12 +44,18 @@ def load_answer(job: Mapping) -> object:
     (`earlier`), in a fresh namespace: what other cells of a notebook define is not there.
 
     Raises:
+        NothingGiven: a locked cell fails.
         AnswerRefused: the cell cannot be run on its own, or does not define the component.
     """
     if job.get("modules"):
         sys.meta_path.insert(0, BorrowedModules(job["modules"]))
     namespace = {"__name__": "answer"}
-    for number, source in enumerate([*job["setup"], *job["earlier"]]):
+    try:
+        for number, source in enumerate(job["setup"]):
+            exec(compile(source, f"<given {number}>", "exec"), namespace)
+    except Exception as error:
+        raise NothingGiven(f"{type(error).__name__}: {short(error)}") from error
+    for number, source in enumerate(job["earlier"], len(job["setup"])):
         exec(compile(source, f"<given {number}>", "exec"), namespace)
     namespace.pop(job["component"], None)
     return run_cell(job["answer"], job["component"], namespace)

@@ -242,10 +242,8 @@ def write_frame(fd: int, data: bytes, *, deadline: float | None = None) -> None:
     for part in (struct.pack(">Q", len(data)), data):
         left = memoryview(part)
         while left:
-            if deadline is not None:
-                seconds = deadline - time.monotonic()
-                if seconds <= 0 or not ready.poll(seconds * 1000):
-                    raise OutOfTime("nobody read before the deadline")
+            if deadline is not None and not ready.poll(_milliseconds_until(deadline)):
+                raise OutOfTime("nobody read before the deadline")
             left = left[os.write(fd, left) :]
 
 
@@ -268,11 +266,15 @@ def _read_exactly(fd: int, n_bytes: int, deadline: float) -> bytes:
     ready = select.poll()
     ready.register(fd, select.POLLIN)
     while len(parts) < n_bytes:
-        left = deadline - time.monotonic()
-        if left <= 0 or not ready.poll(left * 1000):
+        # What is there already came in time, however late it is read.
+        if not ready.poll(_milliseconds_until(deadline)):
             raise OutOfTime("nothing came before the deadline")
         chunk = os.read(fd, min(n_bytes - len(parts), 2**20))
         if not chunk:
             raise EndOfStream("the writer has closed its end")
         parts += chunk
     return bytes(parts)
+
+
+def _milliseconds_until(deadline: float) -> float:
+    return 1000 * max(0.0, deadline - time.monotonic())
