@@ -125,7 +125,7 @@ def test_a_job_that_the_machine_kills_is_done_again(box):
     ],
 )
 def test_an_ending_that_is_the_machines_is_no_verdict(ended):
-    with pytest.raises(WorkerLost):
+    with pytest.raises((WorkerLost, NotGraded)):
         Received(1, Limits()).reply(ended)
 
 
@@ -421,3 +421,10 @@ def test_observations_of_a_late_reader_are_whole():
     os.close(reader)
     reply = received.reply({"ending": "by itself", "code": 0, "peak": 0, "seconds": 1.0})
     assert (reply["status"], len(reply["observations"])) == ("done", 1)
+
+
+def test_the_page_about_grading_says_what_holds():
+    page = (Path(__file__).parents[1] / "book" / "grading.md").read_text("utf-8")
+    assert "Each answer has twenty seconds, and each submission two minutes" in page
+    assert (Limits().wall_seconds, SECONDS) == (20.0, 120.0)
+    assert f"more than {MOST_CHARACTERS:,} characters of a cell not at all" in page

@@ -171,7 +171,7 @@ except RuntimeError: pass
 time.sleep(9)
 """
 STUBBORN = """
-for number in set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}:
+for number in set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
     signal.signal(number, signal.SIG_IGN)
 while True:
     try:
@@ -315,6 +315,10 @@ FORBIDDEN = {
     "memory that nobody counts": ("__import__('mmap').mmap(-1, 4096)", "PermissionError"),
     "memory of a device": (
         "__import__('mmap').mmap(os.open('/dev/zero', os.O_RDWR), 4096)",
+        "PermissionError",
+    ),
+    "children that nobody counts": (
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
         "PermissionError",
     ),
     "memory files": ("os.memfd_create('x')", "PermissionError"),
@@ -620,6 +624,9 @@ def test_the_filter_lets_pass_what_it_should(machine, audit, clone, write, unsha
     assert decision(rules, audit=audit, number=435) == refuse | errno.ENOSYS
     assert decision(rules, audit=audit, number=write | 0x40000000) == kill
     assert decision(rules, audit=0x40000003, number=write) == kill  # 32-bit calls
+    sigaction = {"x86_64": 13, "aarch64": 134}[machine]
+    assert decision(rules, audit=audit, number=sigaction, flags=15) == allow
+    assert decision(rules, audit=audit, number=sigaction, flags=17) == refuse | errno.EPERM
     mmap = {"x86_64": 9, "aarch64": 222}[machine]
     shared_file, private, shared_nowhere = 0x01, 0x22, 0x21
     assert decision(rules, audit=audit, number=mmap, kind=shared_file) == refuse | errno.EPERM

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from course_lib.checks.observe.given.questions import MAX_BYTES as MAX_QUESTION
 from course_lib.checks.observe.wall import wire
 
+from . import NotGraded
+
 MAX_MESSAGE = 2_000
 MAX_NODES = 20_000  # the parts of one observation's tree
 STATUSES = ("done", "refused", "failed", "memory", "not given")
@@ -113,7 +115,7 @@ class Received:
                 n = self.limits.processes
                 return "died", f"started more than {n} processes or threads and was stopped"
             case "starved":
-                raise WorkerLost("a job was given almost no processor time")
+                raise NotGraded("the machine was too busy to run an answer")
         code, peak = ended.get("code"), ended.get("peak")
         if not isinstance(code, int) or not isinstance(peak, int):
             raise WorkerLost("it does not answer as it should")

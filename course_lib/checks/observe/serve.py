@@ -241,6 +241,7 @@ class Watch:
             pause = min(2 * pause, LONGEST_PAUSE)
         seconds = self.clock.own()
         _, status, usage = os.wait4(self.pid, 0)
+        seconds = max(seconds, usage.ru_utime + usage.ru_stime)
         code = os.waitstatus_to_exitcode(status)
         shared = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         peak = 1024 * max(0, usage.ru_maxrss - shared)
@@ -258,11 +259,12 @@ class Watch:
         The limits set inside bind one process each, and not the memory that processes share.
         """
         below = Footprint.below(os.getpid())
-        self.clock.look(below)
         footprints = below.values()
+        n_threads = sum(it.threads for it in footprints)
+        self.clock.look(below, n_threads)
         if sum(max(0, it.resident - self.own) for it in footprints) > self.limits["memory_bytes"]:
             return "memory"
-        if sum(it.threads for it in footprints) > self.limits["processes"]:
+        if n_threads > self.limits["processes"]:
             return "processes"
         return ""
 

@@ -2,15 +2,18 @@
 
 What counts is the processor time of all its processes, and of the rest of the time that has passed
 what its first thread did not spend waiting for a processor that somebody else had: Linux keeps
-account of both. Where the system keeps none, only processor time counts. A job that is still there
-after `LONGEST` times its limit was given too little of the machine to be judged.
+account of both. Whoever runs many processes waits for their own, and that is not excused. Where the
+system keeps no account of waiting, only processor time counts. A job that is still there after
+`LONGEST` times its limit was given too little of the machine to be judged.
 """
 
 import os
 import time
+from collections.abc import Collection
 
 MOST_IDLE = 5.0  # times its limit a job may be awake that waits for the answers of another
 LONGEST = 10.0  # times its limit a job may be there at all
+FEW_THREADS = 4  # of all its processes: with so many a job does not keep itself waiting
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -25,17 +28,22 @@ class Clock:
 
     def __init__(self, pid: int, seconds: float, most_idle: float):
         self.pid, self.seconds, self.most_idle = pid, seconds, most_idle
-        self._started, self._waited_before = time.monotonic(), _waited(pid)
+        self._started = time.monotonic()
+        self._waited = _waited(pid)  # at the last look
+        self._excused, self._has_few = 0.0, True
         self.used = 0.0  # of the processor, by all processes
         self._seen: dict[int, float] = {}
 
-    def look(self, pids) -> None:
-        """Bring `used` up to what these processes, and those seen earlier, have taken."""
+    def look(self, pids: Collection[int], n_threads: int) -> None:
+        """Take note of the processes that there are now, and of all their threads."""
         now = {pid: _processor_time(pid) for pid in pids}
         for pid, (own, _) in now.items():
             self._seen[pid] = max(own, self._seen.get(pid, 0.0))
         with_children = sum(own + children for own, children in now.values())
         self.used = max(self.used, with_children, sum(self._seen.values()))
+        self._has_few = n_threads <= FEW_THREADS
+        self._excused += self._waited_since()
+        self._waited = _waited(self.pid)
 
     def over(self) -> str:
         """Why the job has to be stopped: it took its time, or got none; empty while it may run."""
@@ -51,11 +59,17 @@ class Clock:
         return time.monotonic() - self._started
 
     def _awake(self) -> float:
-        """What has passed without waiting for a processor."""
-        waited = _waited(self.pid)
-        if waited is None or self._waited_before is None:
+        """What has passed without waiting for a processor that somebody else had."""
+        if self._waited is None:
             return self.used
-        return self._passed() - (waited - self._waited_before)
+        return self._passed() - self._excused - self._waited_since()
+
+    def _waited_since(self) -> float:
+        """What it waited since the last look, where that is excused."""
+        now = _waited(self.pid)
+        if now is None or self._waited is None or not self._has_few:
+            return 0.0
+        return now - self._waited
 
 
 def _processor_time(pid: int) -> tuple[float, float]:
