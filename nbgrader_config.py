@@ -2,6 +2,9 @@
 
 `nbgrader autograde LESSON` works once `course release LESSON` has registered the lesson. On a
 machine without bubblewrap it refuses, unless told `--JudgeInSandbox.sandbox=none`.
+
+Which older releases count, and who says when something was handed in, stands here too: see
+`ClassRules` in `course_lib/grading/rules.py`, and the book's page for teachers.
 """
 
 import sys

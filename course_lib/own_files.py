@@ -14,8 +14,9 @@ from itertools import islice
 from pathlib import Path
 
 MAX_NAMES = 10_000
-# Errors of the machine, which say nothing about what lies there.
-_OF_THE_MACHINE = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
+
+# Errors of the machine, which say nothing about what was handed in: they are raised as they are.
+OF_THE_MACHINE = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
 
 
 class Unreadable(Exception):
@@ -83,8 +84,11 @@ def lies_there(path: Path, *, top: Path) -> bool:
             _looked_at(path, folder)
     except FileNotFoundError:
         return False
-    except (Unreadable, OSError):
-        return True
+    except Unreadable:
+        pass
+    except OSError as error:
+        if error.errno in OF_THE_MACHINE:
+            raise
     return True
 
 
@@ -127,7 +131,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _OF_THE_MACHINE:
+        if error.errno in OF_THE_MACHINE:
             raise
         raise Unreadable(f"it cannot be opened ({error.strerror})") from None
 

@@ -44,7 +44,7 @@ from course_lib.grading.sandbox import Sandbox, SandboxMissing
 from course_lib.grading.submission import read_submission, rebuild
 from course_lib.lessons.exercises import exercises_folder, read_notebook, read_package_checks
 from course_lib.lessons.package_text import our_package
-from course_lib.own_files import bytes_of, lies_there
+from course_lib.own_files import lies_there
 
 QUADRATIC = 'x = "%' + "0" * 75_000 + '"'  # minutes of a regular expression
 
@@ -280,18 +280,16 @@ def test_a_disk_that_fails_is_no_empty_notebook(tmp_path, monkeypatch, number):
 
 
 def test_what_cannot_be_looked_at_is_not_missing(tmp_path, monkeypatch):
-    assert lies_there(tmp_path / "ada", top=tmp_path) is False
-    (tmp_path / "ada").mkdir()
-    assert lies_there(tmp_path / "ada", top=tmp_path)
+    path = hand_in(tmp_path, "ada", solved())
+    assert lies_there(path, top=tmp_path)
     assert not lies_there(tmp_path / "nothing" / "here", top=tmp_path)
 
     def refused(*_, **__):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "stat", refused)
-    assert lies_there(tmp_path / "ben", top=tmp_path)
     with pytest.raises(OSError, match="Input/output error"):
-        bytes_of(tmp_path / "ben", 10, top=tmp_path)
+        lies_there(path, top=tmp_path)
 
 
 # ------------------------------------------------------------------ a class

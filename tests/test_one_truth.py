@@ -466,6 +466,30 @@ def test_a_timestamp_that_names_no_time_costs_nothing_and_is_told(late, text):
     assert the_number(late, "ben") == FULL
 
 
+def says(place, words):
+    """What the teacher's configuration ends with."""
+    with (place / "course" / "nbgrader_config.py").open("a") as config:
+        config.write(f"\nc.ClassRules.times = {words!r}\n")
+
+
+def test_a_students_own_time_is_no_evidence_unless_the_teacher_says_so(late):
+    says(late, "")
+    report = grade(late)
+    assert the_number(late, "ben") == FULL
+    assert f"ben {LESSON}: {run.NOT_EVIDENCE}" in report.kept
+
+
+def test_a_teachers_table_of_times_counts_whatever_the_student_says(late):
+    says(late, "times.csv")
+    table = late / "course" / "times.csv"
+    table.write_text(f"student,lesson,time\nada,{LESSON},2026-03-02 14:00:00 UTC\n")
+    assert grade(late).kept == []
+    assert the_number(late, "ada") < the_number(late, "ben") == FULL
+    table.write_text("student,time\nada,never\n")
+    with pytest.raises(run.GradingError, match="must hold student, lesson, time"):
+        grade(late)
+
+
 def test_settings_that_fail_stop_a_run_before_it_changes_anything(place):
     with (place / "course" / "nbgrader_config.py").open("a") as config:
         config.write("\n1 / 0\n")

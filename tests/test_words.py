@@ -35,7 +35,7 @@ def test_our_text_is_in_no_message(attack, sandbox, tmp_path):
     assert result["points"] == 0
     told = json.dumps(result)
     assert OURS not in told
-    assert "is not shown here, for softmax, attention_numpy did not pass" in told
+    assert "is not shown here, for softmax, attention_numpy did not" in told
 
 
 def test_an_error_is_told_in_full_where_nothing_of_ours_stands_in(sandbox, tmp_path):

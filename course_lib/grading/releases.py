@@ -17,13 +17,13 @@ from pathlib import Path
 from ..did_you_mean import did_you_mean
 from ..files import write_atomically
 from ..lessons.exercises import lesson_names, notebook_path, prices
-from . import GradingError
+from . import GradingError, NotGraded
 from .gradebook import register
 from .records import read_json, write_json
 from .version import checks_version
 
 
-class NotCounted(GradingError):
+class NotCounted(NotGraded):
     """A submission of a release that does not count: it gets no score, and its class goes on."""
 
 
@@ -84,7 +84,7 @@ def choose(
             if old is newest or old.hash in older:
                 return _priced(old, prices(newest.notebook)), ""
             raise NotCounted(
-                f"not graded: made for release {old.hash} (number {old.number} of "
+                f"made for release {old.hash} (number {old.number} of "
                 f"{newest.number}), which this class does not count. To count it: "
                 f'c.ClassRules.older_releases = ["{old.hash}"] in nbgrader_config.py. '
                 "Otherwise ask for the answers in the newest notebook"

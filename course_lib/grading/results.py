@@ -53,7 +53,7 @@ def judge_check(
             verdict = run(check, observed, seed=seed)
             if beside_ours and not verdict.passed:
                 again = iter(replies)
-                told = run(check, lambda calls: without_words(next(again)), seed=seed)
+                told = run(check, lambda calls: without_words(next(again, {})), seed=seed)
                 message = f"{told.message}\n{note_beside(beside_ours)}"
                 verdict = replace(verdict, message=message, diagnosis=told.diagnosis)
     except Exception as error:

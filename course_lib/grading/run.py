@@ -30,7 +30,7 @@ from .judging import fresh_seed, judge
 from .late import due_dates, nbgrader_settings
 from .library import library_setting
 from .records import write_json
-from .releases import NotCounted, Release, choose
+from .releases import Release, choose
 from .results import printable
 from .rules import ClassRules
 from .sandbox import Sandbox, SandboxMissing
@@ -200,22 +200,18 @@ class _Run:
             if not lies_there(item.path, top=self.submitted):
                 return _Outcome()
             submission = read_submission(item.path)
-            release, note = choose(
-                item.lesson, submission.release, self.root, self.rules.older_releases
-            )
+            older = self.rules.older_releases
+            release, note = choose(item.lesson, submission.release, self.root, older)
             note = "; ".join(filter(None, [note, note_of(item.path, item.lesson)]))
             notebook = rebuild(release.notebook, submission, "" if submission.reason else note)
             found = {"timestamp": submission.timestamp, "is_unreadable": bool(submission.reason)}
             if not self.again and self._stands(item, notebook):
                 return _Outcome(release, **found)
             how = {key: self.about[key] for key in ("seed", "sandbox", "library")}
+            components = judge(notebook, self._observe, **how)
             judged = nbformat.from_dict(notebook)
-            write_outputs(
-                judged, {**self.about, "components": judge(notebook, self._observe, **how)}
-            )
+            write_outputs(judged, {**self.about, "components": components})
             return _Outcome(release, judged, **found)
-        except NotCounted as reason:
-            return _Outcome(choose(item.lesson, "", self.root)[0], failure=str(reason))
         except (GradingError, CancelledError):
             raise
         except NotGraded as failure:

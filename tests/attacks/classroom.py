@@ -16,6 +16,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from course_lib.checks import find
 from course_lib.checks.capstone import PACKAGE_CHECKS
 from course_lib.grading import releases
+from course_lib.grading.aside import ASIDE
 from course_lib.grading.classroom import recorded
 from course_lib.grading.records import read_grades
 from course_lib.grading.run import Report, grade_class
@@ -148,6 +149,7 @@ def remove(a_class: Class) -> None:
 def by_course(a_class: Class, **options) -> tuple[Report, dict[str, dict[str, float]]]:
     """The report of `course grade`, and everybody's points by component."""
     report = grade_class(a_class.submitted, a_class.out, root=a_class.course, **options)
+    ASIDE.close()  # it ends with the grader, which this process goes on to be
     found: dict[str, dict[str, float]] = {}
     for row in read_grades(a_class.out / "grades_long.csv"):
         found.setdefault(row["student"], {})[f"{row['lesson']} {row['component']}"] = row["points"]
