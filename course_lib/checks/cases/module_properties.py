@@ -68,6 +68,7 @@ class Rule:
 
     rule: str
     hint: str
+    fits: tuple[str, ...] = ()
 
 
 MODES = Rule(
@@ -115,7 +116,7 @@ def module_properties(
     def values(module: Filled, dtype: str = "float64", **options) -> Case:
         return value_case(check, module, oracle, dtype=dtype, names=names, **options)
 
-    @check.core(parameters.rule, hint=parameters.hint)
+    @check.core(parameters.rule, hint=parameters.hint, fits=parameters.fits)
     def has_parameters(draw: Draw) -> Iterator[Case]:
         built = []
         for module in of_the_core(draw):
@@ -126,7 +127,7 @@ def module_properties(
 
     check.properties.insert(0, check.properties.pop())  # without them nothing can be computed
 
-    @check.core(modes.rule, hint=modes.hint)
+    @check.core(modes.rule, hint=modes.hint, fits=modes.fits)
     def same_in_both_modes(draw: Draw) -> Iterator[Case]:
         for module in of_the_core(draw):
             before = {"warm_up": [module.earlier]}
@@ -135,19 +136,19 @@ def module_properties(
             yield values(module, **before, training=True)
             yield values(module, **before, warm_up_training=True)
 
-    @check.core(gradients.rule, hint=gradients.hint)
+    @check.core(gradients.rule, hint=gradients.hint, fits=gradients.fits)
     def has_gradients(draw: Draw) -> Iterator[Case]:
         for training in (False, True):
             for module in of_the_core(draw):
                 yield gradient_case(check, module, draw, oracle, names=names, training=training)
 
-    @check.edge(half.rule, hint=half.hint)
+    @check.edge(half.rule, hint=half.hint, fits=half.fits)
     def keeps_half_precision(draw: Draw) -> Iterator[Case]:
         for dtype in ("bfloat16", "float16"):
             for module in filled(draw, dtype):
                 yield values(module, dtype)
 
-    @check.edge(leaves_inputs.rule, hint=leaves_inputs.hint)
+    @check.edge(leaves_inputs.rule, hint=leaves_inputs.hint, fits=leaves_inputs.fits)
     def leaves_its_inputs(draw: Draw) -> Iterator[Case]:
         for module in filled(draw, "float64"):
             yield case(module, arguments_unchanged(names))

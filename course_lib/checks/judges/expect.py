@@ -51,8 +51,16 @@ def returns(
     return judge
 
 
-def raises(kind: str, *mentions: str) -> Judge:
-    """The component refuses the call with an error of class `kind` that mentions these words."""
+def raises(kind: str, *mentions: str | tuple[str, ...]) -> Judge:
+    """The component refuses the call with an error of class `kind`.
+
+    Its text is the writer's own. Where it leaves out what a reader of it looks for, a remark says
+    so, and costs nothing.
+
+    Args:
+        mentions: words that a good text holds; of a tuple, one of them.
+    """
+    choices = [(words,) if isinstance(words, str) else words for words in mentions]
 
     def judge(seen: Seen) -> Finding | None:
         error = seen.error
@@ -61,13 +69,12 @@ def raises(kind: str, *mentions: str) -> Judge:
         if kind not in error["classes"]:
             got = f"{error['type']}: {error['message']}{error['place']}"
             return Finding("another error was raised", expected=kind, got=got)
-        missing = [word for word in mentions if word not in error["message"]]
+        missing = [words for words in choices if not any(w in error["message"] for w in words)]
         if missing:
-            return Finding(
-                "the error's text leaves something out",
-                expected=f"a {kind} whose text holds " + " and ".join(missing),
-                got=error["message"] or "(no text)",
-            )
+            left_out = " and ".join(" or ".join(words) for words in missing)
+            said = repr(error["message"]) if error["message"] else "nothing"
+            remark = f"the {kind} says {said}; its reader will look for {left_out}"
+            seen.remarks.append(f"{remark}. That costs nothing.")
         return None
 
     return judge
@@ -88,7 +95,9 @@ def no_error(seen: Seen) -> Finding | None:
     if error is None:
         return None
     if error["type"] == "NotImplementedError" and not error["message"]:  # torch's own say something
-        return Finding("not written yet")
+        return Finding("not written yet", how="not written")
+    if error["type"] == "NotAsAsked":  # the observer's word: nothing was raised by the component
+        return Finding(error["message"], how="type")
     if error["type"] in ("NameError", "UnboundLocalError") and error["name"]:
         return Finding(
             f"the name {error['name']!r} is not defined",
@@ -96,8 +105,10 @@ def no_error(seen: Seen) -> Finding | None:
                 f"{error['message']}{error['place']}",
                 "the cell is run on its own: define in it all that it uses",
             ),
+            how="name",
         )
-    return Finding(f"raised {error['type']}", details=(f"{error['message']}{error['place']}",))
+    details = (f"{error['message']}{error['place']}",)
+    return Finding(f"raised {error['type']}", details=details, how="raised")
 
 
 def arguments_unchanged(names: Sequence[str]) -> Judge:
@@ -113,6 +124,7 @@ def arguments_unchanged(names: Sequence[str]) -> Judge:
                 f"{', '.join(changed)} was changed in place",
                 expected="the arguments as they were before the call",
                 got=f"other values in {', '.join(changed)}",
+                how="changed",
             )
         return None
 
@@ -133,6 +145,7 @@ def same_device(seen: Seen) -> Finding | None:
             "a tensor is made on the default device",
             expected="device=… of the input wherever a tensor is made",
             got=f"one made without it, then {where}",
+            how="device",
         )
     return None
 
@@ -153,6 +166,7 @@ def gradients_are(expected: dict[str, np.ndarray], dtype: str, labels: dict[str,
                     f"no gradient reaches {label}",
                     expected=f"a gradient of shape {array.shape}",
                     got="None: something on the way was detached",
+                    how="no gradient",
                 )
             if gradient.shape != array.shape:
                 return _wrong_shape(f"the gradient of {label}", array.shape, gradient.shape)
@@ -182,11 +196,13 @@ def parameters_are(expected: dict[str, tuple[int, ...]]) -> Judge:
                 what,
                 expected=_listing(expected, missing or ([name] if name else list(expected))),
                 got=_listing(found, surplus or [name] if name or surplus else []),
+                how="names",
             )
         trainable = seen.flag("trainable")
         frozen = sorted(set(expected) - set(trainable if isinstance(trainable, list) else []))
         if frozen:
-            return Finding(f"{frozen[0]} is not a parameter", expected="an nn.Parameter")
+            what = f"{frozen[0]} is not a parameter"
+            return Finding(what, expected="an nn.Parameter", how="names")
         return None
 
     return judge
@@ -230,6 +246,7 @@ def right_structure(seen: Seen, expected, names) -> Finding | None:
                 "a tuple came back",
                 expected="one array",
                 got=f"a {seen.structure} of {seen.n_parts}",
+                how="type",
             )
         return None
     if seen.structure not in ("tuple", "list") or seen.n_parts != len(expected):
@@ -238,7 +255,10 @@ def right_structure(seen: Seen, expected, names) -> Finding | None:
             "wrong return value",
             expected=f"({', '.join(names)})" if names else f"a tuple of {len(expected)}",
             got=f"a {seen.structure} of {seen.n_parts}" if is_many else f"one {seen.structure}",
+            how="nothing" if seen.structure == "NoneType" else "type",
         )
+    if seen.structure == "list":
+        seen.remarks.append("a list came back where a tuple was to come. That costs nothing.")
     return None
 
 
@@ -247,10 +267,13 @@ def right_kind(output: Output, array, name, dtype) -> Finding | None:
     if output.array is None or output.kind != wanted:
         if output.dtype == "NoneType":
             return Finding(
-                "nothing came back", expected=f"a {wanted}", got="None (return is missing)"
+                "nothing came back",
+                expected=f"a {wanted}",
+                got="None (return is missing)",
+                how="nothing",
             )
-        noun = {"array": "a NumPy array", "tensor": "a torch tensor"}[wanted]
-        return Finding(f"wrong type{at(name, ())}", expected=noun, got=output.dtype)
+        noun = {"array": "a NumPy array", "tensor": "a torch tensor of real numbers"}[wanted]
+        return Finding(f"wrong type{at(name, ())}", expected=noun, got=output.dtype, how="type")
     return None
 
 
@@ -261,13 +284,14 @@ def right_shape(output: Output, array, name, dtype) -> Finding | None:
 
 
 def _wrong_shape(name, expected, got) -> Finding:
-    return Finding(f"wrong shape{at(name, ())}", expected=str(tuple(expected)), got=str(tuple(got)))
+    what = f"wrong shape{at(name, ())}"
+    return Finding(what, expected=str(tuple(expected)), got=str(tuple(got)), how="shape")
 
 
 def right_dtype(output: Output, array, name, dtype) -> Finding | None:
     wanted = "bool" if array.dtype == bool else {"numpy": "float64"}.get(dtype, dtype)
     if output.dtype != wanted:
-        return Finding(f"wrong dtype{at(name, ())}", expected=wanted, got=output.dtype)
+        return Finding(f"wrong dtype{at(name, ())}", expected=wanted, got=output.dtype, how="dtype")
     return None
 
 
@@ -286,6 +310,7 @@ def _finite_array(array: np.ndarray, name: str) -> Finding | None:
         expected="a finite number",
         got=number(array[place]),
         details=(f"{count} of {array.size} values are nan or infinite",),
+        how="not finite",
     )
 
 

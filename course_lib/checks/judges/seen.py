@@ -26,12 +26,17 @@ class Output:
 
 
 class Seen:
-    """What a component did in one call."""
+    """What a component did in one call.
 
-    def __init__(self, observation):
+    A judge that sees something worth saying that breaks no rule leaves it in `remarks`, which the
+    steps of a call have in common with it.
+    """
+
+    def __init__(self, observation, remarks: list[str] | None = None):
         if not isinstance(observation, Mapping):
             raise Malformed("no dict")
         self._raw = observation
+        self.remarks: list[str] = [] if remarks is None else remarks
 
     @property
     def error(self) -> dict | None:
@@ -103,7 +108,7 @@ class Seen:
     @property
     def steps(self) -> list["Seen"]:
         """What an object of plain Python did, one after the other, when it was asked."""
-        return [Seen(step) for step in _list(self._raw.get("steps", []))]
+        return [Seen(step, self.remarks) for step in _list(self._raw.get("steps", []))]
 
     def flag(self, name: str):
         """Any other field, for a judge that compares it with what it must be."""

@@ -6,10 +6,10 @@ import numpy as np
 
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw
-from ...judges.expect import also, arguments_unchanged, no_error
+from ...judges.expect import also, arguments_unchanged, no_error, raises
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen
-from ...judges.steps import are_ids_of_shape, either, ids_are, mentions_one_of
+from ...judges.steps import are_ids_of_shape, either, ids_are
 from ...oracles import cache as oracles
 from .fixtures import LESSON, ModelScript, draw_ids, model_spec, unjudged
 
@@ -269,7 +269,7 @@ def text_too_long(draw: Draw):
     model = oracles.Recomputing(model_spec(draw, context_length=11))
     script = _Generating(draw, model)
     for n_tokens, n_new in ((5, 7), (11, 1), (1, 11), (3, 20)):
-        judge = mentions_one_of(("n_new", str(n_new)), ("context_length", "11"))
+        judge = raises("ValueError", ("n_new", "context_length"), (str(n_new), "11"))
         script.generate(script.prompt(2, n_tokens), n_new, judge)
     yield script.case()
 

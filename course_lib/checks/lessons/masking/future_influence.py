@@ -96,7 +96,7 @@ def future_influence_leaves_gradients(draw: Draw):
             if finding:
                 return finding
             if seen.changed:
-                return Finding("x or a parameter was changed in place")
+                return Finding("x or a parameter was changed in place", how="changed")
             for n, gradient in enumerate(seen.kept_gradients[1:]):
                 if gradient is None or not np.array_equal(gradient, held[n]):
                     return Finding(

@@ -48,7 +48,7 @@ def _groups_are(axes: dict[str, int], decay: float) -> Judge:
         groups = found.get("groups")
         if found.get("structure") not in ("list", "tuple") or not isinstance(groups, list):
             got = str(found.get("structure"))[:60]
-            return Finding("wrong return value", expected="a list of two dicts", got=got)
+            return Finding("wrong return value", expected="a list of two dicts", got=got, how="type")
         groups = [facts_of(group) for group in groups]
         if len(groups) != 2 or any(group.get("type") != "dict" for group in groups):
             kinds = ", ".join(str(group.get("type"))[:30] for group in groups[:4])

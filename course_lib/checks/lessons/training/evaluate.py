@@ -174,7 +174,7 @@ def _in_the_old_mode(training: bool, *, returned: Judge = no_error) -> Judge:
 )
 def evaluation_of_a_model_that_fails(draw: Draw):
     width, n_windows = draw.sizes(2, largest=7)
-    passes_on = raises("RuntimeError", "cannot read")
+    passes_on = raises("RuntimeError")
     for training in (True, False):
         for stumbles_at in (0, n_windows * width - 1):
             tokens = _text(draw, n_windows * width + 1, stumbles_at=stumbles_at)
@@ -271,7 +271,8 @@ def evaluation_leaves_tokens(draw: Draw):
     def unchanged(seen: Seen) -> Finding | None:
         back, left = _parts(seen)
         if not no_error(back) and left.changed:
-            return Finding("tokens were changed in place", expected="the tokens as they were")
+            what = "tokens were changed in place"
+            return Finding(what, expected="the tokens as they were", how="changed")
         return no_error(back)
 
     for judge in (unchanged, also(same_device, _returned(no_error))):

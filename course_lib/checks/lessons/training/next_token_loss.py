@@ -24,15 +24,17 @@ def _loss_is(expected: float, tolerance: Tolerance = IN_FLOAT32) -> Judge:
             return finding
         if seen.structure in ("tuple", "list") or len(seen.outputs) != 1:
             got = f"a {seen.structure} of {seen.n_parts}"
-            return Finding("a tuple came back", expected="one scalar tensor", got=got)
+            return Finding("a tuple came back", expected="one scalar tensor", got=got, how="type")
         output = seen.outputs[0]
         if output.kind != "tensor" or output.array is None:
             got = "None (return is missing)" if output.dtype == "NoneType" else output.dtype
-            return Finding("wrong type", expected="a scalar tensor", got=got)
+            how = "nothing" if output.dtype == "NoneType" else "type"
+            return Finding("wrong type", expected="a scalar tensor", got=got, how=how)
         if output.array.shape != ():
-            return Finding("wrong shape", expected="() (a scalar)", got=str(output.array.shape))
+            got = str(output.array.shape)
+            return Finding("wrong shape", expected="() (a scalar)", got=got, how="shape")
         if output.dtype not in ("float32", "float64"):
-            return Finding("wrong dtype", expected="float32 or wider", got=output.dtype)
+            return Finding("wrong dtype", expected="float32 or wider", got=output.dtype, how="dtype")
         return number_differs(output.array, expected, tolerance)
 
     return judge

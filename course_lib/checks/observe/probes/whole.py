@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from ..calls import PackageCall
 from ..given.models import ReferenceConfig, ReferenceGPT
+from ..load.answer import NotAsAsked
 from ..observations import Observation, blank
-from .record import DTYPES
+from .functions import require_module
+from .record import DTYPES, type_name
 
 WEIGHT_DECAY = 0.1
 
@@ -158,8 +160,7 @@ def _model(package, call, seen) -> nn.Module:
     else:
         model = ReferenceGPT(ReferenceConfig(**config), seed=call["seed"])
         _as_before_training(model)
-    if not isinstance(model, nn.Module):
-        raise TypeError("GPT(…) must be an nn.Module")
+    require_module(model)
     state = model.state_dict()
     seen["parameters"] = {name: list(tensor.shape) for name, tensor in state.items()}
     named = model.named_parameters(remove_duplicate=False)
@@ -201,6 +202,8 @@ def _ids(array: np.ndarray, call) -> Tensor:
 
 def _put(seen, *tensors) -> None:
     for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise NotAsAsked(f"a tensor was to come back, not a {type_name(tensor)}")
         seen["outputs"].append(
             {
                 "kind": "tensor",

@@ -1,0 +1,32 @@
+"""Which hint a learner gets: it follows from how a property failed, not from which one alone.
+
+A property's own hint says where to look when a *value* is wrong. Of most other ways to fail the
+property knows nothing (an error, a wrong shape, a changed input), and a hint about its rule would
+be beside the point: these have hints of their own, here. Where the property's hint does speak of
+one of them, the property says so: `fits=("shape",)`.
+"""
+
+from ..cases.check import Property
+from ..judges.findings import Finding
+
+GENERAL = {
+    "not written": "put your code in the place of raise NotImplementedError",
+    "name": "",  # the finding itself says what to do
+    "raised": "make this call yourself, with random numbers of these sizes, and read the traceback",
+    "names": "the docstring says what the parts are called and what they are",
+    "nothing": "does every way through the code end with a return?",
+    "type": "the signature says, behind ->, what comes back",
+    "shape": "print the shape after each line, and compare with the sizes in the signature",
+    "dtype": "a new tensor without dtype=… is float32, a comparison gives booleans: look for both",
+    "device": "say device=… of the input wherever you make a tensor",
+    "changed": "x += …, x[…] = … and methods that end in _ write into what they are given",
+    "not finite": "which line is the first with nan or inf? 0 / 0, inf - inf and exp() make them",
+    "no gradient": "detach(), item(), .data, numpy() and no_grad() cut the way back",
+    "cut short": "",  # by the time or the memory it took
+    "unreadable": "",
+}
+
+
+def hint_for(prop: Property, finding: Finding) -> str:
+    """What to look at when `prop` failed in the way that `finding` says."""
+    return prop.hint if finding.how in ("value", *prop.fits) else GENERAL[finding.how]
