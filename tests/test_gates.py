@@ -10,6 +10,7 @@ from wrong_answers import all_wrong_answers
 
 from course_lib.bugs import ChangeError, all_bugs, bugs_of
 from course_lib.checks import all_checks, find, observe_here, run
+from course_lib.checks.verdict.hints import GENERAL
 from course_lib.lessons.skeletons.to_write import left_to_write
 
 # Modules whose gates have been seen to hold under all twenty seeds, and do not take long:
@@ -67,7 +68,9 @@ def test_our_component_passes_under_every_seed(check, seeds):
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_a_check_has_core_and_edge_properties_and_hints(check):
     assert {prop.group for prop in check.properties} == {"core", "edge"}
-    assert all(prop.hint for prop in check.properties)
+    for prop in check.properties:  # about gradients alone, the general hints say all there is
+        assert prop.hint or "gradient" in prop.rule, prop.rule
+        assert set(prop.fits) <= set(GENERAL), prop.rule
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)

@@ -67,23 +67,25 @@ class Rule:
     """What a learner reads of a property."""
 
     rule: str
-    hint: str
+    hint: str = ""
     fits: tuple[str, ...] = ()
 
 
+IN_HALF = "which constant does not fit into the dtype, which sum or product rounds too much?"
 MODES = Rule(
     "training is as evaluation, whatever came before", hint="forward keeps nothing between calls"
 )
 GRADIENTS = Rule(
-    "gradients reach x and every weight", hint="detach() and no_grad() cut the way back"
+    "gradients reach x and every weight",
 )
 HALF = Rule(
     "half precision in, half precision out, and close to the exact result",
-    hint="make no tensor of a fixed dtype inside forward",
+    hint=IN_HALF,
 )
 LEAVES_INPUTS = Rule(
     "x is not changed, and every tensor is made on its device",
     hint="device=x.device for what you make yourself",
+    fits=("device",),
 )
 
 

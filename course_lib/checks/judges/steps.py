@@ -70,7 +70,7 @@ def _wrong_ids(seen: Seen, shape: tuple[int, ...]) -> Finding | None:
         got = str(output.array.shape)
         return Finding("wrong shape", expected=str(shape), got=got, how="shape")
     if output.dtype != "int64":
-        return Finding("wrong dtype", expected="int64", got=output.dtype, how="dtype")
+        return Finding("wrong dtype", expected="int64", got=output.dtype, how="not whole")
     return None
 
 

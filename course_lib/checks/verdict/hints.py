@@ -12,16 +12,20 @@ from ..judges.findings import Finding
 GENERAL = {
     "not written": "put your code in the place of raise NotImplementedError",
     "name": "",  # the finding itself says what to do
-    "raised": "make this call yourself, with random numbers of these sizes, and read the traceback",
+    "raised": "make this call yourself: the traceback says how the code came there",
     "names": "the docstring says what the parts are called and what they are",
     "nothing": "does every way through the code end with a return?",
     "type": "the signature says, behind ->, what comes back",
     "shape": "print the shape after each line, and compare with the sizes in the signature",
-    "dtype": "a new tensor without dtype=… is float32, a comparison gives booleans: look for both",
+    "dtype": "say dtype=… wherever you make a tensor, or end with .to() of the input's dtype",
+    "not boolean": "comparisons give booleans; arithmetic with them, and .float(), does not",
+    "not whole": "ids are int64, as arange, argmax and multinomial give them",
     "device": "say device=… of the input wherever you make a tensor",
     "changed": "x += …, x[…] = … and methods that end in _ write into what they are given",
     "not finite": "which line is the first with nan or inf? 0 / 0, inf - inf and exp() make them",
     "no gradient": "detach(), item(), .data, numpy() and no_grad() cut the way back",
+    "gradient": "a part of the formula was cut off by detach(), .data, item() or no_grad()",
+    "few digits": "most digits are right: is something float32 on the way, or a tiny number added?",
     "cut short": "",  # by the time or the memory it took
     "unreadable": "",
 }

@@ -104,7 +104,9 @@ def _judged(check, seed: int, device: str, plan, order, reply: Reply) -> Verdict
             [observations[number] for number in range(len(plan))],
             suspects=[finding is not None for _, _, finding in judged],
         )
-    notes = tuple(dict.fromkeys(said[0] for said in remarks.values() if said))
+    notes = ()
+    if not any(finding for prop, _, finding in judged if prop.group == "core"):
+        notes = tuple(dict.fromkeys(said[0] for said in remarks.values() if said))
     return _verdict(check, seed, judged, names, notes)
 
 

@@ -99,6 +99,7 @@ def text_values(draw: Draw):
 @generate_cached.core(
     "a prompt of one token, no new token, one, and as many as the context holds",
     hint="n_new = 0 returns ids; T + n_new == context_length fits",
+    fits=("raised", "shape"),
 )
 def text_lengths(draw: Draw):
     model, ids = _clear(draw, 2, 3, 8, context_length=11)
@@ -363,6 +364,7 @@ def _likely_enough(recomputing, ids: np.ndarray, tie: float):
 @generate_cached.edge(
     "ids and weights are not changed, and every tensor is made on the model's device",
     hint="device=… of the weights for the caches, torch.cat and not ids[:, n] = … for the text",
+    fits=("device",),
 )
 def text_leaves_inputs(draw: Draw):
     model, ids = _clear(draw, 2, 5, 6)

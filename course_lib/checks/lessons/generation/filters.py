@@ -116,6 +116,7 @@ def add_filter_properties(check: ComponentCheck, limit_name: str, limits, refuse
     @check.edge(
         "the logits are not changed, and every tensor is made on their device",
         hint="masked_fill makes a new tensor, masked_fill_ and logits[…] = … write into theirs",
+        fits=("changed",),
     )
     def leaves_logits(draw: Draw):
         logits = distinct_logits(draw, *draw.sizes(2))

@@ -136,7 +136,9 @@ def generate_crops(draw: Draw):
     yield from greedy_cases(draw, [(3, 4, 7)], 1)
 
 
-@generate.core("n_new = 0 gives the prompt back", hint="a loop over range(0) does nothing")
+@generate.core(
+    "n_new = 0 gives the prompt back", hint="a loop over range(0) does nothing", fits=("raised",)
+)
 def generate_nothing(draw: Draw):
     ids = _prompt(draw, *draw.sizes(2))
     yield _generates(rolling_model(draw, 15), ids, 0)
@@ -297,6 +299,7 @@ def generate_with_other_weights(draw: Draw):
 @generate.edge(
     "the prompt is not changed, and every tensor is made on its device",
     hint="torch.cat makes a new tensor; an empty one needs device=ids.device",
+    fits=("device",),
 )
 def generate_leaves_the_prompt(draw: Draw):
     ids = _prompt(draw, 3, 5)

@@ -19,6 +19,7 @@ def _real_keys(lengths: np.ndarray, n_keys: int) -> np.ndarray:
 @padding_mask.core(
     "text b has lengths[b] real keys, and one row of keys serves all its queries",
     hint="the result is (B, 1, S): the 1 is where the queries broadcast",
+    fits=("shape",),
 )
 def padding_mask_values(draw: Draw):
     n_texts, n_keys = draw.sizes(2)
@@ -51,7 +52,8 @@ def padding_mask_refuses(draw: Draw):
 
 @padding_mask.edge(
     "lengths of any integer type, unchanged, and the mask on their device",
-    hint="torch.arange(n_keys, device=lengths.device)",
+    hint="compare lengths with torch.arange: their dtype and their numbers stay as they are",
+    fits=("raised",),
 )
 def padding_mask_leaves_lengths(draw: Draw):
     n_texts, n_keys = draw.sizes(2)

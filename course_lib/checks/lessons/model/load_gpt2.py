@@ -74,7 +74,7 @@ def _loaded(config: ReferenceConfig, weights: dict, ids, dtype: str):
 
 @load_gpt2.core(
     "each tensor goes to its place, turned where GPT-2 keeps its inputs first",
-    hint="c_attn, c_proj and c_fc are (in, out), nn.Linear is (out, in): .T, square ones too",
+    hint="go by the table of names; c_attn, c_proj, c_fc are (in, out): .T, square ones too",
 )
 def load_gpt2_values(draw: Draw):
     for changes in ({}, {"gelu_approximate": "tanh"}, {"n_layers": 1}):
@@ -83,7 +83,11 @@ def load_gpt2_values(draw: Draw):
     yield _load_case(draw, square)
 
 
-@load_gpt2.core("with or without the prefix transformer.", hint='name.removeprefix("transformer.")')
+@load_gpt2.core(
+    "with or without the prefix transformer.",
+    hint='name.removeprefix("transformer.")',
+    fits=("raised",),
+)
 def load_gpt2_prefix(draw: Draw):
     yield _load_case(draw, small_config(draw), prefix="")
     yield _load_case(draw, small_config(draw, tie_weights=False), prefix="")
@@ -108,6 +112,7 @@ def load_gpt2_order(draw: Draw):
 @load_gpt2.core(
     "a tied head may be missing or there; one that is not tied is loaded",
     hint="when tied, take wte.weight for a missing lm_head.weight",
+    fits=("raised",),
 )
 def load_gpt2_head(draw: Draw):
     def no_head(tensors):
@@ -123,6 +128,7 @@ def load_gpt2_head(draw: Draw):
 @load_gpt2.core(
     "attn.bias and attn.masked_bias are masks and are ignored; c_attn.bias is not",
     hint='".attn.bias" and ".attn.masked_bias", with the dot: c_attn.bias ends in "attn.bias" too',
+    fits=("raised",),
 )
 def load_gpt2_masks(draw: Draw):
     for prefix in ("transformer.", ""):
@@ -285,6 +291,7 @@ def load_gpt2_mode(draw: Draw):
 @load_gpt2.edge(
     "without biases in the config there must be none among the tensors",
     hint="which names are wanted follows from the model's own state_dict()",
+    fits=("raised",),
 )
 def load_gpt2_without_bias(draw: Draw):
     config = small_config(draw, bias=False)
@@ -298,7 +305,9 @@ def load_gpt2_without_bias(draw: Draw):
 
 
 @load_gpt2.edge(
-    "the model has the dtype of the tensors", hint="model.to(tensor) takes its dtype and device"
+    "the model has the dtype of the tensors",
+    hint="model.to(tensor) takes its dtype and device",
+    fits=("dtype",),
 )
 def load_gpt2_dtype(draw: Draw):
     for dtype in ("float64", "bfloat16", "float16"):

@@ -96,7 +96,6 @@ def evaluation_values(draw: Draw):
         yield _evaluation_case(model, _text(draw, n_windows * width + 1), width)
         yield _evaluation_case(model, _text(draw, width + 1), width)
     yield _evaluation_case(small, _text(draw, n_windows + 1), 1)
-    yield _evaluation_case(small, _text(draw, 132), 1)
     longer = gpt_spec(draw, context_length=width + 2)  # than the windows
     yield _evaluation_case(longer, _text(draw, n_windows * width + 1), width)
     yield _evaluation_case(gpt, _text(draw, 2 * width + 1), width, dtype="float32")
@@ -129,6 +128,7 @@ def evaluation_batches(draw: Draw):
         for batch_size in (1, 2, 3, n_windows, 100):
             yield _evaluation_case(model, tokens, width, batch_size=batch_size)
     yield _evaluation_case(model, _text(draw, 11 * width + 1), width)
+    yield _evaluation_case(model, _text(draw, 132), 1)  # batches of eight, as is usual
 
 
 @evaluate.core(
@@ -264,6 +264,7 @@ def evaluation_half(draw: Draw):
 @evaluate.edge(
     "tokens are not changed, and every tensor is made on their device",
     hint="device=tokens.device for what you make yourself",
+    fits=("device",),
 )
 def evaluation_leaves_tokens(draw: Draw):
     width, n_windows = draw.sizes(2, largest=7)

@@ -139,6 +139,7 @@ def batch_rows(draw: Draw):
 @get_batch.core(
     "a text of context_length + 1 tokens is long enough: every row is all of it",
     hint="there are N - T starts, from 0 to N - T - 1",
+    fits=("raised",),
 )
 def batch_of_the_shortest_text(draw: Draw):
     n_texts, width = draw.sizes(2)
@@ -188,7 +189,7 @@ def batch_starts(draw: Draw):
 
 @get_batch.core(
     "each row has a start of its own, whatever those of the other rows are",
-    hint="draw batch_size starts, not one",
+    hint="draw batch_size starts, each by itself, and leave them in the order drawn",
 )
 def batch_independence(draw: Draw):
     def judges(call: dict):
@@ -260,6 +261,7 @@ def batch_of_a_slice(draw: Draw):
 @get_batch.edge(
     "tokens are not changed, and the batch is on their device",
     hint="the starts are drawn on the CPU: .to(tokens.device) before they meet the tokens",
+    fits=("device",),
 )
 def batch_leaves_tokens(draw: Draw):
     n_texts, width = draw.sizes(2)

@@ -88,13 +88,13 @@ def part_of(value) -> Output:
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
         return {"kind": "array", "array": np.array(value), "dtype": str(value.dtype)}
     if isinstance(value, (bool, int, float)):
-        return {"kind": "number", "array": _as_float(value), "dtype": type_name(value)}
+        return {"kind": "number", "array": as_float(value), "dtype": type_name(value)}
     if isinstance(value, np.ndarray):
         return {"kind": "other", "array": None, "dtype": f"array of {value.dtype}"[:60]}
     return {"kind": "other", "array": None, "dtype": type_name(value)}
 
 
-def _as_float(value) -> np.ndarray:
+def as_float(value) -> np.ndarray:
     try:
         return np.array(float(value))
     except OverflowError:

@@ -15,7 +15,7 @@ from ..given.trained import name_of_dtype
 from ..load.answer import describe_error
 from ..observations import Observation, Output, blank
 from ..watches.devices import DeviceWatch
-from .record import array_or_none, type_name
+from .record import array_or_none, as_float, type_name
 
 
 def came_back(call) -> Observation:
@@ -38,7 +38,7 @@ def number_of(value) -> Output:
         array = array_or_none(value) if value.numel() <= 100 else None
         return {"kind": "tensor", "array": array, "dtype": name_of_dtype(value.dtype)}
     if isinstance(value, (int, float)):
-        return {"kind": "number", "array": np.array(float(value)), "dtype": type_name(value)}
+        return {"kind": "number", "array": as_float(value), "dtype": type_name(value)}
     return {"kind": "other", "array": None, "dtype": type_name(value)}
 
 
