@@ -83,8 +83,10 @@ def contract_text(name: str) -> str:
         return " ".join(_said(component).split())
     kinds = [kind for kind in component.__mro__ if kind.__module__.startswith("course_lib")]
     texts = [kind.__doc__ or "" for kind in kinds]
-    methods = [one for kind in kinds for one in vars(kind).values() if inspect.isfunction(one)]
-    texts += [_said(one) for one in methods if not one.__code__.co_filename.startswith("<")]
+    for kind in kinds:
+        written = [one for one in vars(kind).values() if inspect.isfunction(one)]
+        written = [one for one in written if one.__code__.co_filename == inspect.getfile(kind)]
+        texts += map(_said, written)  # and not what a dataclass makes by itself
     return " ".join(" ".join(texts).split())
 
 

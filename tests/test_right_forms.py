@@ -5,6 +5,7 @@ Each component of the course is dressed up in a way that its contract leaves ope
 
 import functools
 import importlib
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib.checks import all_checks, find, observe_here, run
+from course_lib.checks import all_checks, find, local, observe_here, run
+from course_lib.grading.results import judge_check
 
 CHECKS = [check for check in all_checks() if check.module != "clinic"]  # a test returns None
 REFUSING = [
@@ -87,6 +89,19 @@ def test_words_that_do_not_name_the_value_get_a_note(check):
     verdict = run(check, observe_here(silent), seed=0)
     assert any("says nothing" in note and "costs nothing" in note for note in verdict.notes)
     assert not run(check, observe_here(ours(check)), seed=0).notes
+
+
+def test_a_note_is_told_at_the_desk_and_in_class_after_a_pass(capsys):
+    silent = dressed(ours(find("split_heads")), raising(WORDINGS["no words"]))
+    said = "note: the ValueError says nothing; its reader will look for n_heads and"
+    local.check(silent)
+    assert said in capsys.readouterr().out
+    exercise = SimpleNamespace(component="split_heads", points=2.0)
+    result = judge_check(
+        exercise, find("split_heads"), {}, lambda job: observe_here(silent)(job["calls"]), seed=0
+    )
+    assert result["points"] == 2.0
+    assert said in result["message"]
 
 
 @pytest.mark.parametrize("check", REFUSING, ids=lambda check: check.name)
