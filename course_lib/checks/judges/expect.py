@@ -129,7 +129,8 @@ def no_error(seen: Seen) -> Finding | None:
         )
     details = (f"{error['message']}{error['place']}",)
     is_in_place = any(words in error["message"] for words in ("in-place", "inplace"))
-    how = "changed" if is_in_place else "raised"
+    is_refusal = "raise " in error["place"]  # the line of the answer says so itself
+    how = "changed" if is_in_place else "refused" if is_refusal else "raised"
     return Finding(f"raised {error['type']}", details=details, how=how)
 
 
@@ -226,7 +227,7 @@ def parameters_are(expected: dict[str, tuple[int, ...]]) -> Judge:
         frozen = sorted(set(expected) - set(trainable if isinstance(trainable, list) else []))
         if frozen:
             what = f"{frozen[0]} is not a parameter"
-            return Finding(what, expected="an nn.Parameter", how="names")
+            return Finding(what, expected="an nn.Parameter", how="not learned")
         return None
 
     return judge

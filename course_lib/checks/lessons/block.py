@@ -183,7 +183,7 @@ def block_masks(draw: Draw):
 @block.edge(
     "with bias=False no part has a bias",
     hint="pass bias=bias on to both norms, to the attention and to the MLP",
-    fits=("names", "raised"),
+    fits=("names", "not learned", "raised"),
 )
 def block_without_bias(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3, largest=9)
@@ -343,7 +343,7 @@ module_properties(
     parameters=Rule(
         "the parameters are those of norm1, attention, norm2 and mlp",
         hint="two LayerNorm, one MultiHeadAttention and one MLP, which is 4 * d_model wide inside",
-        fits=("names", "raised"),
+        fits=("names", "not learned", "raised"),
     ),
     modes=Rule(
         "without dropout, training is as evaluation, whatever texts came before",

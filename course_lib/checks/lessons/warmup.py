@@ -37,7 +37,7 @@ def _dots(x, y, judge=None):
 
 @pairwise_dots.core(
     "entry [t, s] is the dot product of row t of x with row s of y",
-    hint="one row of the result for each row of x, one column for each row of y",
+    hint="a row for each row of x, a column for each row of y; multiply and add, no more",
     fits=("shape", "raised"),
 )
 def pairwise_dots_values(draw: Draw):
@@ -166,7 +166,7 @@ def _affine_case(draw: Draw, lead=(), *, dtype="float64", sizes=None, judge=None
 @affine.core(
     "the parameters are .weight (d_out, d_in) and .bias (d_out,)",
     hint="self.weight = nn.Parameter(torch.randn(d_out, d_in)), and self.bias likewise",
-    fits=("names", "raised"),
+    fits=("names", "not learned", "raised"),
 )
 def affine_parameters(draw: Draw):
     yield _affine_case(draw, judge=lambda seen: None)

@@ -13,7 +13,9 @@ GENERAL = {
     "not written": "put your code in the place of raise NotImplementedError",
     "name": "",  # the finding itself says what to do
     "raised": "make this call yourself: the traceback says how the code came there",
+    "refused": "this call is in order: what makes your code refuse it stands before that raise",
     "names": "the docstring says what the parts are called and what they are",
+    "not learned": "an nn.Parameter is learned while requires_grad is True, a buffer never is",
     "nothing": "does every way through the code end with a return?",
     "type": "the signature says, behind ->, what comes back",
     "shape": "print the shape after each line, and compare with the sizes in the signature",
@@ -33,4 +35,5 @@ GENERAL = {
 
 def hint_for(prop: Property, finding: Finding) -> str:
     """What to look at when `prop` failed in the way that `finding` says."""
-    return prop.hint if finding.how in ("value", *prop.fits) else GENERAL[finding.how]
+    fits = ("value", *prop.fits, *(("refused",) if "raised" in prop.fits else ()))
+    return prop.hint if finding.how in fits else GENERAL[finding.how]

@@ -51,7 +51,7 @@ def add_head_properties(check: ComponentCheck, *, causal: bool) -> None:
     @check.core(
         "the parameters are query, key and value: nn.Linear(d_model, d_head, bias=False)",
         hint="self.query = nn.Linear(d_model, d_head, bias=False), and so on",
-        fits=("names", "raised"),
+        fits=("names", "not learned", "raised"),
     )
     def parameters(draw: Draw):
         n_tokens, d_model, d_head = draw.sizes(3)

@@ -110,7 +110,7 @@ def cache_values(draw: Draw):
 
 @kv_cache.core(
     "length is the number of positions that it holds",
-    hint="0 at first; append adds as many as k has positions, k.shape[-2]; reset: 0 again",
+    hint="a number: 0 at first; append adds k.shape[-2]; reset makes it 0 again",
 )
 def cache_length(draw: Draw):
     n_heads, d_head = draw.sizes(2)

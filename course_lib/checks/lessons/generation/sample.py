@@ -224,7 +224,7 @@ def sample_filters(draw: Draw):
 
 @sample.core(
     "temperature first, then top-k, then top-p on what is left and its new probabilities",
-    hint="call keep_top_k, and give what it returns to keep_top_p, which takes its own softmax",
+    hint="divide, then keep_top_k, then keep_top_p of what that returns: one after the other",
 )
 def sample_order(draw: Draw):
     # 0.35, 0.25, 0.2 are 0.44, 0.31, 0.25 of their sum: two reach 0.7 then, and three do of all.

@@ -71,7 +71,6 @@ def blockwise_values(draw: Draw):
 def blockwise_leading_axes(draw: Draw):
     for lead in ((), (3,), (2, 4), (3, 3), (2, 1, 3)):
         yield _blocks_case(*_qkv(draw, *lead), 2)
-    yield _blocks_case(*_qkv(draw, 2, 4, n_queries=5, n_keys=7), 3, causal=True)
 
 
 @blockwise_attention.core(
@@ -84,6 +83,7 @@ def blockwise_causal(draw: Draw):
         q, k, v = _qkv(draw, 2, n_queries=n_queries, n_keys=n_keys)
         for block_size in (1, 2, few, n_keys + 3):
             yield _blocks_case(q, k, v, block_size, causal=True)
+    yield _blocks_case(*_qkv(draw, 2, 4, n_queries=5, n_keys=7), 3, causal=True)
     yield _blocks_case(
         *_qkv(draw, dtype="float32", n_queries=4, n_keys=6), 4, causal=True, dtype="float32"
     )

@@ -245,7 +245,7 @@ module_properties(
     parameters=Rule(
         "the parameters are query and out, C -> C, key and value, C -> n_kv_heads·D",
         hint="D = C / n_heads, for keys as well; bias=False means that none of the four has one",
-        fits=("names", "raised"),
+        fits=("names", "not learned", "raised"),
     ),
     modes=Rule(
         "training is as evaluation, whatever texts came before",

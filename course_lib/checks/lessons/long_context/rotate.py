@@ -139,7 +139,7 @@ def rotate_half(draw: Draw):
 
 @rotate.edge(
     "positions in the thousands turn as exactly as float32 allows",
-    hint="an angle of 4000 in half precision is off by a whole turn",
+    hint="positions have no end; in half precision an angle of 4000 is off by a whole turn",
 )
 def rotate_far(draw: Draw):
     n_tokens, half = draw.sizes(2)

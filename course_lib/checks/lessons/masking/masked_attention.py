@@ -32,7 +32,7 @@ def _attention_case(q, k, v, mask, dtype="float64", *, judge=None, **options):
 
 @masked_attention.core(
     "without a mask it is attention, and so it is when the mask allows everything",
-    hint="the default is mask=None",
+    hint="the default is mask=None, and True means may attend",
     fits=("raised",),
 )
 def masked_attention_unmasked(draw: Draw):

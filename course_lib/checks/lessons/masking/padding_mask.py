@@ -18,7 +18,7 @@ def _real_keys(lengths: np.ndarray, n_keys: int) -> np.ndarray:
 
 @padding_mask.core(
     "text b has lengths[b] real keys, and one row of keys serves all its queries",
-    hint="the result is (B, 1, S): the 1 is where the queries broadcast",
+    hint="True where a key is real; (B, 1, S), and the 1 is where the queries broadcast",
     fits=("shape",),
 )
 def padding_mask_values(draw: Draw):

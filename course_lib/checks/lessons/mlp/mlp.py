@@ -217,7 +217,7 @@ module_properties(
     parameters=Rule(
         "the parameters are those of up, C -> M, and down, M -> C: nn.Linear each",
         hint="d_mlp is M as it stands, and 4 * d_model if it is None",
-        fits=("names", "raised"),
+        fits=("names", "not learned", "raised"),
     ),
     modes=Rule(
         "without dropout, training is as evaluation, whatever came before",

@@ -93,7 +93,7 @@ def _fresh_case(config: ReferenceConfig, ids: np.ndarray, judge) -> Case:
 @gpt.core(
     "its parts are embeddings, blocks, norm and head, and its config is kept",
     hint="Embeddings, an nn.ModuleList of Block, LayerNorm, and nn.Linear without a bias",
-    fits=("names", "raised"),
+    fits=("names", "not learned", "raised"),
 )
 def gpt_parts(draw: Draw):
     for changes in ({}, {"tie_weights": False, "n_layers": 3}, {"n_layers": 1}):
@@ -104,7 +104,7 @@ def gpt_parts(draw: Draw):
 @gpt.core(
     "blocks share nothing, and head and token embedding are one tensor exactly when tied",
     hint="self.head.weight = self.embeddings.token.weight, if config.tie_weights",
-    fits=("names",),
+    fits=("names", "not learned"),
 )
 def gpt_sharing(draw: Draw):
     for tie_weights in (True, False):
@@ -267,7 +267,7 @@ def gpt_modes(draw: Draw):
 @gpt.edge(
     "bias=False takes the bias from every part, and gelu_approximate reaches the blocks",
     hint="bias=config.bias for the blocks and for the last norm; approximate=… for the blocks",
-    fits=("names",),
+    fits=("names", "not learned"),
 )
 def gpt_options(draw: Draw):
     for changes in ({"bias": False}, {"gelu_approximate": "tanh"}):

@@ -81,7 +81,7 @@ def _heads_case(
 
 @multi_head_attention.core(
     "each head attends in its own channels, and out mixes what they found",
-    hint="qkv gives q, k, v in this order; split each, attend, merge, then out",
+    hint="qkv gives q, k, v in this order; split, attend (over the root of D), merge, out",
 )
 def heads_values(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -368,7 +368,7 @@ module_properties(
     parameters=Rule(
         "the parameters are those of qkv, C -> 3C, and out, C -> C: nn.Linear each",
         hint="bias=False means that neither of the two has one",
-        fits=("names", "raised"),
+        fits=("names", "not learned", "raised"),
     ),
     modes=Rule(
         "without dropout, training is as evaluation, whatever texts came before",

@@ -63,7 +63,7 @@ def module_values(draw: Draw):
 @layer_norm_module.edge(
     "with bias=False there is no bias: .bias is None, and state_dict() holds weight alone",
     hint="self.bias = nn.Parameter(…) if bias else None",
-    fits=("names", "raised"),
+    fits=("names", "not learned", "raised"),
 )
 def module_without_bias(draw: Draw):
     n_tokens, width = draw.sizes(2)
@@ -118,7 +118,7 @@ module_properties(
     parameters=Rule(
         "the parameters are weight, all ones, and bias, all zeros, of shape (d_model,)",
         hint="self.weight = nn.Parameter(torch.ones(d_model)), and the bias likewise",
-        fits=("names", "raised"),
+        fits=("names", "not learned", "raised"),
     ),
     modes=Rule(
         "the same in training as in evaluation, whatever came before",

@@ -46,7 +46,7 @@ def _embeds(
 @embeddings.core(
     "the parameters are token (vocab_size, C) and position (context_length, C): nn.Embedding",
     hint="self.token = nn.Embedding(vocab_size, d_model), and self.position likewise",
-    fits=("names", "raised"),
+    fits=("names", "not learned", "raised"),
 )
 def embeddings_parameters(draw: Draw):
     yield _embeds(draw, judge=lambda seen: None)
@@ -55,7 +55,7 @@ def embeddings_parameters(draw: Draw):
 @embeddings.core(
     "each token's vector plus the vector of its position, counted from 0",
     hint="positions 0, 1, … T-1 give T vectors, which broadcast over the texts",
-    fits=("shape", "raised"),
+    fits=("shape",),
 )
 def embeddings_values(draw: Draw):
     size, other = draw.sizes(2)
@@ -71,7 +71,7 @@ def embeddings_values(draw: Draw):
 
 @embeddings.core(
     "with an offset the first token stands at position `offset`",
-    hint="torch.arange(offset, offset + T, device=ids.device)",
+    hint="torch.arange(offset, offset + T): from offset on, whatever came before",
 )
 def embeddings_offset(draw: Draw):
     sizes = (7, 9, 5, 3)

@@ -170,7 +170,7 @@ def _in_the_old_mode(training: bool, *, returned: Judge = no_error) -> Judge:
 
 @evaluate.edge(
     "the mode comes back when there is an error, and the model's goes on to the caller",
-    hint="try: … finally: runs its second half in any case",
+    hint="catch nothing; try: … finally: runs its second half in any case",
 )
 def evaluation_of_a_model_that_fails(draw: Draw):
     width, n_windows = draw.sizes(2, largest=7)

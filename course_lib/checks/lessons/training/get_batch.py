@@ -156,6 +156,26 @@ def _many_batches(draw: Draw, judges):
 
 
 @get_batch.core(
+    "each row has a start of its own, whatever those of the other rows are",
+    hint="draw batch_size starts, each by itself, and leave them in the order drawn",
+)
+def batch_independence(draw: Draw):
+    def judges(call: dict):
+        yield _rows_are_text(call)
+        yield _facts_are(
+            call,
+            neighbours_alike=(False, "all rows of a batch are the same", "rows of their own"),
+            neighbours_in_turn=(False, "each row starts one after the last", "any start"),
+            neighbours_sorted=(False, "the rows come in the order of the text", "any order"),
+            neighbours_related=(False, "a row's start depends on that before it", "any start"),
+            rows_related=(False, "a row's start depends on that of another", "any start"),
+            rows_too_even=(False, "the rows share the starts among them", "any start"),
+        )
+
+    yield _many_batches(draw, judges)
+
+
+@get_batch.core(
     "every call gives another batch",
     hint="the generator goes on from call to call: draw with itself, not with a copy or a new one",
 )
@@ -182,26 +202,6 @@ def batch_starts(draw: Draw):
             starts=(every, "some starts never occur", str(every)),
             rare=([], "some starts are too rare", "each in a fifth of the rows"),
             frequent=([], "some starts are too frequent", "each in a fifth of the rows"),
-        )
-
-    yield _many_batches(draw, judges)
-
-
-@get_batch.core(
-    "each row has a start of its own, whatever those of the other rows are",
-    hint="draw batch_size starts, each by itself, and leave them in the order drawn",
-)
-def batch_independence(draw: Draw):
-    def judges(call: dict):
-        yield _rows_are_text(call)
-        yield _facts_are(
-            call,
-            neighbours_alike=(False, "all rows of a batch are the same", "rows of their own"),
-            neighbours_in_turn=(False, "each row starts one after the last", "any start"),
-            neighbours_sorted=(False, "the rows come in the order of the text", "any order"),
-            neighbours_related=(False, "a row's start depends on that before it", "any start"),
-            rows_related=(False, "a row's start depends on that of another", "any start"),
-            rows_too_even=(False, "the rows share the starts among them", "any start"),
         )
 
     yield _many_batches(draw, judges)

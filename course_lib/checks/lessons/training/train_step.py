@@ -239,7 +239,7 @@ def step_autocast(draw: Draw):
 @train_step.edge(
     "parameters without a gradient are left alone, and so is all when the gradient is 0",
     hint="p.grad is None where no gradient arrived; 1.0 / 0 is no factor to shorten by",
-    fits=("names",),
+    fits=("names", "not learned"),
 )
 def step_without_gradients(draw: Draw):
     n_texts, n_tokens = draw.sizes(2)
