@@ -121,7 +121,7 @@ def weighted_average_scales(draw: Draw):
 
 
 @weighted_average.edge(
-    "a row of weights that sums to 0: ValueError naming weights and the row",
+    "a row of weights that sums to 0: ValueError",
     hint="look for such rows before you divide; the first row is row 0",
 )
 def weighted_average_refuses(draw: Draw):

@@ -263,7 +263,7 @@ def _by_the_generator(seen: Seen) -> Finding | None:
 
 
 @generate_cached.edge(
-    "more than the context holds: ValueError naming n_new or context_length and its value",
+    "more than the context holds: ValueError",
     hint="check T + n_new before anything is computed: cached positions cannot be renumbered",
 )
 def text_too_long(draw: Draw):

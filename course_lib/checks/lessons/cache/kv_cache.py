@@ -197,7 +197,7 @@ def cache_views(draw: Draw):
 
 
 @kv_cache.edge(
-    "past capacity: ValueError naming capacity and its value, and the cache is as before",
+    "past capacity: ValueError, and the cache is as before",
     hint="compare length + T with capacity before anything is written or counted",
 )
 def cache_full(draw: Draw):

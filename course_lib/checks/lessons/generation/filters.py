@@ -126,7 +126,7 @@ def add_filter_properties(check: ComponentCheck, limit_name: str, limits, refuse
             yield case(logits, limits[0], dtype=dtype, judge=same_device, watch_devices=True)
 
     @check.edge(
-        f"{refused[0]}: ValueError naming {limit_name} and the value",
+        f"{refused[0]}: ValueError",
         hint=f'raise ValueError(f"… got {limit_name}={{{limit_name}}}.") before anything else',
     )
     def refuses(draw: Draw):

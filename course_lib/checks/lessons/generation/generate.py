@@ -348,7 +348,7 @@ def generate_generator(draw: Draw):
 
 
 @generate.edge(
-    "an empty prompt: ValueError naming ids",
+    "an empty prompt: ValueError",
     hint="with no token there is no last position; look at ids.shape[1]",
 )
 def generate_refuses_an_empty_prompt(draw: Draw):
@@ -359,7 +359,7 @@ def generate_refuses_an_empty_prompt(draw: Draw):
 
 
 @generate.edge(
-    "n_new below 0: ValueError naming n_new and the value",
+    "n_new below 0: ValueError",
     hint="range(-1) is empty: the mistake would go unnoticed",
 )
 def generate_refuses_less_than_nothing(draw: Draw):

@@ -301,7 +301,7 @@ def sample_half(draw: Draw):
 
 
 @sample.edge(
-    "a negative temperature: ValueError naming temperature and the value",
+    "a negative temperature: ValueError",
     hint='raise ValueError(f"… got temperature={temperature}.") before anything else',
 )
 def sample_refuses(draw: Draw):

@@ -204,8 +204,8 @@ def blockwise_accumulates(draw: Draw):
 
 
 @blockwise_attention.edge(
-    "a block_size below 1: ValueError naming block_size and its value",
-    hint="range() refuses a step of 0 by itself, but not a negative one, and not by name",
+    "a block_size below 1: ValueError",
+    hint="range() refuses a step of 0 by itself, but not a negative one",
 )
 def blockwise_refuses_block_size(draw: Draw):
     for block_size in (0, -1, -4):
@@ -214,7 +214,7 @@ def blockwise_refuses_block_size(draw: Draw):
 
 
 @blockwise_attention.edge(
-    "causal with more queries than keys: ValueError with both numbers",
+    "causal with more queries than keys: ValueError",
     hint="there is no position for the first queries; without causal it is fine",
 )
 def blockwise_refuses_more_queries(draw: Draw):

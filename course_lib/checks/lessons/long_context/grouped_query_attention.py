@@ -192,7 +192,7 @@ def _grouped_refusal(draw: Draw, d_model: int, n_heads: int, n_kv_heads: int, *m
 
 
 @grouped_query_attention.edge(
-    "n_heads does not divide d_model: ValueError naming n_heads and its value",
+    "n_heads does not divide d_model: ValueError",
     hint="look at the remainder, d_model % n_heads, before the layers are made",
 )
 def grouped_refuses_heads(draw: Draw):
@@ -203,7 +203,7 @@ def grouped_refuses_heads(draw: Draw):
 
 
 @grouped_query_attention.edge(
-    "n_kv_heads does not divide n_heads: ValueError naming n_kv_heads and its value",
+    "n_kv_heads does not divide n_heads: ValueError",
     hint="each head of keys serves as many heads as every other: n_heads % n_kv_heads is 0",
 )
 def grouped_refuses_kv_heads(draw: Draw):

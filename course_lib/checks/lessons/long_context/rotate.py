@@ -114,7 +114,7 @@ def rotate_gradients(draw: Draw):
 
 
 @rotate.edge(
-    "an odd number of channels: ValueError naming it",
+    "an odd number of channels: ValueError",
     hint="look at x.shape[-1] % 2 before anything else",
 )
 def rotate_refuses(draw: Draw):

@@ -59,7 +59,7 @@ def window_smallest_and_largest(draw: Draw):
 
 
 @sliding_window_mask.edge(
-    "a window below 1: ValueError naming window and its value",
+    "a window below 1: ValueError",
     hint="a query that sees nothing is a mistake of the caller",
 )
 def window_refuses(draw: Draw):
@@ -71,7 +71,7 @@ def window_refuses(draw: Draw):
 
 
 @sliding_window_mask.edge(
-    "fewer keys than queries: ValueError naming n_keys and its value",
+    "fewer keys than queries: ValueError",
     hint="causal_mask of lesson 3 refuses it: call it",
 )
 def window_refuses_fewer_keys(draw: Draw):

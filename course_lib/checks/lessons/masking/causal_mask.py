@@ -31,7 +31,7 @@ def causal_mask_with_cache(draw: Draw):
 
 
 @causal_mask.edge(
-    "fewer keys than queries: ValueError naming n_keys and its value",
+    "fewer keys than queries: ValueError",
     hint="compare n_keys with n_queries before you build anything",
 )
 def causal_mask_refuses(draw: Draw):

@@ -39,7 +39,7 @@ def padding_mask_values(draw: Draw):
 
 
 @padding_mask.edge(
-    "a length outside 0..n_keys: ValueError naming lengths and the value",
+    "a length outside 0..n_keys: ValueError",
     hint="test both ends: a negative length and one beyond n_keys",
 )
 def padding_mask_refuses(draw: Draw):

@@ -89,7 +89,7 @@ def gelu_far_from_zero(draw: Draw):
 
 
 @gelu.edge(
-    "any other approximate: ValueError naming approximate and its value",
+    "any other approximate: ValueError",
     hint='neither "none" nor "tanh": raise ValueError(f"… got approximate={approximate!r}")',
 )
 def gelu_refuses(draw: Draw):

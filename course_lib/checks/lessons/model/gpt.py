@@ -341,7 +341,7 @@ def gpt_dropout_rests(draw: Draw):
 
 
 @gpt.edge(
-    "more tokens than context_length: ValueError that says how many there may be",
+    "more tokens than context_length: ValueError",
     hint="Embeddings refuses them already; do not cut ids to fit",
 )
 def gpt_refuses(draw: Draw):

@@ -150,7 +150,7 @@ def _masks(config: ReferenceConfig, prefix: str = "transformer."):
 
 
 @load_gpt2.edge(
-    "a missing tensor: ValueError naming it",
+    "a missing tensor: ValueError",
     hint="compare the names that came with those you need, before anything is copied",
 )
 def load_gpt2_missing(draw: Draw):
@@ -177,7 +177,7 @@ def load_gpt2_missing(draw: Draw):
 
 
 @load_gpt2.edge(
-    "a surplus tensor: ValueError naming it",
+    "a surplus tensor: ValueError",
     hint="a block too many, or biases where the config has none, do not fit either",
 )
 def load_gpt2_surplus(draw: Draw):
@@ -192,7 +192,7 @@ def load_gpt2_surplus(draw: Draw):
 
 
 @load_gpt2.edge(
-    "a tensor of a wrong shape: ValueError naming it",
+    "a tensor of a wrong shape: ValueError",
     hint="look at the shape yourself: copy_ stretches (1, C) to (P, C) without a word",
 )
 def load_gpt2_shapes(draw: Draw):
@@ -215,7 +215,7 @@ def load_gpt2_shapes(draw: Draw):
 
 
 @load_gpt2.edge(
-    "a tied head that differs from the token embedding: ValueError naming lm_head.weight",
+    "a tied head that differs from the token embedding: ValueError",
     hint="torch.equal tells; loaded without a look, one of the two is lost",
 )
 def load_gpt2_other_head(draw: Draw):

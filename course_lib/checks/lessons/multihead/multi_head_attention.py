@@ -324,7 +324,7 @@ def heads_empty_rows(draw: Draw):
 
 
 @multi_head_attention.edge(
-    "n_heads does not divide d_model: ValueError naming n_heads and its value",
+    "n_heads does not divide d_model: ValueError",
     hint="look at the remainder, d_model % n_heads, before the layers are made",
 )
 def heads_refuses(draw: Draw):

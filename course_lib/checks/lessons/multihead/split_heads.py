@@ -58,7 +58,7 @@ def split_heads_gradients(draw: Draw):
 
 
 @split_heads.edge(
-    "n_heads does not divide the channels: ValueError naming n_heads and its value",
+    "n_heads does not divide the channels: ValueError",
     hint="look at the remainder, x.shape[-1] % n_heads, before anything else",
 )
 def split_heads_refuses(draw: Draw):

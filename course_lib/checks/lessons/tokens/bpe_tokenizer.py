@@ -122,7 +122,7 @@ def bpe_tokenizer_replaces(draw: Draw):
 
 
 @bpe_tokenizer.edge(
-    "an unknown id: ValueError naming ids and the id",
+    "an unknown id: ValueError",
     hint="ids from 256 up to first_new_id stand for nothing, and neither do negative ones",
 )
 def bpe_tokenizer_refuses_ids(draw: Draw):
@@ -136,7 +136,7 @@ def bpe_tokenizer_refuses_ids(draw: Draw):
 
 
 @bpe_tokenizer.edge(
-    "first_new_id below 256: ValueError naming first_new_id and its value",
+    "first_new_id below 256: ValueError",
     hint="such an id would be a byte and a merged pair at once",
 )
 def bpe_tokenizer_refuses_first(draw: Draw):

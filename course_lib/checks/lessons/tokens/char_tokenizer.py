@@ -72,7 +72,7 @@ def char_tokenizer_empty(draw: Draw):
 
 
 @char_tokenizer.edge(
-    "an unknown character: ValueError naming text and the character",
+    "an unknown character: ValueError",
     hint="look before you look up: a dictionary raises a KeyError",
 )
 def char_tokenizer_refuses_characters(draw: Draw):
@@ -90,7 +90,7 @@ def char_tokenizer_refuses_characters(draw: Draw):
 
 
 @char_tokenizer.edge(
-    "an unknown id, negative ones included: ValueError naming ids and the id",
+    "an unknown id, negative ones included: ValueError",
     hint="characters[-1] is the last character: Python counts from the end, a tokenizer does not",
 )
 def char_tokenizer_refuses_ids(draw: Draw):

@@ -97,7 +97,7 @@ def embeddings_gradients(draw: Draw):
 
 
 @embeddings.edge(
-    "past context_length: ValueError naming context_length and its value",
+    "past context_length: ValueError",
     hint="the last position is offset + T - 1, and context_length is one too many",
 )
 def embeddings_refuses(draw: Draw):

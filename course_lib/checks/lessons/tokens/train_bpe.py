@@ -87,7 +87,7 @@ def train_bpe_stops(draw: Draw):
 
 
 @train_bpe.edge(
-    "an id that is first_new_id or larger: ValueError naming ids and the id",
+    "an id that is first_new_id or larger: ValueError",
     hint="such an id would be taken for a merged pair",
 )
 def train_bpe_refuses(draw: Draw):

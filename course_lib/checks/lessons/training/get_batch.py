@@ -238,7 +238,7 @@ def batch_generator(draw: Draw):
 
 
 @get_batch.edge(
-    "a text too short for one row: ValueError naming an argument and its value",
+    "a text too short for one row: ValueError",
     hint="a row needs context_length tokens and one more, for the last target",
 )
 def batch_refuses(draw: Draw):
