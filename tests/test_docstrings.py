@@ -4,16 +4,22 @@ import ast
 import importlib
 import inspect
 import re
+import textwrap
+from pathlib import Path
 
 import pytest
+from answered import ANSWERS, SHARED
 from torch import nn
 
-from course_lib.checks import all_checks
+from course_lib.checks import all_checks, find
 from course_lib.lessons.contract import in_words, read_contract, read_docstring
 from course_lib.lessons.source import component_source
 from course_lib.transformer.model import GPTConfig
 
+ROOT = Path(__file__).resolve().parent.parent
 CHECKS = all_checks()
+PLAIN = [check for check in CHECKS if check.module != "clinic"]  # there the learner writes the test
+NAMES = [check.name for check in CHECKS]
 COMPONENTS = pytest.mark.parametrize("check", CHECKS, ids=[check.name for check in CHECKS])
 # What the modules of all lessons are made from here.
 CONFIG = GPTConfig(vocab_size=7, context_length=5, d_model=6, n_heads=2, n_layers=1)
@@ -68,6 +74,59 @@ def test_every_part_that_holds_parameters_is_documented(check):
     docs = "\n".join(kind.__doc__ for kind in own)
     for name in {name.partition(".")[0] for name in module.state_dict()}:
         assert re.search(rf"`\.{name}\b", docs), f"{check.name} does not say that it has .{name}"
+
+
+def contract_text(name: str) -> str:
+    """All that a component's docstrings and signatures say, on one line."""
+    component = GPTConfig if name == "GPTConfig" else component_of(find(name))
+    if not inspect.isclass(component):
+        return " ".join(_said(component).split())
+    kinds = [kind for kind in component.__mro__ if kind.__module__.startswith("course_lib")]
+    texts = [kind.__doc__ or "" for kind in kinds]
+    for kind in kinds:
+        written = [one for one in vars(kind).values() if inspect.isfunction(one)]
+        written = [one for one in written if one.__code__.co_filename == inspect.getfile(kind)]
+        texts += map(_said, written)  # and not what a dataclass makes by itself
+    return " ".join(" ".join(texts).split())
+
+
+def _said(function) -> str:
+    node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    return f"{ast.unparse(node.args)}{returns} {function.__doc__ or ''}"
+
+
+def shared_headings() -> list[str]:
+    text = (ROOT / "book" / "reference.md").read_text(encoding="utf-8")
+    return re.findall(r"^(\w[\w ]*)\n: ", text, re.MULTILINE)
+
+
+def answer_to(rule: str, component: str) -> str:
+    """The words that answer a rule: the component's own, or those that all have in common."""
+    own = [words for start, words in ANSWERS.get(component, {}).items() if rule.startswith(start)]
+    common = [words for pattern, words in SHARED.items() if re.search(pattern, rule)]
+    assert own or common, f"{component}: where does its docstring answer {rule!r}?"
+    return own[-1] if own else common[0]
+
+
+@pytest.mark.parametrize("check", PLAIN, ids=[check.name for check in PLAIN])
+def test_every_rule_is_answered_by_the_docstring_or_a_line_that_all_share(check):
+    for prop in check.properties:
+        words = answer_to(prop.rule, check.name)
+        if words.startswith("all: "):
+            assert words.removeprefix("all: ") in shared_headings(), words
+            continue
+        other, _, rest = words.partition(": ")
+        is_other = other.isidentifier() and other in {*NAMES, "GPTConfig"}
+        text = contract_text(other if is_other else check.name)
+        assert (rest if is_other else words) in text, f"{check.name}, {prop.rule!r}: {words!r}"
+
+
+def test_no_answer_is_to_a_rule_that_is_not_there():
+    rules = {check.name: [prop.rule for prop in check.properties] for check in PLAIN}
+    for component, answers in ANSWERS.items():
+        for start in answers:
+            assert any(rule.startswith(start) for rule in rules[component]), (component, start)
 
 
 @COMPONENTS

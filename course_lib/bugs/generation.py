@@ -274,9 +274,9 @@ bug("""sample: filters_before_the_temperature
 """)
 
 bug("""sample: filters_in_the_other_order
-    top-p comes before top-k
-    believed: Both only drop tokens, so their order is free. After top-k the rest shares the whole
-        probability, and fewer tokens reach p.
+    top-p looks at the shares of all tokens, not of what top-k has left
+    believed: Both only drop tokens, so their order is free, and nothing need be shared out anew.
+        After top-k the rest shares the whole probability, and fewer tokens reach p.
     seen: With both filters on, the text is a little wilder than elsewhere.
     + if top_p is not None:
     +     wide = keep_top_p(wide, top_p)

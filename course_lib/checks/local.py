@@ -2,6 +2,7 @@
 
 from .capstone import find_package_check
 from .catalogue import find
+from .judges.findings import render_notes
 from .observe.here import observe_here
 from .observe.load.package import ImportedPackage
 from .verdict.library import note_at_the_desk
@@ -51,11 +52,12 @@ def _seed(seed: int | None) -> int:
 
 
 def success_text(verdict: Verdict) -> str:
-    """The line that a passing check prints."""
-    return (
+    """The line that a passing check prints, and a line for each note."""
+    line = (
         f"{verdict.name} is right: {verdict.n_properties} properties hold "
         f"in {verdict.n_calls} calls."
     )
+    return "\n".join(filter(None, [line, render_notes(verdict.notes)]))
 
 
 def failure_text(verdict: Verdict, seed: int | None) -> str:

@@ -94,7 +94,7 @@ def cached_logits(
 
     For a model in evaluation mode, they equal the last T rows of its logits
     over everything fed so far. Only the new tokens go through the model;
-    their first position is `caches[0].length`.
+    their first position is `caches[0].length`. It stays in the mode it is in.
 
     Args:
         caches: one for each block.

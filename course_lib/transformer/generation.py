@@ -66,7 +66,7 @@ def sample(
         temperature: below 1 the likely become likelier; 0 always takes the likeliest.
         top_k: as in `keep_top_k`; None keeps all.
         top_p: as in `keep_top_p`; None keeps all.
-        generator: on the device of the logits.
+        generator: on the device of the logits; None takes torch's own.
 
     Raises:
         ValueError: a negative temperature.

@@ -86,7 +86,8 @@ class GPT(nn.Module):
     `.norm`, and `.head` (an `nn.Linear` from C to V, without bias). With
     `tie_weights` the head's weight is the very tensor of `.embeddings.token`.
     There is no dropout on the embeddings. The first weights are those of
-    `init_weights`. No position sees a later one.
+    `init_weights`. No position sees a later one. Each part works as in its
+    own lesson, by itself too.
 
     Write it from the parts you have: `nn.TransformerEncoder` is what you
     are building.
@@ -130,6 +131,8 @@ class GPT(nn.Module):
 
 def n_parameters(model: nn.Module, *, embeddings: bool = True) -> int:
     """How many numbers the model learns, shared ones counted once.
+
+    On any device, `meta` too.
 
     Args:
         embeddings: False leaves out the tensors of `model.embeddings`, and with them a tied head.

@@ -67,7 +67,7 @@ class MultiHeadAttention(nn.Module):
 
         Args:
             mask: `(T, S)` for all texts, or `(B, T, S)` or `(B, 1, S)` for each its own. All heads
-                share it. None allows everything.
+                share it. None allows everything. A query with nothing to attend to gathers zeros.
         """
         q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
         if mask is not None:

@@ -63,6 +63,7 @@ def pre_norm(
     """`x`, plus what `sublayer` makes of the normalised `x`.
 
     `x` itself goes on untouched, so a stack of these has one straight path from end to end.
+    Each of the two is called once.
 
     Source: Xiong et al., "On Layer Normalization in the Transformer Architecture" (2020).
     """
@@ -75,6 +76,8 @@ def post_norm(
     sublayer: Callable[[Tensor], Tensor],
 ) -> Float[Tensor, "... C"]:
     """`x`, plus what `sublayer` makes of `x`, and the sum normalised.
+
+    Each of the two is called once.
 
     Source: Vaswani et al., "Attention Is All You Need" (2017), section 3.1.
     """

@@ -102,12 +102,13 @@ def train_step(
 
     The loss is the mean over the targets that are not -100, before the
     step. Gradients of earlier calls do not count, and the model stays
-    in the mode it is in.
+    in the mode it is in. Parameters that no gradient reaches stay as they
+    are, and the optimizer keeps its settings.
 
     Args:
         max_grad_norm: gradients longer than this, all parameters together, are shortened to it.
         n_chunks: the batch goes through in so many equal parts, for the same step in less memory.
-        autocast_dtype: bfloat16 for mixed precision, or None.
+        autocast_dtype: bfloat16 for mixed precision, or None; the weights keep their dtype.
 
     Raises:
         FloatingPointError: the loss or the gradient is not finite; weights and optimizer are as
@@ -160,6 +161,7 @@ def evaluate(
 
     Every token but the first is a target once. The model is in evaluation mode and without
     gradients meanwhile, and afterwards in the mode it was in, also when it raises an error.
+    Its weights and their `.grad` stay as they are.
 
     Args:
         batch_size: so many windows go through the model at once.

@@ -165,6 +165,13 @@ def returns_zeros_and_ones(n_queries, n_keys=None, *, window, device=None):
     return sliding_window_mask(n_queries, n_keys, window=window, device=device).float()
 
 
+@wrong_answer("sliding_window_mask")
+def forgets_the_window_for_the_first_query(n_queries, n_keys=None, *, window, device=None):
+    mask = sliding_window_mask(n_queries, n_keys, window=window, device=device)
+    mask[0, : mask.shape[1] - n_queries] = True
+    return mask
+
+
 # --- blockwise_attention ---------------------------------------------------------------------
 
 
@@ -211,6 +218,31 @@ def fills_the_last_block_with_earlier_keys(q, k, v, *, block_size, causal=False)
 @wrong_answer("blockwise_attention")
 def adds_a_little_to_the_sum(q, k, v, *, block_size, causal=False):
     return blockwise_attention(q, k, v, block_size=block_size, causal=causal) / (1 + 1e-3)
+
+
+@wrong_answer("blockwise_attention")
+def starts_the_maximum_at_a_number(q, k, v, *, block_size, causal=False):
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
+    n_queries, n_keys = q.shape[-2], k.shape[-2]
+    if causal and n_queries > n_keys:
+        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
+    wide = torch.promote_types(q.dtype, torch.float32)
+    q = q.to(wide) / math.sqrt(q.shape[-1])
+    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
+    highest = q.new_full((*q.shape[:-1], 1), -5e4)
+    sums, output = torch.zeros_like(highest), q.new_zeros((*q.shape[:-1], v.shape[-1]))
+    for start in range(0, n_keys, block_size):
+        keys, values = (part[..., start : start + block_size, :].to(wide) for part in (k, v))
+        scores = q @ keys.transpose(-2, -1)
+        if causal:
+            places = torch.arange(start, start + scores.shape[-1], device=q.device)
+            scores = scores.masked_fill(places > own_place, -math.inf)
+        higher = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
+        weights, shrink = torch.exp(scores - higher), torch.exp(highest - higher)
+        sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
+        output, highest = output * shrink + weights @ values, higher
+    return (output / sums).to(v.dtype)
 
 
 # --- GroupedQueryAttention -------------------------------------------------------------------

@@ -52,13 +52,6 @@ def gates_by_chance(x, approximate="none"):
 
 
 @wrong_answer("gelu")
-def refuses_without_a_name(x, approximate="none"):
-    if approximate not in ("none", "tanh"):
-        raise ValueError("no such curve")
-    return F.gelu(x, approximate=approximate)
-
-
-@wrong_answer("gelu")
 def looks_for_a_piece_of_tanh(x, approximate="none"):
     if approximate is None or (approximate not in "tanh" and approximate != "none"):
         raise ValueError(f"approximate={approximate!r} is not known")

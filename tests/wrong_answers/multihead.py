@@ -43,13 +43,6 @@ def copies_without_gradient(x, n_heads):
     return torch.tensor(x.tolist(), dtype=x.dtype).unflatten(-1, (n_heads, -1)).transpose(-3, -2)
 
 
-@wrong_answer("split_heads")
-def refuses_without_a_word(x, n_heads):
-    if x.shape[-1] % n_heads:
-        raise ValueError
-    return x.unflatten(-1, (n_heads, -1)).transpose(-3, -2)
-
-
 # --- merge_heads -----------------------------------------------------------------------------
 
 

@@ -82,6 +82,15 @@ def leaves_a_single_channel_alone(x, weight, bias, eps=1e-5):
     return x * weight if bias is None else x * weight + bias
 
 
+@wrong_answer("layer_norm")
+def adds_eps_to_the_count(x, weight, bias, eps=1e-5):
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    centred = wide - wide.mean(dim=-1, keepdim=True)
+    variance = centred.square().sum(dim=-1, keepdim=True) / (x.shape[-1] + eps)
+    normed = centred / variance.sqrt() * weight
+    return (normed if bias is None else normed + bias).to(x.dtype)
+
+
 # --- LayerNorm -------------------------------------------------------------------------------
 
 

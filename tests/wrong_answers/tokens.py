@@ -148,6 +148,19 @@ class StripsZeroBytes(BPETokenizer):
         return super().decode(ids).rstrip("\x00")
 
 
+@wrong_answer("BPETokenizer")
+class MergesFromLeftToRight(BPETokenizer):
+    """Whatever the last two ids make is merged at once, as the text is read."""
+
+    def encode(self, text):
+        ids, known = [], {pair: new_id for new_id, pair in self.merges.items()}
+        for byte in text.encode("utf-8"):
+            ids.append(byte)
+            while tuple(ids[-2:]) in known:
+                ids[-2:] = [known[tuple(ids[-2:])]]
+        return ids
+
+
 # --- Embeddings ------------------------------------------------------------------------------
 
 

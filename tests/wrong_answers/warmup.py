@@ -57,15 +57,6 @@ def refuses_negative_weights(weights, values):
     return weights / totals @ values
 
 
-@wrong_answer("weighted_average")
-def counts_rows_from_one(weights, values):
-    totals = weights.sum(axis=1, keepdims=True)
-    for row, total in enumerate(totals, start=1):
-        if total == 0:
-            raise ValueError(f"weights: row {row} sums to zero")
-    return weights / totals @ values
-
-
 # --- Affine ----------------------------------------------------------------------------------
 
 

@@ -35,12 +35,20 @@ class Case:
 
 @dataclass(frozen=True)
 class Property:
-    """One thing that must hold of a component."""
+    """One thing that must hold of a component.
+
+    Args:
+        group: "core" or "edge".
+        hint: where to look when a value is wrong.
+        fits: other ways to fail that the hint speaks of, by the names in `verdict/hints.py`; in
+            all others the hint is one from there.
+    """
 
     rule: str
-    group: str  # "core" or "edge"
+    group: str
     cases: Callable[[Draw], Iterable[Case]]
     hint: str
+    fits: tuple[str, ...] = ()
 
 
 @dataclass
@@ -53,17 +61,17 @@ class Check:
     scoring: CoreThenEdge = field(default=CORE_THEN_EDGE, kw_only=True)
     properties: list[Property] = field(default_factory=list, kw_only=True)
 
-    def core(self, rule: str, *, hint: str = ""):
+    def core(self, rule: str, *, hint: str = "", fits: tuple[str, ...] = ()):
         """Register a property that makes 70 % of the points, all of them together."""
-        return self._register(rule, "core", hint)
+        return self._register(rule, "core", hint, fits)
 
-    def edge(self, rule: str, *, hint: str = ""):
+    def edge(self, rule: str, *, hint: str = "", fits: tuple[str, ...] = ()):
         """Register a property that makes the other 30 %, counted once the core holds."""
-        return self._register(rule, "edge", hint)
+        return self._register(rule, "edge", hint, fits)
 
-    def _register(self, rule: str, group: str, hint: str):
+    def _register(self, rule: str, group: str, hint: str, fits: tuple[str, ...]):
         def register(cases):
-            self.properties.append(Property(rule, group, cases, hint))
+            self.properties.append(Property(rule, group, cases, hint, fits))
             return cases
 
         return register

@@ -67,22 +67,25 @@ class Rule:
     """What a learner reads of a property."""
 
     rule: str
-    hint: str
+    hint: str = ""
+    fits: tuple[str, ...] = ()
 
 
+IN_HALF = "which constant does not fit into the dtype, which sum or product rounds too much?"
 MODES = Rule(
     "training is as evaluation, whatever came before", hint="forward keeps nothing between calls"
 )
 GRADIENTS = Rule(
-    "gradients reach x and every weight", hint="detach() and no_grad() cut the way back"
+    "gradients reach x and every weight",
 )
 HALF = Rule(
     "half precision in, half precision out, and close to the exact result",
-    hint="make no tensor of a fixed dtype inside forward",
+    hint=IN_HALF,
 )
 LEAVES_INPUTS = Rule(
     "x is not changed, and every tensor is made on its device",
     hint="device=x.device for what you make yourself",
+    fits=("device",),
 )
 
 
@@ -115,7 +118,7 @@ def module_properties(
     def values(module: Filled, dtype: str = "float64", **options) -> Case:
         return value_case(check, module, oracle, dtype=dtype, names=names, **options)
 
-    @check.core(parameters.rule, hint=parameters.hint)
+    @check.core(parameters.rule, hint=parameters.hint, fits=parameters.fits)
     def has_parameters(draw: Draw) -> Iterator[Case]:
         built = []
         for module in of_the_core(draw):
@@ -126,7 +129,7 @@ def module_properties(
 
     check.properties.insert(0, check.properties.pop())  # without them nothing can be computed
 
-    @check.core(modes.rule, hint=modes.hint)
+    @check.core(modes.rule, hint=modes.hint, fits=modes.fits)
     def same_in_both_modes(draw: Draw) -> Iterator[Case]:
         for module in of_the_core(draw):
             before = {"warm_up": [module.earlier]}
@@ -135,19 +138,19 @@ def module_properties(
             yield values(module, **before, training=True)
             yield values(module, **before, warm_up_training=True)
 
-    @check.core(gradients.rule, hint=gradients.hint)
+    @check.core(gradients.rule, hint=gradients.hint, fits=gradients.fits)
     def has_gradients(draw: Draw) -> Iterator[Case]:
         for training in (False, True):
             for module in of_the_core(draw):
                 yield gradient_case(check, module, draw, oracle, names=names, training=training)
 
-    @check.edge(half.rule, hint=half.hint)
+    @check.edge(half.rule, hint=half.hint, fits=half.fits)
     def keeps_half_precision(draw: Draw) -> Iterator[Case]:
         for dtype in ("bfloat16", "float16"):
             for module in filled(draw, dtype):
                 yield values(module, dtype)
 
-    @check.edge(leaves_inputs.rule, hint=leaves_inputs.hint)
+    @check.edge(leaves_inputs.rule, hint=leaves_inputs.hint, fits=leaves_inputs.fits)
     def leaves_its_inputs(draw: Draw) -> Iterator[Case]:
         for module in filled(draw, "float64"):
             yield case(module, arguments_unchanged(names))

@@ -5,6 +5,7 @@ that went wrong and not its consequence.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from .seen import Malformed, Output, Seen
 from .tolerances import BY_DTYPE, Tolerance
 
 Judge = Callable[[Seen], Finding | None]
+
+ROUNDED = 5e-7  # a difference of float32, where float64 was to be kept
 
 
 def returns(
@@ -51,26 +54,50 @@ def returns(
     return judge
 
 
-def raises(kind: str, *mentions: str) -> Judge:
-    """The component refuses the call with an error of class `kind` that mentions these words."""
+def raises(kind: str, *mentions: str | tuple[str, ...]) -> Judge:
+    """The component refuses the call with an error of class `kind`.
+
+    Its text is the writer's own. Where it leaves out what a reader of it looks for, a remark says
+    so, and costs nothing.
+
+    Args:
+        mentions: words that a good text holds; of a tuple, one of them.
+    """
+    choices = [(words,) if isinstance(words, str) else words for words in mentions]
 
     def judge(seen: Seen) -> Finding | None:
         error = seen.error
         if error is None:
             return Finding("no error was raised", expected=kind, got="a result")
+        if _has_words_of_its_own(error):
+            return no_error(seen)
         if kind not in error["classes"]:
             got = f"{error['type']}: {error['message']}{error['place']}"
             return Finding("another error was raised", expected=kind, got=got)
-        missing = [word for word in mentions if word not in error["message"]]
-        if missing:
-            return Finding(
-                "the error's text leaves something out",
-                expected=f"a {kind} whose text holds " + " and ".join(missing),
-                got=error["message"] or "(no text)",
-            )
+        text = error["message"]
+        missing = [words for words in choices if not any(word in text for word in words)]
+        if missing and not text.endswith("…"):  # the observer cuts a long one
+            left_out = " and ".join(" or ".join(words) for words in missing)
+            said = repr(text if len(text) <= 100 else text[:99] + "…") if text else "nothing"
+            remark = f"the {kind} says {said}; its reader will look for {left_out}"
+            seen.remarks.append(f"{remark}. That costs nothing.")
         return None
 
     return judge
+
+
+def _is_not_written(error: dict) -> bool:
+    return error["type"] == "NotImplementedError" and not error["message"]  # torch's own say why
+
+
+def _is_a_missing_name(error: dict) -> bool:
+    return error["type"] in ("NameError", "UnboundLocalError") and bool(error["name"])
+
+
+def _has_words_of_its_own(error: dict) -> bool:
+    """Is it told as `no_error` does, even where another error is asked for?"""
+    is_ours = error["type"] == "NotAsAsked"
+    return is_ours or _is_not_written(error) or _is_a_missing_name(error)
 
 
 def also(*judges: Judge) -> Judge:
@@ -87,16 +114,23 @@ def no_error(seen: Seen) -> Finding | None:
     error = seen.error
     if error is None:
         return None
-    if error["type"] == "NotImplementedError" and not error["message"]:  # torch's own say something
-        return Finding("not written yet")
-    if error["type"] in ("NameError", "UnboundLocalError") and error["name"]:
+    if _is_not_written(error):
+        return Finding("not written yet", how="not written")
+    if error["type"] == "NotAsAsked":  # the observer's word: nothing was raised by the component
+        return Finding(error["message"], how="type")
+    if _is_a_missing_name(error):
         where = f"{error['message']}{error['place']}"
         what_to_do = "no cell of yours defines it: define it in the one that uses it"
         return Finding(
             f"the name {error['name']!r} is not defined",
             details=(where, what_to_do) if error["type"] == "NameError" else (where,),
+            how="name",
         )
-    return Finding(f"raised {error['type']}", details=(f"{error['message']}{error['place']}",))
+    details = (f"{error['message']}{error['place']}",)
+    is_in_place = any(words in error["message"] for words in ("in-place", "inplace"))
+    is_refusal = "raise " in error["place"]  # the line of the answer says so itself
+    how = "changed" if is_in_place else "refused" if is_refusal else "raised"
+    return Finding(f"raised {error['type']}", details=details, how=how)
 
 
 def arguments_unchanged(names: Sequence[str]) -> Judge:
@@ -112,6 +146,7 @@ def arguments_unchanged(names: Sequence[str]) -> Judge:
                 f"{', '.join(changed)} was changed in place",
                 expected="the arguments as they were before the call",
                 got=f"other values in {', '.join(changed)}",
+                how="changed",
             )
         return None
 
@@ -132,6 +167,7 @@ def same_device(seen: Seen) -> Finding | None:
             "a tensor is made on the default device",
             expected="device=… of the input wherever a tensor is made",
             got=f"one made without it, then {where}",
+            how="device",
         )
     return None
 
@@ -152,14 +188,17 @@ def gradients_are(expected: dict[str, np.ndarray], dtype: str, labels: dict[str,
                     f"no gradient reaches {label}",
                     expected=f"a gradient of shape {array.shape}",
                     got="None: something on the way was detached",
+                    how="no gradient",
                 )
             if gradient.shape != array.shape:
                 return _wrong_shape(f"the gradient of {label}", array.shape, gradient.shape)
-            finding = _finite_array(gradient, f"the gradient of {label}") or differs(
-                gradient, array, BY_DTYPE[dtype], f"the gradient of {label}"
-            )
+            name = f"the gradient of {label}"
+            finding = _finite_array(gradient, name)
             if finding:
                 return finding
+            finding = differs(gradient, array, BY_DTYPE[dtype], name)
+            if finding:
+                return finding if finding.how == "few digits" else replace(finding, how="gradient")
         return None
 
     return judge
@@ -181,11 +220,13 @@ def parameters_are(expected: dict[str, tuple[int, ...]]) -> Judge:
                 what,
                 expected=_listing(expected, missing or ([name] if name else list(expected))),
                 got=_listing(found, surplus or [name] if name or surplus else []),
+                how="names",
             )
         trainable = seen.flag("trainable")
         frozen = sorted(set(expected) - set(trainable if isinstance(trainable, list) else []))
         if frozen:
-            return Finding(f"{frozen[0]} is not a parameter", expected="an nn.Parameter")
+            what = f"{frozen[0]} is not a parameter"
+            return Finding(what, expected="an nn.Parameter", how="not learned")
         return None
 
     return judge
@@ -200,6 +241,10 @@ def differs(
     if not wrong.any():
         return None
     place = tuple(int(i) for i in np.argwhere(wrong)[0])
+    size = np.abs(wanted[np.isfinite(wanted)]).max(initial=0.0)
+    few_digits = tolerance.relative < ROUNDED and np.allclose(
+        got, wanted, rtol=ROUNDED, atol=ROUNDED * size, equal_nan=True
+    )
     as_shown = np.asarray(expected).dtype == bool
     show = (lambda x: str(bool(x))) if as_shown else number
     if show(wanted[place]) == show(got[place]):
@@ -209,6 +254,7 @@ def differs(
         expected=show(wanted[place]),
         got=show(got[place]),
         details=(f"{int(wrong.sum())} of {wrong.size} values differ",) if wrong.size > 1 else (),
+        how="few digits" if few_digits else "value",
     )
 
 
@@ -229,6 +275,7 @@ def right_structure(seen: Seen, expected, names) -> Finding | None:
                 "a tuple came back",
                 expected="one array",
                 got=f"a {seen.structure} of {seen.n_parts}",
+                how="type",
             )
         return None
     if seen.structure not in ("tuple", "list") or seen.n_parts != len(expected):
@@ -237,7 +284,10 @@ def right_structure(seen: Seen, expected, names) -> Finding | None:
             "wrong return value",
             expected=f"({', '.join(names)})" if names else f"a tuple of {len(expected)}",
             got=f"a {seen.structure} of {seen.n_parts}" if is_many else f"one {seen.structure}",
+            how="nothing" if seen.structure == "NoneType" else "type",
         )
+    if seen.structure == "list":
+        seen.remarks.append("a list came back where a tuple was to come. That costs nothing.")
     return None
 
 
@@ -246,10 +296,13 @@ def right_kind(output: Output, array, name, dtype) -> Finding | None:
     if output.array is None or output.kind != wanted:
         if output.dtype == "NoneType":
             return Finding(
-                "nothing came back", expected=f"a {wanted}", got="None (return is missing)"
+                "nothing came back",
+                expected=f"a {wanted}",
+                got="None (return is missing)",
+                how="nothing",
             )
-        noun = {"array": "a NumPy array", "tensor": "a torch tensor"}[wanted]
-        return Finding(f"wrong type{at(name, ())}", expected=noun, got=output.dtype)
+        noun = {"array": "a NumPy array", "tensor": "a torch tensor of real numbers"}[wanted]
+        return Finding(f"wrong type{at(name, ())}", expected=noun, got=output.dtype, how="type")
     return None
 
 
@@ -260,13 +313,15 @@ def right_shape(output: Output, array, name, dtype) -> Finding | None:
 
 
 def _wrong_shape(name, expected, got) -> Finding:
-    return Finding(f"wrong shape{at(name, ())}", expected=str(tuple(expected)), got=str(tuple(got)))
+    what = f"wrong shape{at(name, ())}"
+    return Finding(what, expected=str(tuple(expected)), got=str(tuple(got)), how="shape")
 
 
 def right_dtype(output: Output, array, name, dtype) -> Finding | None:
     wanted = "bool" if array.dtype == bool else {"numpy": "float64"}.get(dtype, dtype)
     if output.dtype != wanted:
-        return Finding(f"wrong dtype{at(name, ())}", expected=wanted, got=output.dtype)
+        how = {"bool": "not boolean", "int64": "not whole"}.get(wanted, "dtype")
+        return Finding(f"wrong dtype{at(name, ())}", expected=wanted, got=output.dtype, how=how)
     return None
 
 
@@ -285,6 +340,7 @@ def _finite_array(array: np.ndarray, name: str) -> Finding | None:
         expected="a finite number",
         got=number(array[place]),
         details=(f"{count} of {array.size} values are nan or infinite",),
+        how="not finite",
     )
 
 

@@ -11,12 +11,17 @@ OTHER_LINES = 83
 
 @dataclass(frozen=True)
 class Finding:
-    """One broken rule. `what` refines the property's rule ("wrong value at [0, 3]")."""
+    """One broken rule. `what` refines the property's rule ("wrong value at [0, 3]").
+
+    Args:
+        how: in which way, by the names in `verdict/hints.py`: the hint follows from it.
+    """
 
     what: str
     expected: str = ""
     got: str = ""
     details: tuple[str, ...] = field(default=())
+    how: str = "value"
 
 
 def render(component: str, rule: str, finding: Finding, shown: str, names: list[str], hint: str):
@@ -39,6 +44,11 @@ def render(component: str, rule: str, finding: Finding, shown: str, names: list[
         lines.append(f"hint: {hint}")
     first, *overflow = textwrap.wrap(headline, FIRST_LINE)
     return "\n".join([first, *["  " + more for more in overflow], *_body(lines)])
+
+
+def render_notes(notes) -> str:
+    """What is worth knowing and breaks no rule, a line each."""
+    return "\n".join(_body([f"note: {note}" for note in notes]))
 
 
 def _body(lines: list[str]) -> list[str]:

@@ -39,11 +39,17 @@ def _difference(got, wanted) -> Finding | None:
         return None
     if got is None:
         return Finding(
-            "nothing came back", expected=as_typed(wanted), got="None (is a return missing?)"
+            "nothing came back",
+            expected=as_typed(wanted),
+            got="None (is a return missing?)",
+            how="nothing",
         )
     if _kind(got) != _kind(wanted):
         return Finding(
-            "wrong type", expected=f"{_kind(wanted)}: {as_typed(wanted)}", got=_with_kind(got)
+            "wrong type",
+            expected=f"{_kind(wanted)}: {as_typed(wanted)}",
+            got=_with_kind(got),
+            how="type",
         )
     if not isinstance(wanted, (list, str)):
         return Finding("wrong value", expected=as_typed(wanted), got=as_typed(got))

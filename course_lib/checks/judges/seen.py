@@ -30,15 +30,26 @@ class Output:
 class Seen:
     """What a component did in one call.
 
+    A judge that sees something worth saying that breaks no rule leaves it in `remarks`, which the
+    steps of a call have in common with it.
+
     Args:
         call: what it was asked, or None where nobody will want to know what it was sent.
         step: which of several steps of the call this is.
     """
 
-    def __init__(self, observation, call: Mapping | None = None, *, step: int | None = None):
+    def __init__(
+        self,
+        observation,
+        call: Mapping | None = None,
+        *,
+        step: int | None = None,
+        remarks: list[str] | None = None,
+    ):
         if not isinstance(observation, Mapping):
             raise Malformed("no dict")
         self._raw, self._call, self._step = observation, call, step
+        self.remarks: list[str] = [] if remarks is None else remarks
 
     @property
     def error(self) -> dict | None:
@@ -116,8 +127,8 @@ class Seen:
     @property
     def steps(self) -> list["Seen"]:
         """What an object of plain Python did, one after the other, when it was asked."""
-        steps = _list(self._raw.get("steps", []))
-        return [Seen(one, self._call, step=n) for n, one in enumerate(steps)]
+        steps = enumerate(_list(self._raw.get("steps", [])))
+        return [Seen(one, self._call, step=n, remarks=self.remarks) for n, one in steps]
 
     def flag(self, name: str):
         """Any other field, for a judge that compares it with what it must be."""

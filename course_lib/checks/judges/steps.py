@@ -24,28 +24,6 @@ def _listed(value) -> str:
     return str(value)[:40]
 
 
-def mentions_one_of(*choices: tuple[str, str]) -> Judge:
-    """A `ValueError` whose text names one of these arguments and its value."""
-
-    def judge(seen: Seen) -> Finding | None:
-        error = seen.error
-        if error is None:
-            return Finding("no error was raised", expected="ValueError", got="a result")
-        if "ValueError" not in error["classes"]:
-            got = f"{error['type']}: {error['message']}{error['place']}"
-            return Finding("another error was raised", expected="ValueError", got=got)
-        if any(all(word in error["message"] for word in words) for words in choices):
-            return None
-        return Finding(
-            "the error's text leaves something out",
-            expected="a ValueError whose text holds "
-            + ", or ".join(" and ".join(words) for words in choices),
-            got=error["message"] or "(no text)",
-        )
-
-    return judge
-
-
 def either(judge: Judge, *others: Judge) -> Judge:
     """What the first judge finds, unless one of the others finds nothing."""
 
@@ -83,14 +61,16 @@ def _wrong_ids(seen: Seen, shape: tuple[int, ...]) -> Finding | None:
     is_one = seen.structure not in ("tuple", "list") and len(outputs) == 1
     if not is_one or outputs[0].kind != "tensor":
         got = "None (return is missing)" if seen.structure == "NoneType" else f"a {seen.structure}"
-        return Finding("wrong type", expected="a tensor of token ids", got=got)
+        how = "nothing" if seen.structure == "NoneType" else "type"
+        return Finding("wrong type", expected="a tensor of token ids", got=got, how=how)
     output = outputs[0]
     if output.array is None:
         raise Malformed("text")
     if output.array.shape != shape:
-        return Finding("wrong shape", expected=str(shape), got=str(output.array.shape))
+        got = str(output.array.shape)
+        return Finding("wrong shape", expected=str(shape), got=got, how="shape")
     if output.dtype != "int64":
-        return Finding("wrong dtype", expected="int64", got=output.dtype)
+        return Finding("wrong dtype", expected="int64", got=output.dtype, how="not whole")
     return None
 
 

@@ -168,6 +168,7 @@ def block_values(draw: Draw):
 @block.core(
     "the mask goes to attention, whatever its shape: (T, S), (B, T, S) or (B, 1, S)",
     hint="self.attention(self.norm1(x), mask): attention adds the axis for the heads by itself",
+    fits=("shape", "raised"),
 )
 def block_masks(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3, largest=9)
@@ -182,6 +183,7 @@ def block_masks(draw: Draw):
 @block.edge(
     "with bias=False no part has a bias",
     hint="pass bias=bias on to both norms, to the attention and to the MLP",
+    fits=("names", "not learned", "raised"),
 )
 def block_without_bias(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3, largest=9)
@@ -294,6 +296,7 @@ def block_dropout_rests(draw: Draw):
 @block.edge(
     "where a text has nothing to attend to, attention adds the bias of out",
     hint="MultiHeadAttention does it by itself; the block passes the mask on as it is",
+    fits=("not finite",),
 )
 def block_empty_text(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3, largest=9)
@@ -340,6 +343,7 @@ module_properties(
     parameters=Rule(
         "the parameters are those of norm1, attention, norm2 and mlp",
         hint="two LayerNorm, one MultiHeadAttention and one MLP, which is 4 * d_model wide inside",
+        fits=("names", "not learned", "raised"),
     ),
     modes=Rule(
         "without dropout, training is as evaluation, whatever texts came before",
@@ -347,10 +351,10 @@ module_properties(
     ),
     gradients=Rule(
         "gradients reach x and every weight",
-        hint="write nothing into x, and cut nothing off with detach() or no_grad()",
     ),
     leaves_inputs=Rule(
         "x and mask are not changed, and every tensor is made on their device",
         hint="x = x + … makes a new tensor; x += … writes into the caller's",
+        fits=("changed",),
     ),
 )

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..cases.check import ComponentCheck
 from ..cases.draw import Draw, exact_in
+from ..cases.module_properties import IN_HALF
 from ..judges.expect import (
     also,
     arguments_unchanged,
@@ -36,7 +37,8 @@ def _dots(x, y, judge=None):
 
 @pairwise_dots.core(
     "entry [t, s] is the dot product of row t of x with row s of y",
-    hint="one row of the result for each row of x, one column for each row of y",
+    hint="a row for each row of x, a column for each row of y; multiply and add, no more",
+    fits=("shape", "raised"),
 )
 def pairwise_dots_values(draw: Draw):
     yield _dots(np.array([[2.0, 0.0], [0.0, 3.0]]), np.array([[1.0, 4.0], [5.0, 1.0]]))
@@ -49,6 +51,7 @@ def pairwise_dots_values(draw: Draw):
 @pairwise_dots.edge(
     "one row, one column, and numbers large or small are like any others",
     hint="let the shapes alone: no squeeze, and nothing that counts on more than one row",
+    fits=("shape", "raised"),
 )
 def pairwise_dots_small(draw: Draw):
     n_x, n_y, width = draw.sizes(3)
@@ -60,7 +63,9 @@ def pairwise_dots_small(draw: Draw):
     yield _dots(np.zeros((n_x, width)), draw.normal(n_y, width))
 
 
-@pairwise_dots.edge("x and y are not changed", hint="x *= … writes into the caller's array")
+@pairwise_dots.edge(
+    "x and y are not changed", hint="x *= … writes into the caller's array", fits=("changed",)
+)
 def pairwise_dots_leaves_inputs(draw: Draw):
     n_x, n_y, width = draw.sizes(3)
     yield _dots(draw.normal(n_x, width), draw.normal(n_y, width), arguments_unchanged(XY))
@@ -83,6 +88,7 @@ def _weights(draw: Draw, *shape: int) -> np.ndarray:
     "row t is the average of the values, each counted by its share of row t of the weights",
     hint="with weights 1 and 3 the second value counts three times as much: a quarter and three "
     "quarters",
+    fits=("shape",),
 )
 def weighted_average_values(draw: Draw):
     yield _average(np.array([[1.0, 3.0]]), np.array([[0.0, 8.0], [4.0, 0.0]]))
@@ -98,6 +104,7 @@ def weighted_average_values(draw: Draw):
 @weighted_average.edge(
     "only the shares count: tiny, huge and negative weights have an average too",
     hint="no small number in the denominator, no absolute values: the plain sum of the row",
+    fits=("not finite",),
 )
 def weighted_average_scales(draw: Draw):
     n_rows, n_values, width = draw.sizes(3)
@@ -114,7 +121,7 @@ def weighted_average_scales(draw: Draw):
 
 
 @weighted_average.edge(
-    "a row of weights that sums to 0: ValueError naming weights and the row",
+    "a row of weights that sums to 0: ValueError",
     hint="look for such rows before you divide; the first row is row 0",
 )
 def weighted_average_refuses(draw: Draw):
@@ -129,7 +136,9 @@ def weighted_average_refuses(draw: Draw):
 
 
 @weighted_average.edge(
-    "weights and values are not changed", hint="weights /= … writes into the caller's array"
+    "weights and values are not changed",
+    hint="weights /= … writes into the caller's array",
+    fits=("changed",),
 )
 def weighted_average_leaves_inputs(draw: Draw):
     n_rows, n_values, width = draw.sizes(3)
@@ -157,6 +166,7 @@ def _affine_case(draw: Draw, lead=(), *, dtype="float64", sizes=None, judge=None
 @affine.core(
     "the parameters are .weight (d_out, d_in) and .bias (d_out,)",
     hint="self.weight = nn.Parameter(torch.randn(d_out, d_in)), and self.bias likewise",
+    fits=("names", "not learned", "raised"),
 )
 def affine_parameters(draw: Draw):
     yield _affine_case(draw, judge=lambda seen: None)
@@ -176,14 +186,20 @@ def affine_values(draw: Draw):
     yield _affine_case(draw, (rows,), dtype="float32")
 
 
-@affine.core("any number of leading axes, none included", hint="@ and + broadcast by themselves")
+@affine.core(
+    "any number of leading axes, none included",
+    hint="@ and + broadcast by themselves",
+    fits=("shape", "raised"),
+)
 def affine_leading_axes(draw: Draw):
     rows, lead = draw.sizes(2)
     for shape in ((), (2, lead, rows), (1,), (rows, rows)):
         yield _affine_case(draw, shape)
 
 
-@affine.core("gradients reach x, weight and bias", hint="detach() and .data cut the way back")
+@affine.core(
+    "gradients reach x, weight and bias",
+)
 def affine_gradients(draw: Draw):
     rows, d_in, d_out = draw.sizes(3)
     x, cotangent = draw.normal(2, rows, d_in), draw.normal(2, rows, d_out)
@@ -196,14 +212,18 @@ def affine_gradients(draw: Draw):
 
 @affine.edge(
     "half precision in, half precision out, and close to the exact result",
-    hint="make no tensor of a fixed dtype inside forward",
+    hint=IN_HALF,
 )
 def affine_half(draw: Draw):
     for dtype in ("bfloat16", "float16"):
         yield _affine_case(draw, (2, 5), dtype=dtype)
 
 
-@affine.edge("x is not changed, and every tensor is made on its device", hint="device=x.device")
+@affine.edge(
+    "x is not changed, and every tensor is made on its device",
+    hint="device=x.device",
+    fits=("device",),
+)
 def affine_leaves_x(draw: Draw):
     yield _affine_case(draw, (2, 5), judge=arguments_unchanged(["x"]))
     d_model = draw.sizes(1)[0]

@@ -11,11 +11,12 @@ import torch
 from ..cases.check import Case, Check, Property
 from ..cases.draw import Draw
 from ..judges.expect import parameters_are
-from ..judges.findings import Finding, render
+from ..judges.findings import Finding, render, render_notes
 from ..judges.seen import Malformed, Seen
 from ..observe.calls import Call
 from ..observe.observations import Reply
 from .diagnosis import names_of_bugs
+from .hints import hint_for
 from .library import library_of
 
 Observer = Callable[[list[Call]], Reply]
@@ -41,6 +42,7 @@ class Verdict:
     broken: tuple[str, ...] = ()  # the rules that do not hold, core first
     names: tuple[str, ...] = ()  # titles of the bugs it behaves like
     library: tuple[str, ...] = ()  # what is to be written, and was called from a library
+    notes: tuple[str, ...] = ()  # what breaks no rule and costs nothing; `message` ends with them
 
     @property
     def passed(self) -> bool:
@@ -109,14 +111,15 @@ def _called(check: Check, reply: Reply) -> tuple[str, ...]:
 def _judged(check, seed: int, device: str, plan, order, reply: Reply) -> Verdict:
     came = reply.get("observations")
     observations = dict(zip(order, came if isinstance(came, list) else [], strict=False))
-    judged = []
+    judged, remarks = [], {}
     for number, (prop, case) in enumerate(plan):
         if number in observations:
-            finding = _judge(case, observations[number])
+            finding, remarked = _judge(case, observations[number])
+            remarks.setdefault(prop.rule, []).extend(remarked)
         else:
             finding = _cut_short(reply)
             if not judged and not observations:  # the reason is about the cell, not about a rule
-                prop, case = replace(prop, rule=finding.what, hint=""), replace(case, shown="")
+                prop, case = replace(prop, rule=finding.what), replace(case, shown="")
         judged.append((prop, case, finding))
     names = []
     if any(finding for _, _, finding in judged) and len(observations) == len(plan):
@@ -129,7 +132,10 @@ def _judged(check, seed: int, device: str, plan, order, reply: Reply) -> Verdict
             [observations[n] for n in told],
             suspects=[judged[n][2] is not None for n in told],
         )
-    return _verdict(check, seed, judged, names)
+    notes = ()
+    if not any(finding for prop, _, finding in judged if prop.group == "core"):
+        notes = tuple(dict.fromkeys(said[0] for said in remarks.values() if said))
+    return _verdict(check, seed, judged, names, notes)
 
 
 def _core_first(check: Check) -> tuple[Property, ...]:
@@ -150,11 +156,14 @@ def _cases(prop: Property, seed: int, device: str) -> list[Case]:
 _UNREADABLE = (Malformed, KeyError, TypeError, ValueError, IndexError, OverflowError)
 
 
-def _judge(case: Case, observation) -> Finding | None:
+def _judge(case: Case, observation) -> tuple[Finding | None, list[str]]:
+    """What is wrong with a call, if anything is, and what is to be remarked of it besides."""
     try:
-        return case.judge(Seen(observation, case.call))
+        seen = Seen(observation, case.call)
+        return case.judge(seen), seen.remarks
     except _UNREADABLE:
-        return _never_called(case, observation) or Finding("nothing came back that can be judged")
+        finding = _never_called(case, observation)
+        return finding or Finding("nothing came back that can be judged", how="unreadable"), []
 
 
 def _never_called(case: Case, observation) -> Finding | None:
@@ -175,16 +184,18 @@ def _never_called(case: Case, observation) -> Finding | None:
 
 def _cut_short(reply: Reply) -> Finding:
     message = reply.get("message")
-    return Finding(message if isinstance(message, str) and message else "no answer came back")
+    what = message if isinstance(message, str) and message else "no answer came back"
+    return Finding(what, how="cut short")
 
 
-def _verdict(check, seed, judged, names) -> Verdict:
+def _verdict(check, seed, judged, names, notes: tuple[str, ...]) -> Verdict:
     rules = list(dict.fromkeys(prop.rule for prop, _, finding in judged if finding))
     groups = {prop.group for prop, _, finding in judged if finding}
     message = diagnosis = ""
     if groups:
         prop, case, finding = check.scoring.to_tell(judged)
-        message = render(check.name, prop.rule, finding, case.shown, names, prop.hint)
+        message = render(check.name, prop.rule, finding, case.shown, names, hint_for(prop, finding))
+        message = "\n".join(filter(None, [message, render_notes(notes)]))
         diagnosis = " / ".join(names) or _one_line(prop, finding)
     return Verdict(
         name=check.name,
@@ -198,6 +209,7 @@ def _verdict(check, seed, judged, names) -> Verdict:
         share=check.scoring.share(judged),
         broken=tuple(rules),
         names=tuple(names),
+        notes=notes,
     )
 
 

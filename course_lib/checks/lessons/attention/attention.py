@@ -2,6 +2,7 @@
 
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw
+from ...cases.module_properties import IN_HALF
 from ...judges.expect import also, arguments_unchanged, gradients_are, returns, same_device
 from ...oracles import attention as oracles
 from .fixtures import LESSON, QKV, RESULT, attends, qkv, rows_sum_to_one
@@ -24,7 +25,7 @@ def attention_sums(draw: Draw):
 
 @attention.core(
     "output = softmax(q kᵀ / sqrt(D)) v for every leading index by itself",
-    hint="transpose the last two axes only, and take D from the last axis of q",
+    hint="the last two axes of k change places; D, whose root divides, is the last of q",
 )
 def attention_values(draw: Draw):
     for lead in ((), (2,), (2, 4), (3, 3)):
@@ -39,7 +40,6 @@ def attention_values(draw: Draw):
 
 @attention.core(
     "gradients reach q, k and v",
-    hint="item(), detach(), numpy() and no_grad() all cut the way back",
 )
 def attention_gradients(draw: Draw):
     q, k, v = qkv(draw, 2)
@@ -54,14 +54,18 @@ def attention_gradients(draw: Draw):
 
 @attention.edge(
     "half precision in, half precision out, and close to the exact result",
-    hint="a Python number keeps the dtype of a tensor; a new float32 tensor does not",
+    hint=IN_HALF,
 )
 def attention_half(draw: Draw):
     for dtype in ("bfloat16", "float16"):
         yield attends(attention, *qkv(draw, 2, dtype=dtype), dtype)
 
 
-@attention.edge("scores in the thousands give weights, not nan", hint="tensor.softmax is stable")
+@attention.edge(
+    "scores in the thousands give weights, not nan",
+    hint="tensor.softmax is stable",
+    fits=("not finite",),
+)
 def attention_stable(draw: Draw):
     q, k, v = qkv(draw, 2, dtype="float32", scale=3e3)
     judge = also(
@@ -71,11 +75,19 @@ def attention_stable(draw: Draw):
     yield attention.call(q, k, v, names=QKV, dtype="float32").expect(judge)
 
 
-@attention.edge("q, k and v are not changed", hint="scores /= … is safe on your own tensor only")
+@attention.edge(
+    "q, k and v are not changed",
+    hint="scores /= … is safe on your own tensor only",
+    fits=("changed",),
+)
 def attention_leaves_inputs(draw: Draw):
     yield attention.call(*qkv(draw, 2), names=QKV).expect(arguments_unchanged(QKV))
 
 
-@attention.edge("every tensor is made on the device of the inputs", hint="pass device=q.device")
+@attention.edge(
+    "every tensor is made on the device of the inputs",
+    hint="pass device=q.device",
+    fits=("device",),
+)
 def attention_device(draw: Draw):
     yield attention.call(*qkv(draw, 2), names=QKV, watch_devices=True).expect(same_device)

@@ -25,6 +25,7 @@ def attention_numpy_sums(draw: Draw):
 @attention_numpy.core(
     "output = softmax(q kᵀ / sqrt(D)) v, with one row for each query",
     hint="compare the shapes on paper first: scores are (T, S), D is the last axis of q",
+    fits=("shape", "raised"),
 )
 def attention_numpy_values(draw: Draw):
     for scale in (1.0, 3.0):
@@ -38,14 +39,18 @@ def attention_numpy_values(draw: Draw):
 
 
 @attention_numpy.edge(
-    "scores in the thousands give weights, not nan", hint="use the softmax of this lesson"
+    "scores in the thousands give weights, not nan",
+    hint="use the softmax of this lesson",
+    fits=("not finite",),
 )
 def attention_numpy_stable(draw: Draw):
     yield attends(attention_numpy, *qkv(draw, scale=3e3), "numpy")
 
 
 @attention_numpy.edge(
-    "q, k and v are not changed", hint="scores /= … is safe on your own array only"
+    "q, k and v are not changed",
+    hint="scores /= … is safe on your own array only",
+    fits=("changed",),
 )
 def attention_numpy_leaves_inputs(draw: Draw):
     yield attention_numpy.call(*qkv(draw), names=QKV).expect(arguments_unchanged(QKV))

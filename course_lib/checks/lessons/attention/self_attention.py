@@ -4,6 +4,7 @@ import numpy as np
 
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw, exact_in
+from ...cases.module_properties import IN_HALF
 from ...judges.expect import (
     also,
     arguments_unchanged,
@@ -50,6 +51,7 @@ def add_head_properties(check: ComponentCheck, *, causal: bool) -> None:
     @check.core(
         "the parameters are query, key and value: nn.Linear(d_model, d_head, bias=False)",
         hint="self.query = nn.Linear(d_model, d_head, bias=False), and so on",
+        fits=("names", "not learned", "raised"),
     )
     def parameters(draw: Draw):
         n_tokens, d_model, d_head = draw.sizes(3)
@@ -85,7 +87,7 @@ def add_head_properties(check: ComponentCheck, *, causal: bool) -> None:
             yield one_head(check, draw, (2,), causal=causal, sizes=sizes, warm_up=[before])
 
     @check.core(
-        "gradients reach x and every weight", hint="detach() and no_grad() cut the way back"
+        "gradients reach x and every weight",
     )
     def gradients(draw: Draw):
         n_tokens, d_model, d_head = draw.sizes(3)
@@ -99,13 +101,17 @@ def add_head_properties(check: ComponentCheck, *, causal: bool) -> None:
 
     @check.edge(
         "half precision in, half precision out, and close to the exact result",
-        hint="make no tensor of a fixed dtype inside forward",
+        hint=IN_HALF,
     )
     def half(draw: Draw):
         for dtype in ("bfloat16", "float16"):
             yield one_head(check, draw, (2,), causal=causal, dtype=dtype)
 
-    @check.edge("x is not changed, and every tensor is made on its device", hint="device=x.device")
+    @check.edge(
+        "x is not changed, and every tensor is made on its device",
+        hint="device=x.device",
+        fits=("device",),
+    )
     def leaves_x(draw: Draw):
         n_tokens, d_model, d_head = draw.sizes(3)
         weights = head_weights(draw, d_model, d_head)

@@ -15,6 +15,7 @@ softmax = ComponentCheck("softmax", "attention", LESSON, dtype="numpy")
 @softmax.core(
     "softmax(x)_i is exp(x_i) over the sum of all exp(x_j) along the axis",
     hint="exponentiate, then divide by the sum along `axis`, kept as an axis of length 1",
+    fits=("shape",),
 )
 def softmax_values(draw: Draw):
     a, b, c = draw.sizes(3)
@@ -30,6 +31,7 @@ def softmax_values(draw: Draw):
 @softmax.core(
     "entries as large as 1e4 neither overflow nor give nan",
     hint="subtracting the same number from a whole row changes no weight: which number helps?",
+    fits=("not finite",),
 )
 def softmax_stable(draw: Draw):
     a, b = draw.sizes(2)
@@ -48,6 +50,7 @@ def softmax_stable(draw: Draw):
 @softmax.edge(
     "an entry of -inf gets a weight of exactly 0",
     hint="exp(-inf) is 0 already; only -inf minus -inf is nan",
+    fits=("not finite",),
 )
 def softmax_minus_infinity(draw: Draw):
     a, b = draw.sizes(2)
@@ -80,7 +83,9 @@ def _exact_zeros(x):
 
 
 @softmax.edge(
-    "x itself is not changed", hint="x -= … writes into the caller's array; x - … does not"
+    "x itself is not changed",
+    hint="x -= … writes into the caller's array; x - … does not",
+    fits=("changed",),
 )
 def softmax_leaves_x(draw: Draw):
     a, b = draw.sizes(2)

@@ -119,6 +119,7 @@ def attends_to_the_past(draw: Draw):
 @cached_attention.core(
     "several new positions see all old ones, and of the new ones those up to themselves",
     hint="the queries are the last of the S positions: causal_mask(T, S) of lesson 3",
+    fits=("raised",),
 )
 def attends_in_chunks(draw: Draw):
     n_past, n_tokens, n_heads, d_head = draw.sizes(4)
@@ -181,6 +182,7 @@ def attends_in_turn(draw: Draw):
 @cached_attention.core(
     "what comes later changes nothing, however large it is",
     hint="-inf before the softmax, not -1e4, nor 0 after it; exp() of large scores is infinite",
+    fits=("not finite",),
 )
 def attends_beside_a_hostile_future(draw: Draw):
     n_heads, d_head = draw.sizes(2)
@@ -196,7 +198,7 @@ def attends_beside_a_hostile_future(draw: Draw):
 
 @cached_attention.edge(
     "float32 and half precision come back as they were, close to the exact result",
-    hint="no .float() and no float64 on the way out; -1e9 does not fit float16",
+    hint="what stands for minus infinity must fit the dtype: -1e9 does not fit float16",
 )
 def attends_in_half(draw: Draw):
     n_heads, d_head = draw.sizes(2, largest=7)
@@ -227,6 +229,7 @@ def attends_until_full(draw: Draw):
 @cached_attention.edge(
     "q, k and v are not changed, and every tensor is made on their device",
     hint="causal_mask takes device=q.device",
+    fits=("device",),
 )
 def attends_and_leaves_inputs(draw: Draw):
     n_heads, d_head = draw.sizes(2)

@@ -207,6 +207,7 @@ def logits_leave_the_mode(draw: Draw):
 @cached_logits.edge(
     "ids and weights are not changed, and every tensor is made on the model's device",
     hint="device=ids.device wherever a tensor is made",
+    fits=("device",),
 )
 def logits_leave_inputs(draw: Draw):
     for watch in (False, True):

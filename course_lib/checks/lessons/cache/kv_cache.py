@@ -110,7 +110,7 @@ def cache_values(draw: Draw):
 
 @kv_cache.core(
     "length is the number of positions that it holds",
-    hint="0 at first; append adds as many as k has positions, k.shape[-2]; reset: 0 again",
+    hint="a number: 0 at first; append adds k.shape[-2]; reset makes it 0 again",
 )
 def cache_length(draw: Draw):
     n_heads, d_head = draw.sizes(2)
@@ -197,7 +197,7 @@ def cache_views(draw: Draw):
 
 
 @kv_cache.edge(
-    "past capacity: ValueError naming capacity and its value, and the cache is as before",
+    "past capacity: ValueError, and the cache is as before",
     hint="compare length + T with capacity before anything is written or counted",
 )
 def cache_full(draw: Draw):
@@ -223,6 +223,7 @@ def cache_full(draw: Draw):
 @kv_cache.edge(
     "it has the dtype that is given, and torch's default without",
     hint="pass dtype on to torch.empty: dtype=None is the default there, too",
+    fits=("dtype",),
 )
 def cache_dtype(draw: Draw):
     n_heads, d_head = draw.sizes(2)
@@ -236,6 +237,7 @@ def cache_dtype(draw: Draw):
 @kv_cache.edge(
     "k and v are not changed",
     hint="copy them into the memory, and write nothing into k or v themselves",
+    fits=("changed",),
 )
 def cache_leaves_inputs(draw: Draw):
     n_heads, d_head = draw.sizes(2)
@@ -245,7 +247,9 @@ def cache_leaves_inputs(draw: Draw):
     yield script.case()
 
 
-@kv_cache.edge("it is on the device that is given", hint="pass device on to torch.empty")
+@kv_cache.edge(
+    "it is on the device that is given", hint="pass device on to torch.empty", fits=("device",)
+)
 def cache_device(draw: Draw):
     n_heads, d_head = draw.sizes(2)
     script = _Caches(draw, (2, n_heads, 5, d_head), watch=True)

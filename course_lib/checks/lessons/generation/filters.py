@@ -116,6 +116,7 @@ def add_filter_properties(check: ComponentCheck, limit_name: str, limits, refuse
     @check.edge(
         "the logits are not changed, and every tensor is made on their device",
         hint="masked_fill makes a new tensor, masked_fill_ and logits[…] = … write into theirs",
+        fits=("changed",),
     )
     def leaves_logits(draw: Draw):
         logits = distinct_logits(draw, *draw.sizes(2))
@@ -125,7 +126,7 @@ def add_filter_properties(check: ComponentCheck, limit_name: str, limits, refuse
             yield case(logits, limits[0], dtype=dtype, judge=same_device, watch_devices=True)
 
     @check.edge(
-        f"{refused[0]}: ValueError naming {limit_name} and the value",
+        f"{refused[0]}: ValueError",
         hint=f'raise ValueError(f"… got {limit_name}={{{limit_name}}}.") before anything else',
     )
     def refuses(draw: Draw):

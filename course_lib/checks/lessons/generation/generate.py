@@ -144,7 +144,9 @@ def generate_crops(draw: Draw):
     yield from greedy_cases(draw, [(3, 4, 7)], 1)
 
 
-@generate.core("n_new = 0 gives the prompt back", hint="a loop over range(0) does nothing")
+@generate.core(
+    "n_new = 0 gives the prompt back", hint="a loop over range(0) does nothing", fits=("raised",)
+)
 def generate_nothing(draw: Draw):
     ids = _prompt(draw, *draw.sizes(2))
     yield _generates(rolling_model(draw, 15), ids, 0)
@@ -325,6 +327,7 @@ def generate_with_other_weights(draw: Draw):
 @generate.edge(
     "the prompt is not changed, and every tensor is made on its device",
     hint="torch.cat makes a new tensor; an empty one needs device=ids.device",
+    fits=("device",),
 )
 def generate_leaves_the_prompt(draw: Draw):
     ids = _prompt(draw, 3, 5)
@@ -377,7 +380,7 @@ def generate_generator(draw: Draw):
 
 
 @generate.edge(
-    "an empty prompt: ValueError naming ids",
+    "an empty prompt: ValueError",
     hint="with no token there is no last position; look at ids.shape[1]",
 )
 def generate_refuses_an_empty_prompt(draw: Draw):
@@ -388,7 +391,7 @@ def generate_refuses_an_empty_prompt(draw: Draw):
 
 
 @generate.edge(
-    "n_new below 0: ValueError naming n_new and the value",
+    "n_new below 0: ValueError",
     hint="range(-1) is empty: the mistake would go unnoticed",
 )
 def generate_refuses_less_than_nothing(draw: Draw):

@@ -37,6 +37,7 @@ def top_k_keeps(draw: Draw):
 @keep_top_k.core(
     "a k of the whole vocabulary or more keeps everything",
     hint="topk raises an error when k is larger than the axis: min(k, logits.shape[-1])",
+    fits=("raised",),
 )
 def top_k_keeps_all(draw: Draw):
     n_rows, n_tokens = draw.sizes(2)
@@ -58,6 +59,7 @@ def top_k_compares_logits(draw: Draw):
 @keep_top_k.edge(
     "entries that are -inf already stay so, and the others do not suffer from them",
     hint="-inf is a number like others to topk and to <",
+    fits=("not finite",),
 )
 def top_k_after_another_filter(draw: Draw):
     n_rows, n_tokens = max(5, draw.sizes(1)[0]), 9

@@ -64,7 +64,10 @@ def top_p_keeps_one(draw: Draw):
         yield _top_p_case(logits, p)
 
 
-@keep_top_p.core("p = 1 keeps everything", hint="a sum of probabilities may reach 1 too early")
+@keep_top_p.core(
+    "p = 1 keeps everything",
+    hint="a sum of rounded probabilities may reach 1 too early: return all of logits when p is 1",
+)
 def top_p_keeps_all(draw: Draw):
     n_rows, n_tokens = draw.sizes(2)
     for dtype in ("float64", "float32"):
@@ -94,6 +97,7 @@ def top_p_after_another_filter(draw: Draw):
 @keep_top_p.edge(
     "only the differences of logits count, however large they are",
     hint="exp(1000) is infinite: softmax takes the highest logit away first",
+    fits=("not finite",),
 )
 def top_p_large(draw: Draw):
     n_rows, n_tokens = draw.sizes(2)

@@ -168,6 +168,7 @@ LONG = np.array([0.35, 0.25, 0.2, 0.1, 0.06, 0.04])
 @sample.core(
     "each row's token is drawn by the softmax of its logits, anew for every row",
     hint="torch.multinomial(probabilities, 1) draws one id a row, in a column",
+    fits=("shape",),
 )
 def sample_draws(draw: Draw):
     yield _draws(_kinds(draw, STEEP, FLAT), seed=draw.seed())
@@ -196,6 +197,7 @@ def sample_temperature(draw: Draw):
 @sample.core(
     "a temperature of 0 takes the likeliest token of each row",
     hint="nothing can be divided by 0: if temperature == 0, return the argmax of each row",
+    fits=("raised", "not finite"),
 )
 def sample_greedy(draw: Draw):
     n_rows, n_tokens = draw.sizes(2)
@@ -209,7 +211,7 @@ def sample_greedy(draw: Draw):
 
 @sample.core(
     "top_k and top_p limit what can be drawn; ids are places in the vocabulary",
-    hint="the filters make -inf of what goes, so that places stay what they are",
+    hint="where both are given both act; they make -inf of what goes, so places stay",
 )
 def sample_filters(draw: Draw):
     yield _draws(_kinds(draw, STEEP, FLAT), seed=draw.seed(), top_k=2)
@@ -222,7 +224,7 @@ def sample_filters(draw: Draw):
 
 @sample.core(
     "temperature first, then top-k, then top-p on what is left and its new probabilities",
-    hint="call keep_top_k, and give what it returns to keep_top_p, which takes its own softmax",
+    hint="divide, then keep_top_k, then keep_top_p of what that returns: one after the other",
 )
 def sample_order(draw: Draw):
     # 0.35, 0.25, 0.2 are 0.44, 0.31, 0.25 of their sum: two reach 0.7 then, and three do of all.
@@ -236,6 +238,7 @@ def sample_order(draw: Draw):
 @sample.edge(
     "the logits are not changed, and every tensor is made on their device",
     hint="logits / temperature makes a new tensor, logits /= temperature writes into the old one",
+    fits=("changed",),
 )
 def sample_leaves_logits(draw: Draw):
     unchanged = arguments_unchanged(["logits"])
@@ -276,6 +279,7 @@ def sample_impossible(draw: Draw):
 @sample.edge(
     "a temperature near 0 draws as 0 does, without overflow, in half precision too",
     hint="in float16 all above 65504 is infinite: divide in float32",
+    fits=("not finite", "raised"),
 )
 def sample_tiny_temperature(draw: Draw):
     for dtype, temperature in (
@@ -297,7 +301,7 @@ def sample_half(draw: Draw):
 
 
 @sample.edge(
-    "a negative temperature: ValueError naming temperature and the value",
+    "a negative temperature: ValueError",
     hint='raise ValueError(f"… got temperature={temperature}.") before anything else',
 )
 def sample_refuses(draw: Draw):

@@ -6,6 +6,7 @@ import numpy as np
 
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw, exact_in
+from ...cases.module_properties import IN_HALF
 from ...judges.expect import (
     also,
     arguments_unchanged,
@@ -66,12 +67,13 @@ def blockwise_values(draw: Draw):
 
 
 @blockwise_attention.core(
-    "any number of leading axes", hint="count axes from the end: transpose(-2, -1), dim=-1"
+    "any number of leading axes",
+    hint="count axes from the end: transpose(-2, -1), dim=-1",
+    fits=("shape", "raised"),
 )
 def blockwise_leading_axes(draw: Draw):
     for lead in ((), (3,), (2, 4), (3, 3), (2, 1, 3)):
         yield _blocks_case(*_qkv(draw, *lead), 2)
-    yield _blocks_case(*_qkv(draw, 2, 4, n_queries=5, n_keys=7), 3, causal=True)
 
 
 @blockwise_attention.core(
@@ -84,6 +86,7 @@ def blockwise_causal(draw: Draw):
         q, k, v = _qkv(draw, 2, n_queries=n_queries, n_keys=n_keys)
         for block_size in (1, 2, few, n_keys + 3):
             yield _blocks_case(q, k, v, block_size, causal=True)
+    yield _blocks_case(*_qkv(draw, 2, 4, n_queries=5, n_keys=7), 3, causal=True)
     yield _blocks_case(
         *_qkv(draw, dtype="float32", n_queries=4, n_keys=6), 4, causal=True, dtype="float32"
     )
@@ -108,7 +111,8 @@ def _hostile_case(draw: Draw, scores: np.ndarray, dtype: str, block_size: int, c
 
 @blockwise_attention.core(
     "scores up to ±6e4 do no harm, wherever the largest one stands",
-    hint="when a higher score turns up, shrink the sum and the weighted sum by exp(old - new)",
+    hint="begin the maximum at -inf; a higher score shrinks both sums by exp(old - new)",
+    fits=("not finite",),
 )
 def blockwise_hostile(draw: Draw):
     towards = np.outer([1.0, 0.5, 0.25, -1.0], [-1e4, -9998.0, -200.0, 0.0, 4.0, 9996.0, 1e4])
@@ -128,7 +132,7 @@ def blockwise_hostile(draw: Draw):
 
 
 @blockwise_attention.core(
-    "gradients reach q, k and v", hint="no_grad(), detach() and item() cut the way back"
+    "gradients reach q, k and v",
 )
 def blockwise_gradients(draw: Draw):
     few, many = sorted(draw.sizes(2))
@@ -199,7 +203,7 @@ def _limited(draw: Draw):
 
 @blockwise_attention.edge(
     "half precision in, half precision out, and close to the exact result",
-    hint="end with .to(q.dtype)",
+    hint=IN_HALF,
 )
 def blockwise_half(draw: Draw):
     few, many = sorted(draw.sizes(2))
@@ -212,6 +216,7 @@ def blockwise_half(draw: Draw):
 @blockwise_attention.edge(
     "sums over blocks are kept in float32 when the inputs are half precision",
     hint="in bfloat16, 256 + 1 is 256; in float16, nothing lies above 65504",
+    fits=("not finite",),
 )
 def blockwise_accumulates(draw: Draw):
     n_queries, d_head, d_value = draw.sizes(3)
@@ -226,8 +231,8 @@ def blockwise_accumulates(draw: Draw):
 
 
 @blockwise_attention.edge(
-    "a block_size below 1: ValueError naming block_size and its value",
-    hint="range() refuses a step of 0 by itself, but not a negative one, and not by name",
+    "a block_size below 1: ValueError",
+    hint="range() refuses a step of 0 by itself, but not a negative one",
 )
 def blockwise_refuses_block_size(draw: Draw):
     for block_size in (0, -1, -4):
@@ -236,7 +241,7 @@ def blockwise_refuses_block_size(draw: Draw):
 
 
 @blockwise_attention.edge(
-    "causal with more queries than keys: ValueError with both numbers",
+    "causal with more queries than keys: ValueError",
     hint="there is no position for the first queries; without causal it is fine",
 )
 def blockwise_refuses_more_queries(draw: Draw):
@@ -250,6 +255,7 @@ def blockwise_refuses_more_queries(draw: Draw):
 @blockwise_attention.edge(
     "q, k and v are not changed, and every tensor is made on their device",
     hint="q = q / … makes a new tensor, q /= … does not; device=q.device",
+    fits=("device",),
 )
 def blockwise_leaves_inputs(draw: Draw):
     few, many = sorted(draw.sizes(2))

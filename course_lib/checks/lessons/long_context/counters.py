@@ -51,6 +51,7 @@ def add_counter_properties(
     @check.edge(
         "the number is an int, and exact however large",
         hint="multiply whole numbers with * and **; a float holds no more than 16 digits",
+        fits=("type",),
     )
     def exact(draw: Draw):
         for given in large:
@@ -117,7 +118,9 @@ add_counter_properties(
 )
 
 
-@kv_cache_bytes.core("one text unless batch_size says otherwise", hint="batch_size: int = 1")
+@kv_cache_bytes.core(
+    "one text unless batch_size says otherwise", hint="batch_size: int = 1", fits=("raised",)
+)
 def kv_cache_bytes_of_one_text(draw: Draw):
     for sizes in (draw.sizes(5), draw.sizes(5)):
         given = _cache(*sizes)

@@ -98,6 +98,7 @@ def grouped_values(draw: Draw):
 @grouped_query_attention.core(
     "one key head for all, and one channel a head, and one token, are no exceptions",
     hint="squeeze() and -1 in a view guess wrong when a size is 1",
+    fits=("shape", "raised"),
 )
 def grouped_small(draw: Draw):
     n_tokens, d_head = draw.sizes(2)
@@ -126,7 +127,7 @@ def grouped_equals_multi_head(draw: Draw):
 
 @grouped_query_attention.core(
     "a mask (T, S) holds for every text and every head",
-    hint="(T, S) broadcasts to (B, H, T, S) by itself",
+    hint="pass it on: (T, S) broadcasts to (B, H, T, S) by itself",
 )
 def grouped_one_mask(draw: Draw):
     n_tokens, d_head = draw.sizes(2)
@@ -139,6 +140,7 @@ def grouped_one_mask(draw: Draw):
 @grouped_query_attention.core(
     "in a mask (B, T, S) or (B, 1, S), text b has its own, shared by all heads",
     hint="scores are (B, H, T, S): give the mask an axis for the heads, of length 1",
+    fits=("shape", "raised"),
 )
 def grouped_mask_of_each_text(draw: Draw):
     n_tokens, d_head = draw.sizes(2)
@@ -167,6 +169,7 @@ def grouped_hostile(draw: Draw):
 @grouped_query_attention.edge(
     "a query with nothing to attend to gets the bias of out, with finite gradients",
     hint="masked_attention gives it zeros, and then comes .out",
+    fits=("not finite",),
 )
 def grouped_empty_rows(draw: Draw):
     n_tokens, d_head = draw.sizes(2)
@@ -189,7 +192,7 @@ def _grouped_refusal(draw: Draw, d_model: int, n_heads: int, n_kv_heads: int, *m
 
 
 @grouped_query_attention.edge(
-    "n_heads does not divide d_model: ValueError naming n_heads and its value",
+    "n_heads does not divide d_model: ValueError",
     hint="look at the remainder, d_model % n_heads, before the layers are made",
 )
 def grouped_refuses_heads(draw: Draw):
@@ -200,7 +203,7 @@ def grouped_refuses_heads(draw: Draw):
 
 
 @grouped_query_attention.edge(
-    "n_kv_heads does not divide n_heads: ValueError naming n_kv_heads and its value",
+    "n_kv_heads does not divide n_heads: ValueError",
     hint="each head of keys serves as many heads as every other: n_heads % n_kv_heads is 0",
 )
 def grouped_refuses_kv_heads(draw: Draw):
@@ -242,6 +245,7 @@ module_properties(
     parameters=Rule(
         "the parameters are query and out, C -> C, key and value, C -> n_kv_heads·D",
         hint="D = C / n_heads, for keys as well; bias=False means that none of the four has one",
+        fits=("names", "not learned", "raised"),
     ),
     modes=Rule(
         "training is as evaluation, whatever texts came before",
@@ -249,10 +253,10 @@ module_properties(
     ),
     gradients=Rule(
         "gradients reach x and every weight, and none crosses the mask",
-        hint="detach() and no_grad() cut the way back",
     ),
     leaves_inputs=Rule(
         "x and mask are not changed, and every tensor is made on their device",
         hint="device=x.device for what you make yourself",
+        fits=("device",),
     ),
 )

@@ -46,7 +46,7 @@ def _positions(draw: Draw, count: int, low: int = -9, high: int = 40) -> np.ndar
 
 @rotate.core(
     "the pair (2i, 2i+1) turns by position · base^(-2i/D)",
-    hint="(a cos − b sin, a sin + b cos), and a and b are neighbours: x[..., 0::2], x[..., 1::2]",
+    hint="(a cos − b sin, a sin + b cos) of neighbours, x[..., 0::2] and x[..., 1::2]",
 )
 def rotate_values(draw: Draw):
     n_tokens, half, n_heads = draw.sizes(3)
@@ -100,7 +100,9 @@ def rotate_base(draw: Draw):
     yield _rotate_case(x, positions, base=500_000.0)
 
 
-@rotate.core("gradients reach x", hint="write nothing into x, and cut nothing off with detach()")
+@rotate.core(
+    "gradients reach x",
+)
 def rotate_gradients(draw: Draw):
     n_tokens, half = draw.sizes(2)
     x, positions = draw.normal(2, n_tokens, 2 * half), np.arange(n_tokens)
@@ -112,7 +114,7 @@ def rotate_gradients(draw: Draw):
 
 
 @rotate.edge(
-    "an odd number of channels: ValueError naming it",
+    "an odd number of channels: ValueError",
     hint="look at x.shape[-1] % 2 before anything else",
 )
 def rotate_refuses(draw: Draw):
@@ -125,6 +127,7 @@ def rotate_refuses(draw: Draw):
 @rotate.edge(
     "half precision in, half precision out, with angles in float32 or better",
     hint="bfloat16 has no 257: make the angles in float32, and go back to x.dtype at the end",
+    fits=("dtype",),
 )
 def rotate_half(draw: Draw):
     n_tokens, half = draw.sizes(2)
@@ -136,7 +139,7 @@ def rotate_half(draw: Draw):
 
 @rotate.edge(
     "positions in the thousands turn as exactly as float32 allows",
-    hint="an angle of 4000 in half precision is off by a whole turn",
+    hint="positions have no end; in half precision an angle of 4000 is off by a whole turn",
 )
 def rotate_far(draw: Draw):
     n_tokens, half = draw.sizes(2)
@@ -148,6 +151,7 @@ def rotate_far(draw: Draw):
 @rotate.edge(
     "x and positions are not changed, and every tensor is made on their device",
     hint="device=x.device for what you make yourself; x[..., 0::2] = … writes into x",
+    fits=("device",),
 )
 def rotate_leaves_inputs(draw: Draw):
     n_tokens, half = draw.sizes(2)

@@ -52,6 +52,7 @@ def sinusoidal_small(draw: Draw):
 @sinusoidal_positions.edge(
     "positions in the thousands are right as well, and the table stays float32",
     hint="angles in float32 or float64: half precision does not hold 2049",
+    fits=("dtype",),
 )
 def sinusoidal_large(draw: Draw):
     (half,) = draw.sizes(1)

@@ -31,7 +31,7 @@ def window_square(draw: Draw):
 
 @sliding_window_mask.core(
     "the queries are the last n_queries of the n_keys positions",
-    hint="the first query stands at position n_keys - n_queries, as in causal_mask",
+    hint="query t stands at n_keys - n_queries + t: causal and window count from there",
 )
 def window_with_cache(draw: Draw):
     few, many = sorted(draw.sizes(2))
@@ -59,7 +59,7 @@ def window_smallest_and_largest(draw: Draw):
 
 
 @sliding_window_mask.edge(
-    "a window below 1: ValueError naming window and its value",
+    "a window below 1: ValueError",
     hint="a query that sees nothing is a mistake of the caller",
 )
 def window_refuses(draw: Draw):
@@ -71,7 +71,7 @@ def window_refuses(draw: Draw):
 
 
 @sliding_window_mask.edge(
-    "fewer keys than queries: ValueError naming n_keys and its value",
+    "fewer keys than queries: ValueError",
     hint="causal_mask of lesson 3 refuses it: call it",
 )
 def window_refuses_fewer_keys(draw: Draw):
@@ -81,7 +81,9 @@ def window_refuses_fewer_keys(draw: Draw):
         yield case.expect(raises("ValueError", "n_keys", str(n_keys)))
 
 
-@sliding_window_mask.edge("the mask is made on the given device", hint="torch.…(…, device=device)")
+@sliding_window_mask.edge(
+    "the mask is made on the given device", hint="torch.…(…, device=device)", fits=("device",)
+)
 def window_device(draw: Draw):
     few, many = sorted(draw.sizes(2))
     for args in ((many,), (few, many)):

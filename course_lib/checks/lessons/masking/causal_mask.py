@@ -31,7 +31,7 @@ def causal_mask_with_cache(draw: Draw):
 
 
 @causal_mask.edge(
-    "fewer keys than queries: ValueError naming n_keys and its value",
+    "fewer keys than queries: ValueError",
     hint="compare n_keys with n_queries before you build anything",
 )
 def causal_mask_refuses(draw: Draw):
@@ -40,7 +40,9 @@ def causal_mask_refuses(draw: Draw):
     yield causal_mask.call(many + 1, many).expect(raises("ValueError", "n_keys", str(many)))
 
 
-@causal_mask.edge("the mask is made on the given device", hint="torch.…(…, device=device)")
+@causal_mask.edge(
+    "the mask is made on the given device", hint="torch.…(…, device=device)", fits=("device",)
+)
 def causal_mask_device(draw: Draw):
     few, many = sorted(draw.sizes(2))
     for args in ((few,), (few, many)):

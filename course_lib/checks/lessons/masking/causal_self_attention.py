@@ -10,6 +10,8 @@ from .fixtures import LESSON
 
 causal_self_attention = ComponentCheck("CausalSelfAttention", "masking", LESSON)
 
+add_head_properties(causal_self_attention, causal=True)
+
 
 @causal_self_attention.core(
     "no position sees a later one, however large it is",
@@ -37,6 +39,3 @@ def causal_self_attention_hostile(draw: Draw):
         tolerance=Tolerance(1e-7, 1e-6),  # scores of a million leave ten digits for the weights
     )
     yield causal_self_attention.build(d_model, d_head, x=large, weights=weights).expect(judge)
-
-
-add_head_properties(causal_self_attention, causal=True)

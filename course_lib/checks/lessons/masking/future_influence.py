@@ -96,7 +96,7 @@ def future_influence_leaves_gradients(draw: Draw):
             if finding:
                 return finding
             if seen.changed:
-                return Finding("x or a parameter was changed in place")
+                return Finding("x or a parameter was changed in place", how="changed")
             for n, gradient in enumerate(seen.kept_gradients[1:]):
                 if gradient is None or not np.array_equal(gradient, held[n]):
                     return Finding(
@@ -130,7 +130,9 @@ def future_influence_leaves_gradients(draw: Draw):
 
 
 @future_influence.edge(
-    "float32 in, float32 out, detached, also when x requires gradients", hint="x.detach()"
+    "float32 in, float32 out, detached, also when x requires gradients",
+    hint="x.detach()",
+    fits=("dtype",),
 )
 def future_influence_dtype(draw: Draw):
     yield _influence_case(draw, "mixer", 0, x_requires_grad=True)

@@ -32,7 +32,8 @@ def _attention_case(q, k, v, mask, dtype="float64", *, judge=None, **options):
 
 @masked_attention.core(
     "without a mask it is attention, and so it is when the mask allows everything",
-    hint="the default is mask=None",
+    hint="the default is mask=None, and True means may attend",
+    fits=("raised",),
 )
 def masked_attention_unmasked(draw: Draw):
     q, k, v = _masked_qkv(draw, 2)
@@ -73,6 +74,7 @@ def masked_attention_values(draw: Draw):
 @masked_attention.core(
     "a hostile future changes nothing, however large its scores",
     hint="a masked weight must be exactly 0, or a large value behind it comes through",
+    fits=("not finite",),
 )
 def masked_attention_hostile(draw: Draw):
     n, d_head, d_value = draw.sizes(3)
@@ -86,7 +88,6 @@ def masked_attention_hostile(draw: Draw):
 
 @masked_attention.core(
     "gradients reach q, k and v, and none crosses the mask",
-    hint="item(), detach(), numpy() and no_grad() all cut the way back",
 )
 def masked_attention_gradients(draw: Draw):
     q, k, v = _masked_qkv(draw, 2)
@@ -107,6 +108,7 @@ def _gradient_case(draw, q, k, v, mask):
 @masked_attention.edge(
     "a query with nothing to attend to gets zeros, with finite gradients",
     hint="masked_softmax of this lesson does it",
+    fits=("not finite",),
 )
 def masked_attention_empty_rows(draw: Draw):
     q, k, v = _masked_qkv(draw, 2)
@@ -133,6 +135,7 @@ def masked_attention_half(draw: Draw):
 @masked_attention.edge(
     "q, k, v and mask are not changed, and every tensor is made on their device",
     hint="masked_fill makes a new tensor; device=q.device for what you make yourself",
+    fits=("device",),
 )
 def masked_attention_leaves_inputs(draw: Draw):
     q, k, v = _masked_qkv(draw, 2)

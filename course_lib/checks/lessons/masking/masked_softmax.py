@@ -44,6 +44,7 @@ def masked_softmax_values(draw: Draw):
 @masked_softmax.core(
     "the mask broadcasts to the shape of the scores",
     hint="~mask, masked_fill and where all broadcast; a view or a loop over rows does not",
+    fits=("shape", "raised"),
 )
 def masked_softmax_broadcasts(draw: Draw):
     n_queries, n_keys = draw.sizes(2)
@@ -56,6 +57,7 @@ def masked_softmax_broadcasts(draw: Draw):
 @masked_softmax.core(
     "a hostile future changes nothing, however large its scores",
     hint="-1e4 is not minus infinity: a score may be lower than that",
+    fits=("not finite",),
 )
 def masked_softmax_hostile(draw: Draw):
     n_queries, n_keys = draw.sizes(2)
@@ -66,7 +68,9 @@ def masked_softmax_hostile(draw: Draw):
         yield _softmax_case(exact_in(np.where(mask, -6e4, 6e4), dtype), mask, dtype)
 
 
-@masked_softmax.core("gradients reach the scores", hint="detach() and .data cut the way back")
+@masked_softmax.core(
+    "gradients reach the scores",
+)
 def masked_softmax_gradients(draw: Draw):
     n_queries, n_keys = draw.sizes(2)
     scores, mask = draw.normal(2, n_queries, n_keys), draw.mask(n_queries, n_keys)
@@ -79,6 +83,7 @@ def masked_softmax_gradients(draw: Draw):
 @masked_softmax.edge(
     "a row with nothing to attend to is all zeros, with a gradient of zeros",
     hint="0/0 is nan, and so is its gradient, even where a later line overwrites the value",
+    fits=("not finite",),
 )
 def masked_softmax_empty_rows(draw: Draw):
     n_queries, n_keys = draw.sizes(2)
@@ -96,6 +101,7 @@ def masked_softmax_empty_rows(draw: Draw):
 @masked_softmax.edge(
     "in float16 and bfloat16 too, for scores up to 6e4",
     hint="-1e9 is -inf in float16: torch.finfo(scores.dtype).min is what fits",
+    fits=("not finite", "raised"),
 )
 def masked_softmax_half(draw: Draw):
     n_queries, n_keys = draw.sizes(2)
@@ -113,6 +119,7 @@ def masked_softmax_half(draw: Draw):
 @masked_softmax.edge(
     "scores and mask are not changed, and every tensor is made on their device",
     hint="masked_fill makes a new tensor; masked_fill_ writes into the old one",
+    fits=("changed",),
 )
 def masked_softmax_leaves_inputs(draw: Draw):
     n_queries, n_keys = draw.sizes(2)

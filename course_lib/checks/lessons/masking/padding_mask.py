@@ -18,7 +18,8 @@ def _real_keys(lengths: np.ndarray, n_keys: int) -> np.ndarray:
 
 @padding_mask.core(
     "text b has lengths[b] real keys, and one row of keys serves all its queries",
-    hint="the result is (B, 1, S): the 1 is where the queries broadcast",
+    hint="True where a key is real; (B, 1, S), and the 1 is where the queries broadcast",
+    fits=("shape",),
 )
 def padding_mask_values(draw: Draw):
     n_texts, n_keys = draw.sizes(2)
@@ -38,7 +39,7 @@ def padding_mask_values(draw: Draw):
 
 
 @padding_mask.edge(
-    "a length outside 0..n_keys: ValueError naming lengths and the value",
+    "a length outside 0..n_keys: ValueError",
     hint="test both ends: a negative length and one beyond n_keys",
 )
 def padding_mask_refuses(draw: Draw):
@@ -51,7 +52,8 @@ def padding_mask_refuses(draw: Draw):
 
 @padding_mask.edge(
     "lengths of any integer type, unchanged, and the mask on their device",
-    hint="torch.arange(n_keys, device=lengths.device)",
+    hint="compare lengths with torch.arange: their dtype and their numbers stay as they are",
+    fits=("raised",),
 )
 def padding_mask_leaves_lengths(draw: Draw):
     n_texts, n_keys = draw.sizes(2)

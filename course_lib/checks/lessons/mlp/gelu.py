@@ -62,7 +62,6 @@ def gelu_tanh(draw: Draw):
 
 @gelu.core(
     "gradients reach x, through both factors",
-    hint="write nothing into x, and cut nothing off with detach(), item() or no_grad()",
 )
 def gelu_gradients(draw: Draw):
     for x in (_where_it_bends(draw), draw.normal(2, *draw.sizes(2))):
@@ -76,6 +75,7 @@ def gelu_gradients(draw: Draw):
 @gelu.edge(
     "far from 0, x itself or 0: finite, and so are the gradients",
     hint="torch.erf and torch.tanh stand large numbers; an exponential of your own does not",
+    fits=("not finite",),
 )
 def gelu_far_from_zero(draw: Draw):
     x = np.array([30.0, -30.0, 300.0, -300.0, 6e4, -6e4])
@@ -89,7 +89,7 @@ def gelu_far_from_zero(draw: Draw):
 
 
 @gelu.edge(
-    "any other approximate: ValueError naming approximate and its value",
+    "any other approximate: ValueError",
     hint='neither "none" nor "tanh": raise ValueError(f"… got approximate={approximate!r}")',
 )
 def gelu_refuses(draw: Draw):
@@ -103,6 +103,7 @@ def gelu_refuses(draw: Draw):
 @gelu.edge(
     "half precision in, half precision out, computed in float32 and rounded at the end",
     hint="compute in torch.promote_types(x.dtype, torch.float32), and end with .to(x.dtype)",
+    fits=("dtype",),
 )
 def gelu_half(draw: Draw):
     for dtype in ("bfloat16", "float16"):
@@ -123,6 +124,7 @@ def gelu_half(draw: Draw):
 @gelu.edge(
     "x is not changed, and every tensor is made on its device",
     hint="x *= … writes into the caller's tensor; x * … does not",
+    fits=("changed",),
 )
 def gelu_leaves_x(draw: Draw):
     for dtype in ("float64", "float32"):

@@ -84,7 +84,11 @@ def mlp_values(draw: Draw):
     yield _mlp_case(draw, (2, n_tokens, width), dtype="float32")
 
 
-@mlp.edge("with bias=False neither layer has a bias", hint="pass bias=bias on to both nn.Linear")
+@mlp.edge(
+    "with bias=False neither layer has a bias",
+    hint="pass bias=bias on to both nn.Linear",
+    fits=("raised",),
+)
 def mlp_without_bias(draw: Draw):
     n_tokens, width, d_mlp = draw.sizes(3)
     yield _mlp_case(draw, (n_tokens, width), bias=False)
@@ -213,12 +217,15 @@ module_properties(
     parameters=Rule(
         "the parameters are those of up, C -> M, and down, M -> C: nn.Linear each",
         hint="d_mlp is M as it stands, and 4 * d_model if it is None",
+        fits=("names", "not learned", "raised"),
     ),
     modes=Rule(
         "without dropout, training is as evaluation, whatever came before",
         hint="forward keeps nothing between calls",
     ),
     leaves_inputs=Rule(
-        "x is not changed, and every tensor is made on its device", hint="device=x.device"
+        "x is not changed, and every tensor is made on its device",
+        hint="device=x.device",
+        fits=("device",),
     ),
 )

@@ -33,6 +33,7 @@ def has_the_state(config: ReferenceConfig):
                 "wrong names in state_dict()",
                 expected=_some(missing, expected, "is missing", "are missing"),
                 got=_some(surplus, found, "should not be there", "should not be there"),
+                how="names",
             )
         for name, shape in expected.items():
             if found[name] != shape:
@@ -42,7 +43,8 @@ def has_the_state(config: ReferenceConfig):
         trainable = seen.flag("trainable")
         frozen = [name for name in expected if name not in (trainable or [])]
         if frozen:
-            return Finding(f"{frozen[0]} is not learned", expected="an nn.Parameter")
+            what = f"{frozen[0]} is not learned"
+            return Finding(what, expected="an nn.Parameter", how="not learned")
         return None
 
     return judge

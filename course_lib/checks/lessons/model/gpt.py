@@ -7,6 +7,7 @@ import numpy as np
 
 from ...cases.check import Case, ComponentCheck
 from ...cases.draw import Draw
+from ...cases.module_properties import IN_HALF
 from ...judges.chance import BY_CHANCE, DROPOUT
 from ...judges.expect import (
     also,
@@ -92,6 +93,7 @@ def _fresh_case(config: ReferenceConfig, ids: np.ndarray, judge) -> Case:
 @gpt.core(
     "its parts are embeddings, blocks, norm and head, and its config is kept",
     hint="Embeddings, an nn.ModuleList of Block, LayerNorm, and nn.Linear without a bias",
+    fits=("names", "not learned", "raised"),
 )
 def gpt_parts(draw: Draw):
     for changes in ({}, {"tie_weights": False, "n_layers": 3}, {"n_layers": 1}):
@@ -102,6 +104,7 @@ def gpt_parts(draw: Draw):
 @gpt.core(
     "blocks share nothing, and head and token embedding are one tensor exactly when tied",
     hint="self.head.weight = self.embeddings.token.weight, if config.tie_weights",
+    fits=("names", "not learned"),
 )
 def gpt_sharing(draw: Draw):
     for tie_weights in (True, False):
@@ -220,7 +223,6 @@ def _loss_is_that_of_guessing(targets: np.ndarray, config: ReferenceConfig):
 
 @gpt.core(
     "gradients reach every weight; a tied one gets those of both its places",
-    hint="detach(), .data and no_grad() cut the way back",
 )
 def gpt_gradients(draw: Draw):
     for tie_weights in (True, False):
@@ -265,6 +267,7 @@ def gpt_modes(draw: Draw):
 @gpt.edge(
     "bias=False takes the bias from every part, and gelu_approximate reaches the blocks",
     hint="bias=config.bias for the blocks and for the last norm; approximate=… for the blocks",
+    fits=("names", "not learned"),
 )
 def gpt_options(draw: Draw):
     for changes in ({"bias": False}, {"gelu_approximate": "tanh"}):
@@ -338,28 +341,15 @@ def gpt_dropout_rests(draw: Draw):
 
 
 @gpt.edge(
-    "more tokens than context_length: ValueError that says how many there may be",
+    "more tokens than context_length: ValueError",
     hint="Embeddings refuses them already; do not cut ids to fit",
 )
 def gpt_refuses(draw: Draw):
     config = small_config(draw, context_length=7)
     for n_tokens in (8, 15):
         ids = draw_ids(draw, config, 2, n_tokens)
-        yield _gpt_case(draw, config, ids, judge=_refuses(7, n_tokens))
-
-
-def _refuses(longest: int, n_tokens: int):
-    """Judge: a ValueError that names either side of what does not fit, and its number."""
-
-    def judge(seen):
-        either = (
-            raises("ValueError", "context", str(longest)),
-            raises("ValueError", "ids", str(n_tokens)),
-        )
-        first, second = (one(seen) for one in either)
-        return first if second else None
-
-    return judge
+        judge = raises("ValueError", ("context", "ids"), ("7", str(n_tokens)))
+        yield _gpt_case(draw, config, ids, judge=judge)
 
 
 @gpt.edge(
@@ -381,14 +371,18 @@ def gpt_by_parts(draw: Draw):
 
 @gpt.edge(
     "half-precision weights give half-precision logits, close to the exact ones",
-    hint="make no tensor of a fixed dtype inside forward",
+    hint=IN_HALF,
 )
 def gpt_half(draw: Draw):
     for dtype, tolerance in HALF.items():
         yield _gpt_case(draw, small_config(draw), dtype=dtype, tolerance=tolerance)
 
 
-@gpt.edge("ids are not changed, and every tensor is made on their device", hint="device=ids.device")
+@gpt.edge(
+    "ids are not changed, and every tensor is made on their device",
+    hint="device=ids.device",
+    fits=("device",),
+)
 def gpt_leaves_ids(draw: Draw):
     config = small_config(draw)
     yield _gpt_case(draw, config, judge=arguments_unchanged(["ids"]))

@@ -90,7 +90,7 @@ def init_weights_in_place(draw: Draw):
         yield _init_case(judge, **changes)
 
 
-@init_weights.edge("it returns None", hint="leave the return out")
+@init_weights.edge("it returns None", hint="leave the return out", fits=("type",))
 def init_weights_returns_none(draw: Draw):
     def judge(config):
         def nothing(seen):
@@ -116,7 +116,9 @@ def init_weights_distribution(draw: Draw):
 
 
 @init_weights.edge(
-    "tensors keep their dtype", hint="fill what is there instead of putting something new"
+    "tensors keep their dtype",
+    hint="fill what is there instead of putting something new",
+    fits=("dtype",),
 )
 def init_weights_dtype(draw: Draw):
     for dtype in ("float32", "bfloat16", "float16"):

@@ -77,7 +77,7 @@ def _loaded(config: ReferenceConfig, weights: dict, ids, dtype: str):
 
 @load_gpt2.core(
     "each tensor goes to its place, turned where GPT-2 keeps its inputs first",
-    hint="c_attn, c_proj and c_fc are (in, out), nn.Linear is (out, in): .T, square ones too",
+    hint="go by the table of names; c_attn, c_proj, c_fc are (in, out): .T, square ones too",
 )
 def load_gpt2_values(draw: Draw):
     for changes in ({}, {"gelu_approximate": "tanh"}, {"n_layers": 1}):
@@ -86,7 +86,11 @@ def load_gpt2_values(draw: Draw):
     yield _load_case(draw, square)
 
 
-@load_gpt2.core("with or without the prefix transformer.", hint='name.removeprefix("transformer.")')
+@load_gpt2.core(
+    "with or without the prefix transformer.",
+    hint='name.removeprefix("transformer.")',
+    fits=("raised",),
+)
 def load_gpt2_prefix(draw: Draw):
     yield _load_case(draw, small_config(draw), prefix="")
     yield _load_case(draw, small_config(draw, tie_weights=False), prefix="")
@@ -111,6 +115,7 @@ def load_gpt2_order(draw: Draw):
 @load_gpt2.core(
     "a tied head may be missing or there; one that is not tied is loaded",
     hint="when tied, take wte.weight for a missing lm_head.weight",
+    fits=("raised",),
 )
 def load_gpt2_head(draw: Draw):
     def no_head(tensors):
@@ -126,6 +131,7 @@ def load_gpt2_head(draw: Draw):
 @load_gpt2.core(
     "attn.bias and attn.masked_bias are masks and are ignored; c_attn.bias is not",
     hint='".attn.bias" and ".attn.masked_bias", with the dot: c_attn.bias ends in "attn.bias" too',
+    fits=("raised",),
 )
 def load_gpt2_masks(draw: Draw):
     for prefix in ("transformer.", ""):
@@ -147,7 +153,7 @@ def _masks(config: ReferenceConfig, prefix: str = "transformer."):
 
 
 @load_gpt2.edge(
-    "a missing tensor: ValueError naming it",
+    "a missing tensor: ValueError",
     hint="compare the names that came with those you need, before anything is copied",
 )
 def load_gpt2_missing(draw: Draw):
@@ -174,7 +180,7 @@ def load_gpt2_missing(draw: Draw):
 
 
 @load_gpt2.edge(
-    "a surplus tensor: ValueError naming it",
+    "a surplus tensor: ValueError",
     hint="a block too many, or biases where the config has none, do not fit either",
 )
 def load_gpt2_surplus(draw: Draw):
@@ -189,7 +195,7 @@ def load_gpt2_surplus(draw: Draw):
 
 
 @load_gpt2.edge(
-    "a tensor of a wrong shape: ValueError naming it",
+    "a tensor of a wrong shape: ValueError",
     hint="look at the shape yourself: copy_ stretches (1, C) to (P, C) without a word",
 )
 def load_gpt2_shapes(draw: Draw):
@@ -212,7 +218,7 @@ def load_gpt2_shapes(draw: Draw):
 
 
 @load_gpt2.edge(
-    "a tied head that differs from the token embedding: ValueError naming lm_head.weight",
+    "a tied head that differs from the token embedding: ValueError",
     hint="torch.equal tells; loaded without a look, one of the two is lost",
 )
 def load_gpt2_other_head(draw: Draw):
@@ -298,6 +304,7 @@ def load_gpt2_mode(draw: Draw):
 @load_gpt2.edge(
     "without biases in the config there must be none among the tensors",
     hint="which names are wanted follows from the model's own state_dict()",
+    fits=("raised",),
 )
 def load_gpt2_without_bias(draw: Draw):
     config = small_config(draw, bias=False)
@@ -311,7 +318,9 @@ def load_gpt2_without_bias(draw: Draw):
 
 
 @load_gpt2.edge(
-    "the model has the dtype of the tensors", hint="model.to(tensor) takes its dtype and device"
+    "the model has the dtype of the tensors",
+    hint="model.to(tensor) takes its dtype and device",
+    fits=("dtype",),
 )
 def load_gpt2_dtype(draw: Draw):
     for dtype in ("float64", "bfloat16", "float16"):

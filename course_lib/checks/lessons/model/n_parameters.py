@@ -67,7 +67,9 @@ def n_parameters_without_embeddings(draw: Draw):
 
 
 @n_parameters.edge(
-    "the count is an int, and the model is as before", hint="sum of numel(), which are ints"
+    "the count is an int, and the model is as before",
+    hint="sum of numel(), which are ints",
+    fits=("type",),
 )
 def n_parameters_is_an_int(draw: Draw):
     def an_int(seen):
@@ -101,6 +103,7 @@ def n_parameters_shared(draw: Draw):
 @n_parameters.edge(
     "a model without memory, on the device meta, is counted like any other",
     hint="all tensors on meta have the address 0: tell them apart by id, not by data_ptr()",
+    fits=("raised",),
 )
 def n_parameters_on_meta(draw: Draw):
     for tie_weights in (True, False):

@@ -16,6 +16,7 @@ def _merge_case(x, dtype="float64", *, judge=None, **options):
 @merge_heads.core(
     "each position holds the channels of head 0, then those of head 1, and so on",
     hint="put H beside D first; only neighbouring axes can be joined",
+    fits=("shape", "raised"),
 )
 def merge_heads_values(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -31,6 +32,7 @@ def merge_heads_values(draw: Draw):
 @merge_heads.core(
     "one head, one channel a head and one position are heads too",
     hint="squeeze() takes more away than you mean when a size is 1",
+    fits=("shape", "raised"),
 )
 def merge_heads_small(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -45,7 +47,7 @@ def merge_heads_small(draw: Draw):
 
 
 @merge_heads.core(
-    "gradients reach x", hint="detach(), numpy() and a new tensor from x cut the way back"
+    "gradients reach x",
 )
 def merge_heads_gradients(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -57,7 +59,9 @@ def merge_heads_gradients(draw: Draw):
 
 
 @merge_heads.edge(
-    "every dtype comes back as it was", hint="merging moves numbers and computes none"
+    "every dtype comes back as it was",
+    hint="merging moves numbers and computes none",
+    fits=("dtype",),
 )
 def merge_heads_dtypes(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -66,7 +70,9 @@ def merge_heads_dtypes(draw: Draw):
 
 
 @merge_heads.edge(
-    "x is not changed, and every tensor is made on its device", hint="new_empty, or device=x.device"
+    "x is not changed, and every tensor is made on its device",
+    hint="new_empty, or device=x.device",
+    fits=("device",),
 )
 def merge_heads_leaves_x(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)

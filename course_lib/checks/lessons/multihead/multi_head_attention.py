@@ -81,7 +81,7 @@ def _heads_case(
 
 @multi_head_attention.core(
     "each head attends in its own channels, and out mixes what they found",
-    hint="qkv gives q, k, v in this order; split each, attend, merge, then out",
+    hint="qkv gives q, k, v in this order; split, attend (over the root of D), merge, out",
 )
 def heads_values(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -96,7 +96,7 @@ def heads_values(draw: Draw):
 
 @multi_head_attention.core(
     "a mask (T, S) holds for every text and every head",
-    hint="(T, S) broadcasts to (B, H, T, S) by itself",
+    hint="pass it on: (T, S) broadcasts to (B, H, T, S) by itself",
 )
 def heads_one_mask(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -110,6 +110,7 @@ def heads_one_mask(draw: Draw):
 @multi_head_attention.core(
     "in a mask (B, T, S) or (B, 1, S), text b has its own, shared by all heads",
     hint="scores are (B, H, T, S): give the mask an axis for the heads, of length 1",
+    fits=("shape", "raised"),
 )
 def heads_mask_of_each_text(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -304,6 +305,7 @@ def heads_dropout_rests_in_evaluation(draw: Draw):
 @multi_head_attention.edge(
     "a query with nothing to attend to gets the bias of out, with finite gradients",
     hint="masked_attention gives it zeros, and then comes .out",
+    fits=("not finite",),
 )
 def heads_empty_rows(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -322,7 +324,7 @@ def heads_empty_rows(draw: Draw):
 
 
 @multi_head_attention.edge(
-    "n_heads does not divide d_model: ValueError naming n_heads and its value",
+    "n_heads does not divide d_model: ValueError",
     hint="look at the remainder, d_model % n_heads, before the layers are made",
 )
 def heads_refuses(draw: Draw):
@@ -366,6 +368,7 @@ module_properties(
     parameters=Rule(
         "the parameters are those of qkv, C -> 3C, and out, C -> C: nn.Linear each",
         hint="bias=False means that neither of the two has one",
+        fits=("names", "not learned", "raised"),
     ),
     modes=Rule(
         "without dropout, training is as evaluation, whatever texts came before",
@@ -373,10 +376,10 @@ module_properties(
     ),
     gradients=Rule(
         "gradients reach x and every weight, and none crosses the mask",
-        hint="detach() and no_grad() cut the way back",
     ),
     leaves_inputs=Rule(
         "x and mask are not changed, and every tensor is made on their device",
         hint="device=x.device for what you make yourself",
+        fits=("device",),
     ),
 )

@@ -16,6 +16,7 @@ def _split_case(x, n_heads: int, dtype="float64", *, judge=None, **options):
 @split_heads.core(
     "head h owns the channels h·D to (h+1)·D - 1 of every position",
     hint="cut the last axis into (H, D), which moves nothing; then bring H forward",
+    fits=("shape",),
 )
 def split_heads_values(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -31,6 +32,7 @@ def split_heads_values(draw: Draw):
 @split_heads.core(
     "one head, one channel a head and one position are heads too",
     hint="D = C / H; squeeze() and -1 in a view guess wrong when a size is 1",
+    fits=("shape", "raised"),
 )
 def split_heads_small(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -44,7 +46,7 @@ def split_heads_small(draw: Draw):
 
 
 @split_heads.core(
-    "gradients reach x", hint="detach(), numpy() and a new tensor from x cut the way back"
+    "gradients reach x",
 )
 def split_heads_gradients(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -56,7 +58,7 @@ def split_heads_gradients(draw: Draw):
 
 
 @split_heads.edge(
-    "n_heads does not divide the channels: ValueError naming n_heads and its value",
+    "n_heads does not divide the channels: ValueError",
     hint="look at the remainder, x.shape[-1] % n_heads, before anything else",
 )
 def split_heads_refuses(draw: Draw):
@@ -67,7 +69,9 @@ def split_heads_refuses(draw: Draw):
 
 
 @split_heads.edge(
-    "every dtype comes back as it was", hint="splitting moves numbers and computes none"
+    "every dtype comes back as it was",
+    hint="splitting moves numbers and computes none",
+    fits=("dtype",),
 )
 def split_heads_dtypes(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -77,7 +81,9 @@ def split_heads_dtypes(draw: Draw):
 
 
 @split_heads.edge(
-    "x is not changed, and every tensor is made on its device", hint="new_empty, or device=x.device"
+    "x is not changed, and every tensor is made on its device",
+    hint="new_empty, or device=x.device",
+    fits=("device",),
 )
 def split_heads_leaves_x(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)

@@ -20,7 +20,8 @@ def _norm_case(x, weight, bias, *eps, dtype="float64", judge=None, tolerance=Non
 
 @layer_norm.core(
     "with weight 1 and bias 0, each vector gets mean 0 and variance 1",
-    hint="mean and variance are taken over the last axis, and kept as an axis of length 1",
+    hint="mean and variance over the last axis, kept at length 1; divide by the root",
+    fits=("shape", "raised"),
 )
 def layer_norm_plain(draw: Draw):
     n_texts, n_tokens, width = draw.sizes(3)
@@ -49,7 +50,9 @@ def layer_norm_scaled(draw: Draw):
     yield _norm_case(x, *parameters, dtype="float32", tolerance=EPS_ASIDE)
 
 
-@layer_norm.core("without bias (None) nothing is added", hint="if bias is not None: …")
+@layer_norm.core(
+    "without bias (None) nothing is added", hint="if bias is not None: …", fits=("raised",)
+)
 def layer_norm_without_bias(draw: Draw):
     n_tokens, width = draw.sizes(2)
     for shape in ((n_tokens, width), (2, n_tokens, width)):
@@ -60,6 +63,7 @@ def layer_norm_without_bias(draw: Draw):
 @layer_norm.core(
     "eps is added to the variance, inside the root, and is 1e-5 unless given",
     hint="sqrt(variance + eps): eps must matter exactly where the variance is tiny",
+    fits=("not finite",),
 )
 def layer_norm_eps(draw: Draw):
     n_tokens, width = draw.sizes(2)
@@ -76,7 +80,6 @@ def layer_norm_eps(draw: Draw):
 
 @layer_norm.core(
     "gradients reach x, weight and bias, through mean and variance too",
-    hint="write nothing into x, and cut nothing off with detach(), item() or no_grad()",
 )
 def layer_norm_gradients(draw: Draw):
     n_tokens, width = draw.sizes(2)
@@ -108,6 +111,7 @@ def layer_norm_half(draw: Draw):
 @layer_norm.edge(
     "mean and variance of half-precision x are taken in float32",
     hint="a mean rounded to bfloat16 can be off by 1 at 257, and 300² overflows in float16",
+    fits=("not finite",),
 )
 def layer_norm_statistics(draw: Draw):
     width = max(5, *draw.sizes(1))
@@ -121,6 +125,7 @@ def layer_norm_statistics(draw: Draw):
 @layer_norm.edge(
     "x, weight and bias are not changed, and every tensor is made on their device",
     hint="x -= … writes into the caller's tensor; x - … does not",
+    fits=("changed",),
 )
 def layer_norm_leaves_inputs(draw: Draw):
     n_tokens, width = draw.sizes(2)

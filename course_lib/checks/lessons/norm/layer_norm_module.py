@@ -63,6 +63,7 @@ def module_values(draw: Draw):
 @layer_norm_module.edge(
     "with bias=False there is no bias: .bias is None, and state_dict() holds weight alone",
     hint="self.bias = nn.Parameter(…) if bias else None",
+    fits=("names", "not learned", "raised"),
 )
 def module_without_bias(draw: Draw):
     n_tokens, width = draw.sizes(2)
@@ -117,19 +118,23 @@ module_properties(
     parameters=Rule(
         "the parameters are weight, all ones, and bias, all zeros, of shape (d_model,)",
         hint="self.weight = nn.Parameter(torch.ones(d_model)), and the bias likewise",
+        fits=("names", "not learned", "raised"),
     ),
     modes=Rule(
         "the same in training as in evaluation, whatever came before",
         hint="layer norm keeps no running statistics: each vector has its own mean",
     ),
     gradients=Rule(
-        "gradients reach x, weight and bias", hint="parameters, not plain tensors, and no detach()"
+        "gradients reach x, weight and bias",
     ),
     half=Rule(
         "half precision in, half precision out, with statistics in float32",
         hint="layer_norm of this lesson does it",
+        fits=("dtype",),
     ),
     leaves_inputs=Rule(
-        "x is not changed, and every tensor is made on its device", hint="device=x.device"
+        "x is not changed, and every tensor is made on its device",
+        hint="device=x.device",
+        fits=("device",),
     ),
 )

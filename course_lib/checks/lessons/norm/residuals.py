@@ -4,6 +4,7 @@ import torch
 
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw
+from ...cases.module_properties import IN_HALF
 from ...judges.expect import arguments_unchanged, gradients_are, no_error, returns, same_device
 from ...judges.findings import Finding
 from ...observe.given import fixtures
@@ -59,7 +60,6 @@ def add_residual_properties(check: ComponentCheck, *, norm_first: bool) -> None:
 
     @check.core(
         "gradients reach x by both ways: straight on, and through the sublayer",
-        hint="write nothing into x, and cut nothing off with detach() or no_grad()",
     )
     def gradients(draw: Draw):
         n_tokens, width = draw.sizes(2)
@@ -69,6 +69,7 @@ def add_residual_properties(check: ComponentCheck, *, norm_first: bool) -> None:
     @check.edge(
         "x is not changed in place, also when norm or sublayer returns x itself",
         hint="x + … makes a new tensor; += writes into an old one, and it may be the caller's",
+        fits=("changed",),
     )
     def leaves_x(draw: Draw):
         n_tokens, width = draw.sizes(2)
@@ -96,7 +97,7 @@ def add_residual_properties(check: ComponentCheck, *, norm_first: bool) -> None:
 
     @check.edge(
         "half precision in, half precision out, and every tensor on the device of x",
-        hint="nothing here needs a new tensor or another dtype",
+        hint=IN_HALF,
     )
     def half_and_device(draw: Draw):
         n_tokens, width = draw.sizes(2)

@@ -38,6 +38,7 @@ def char_tokenizer_encodes(draw: Draw):
 @char_tokenizer.core(
     "vocab_size counts the different characters",
     hint="self.vocab_size = … in __init__: a number, not a method",
+    fits=("type", "raised"),
 )
 def char_tokenizer_counts(draw: Draw):
     for text in ("hello", ENGLISH, "zz", *MANY_SCRIPTS[:2]):
@@ -48,6 +49,7 @@ def char_tokenizer_counts(draw: Draw):
 @char_tokenizer.core(
     "decode gives the text back as one string",
     hint='"".join(…) makes one string of many characters',
+    fits=("type",),
 )
 def char_tokenizer_decodes(draw: Draw):
     yield script_case(
@@ -59,7 +61,9 @@ def char_tokenizer_decodes(draw: Draw):
 
 
 @char_tokenizer.edge(
-    "nothing in, nothing out: the empty text is a text", hint="a loop over nothing gives nothing"
+    "nothing in, nothing out: the empty text is a text",
+    hint="a loop over nothing gives nothing",
+    fits=("raised",),
 )
 def char_tokenizer_empty(draw: Draw):
     yield script_case(char_tokenizer, ("hello",), asks("encode", "", judge=returns_value([])))
@@ -68,7 +72,7 @@ def char_tokenizer_empty(draw: Draw):
 
 
 @char_tokenizer.edge(
-    "an unknown character: ValueError naming text and the character",
+    "an unknown character: ValueError",
     hint="look before you look up: a dictionary raises a KeyError",
 )
 def char_tokenizer_refuses_characters(draw: Draw):
@@ -86,7 +90,7 @@ def char_tokenizer_refuses_characters(draw: Draw):
 
 
 @char_tokenizer.edge(
-    "an unknown id, negative ones included: ValueError naming ids and the id",
+    "an unknown id, negative ones included: ValueError",
     hint="characters[-1] is the last character: Python counts from the end, a tokenizer does not",
 )
 def char_tokenizer_refuses_ids(draw: Draw):
@@ -101,7 +105,9 @@ def char_tokenizer_refuses_ids(draw: Draw):
     yield script_case(char_tokenizer, (ENGLISH,), asks("decode", [0, size], judge=refused))
 
 
-@char_tokenizer.edge("ids are not changed", hint="pop() takes from the caller's list")
+@char_tokenizer.edge(
+    "ids are not changed", hint="pop() takes from the caller's list", fits=("changed",)
+)
 def char_tokenizer_leaves_ids(draw: Draw):
     _, ids = _spelt(draw, ENGLISH)
     step = asks("decode", ids, judge=leaves_alone("ids"))

@@ -4,6 +4,7 @@ import numpy as np
 
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw, exact_in
+from ...cases.module_properties import IN_HALF
 from ...judges.expect import (
     also,
     arguments_unchanged,
@@ -45,6 +46,7 @@ def _embeds(
 @embeddings.core(
     "the parameters are token (vocab_size, C) and position (context_length, C): nn.Embedding",
     hint="self.token = nn.Embedding(vocab_size, d_model), and self.position likewise",
+    fits=("names", "not learned", "raised"),
 )
 def embeddings_parameters(draw: Draw):
     yield _embeds(draw, judge=lambda seen: None)
@@ -53,6 +55,7 @@ def embeddings_parameters(draw: Draw):
 @embeddings.core(
     "each token's vector plus the vector of its position, counted from 0",
     hint="positions 0, 1, … T-1 give T vectors, which broadcast over the texts",
+    fits=("shape",),
 )
 def embeddings_values(draw: Draw):
     size, other = draw.sizes(2)
@@ -68,7 +71,7 @@ def embeddings_values(draw: Draw):
 
 @embeddings.core(
     "with an offset the first token stands at position `offset`",
-    hint="torch.arange(offset, offset + T, device=ids.device)",
+    hint="torch.arange(offset, offset + T): from offset on, whatever came before",
 )
 def embeddings_offset(draw: Draw):
     sizes = (7, 9, 5, 3)
@@ -81,7 +84,6 @@ def embeddings_offset(draw: Draw):
 
 @embeddings.core(
     "gradients reach the rows that were used, and add up where one was used twice",
-    hint="nn.Embedding does this; detach() and .data cut the way back",
 )
 def embeddings_gradients(draw: Draw):
     ids = np.array([[1, 4, 1], [0, 4, 4]])
@@ -95,7 +97,7 @@ def embeddings_gradients(draw: Draw):
 
 
 @embeddings.edge(
-    "past context_length: ValueError naming context_length and its value",
+    "past context_length: ValueError",
     hint="the last position is offset + T - 1, and context_length is one too many",
 )
 def embeddings_refuses(draw: Draw):
@@ -106,7 +108,8 @@ def embeddings_refuses(draw: Draw):
 
 
 @embeddings.edge(
-    "half precision tables give half precision vectors", hint="make no float tensor inside forward"
+    "half precision tables give half precision vectors",
+    hint=IN_HALF,
 )
 def embeddings_half(draw: Draw):
     for dtype in ("bfloat16", "float16"):
@@ -114,7 +117,9 @@ def embeddings_half(draw: Draw):
 
 
 @embeddings.edge(
-    "ids are not changed, and every tensor is made on their device", hint="device=ids.device"
+    "ids are not changed, and every tensor is made on their device",
+    hint="device=ids.device",
+    fits=("device",),
 )
 def embeddings_leaves_ids(draw: Draw):
     yield _embeds(draw, judge=arguments_unchanged(["ids"]))

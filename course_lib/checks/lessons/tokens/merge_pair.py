@@ -42,6 +42,7 @@ def merge_pair_runs(draw: Draw):
 @merge_pair.edge(
     "nothing to merge: an empty list, a single id, no pair, or half a pair at the end",
     hint="the last id has no neighbour on its right",
+    fits=("raised",),
 )
 def merge_pair_small(draw: Draw):
     for ids in ([], [1], [2, 1], [3, 3, 3], [2, 3, 1]):
@@ -59,7 +60,9 @@ def merge_pair_numbers(draw: Draw):
     yield _merges([0, 0, 5, 0], (0, 0), 256)
 
 
-@merge_pair.edge("the list that was given is not changed", hint="build a new list")
+@merge_pair.edge(
+    "the list that was given is not changed", hint="build a new list", fits=("changed",)
+)
 def merge_pair_leaves_ids(draw: Draw):
     judge = leaves_alone("ids", "pair", "new_id")
     yield _merges([1, 2, 3, 1, 2], (1, 2), 9, judge)

@@ -48,7 +48,9 @@ def _groups_are(axes: dict[str, int], decay: float) -> Judge:
         groups = found.get("groups")
         if found.get("structure") not in ("list", "tuple") or not isinstance(groups, list):
             got = str(found.get("structure"))[:60]
-            return Finding("wrong return value", expected="a list of two dicts", got=got)
+            return Finding(
+                "wrong return value", expected="a list of two dicts", got=got, how="type"
+            )
         groups = [facts_of(group) for group in groups]
         if len(groups) != 2 or any(group.get("type") != "dict" for group in groups):
             kinds = ", ".join(str(group.get("type"))[:30] for group in groups[:4])
@@ -138,6 +140,7 @@ def groups_of_tied_weights(draw: Draw):
 @decay_groups.edge(
     "a weight_decay of 0 is a number like others: there are two groups all the same",
     hint="0.0 counts as false: neither `if weight_decay` nor `weight_decay or …`",
+    fits=("raised",),
 )
 def groups_without_decay(draw: Draw):
     yield _groups_case(draw, {"model": "oddments", "tied": False}, decay=0.0)

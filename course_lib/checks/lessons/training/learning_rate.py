@@ -30,6 +30,7 @@ def _schedule(draw: Draw, warmup_steps: int, cosine_steps: int) -> dict:
 @learning_rate.core(
     "it returns one Python float",
     hint="return the rate; what torch computed becomes a number by .item()",
+    fits=("type",),
 )
 def rate_is_a_number(draw: Draw):
     warmup_steps, cosine_steps = draw.sizes(2)
@@ -72,7 +73,9 @@ def rate_after_the_end(draw: Draw):
 
 
 @learning_rate.edge(
-    "without warm-up the first step has max_lr", hint="warmup_steps=0 must divide nothing by 0"
+    "without warm-up the first step has max_lr",
+    hint="warmup_steps=0 must divide nothing by 0",
+    fits=("raised", "not finite"),
 )
 def rate_without_warm_up(draw: Draw):
     (cosine_steps,) = draw.sizes(1)
@@ -84,6 +87,7 @@ def rate_without_warm_up(draw: Draw):
 @learning_rate.edge(
     "min_lr may be 0 or max_lr, and the cosine may last a single step",
     hint="nothing may be divided by min_lr or by max_lr - min_lr",
+    fits=("raised", "not finite"),
 )
 def rate_corners(draw: Draw):
     warmup_steps, cosine_steps = draw.sizes(2)

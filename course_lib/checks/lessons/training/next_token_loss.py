@@ -24,15 +24,19 @@ def _loss_is(expected: float, tolerance: Tolerance = IN_FLOAT32) -> Judge:
             return finding
         if seen.structure in ("tuple", "list") or len(seen.outputs) != 1:
             got = f"a {seen.structure} of {seen.n_parts}"
-            return Finding("a tuple came back", expected="one scalar tensor", got=got)
+            return Finding("a tuple came back", expected="one scalar tensor", got=got, how="type")
         output = seen.outputs[0]
         if output.kind != "tensor" or output.array is None:
             got = "None (return is missing)" if output.dtype == "NoneType" else output.dtype
-            return Finding("wrong type", expected="a scalar tensor", got=got)
+            how = "nothing" if output.dtype == "NoneType" else "type"
+            return Finding("wrong type", expected="a scalar tensor", got=got, how=how)
         if output.array.shape != ():
-            return Finding("wrong shape", expected="() (a scalar)", got=str(output.array.shape))
+            got = str(output.array.shape)
+            return Finding("wrong shape", expected="() (a scalar)", got=got, how="shape")
         if output.dtype not in ("float32", "float64"):
-            return Finding("wrong dtype", expected="float32 or wider", got=output.dtype)
+            return Finding(
+                "wrong dtype", expected="float32 or wider", got=output.dtype, how="dtype"
+            )
         return number_differs(output.array, expected, tolerance)
 
     return judge
@@ -56,6 +60,7 @@ def _logits(draw: Draw, n_texts, n_tokens, n_ids, *, size=2.0, dtype="float64"):
 @next_token_loss.core(
     "the mean of -log p(target) over all positions of all texts",
     hint="F.cross_entropy wants rows of scores, (B·T, V), and one target for each row",
+    fits=("shape", "raised"),
 )
 def loss_values(draw: Draw):
     n_texts, n_tokens, n_ids = draw.sizes(3)
@@ -91,7 +96,6 @@ def loss_ignores(draw: Draw):
 
 @next_token_loss.core(
     "gradients reach the logits of every target that counts, and of no other",
-    hint="no detach(), item() or no_grad() on the way",
 )
 def loss_gradients(draw: Draw):
     n_texts, n_tokens, n_ids = draw.sizes(3)
@@ -108,6 +112,7 @@ def loss_gradients(draw: Draw):
 @next_token_loss.core(
     "large logits give a large loss, not nan or infinity",
     hint="take log_softmax, not the log of a softmax: exp(1000) is infinite, log(0) too",
+    fits=("not finite",),
 )
 def loss_of_large_logits(draw: Draw):
     n_texts, n_tokens, n_ids = draw.sizes(3)
@@ -120,6 +125,7 @@ def loss_of_large_logits(draw: Draw):
 @next_token_loss.edge(
     "half-precision logits: computed in float32, and returned in float32",
     hint="logits.to(torch.promote_types(logits.dtype, torch.float32)) before anything else",
+    fits=("dtype",),
 )
 def loss_half(draw: Draw):
     n_texts, n_tokens, n_ids = draw.sizes(3)
@@ -132,7 +138,6 @@ def loss_half(draw: Draw):
 
 @next_token_loss.edge(
     "gradients reach half-precision logits as well",
-    hint="detach() and .data cut the way back; .to(torch.float32) does not",
 )
 def loss_half_gradients(draw: Draw):
     n_texts, n_tokens, n_ids = draw.sizes(3)
@@ -157,6 +162,7 @@ def loss_of_nothing(draw: Draw):
 @next_token_loss.edge(
     "logits and targets are not changed, and every tensor is made on their device",
     hint="x[…] = … and the methods that end in _ write into the caller's tensor",
+    fits=("changed",),
 )
 def loss_leaves_inputs(draw: Draw):
     n_texts, n_tokens, n_ids = draw.sizes(3)

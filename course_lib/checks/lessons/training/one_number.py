@@ -35,14 +35,15 @@ def is_a_number(seen: Seen) -> Finding | None:
         return finding
     if seen.structure in ("tuple", "list") or len(seen.outputs) != 1:
         got = f"a {seen.structure} of {seen.n_parts}"
-        return Finding("wrong return value", expected="one float", got=got)
+        return Finding("wrong return value", expected="one float", got=got, how="type")
     output = seen.outputs[0]
     is_double = output.kind == "array" and output.dtype == "float64"  # NumPy's float is a float
     is_number = output.kind == "number" and output.dtype in ("float", "int", "float64")
     if not (is_number or is_double) or output.array is None or output.array.shape != ():
         got = "None (return is missing)" if output.dtype == "NoneType" else output.dtype
         got = f"a tensor ({output.dtype})" if output.kind == "tensor" else got
-        return Finding("wrong type", expected="a Python float", got=got)
+        how = "nothing" if output.dtype == "NoneType" else "type"
+        return Finding("wrong type", expected="a Python float", got=got, how=how)
     return None
 
 

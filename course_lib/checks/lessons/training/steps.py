@@ -1,6 +1,7 @@
 """Steps of `train_step` as cases, and the judges of what each returns and leaves behind."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -96,7 +97,7 @@ def _pairs(seen: Seen, expected):
 def _of_step(which: str, finding: Finding | None) -> Finding | None:
     if finding is None or not which:
         return finding
-    return Finding(which + finding.what, finding.expected, finding.got, finding.details)
+    return replace(finding, what=which + finding.what)
 
 
 def losses_are(seen: Seen, expected, tolerance) -> Finding | None:

@@ -28,6 +28,7 @@ train_step = ComponentCheck("train_step", "training", LESSON)
 @train_step.core(
     "it returns the loss before the step, as a Python float",
     hint="loss.item(), taken from the forward pass that the gradients come from",
+    fits=("type",),
 )
 def step_loss(draw: Draw):
     n_texts, n_tokens, _ = draw.sizes(3)
@@ -244,6 +245,7 @@ def step_autocast(draw: Draw):
 @train_step.edge(
     "parameters without a gradient are left alone, and so is all when the gradient is 0",
     hint="p.grad is None where no gradient arrived; 1.0 / 0 is no factor to shorten by",
+    fits=("names", "not learned"),
 )
 def step_without_gradients(draw: Draw):
     n_texts, n_tokens = draw.sizes(2)
@@ -271,6 +273,7 @@ def step_half(draw: Draw):
 @train_step.edge(
     "the optimizer keeps its learning rate, and every tensor is made on the model's device",
     hint="device=inputs.device for what you make yourself",
+    fits=("device",),
 )
 def step_leaves_the_rest(draw: Draw):
     n_texts, n_tokens = draw.sizes(2)
@@ -287,6 +290,7 @@ def step_leaves_the_rest(draw: Draw):
 @train_step.edge(
     "inputs and targets are not changed",
     hint="targets[targets == -100] = 0 writes into the caller's tensor: clone() it first",
+    fits=("changed",),
 )
 def step_leaves_the_batch(draw: Draw):
     n_texts, n_tokens = draw.sizes(2)

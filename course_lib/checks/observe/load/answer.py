@@ -15,6 +15,13 @@ class AnswerRefused(Exception):
     """The cell gives no component that could be checked; the text says why and what to do."""
 
 
+class NotAsAsked(Exception):
+    """What came back is nothing that the observer can go on with; the text says what it is.
+
+    The observer raises it, never the answer: a judge tells the text alone, as what it found.
+    """
+
+
 class NothingGiven(Exception):
     """What every submission is given cannot be run on this machine; no answer has been run."""
 

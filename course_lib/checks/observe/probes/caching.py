@@ -265,7 +265,7 @@ def length(cache):
     try:
         return int(operator.index(found))
     except (TypeError, ValueError, RuntimeError):
-        return {"other": type(found).__name__}
+        return {"other": record.type_name(found)}
 
 
 SUBJECTS = {

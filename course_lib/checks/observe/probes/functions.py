@@ -7,6 +7,7 @@ from torch import nn
 
 from ..calls import FunctionCall, InfluenceCall, ModuleCall
 from ..given import fixtures
+from ..load.answer import NotAsAsked
 from ..observations import Observation
 from .record import (
     DTYPES,
@@ -20,6 +21,7 @@ from .record import (
     record_gradients,
     record_result,
     tensor_of,
+    type_name,
     watching,
 )
 
@@ -40,8 +42,7 @@ def observe_module(component, call: ModuleCall, seen: Observation) -> None:
     torch.manual_seed(0)
     with watching(call) as watch:
         module = component(*call["init"], **call["init_kwargs"])
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"{component.__name__}(…) must be an nn.Module")
+    require_module(module)
     state = module.state_dict()
     seen["parameters"] = {name: list(tensor.shape) for name, tensor in state.items()}
     seen["trainable"] = sorted(name for name, _ in module.named_parameters())
@@ -69,6 +70,11 @@ def observe_module(component, call: ModuleCall, seen: Observation) -> None:
     record_changes(args, before, seen)
     record_devices(watch, result, call, seen)
     record_gradients(result, args, dict(module.named_parameters()), call, seen)
+
+
+def require_module(made) -> None:
+    if not isinstance(made, nn.Module):
+        raise NotAsAsked(f"an nn.Module was to be made, not a {type_name(made)}")
 
 
 def observe_influence(component, call: InfluenceCall, seen: Observation) -> None:

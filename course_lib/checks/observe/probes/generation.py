@@ -136,7 +136,9 @@ def _frequencies(ids: Tensor, n_kinds: int, vocab_size: int) -> np.ndarray | Non
 
 
 def _are_whole(value, *n_axes: int) -> bool:
-    return isinstance(value, Tensor) and value.dim() in n_axes and not value.is_floating_point()
+    if not isinstance(value, Tensor) or value.dim() not in n_axes:
+        return False
+    return not value.is_floating_point() and record.array_or_none(value) is not None
 
 
 PROBES = {"draws": observe_draws, "generate": observe_generate}

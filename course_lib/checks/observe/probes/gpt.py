@@ -31,7 +31,6 @@ def observe_gpt(component, call: GPTCall, seen: Observation) -> None:
             built[0].forward = functools.partial(_part_by_part, built[0], call["by_parts"])
         return built[0]
 
-    build.__name__ = component.__name__
     try:
         if call["weights"] is None:
             _observe_fresh(build, call, seen)
@@ -59,8 +58,7 @@ def _part_by_part(model, offset: int, ids, x):
 def _observe_fresh(build, call: GPTCall, seen: Observation) -> None:
     torch.manual_seed(0)
     model = build()
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"{build.__name__}(…) must be an nn.Module")
+    functions.require_module(model)
     _record_state(model, seen)
     model.eval()
     with torch.no_grad():
@@ -119,8 +117,7 @@ def observe_load_gpt2(component, call: LoadCall, seen: Observation) -> None:
         for name in before
     ):
         seen["changed"] = [0]
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"load_gpt2 must return a GPT, got a {type(model).__name__}")
+    functions.require_module(model)
     _record_state(model, seen)
     _record_parts(model, seen)
     seen["attributes"]["training"] = any(module.training for module in model.modules())
@@ -168,7 +165,7 @@ def _replace(model, name: str, tensor) -> None:
 def _record_state(model, seen) -> None:
     state = model.state_dict()
     seen["parameters"] = {name: list(tensor.shape) for name, tensor in state.items()}
-    seen["initial"] = {name: record.array_of(tensor) for name, tensor in state.items()}
+    seen["initial"] = {name: record.array_or_none(tensor) for name, tensor in state.items()}
 
 
 def _record_parts(model, seen) -> None:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from ..calls import GroupsCall
 from ..given.trained import build_model
 from ..observations import Observation
+from .record import type_name
 from .training import dtype_of
 
 
@@ -16,7 +17,7 @@ def observe_groups(component, call: GroupsCall, seen: Observation) -> None:
     before = {name: (p.detach().clone(), p.requires_grad) for name, p in model.named_parameters()}
     groups = component(model, call["weight_decay"])
     seen["value"] = {
-        "structure": type(groups).__name__,
+        "structure": type_name(groups),
         "groups": sorted(
             (_group(group, names) for group in groups) if isinstance(groups, (list, tuple)) else [],
             key=str,
@@ -31,7 +32,7 @@ def observe_groups(component, call: GroupsCall, seen: Observation) -> None:
 
 def _group(group, names: dict[int, str]) -> dict:
     if not isinstance(group, dict):
-        return {"type": type(group).__name__}
+        return {"type": type_name(group)}
     decay, members = group.get("weight_decay"), group.get("params")
     if isinstance(members, Tensor):
         members = [members]

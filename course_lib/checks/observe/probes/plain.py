@@ -4,9 +4,14 @@ Values are JSON: None, booleans, numbers, strings and lists are themselves, a tu
 `{"tuple": [...]}`, and what is none of these, or too big, is `{"other": "what it is"}`.
 """
 
+import operator
+
+import numpy as np
+
 from ..calls import PlainCall
 from ..load.answer import describe_error
 from ..observations import Observation, blank
+from .record import type_name
 
 MAX_ITEMS = 10_000
 MAX_TEXT = 20_000
@@ -71,18 +76,20 @@ def _as_json(value, left: list[int], depth: int):
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, float):
-        return float(value)
-    if isinstance(value, int):
+        return float.__float__(value)
+    if isinstance(value, (int, np.integer)):
+        value = operator.index(value) if isinstance(value, np.integer) else int.__index__(value)
         fits = abs(value) < 2**63
-        return int(value) if fits else {"other": f"an int of {value.bit_length()} bits"}
+        return value if fits else {"other": f"an int of {value.bit_length()} bits"}
     if isinstance(value, str):
-        return str(value) if _can_travel(value) else {"other": "a str too long, or not UTF-8"}
+        value = str.__str__(value)
+        return value if _can_travel(value) else {"other": "a str too long, or not UTF-8"}
     if isinstance(value, (list, tuple)):
         if depth == MAX_DEPTH or len(value) > left[0]:
-            return {"other": f"a {type(value).__name__} too deep or too long"}
+            return {"other": f"a {type_name(value)} too deep or too long"}
         items = [_as_json(item, left, depth + 1) for item in value]
         return {"tuple": items} if isinstance(value, tuple) else items
-    return {"other": f"a {type(value).__name__}"}
+    return {"other": f"a {type_name(value)}"}
 
 
 def _can_travel(text: str) -> bool:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..given import fixtures
+from ..load.answer import NotAsAsked
 from ..observations import Observation, Output
 from ..watches.devices import DeviceWatch
 
@@ -54,34 +55,76 @@ def copy_of(value):
 
 
 MOST_PARTS = 16  # of what is returned
+PLAIN_TYPES = (bool, int, float, str, tuple, list, dict, np.ndarray, nn.Parameter, Tensor)
+
+
+def type_name(value) -> str:
+    """The name of a value's type: of the plain one, where it is a kind of it (a named tuple)."""
+    plain = (known for known in PLAIN_TYPES if isinstance(value, known))
+    return next(plain, type(value)).__name__
 
 
 def record_result(result, seen: Observation) -> None:
     parts = list(result) if isinstance(result, (tuple, list)) else [result]
-    seen["structure"] = type(result).__name__
+    seen["structure"] = type_name(result)
     seen["n_parts"] = len(parts)
     seen["outputs"] = [part_of(part) for part in parts[:MOST_PARTS]]
 
 
 def part_of(value) -> Output:
     if isinstance(value, Tensor):
+        array = array_or_none(value)
+        dtype = str(value.dtype).removeprefix("torch.")
+        if array is None:
+            return {"kind": "other", "array": None, "dtype": f"{_form(value)} tensor of {dtype}"}
         return {
             "kind": "tensor",
-            "array": array_of(value),
-            "dtype": str(value.dtype).removeprefix("torch."),
+            "array": array,
+            "dtype": dtype,
             "device": value.device.type,
             "requires_grad": value.requires_grad,
         }
+    if isinstance(value, np.integer):  # as good as an int to whoever counts with it
+        return {"kind": "number", "array": np.array(float(value)), "dtype": "int"}
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
         return {"kind": "array", "array": np.array(value), "dtype": str(value.dtype)}
     if isinstance(value, (bool, int, float)):
-        return {"kind": "number", "array": np.array(float(value)), "dtype": type(value).__name__}
-    return {"kind": "other", "array": None, "dtype": type(value).__name__}
+        return {"kind": "number", "array": as_float(value), "dtype": type_name(value)}
+    if isinstance(value, np.ndarray):
+        return {"kind": "other", "array": None, "dtype": f"array of {value.dtype}"[:60]}
+    return {"kind": "other", "array": None, "dtype": type_name(value)}
+
+
+def as_float(value) -> np.ndarray:
+    try:
+        return np.array(float(value))
+    except OverflowError:
+        return np.array(np.inf)
+
+
+def _form(tensor: Tensor) -> str:
+    """In which form a tensor keeps numbers that cannot be read."""
+    if tensor.is_meta:
+        return "meta"
+    return "strided" if tensor.layout is torch.strided else str(tensor.layout).partition(".")[2]
+
+
+def array_or_none(value) -> np.ndarray | dict | None:
+    """A tensor or an array as an array; None for anything else, and for numbers NumPy lacks."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if not isinstance(value, Tensor):
+        return None
+    try:
+        array = array_of(value)
+    except (RuntimeError, TypeError, NotImplementedError):
+        return None
+    return None if isinstance(array, np.ndarray) and array.dtype.kind not in "biuf" else array
 
 
 def array_of(tensor: Tensor) -> np.ndarray | dict:
     """A tensor as an array; bfloat16, which NumPy lacks, by its bits."""
-    tensor = tensor.detach().cpu().contiguous()
+    tensor = tensor.detach().as_subclass(Tensor).resolve_conj().resolve_neg().cpu().contiguous()
     if tensor.dtype is torch.bfloat16:
         return {"dtype": "bfloat16", "array": tensor.view(torch.uint16).numpy().copy()}
     return tensor.numpy().copy()
@@ -92,20 +135,15 @@ def record_changes(args, before, seen: Observation) -> None:
     seen["arguments"] = [array_or_none(arg) for arg in args]
     for position, (now, then) in enumerate(zip(args, before, strict=True)):
         if isinstance(now, Tensor):
-            same = torch.equal(now.detach().nan_to_num(7.0), then.nan_to_num(7.0))
+            same = now.dtype == then.dtype and torch.equal(
+                now.detach().nan_to_num(7.0), then.nan_to_num(7.0)
+            )
         elif isinstance(now, np.ndarray):
             same = np.array_equal(now, then, equal_nan=now.dtype.kind == "f")
         else:
             same = True
         if not same:
             seen["changed"].append(position)
-
-
-def array_or_none(value):
-    """A tensor or an array as an array, and None for anything else."""
-    if isinstance(value, Tensor):
-        return array_of(value)
-    return value.copy() if isinstance(value, np.ndarray) else None
 
 
 def record_calls(args, seen: Observation) -> None:
@@ -117,7 +155,7 @@ def record_calls(args, seen: Observation) -> None:
 
 def kind_of(module: nn.Module, name: str) -> str:
     """What a module's attribute is: "NoneType", "Parameter", or "" where there is none."""
-    return type(getattr(module, name)).__name__ if hasattr(module, name) else ""
+    return type_name(getattr(module, name)) if hasattr(module, name) else ""
 
 
 def record_devices(watch, result, call, seen: Observation) -> None:
@@ -133,11 +171,16 @@ def record_gradients(result, args, parameters, call, seen: Observation) -> None:
     if call.get("cotangents") is None:
         return
     parts = result if isinstance(result, (tuple, list)) else [result]
-    total = sum(
-        (part * tensor_of(cotangent, call)).sum()
-        for part, cotangent in zip(parts, call["cotangents"], strict=True)
-        if cotangent is not None
-    )
+    if len(parts) != len(call["cotangents"]):
+        raise NotAsAsked(f"{len(parts)} values came back instead of {len(call['cotangents'])}")
+    asked = [(p, c) for p, c in zip(parts, call["cotangents"], strict=True) if c is not None]
+    for part, cotangent in asked:
+        if not isinstance(part, Tensor):
+            raise NotAsAsked(f"a tensor was to come back, not a {type_name(part)}")
+        if part.shape != cotangent.shape:
+            shapes = f"{tuple(part.shape)} instead of {tuple(cotangent.shape)}"
+            raise NotAsAsked(f"the output has the shape {shapes}")
+    total = sum((part * tensor_of(cotangent, call)).sum() for part, cotangent in asked)
     wanted = [arg for arg in args if isinstance(arg, Tensor) and arg.requires_grad]
     names = [f"argument {n}" for n, arg in enumerate(args) if any(arg is w for w in wanted)]
     wanted += list(parameters.values())

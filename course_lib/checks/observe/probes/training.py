@@ -15,6 +15,7 @@ from ..given.trained import name_of_dtype
 from ..load.answer import describe_error
 from ..observations import Observation, Output, blank
 from ..watches.devices import DeviceWatch
+from .record import array_or_none, as_float, type_name
 
 
 def came_back(call) -> Observation:
@@ -24,7 +25,7 @@ def came_back(call) -> Observation:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result = call()
-        seen["structure"] = type(result).__name__
+        seen["structure"] = type_name(result)
         seen["n_parts"] = 1
         seen["outputs"] = [number_of(result)]
     except (Exception, SystemExit) as error:
@@ -34,11 +35,11 @@ def came_back(call) -> Observation:
 
 def number_of(value) -> Output:
     if isinstance(value, Tensor):
-        array = array_of(value) if value.numel() <= 100 else None
+        array = array_or_none(value) if value.numel() <= 100 else None
         return {"kind": "tensor", "array": array, "dtype": name_of_dtype(value.dtype)}
     if isinstance(value, (int, float)):
-        return {"kind": "number", "array": np.array(float(value)), "dtype": type(value).__name__}
-    return {"kind": "other", "array": None, "dtype": type(value).__name__}
+        return {"kind": "number", "array": as_float(value), "dtype": type_name(value)}
+    return {"kind": "other", "array": None, "dtype": type_name(value)}
 
 
 def parts_in_training(model) -> list[str]:

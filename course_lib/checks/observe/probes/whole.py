@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from ..calls import PackageCall
 from ..given.config import ReferenceConfig
+from ..load.answer import NotAsAsked
 from ..load.lent import lent
 from ..observations import Observation, blank
-from .record import DTYPES
+from .functions import require_module
+from .record import DTYPES, type_name
 
 WEIGHT_DECAY = 0.1
 
@@ -163,8 +165,7 @@ def _model(package, call, seen) -> nn.Module:
         model = make(configure(**config))
     else:
         model = lent("untrained").untrained_model(ReferenceConfig(**config), call["seed"])
-    if not isinstance(model, nn.Module):
-        raise TypeError("GPT(…) must be an nn.Module")
+    require_module(model)
     state = model.state_dict()
     seen["parameters"] = {name: list(tensor.shape) for name, tensor in state.items()}
     named = model.named_parameters(remove_duplicate=False)
@@ -194,6 +195,8 @@ def _ids(array: np.ndarray, call) -> Tensor:
 
 def _put(seen, *tensors) -> None:
     for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise NotAsAsked(f"a tensor was to come back, not a {type_name(tensor)}")
         seen["outputs"].append(
             {
                 "kind": "tensor",
