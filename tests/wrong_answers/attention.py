@@ -42,6 +42,11 @@ def writes_finite_numbers_into_x(x, axis=-1):
     return softmax(x, axis)
 
 
+@wrong_answer("softmax")
+def wraps_the_memory_of_x_in_a_tensor(x, axis=-1):
+    return torch.from_numpy(x).softmax(dim=axis).numpy()  # no tensor runs backwards
+
+
 # --- attention_numpy -------------------------------------------------------------------------
 
 

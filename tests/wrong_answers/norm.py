@@ -82,6 +82,11 @@ def leaves_a_single_channel_alone(x, weight, bias, eps=1e-5):
     return x * weight if bias is None else x * weight + bias
 
 
+@wrong_answer("layer_norm")
+def views_x_as_one_list_of_vectors(x, weight, bias, eps=1e-5):
+    return layer_norm(x.view(-1, x.shape[-1]), weight, bias, eps).view(x.shape)
+
+
 # --- LayerNorm -------------------------------------------------------------------------------
 
 
@@ -118,6 +123,17 @@ class RemembersTheLastMean(LayerNorm):
 class CutsXOffInTraining(LayerNorm):
     def forward(self, x):
         return super().forward(x.detach() if self.training else x)
+
+
+@wrong_answer("LayerNorm")
+class WritesIntoMemoryOfItsOwn(LayerNorm):
+    memory = None
+
+    def forward(self, x):
+        found = super().forward(x)
+        if self.memory is None or self.memory.shape != found.shape:
+            self.memory = torch.empty_like(found.detach())
+        return self.memory.detach().copy_(found)
 
 
 # --- pre_norm --------------------------------------------------------------------------------

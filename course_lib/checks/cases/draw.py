@@ -10,7 +10,11 @@ class Draw:
     """Fresh inputs from a seed: the same seed gives the same inputs, on any machine."""
 
     def __init__(self, seed: int):
-        self._rng = np.random.default_rng(seed)
+        self._seed, self._rng = seed, np.random.default_rng(seed)
+
+    def afresh(self) -> "Draw":
+        """The same draws again, from the first on."""
+        return Draw(self._seed)
 
     def sizes(self, count: int, *, largest: int = 13) -> list[int]:
         """Pairwise different odd sizes, so that no two axes can be taken for each other."""

@@ -22,6 +22,21 @@ class Call(TypedDict):
     random: NotRequired[bool]  # chance is part of what is done: compare averages
     alike: NotRequired[float]  # how far two writings of one bug may differ
     watch_devices: NotRequired[bool]  # look for tensors that would be on another device
+    layout: NotRequired[str]  # how arguments lie in memory, by `given/layouts.py`
+
+
+class LayoutsCall(Call):
+    """The same call several times, its arguments laid out in memory as each of `layouts` says."""
+
+    of: Call
+    layouts: list[str]
+
+
+class ResultsCall(Call):
+    """Calls by somebody who keeps their results, and writes into them before the next call."""
+
+    of: Call  # as it is, for comparison
+    careless: list[Call]
 
 
 class FunctionCall(Call):
@@ -152,7 +167,6 @@ class BatchesCall(Call):
     context_length: int
     seed: int
     n_calls: int
-    sliced: bool  # tokens are every second number of a tensor
 
 
 class GroupsCall(Call):

@@ -4,7 +4,8 @@ A *call* (`calls.py`) says what to do, an *observation* (`observations.py`) what
 probes stand in `probes/`, what they share in `probes/record.py`.
 """
 
-from .calls import Call
+from .calls import Call, LayoutsCall, ResultsCall
+from .given.careless import Careless
 from .load.answer import describe_error
 from .observations import Observation, blank
 from .probes import caching, clinic, generation, gpt
@@ -17,7 +18,26 @@ from .probes.train_step import observe_steps
 from .probes.whole import observe_package
 from .watches.memory import watching_memory
 
+
+def observe_layouts(component, call: LayoutsCall, seen: Observation) -> None:
+    """A step for each layout."""
+    of = call["of"] | {"device": call["device"]}
+    seen["steps"] = [observe_call(component, of | {"layout": one}) for one in call["layouts"]]
+
+
+def observe_results(component, call: ResultsCall, seen: Observation) -> None:
+    """The first call as usual, then all others by a careless caller; a step for each."""
+    careless = Careless(component)
+    where = {"device": call["device"]}
+    seen["steps"] = [observe_call(component, call["of"] | where)]
+    seen["steps"] += [observe_call(careless, one | where) for one in call["careless"]]
+    careless.leave()
+    seen["value"] = careless.found
+
+
 _PROBES = {
+    "layouts": observe_layouts,
+    "results": observe_results,
     "function": observe_function,
     "module": observe_module,
     "influence": observe_influence,

@@ -93,13 +93,18 @@ def _judged(check, seed: int, device: str, plan, order, reply: Reply) -> Verdict
                 prop, case = replace(prop, rule=finding.what, hint=""), replace(case, shown="")
         judged.append((prop, case, finding))
     names = []
-    if any(finding for _, _, finding in judged) and len(observations) == len(plan):
+    wrong = [number for number, (_, _, finding) in enumerate(judged) if finding]
+    if wrong and len(observations) == len(plan):
+        own = {number for number, (prop, _) in enumerate(plan) if not prop.kind}
+        compared = own if own & set(wrong) else set(range(len(plan)))
         names = names_of_bugs(
             check.name,
             (seed, device),
             [case.call for _, case in plan],
             [observations[number] for number in range(len(plan))],
-            suspects=[finding is not None for _, _, finding in judged],
+            wrong=[number for number in wrong if number in compared],
+            others=sorted(compared - set(wrong)),
+            is_wrong=lambda number, seen: _judge(plan[number][1], seen) is not None,
         )
     return _verdict(check, seed, judged, names)
 

@@ -22,12 +22,10 @@ def _batch_case(
     n_calls=1,
     judges=None,
     watch=False,
-    sliced=False,
 ):
     """`n_calls` batches of a text that counts upwards from a number that is not 0.
 
     Args:
-        sliced: the tokens are every second number of a tensor.
         judges: from the call to what must hold of the batches besides their form.
     """
     first = int(draw.integers(100, 900))
@@ -41,11 +39,9 @@ def _batch_case(
         "seed": int(draw.integers(0, 2**31)),
         "n_calls": n_calls,
         "watch_devices": watch,
-        "sliced": sliced,
     }
     sizes = f"batch_size={batch_size}, context_length={context_length}"
-    text = "numbers[::2]" if sliced else f"{n_tokens} tokens"
-    shown = f"get_batch({text}, {sizes}){f', {n_calls} times' if n_calls > 1 else ''}"
+    shown = f"get_batch({n_tokens} tokens, {sizes}){f', {n_calls} times' if n_calls > 1 else ''}"
     return Case(call, shown, also(_batches_are_whole(call), *(judges(call) if judges else ())))
 
 
@@ -266,15 +262,6 @@ def _refuses_naming(allowed: dict[str, tuple[int, ...]]) -> Judge:
         return None
 
     return judge
-
-
-@get_batch.edge(
-    "the text may be a slice of another tensor, such as numbers[::2]",
-    hint="index the tokens: as_strided and the like count places in the memory behind them",
-)
-def batch_of_a_slice(draw: Draw):
-    n_texts, width = draw.sizes(2)
-    yield _batch_case(draw, 3 * width, n_texts, width, judges=_only_text, sliced=True)
 
 
 @get_batch.edge(

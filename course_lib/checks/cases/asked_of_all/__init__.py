@@ -1,0 +1,16 @@
+"""What is asked of all components alike, in one place a kind.
+
+Each kind makes new calls from those that a component's own properties make (`first_calls.py`), or
+lets the component draw them. `NOT_ASKED` says of whom a kind has nothing to ask, and why.
+"""
+
+from ..check import ComponentCheck, Property
+from . import layouts, results
+
+KINDS = (layouts, results)
+
+
+def asked_of_all(check: ComponentCheck) -> list[Property]:
+    """The properties that a component has because all have them."""
+    asked = [kind for kind in KINDS if check.name not in kind.NOT_ASKED]
+    return [prop for kind in asked for prop in kind.properties(check)]
