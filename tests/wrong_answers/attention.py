@@ -145,3 +145,15 @@ class CutsNegativeValues(nn.Module):
 
     def forward(self, x):
         return attention(self.query(x), self.key(x), self.value(x).relu())[0]
+
+
+@wrong_answer("SelfAttention")
+class KeepsAFunctionOfItself(nn.Module):
+    def __init__(self, d_model, d_head):
+        super().__init__()
+        for name in ("query", "key", "value"):
+            setattr(self, name, nn.Linear(d_model, d_head, bias=False))
+        self.parts = lambda x: (self.query(x), self.key(x), self.value(x))  # a copy keeps it, too
+
+    def forward(self, x):
+        return attention(*self.parts(x))[0]

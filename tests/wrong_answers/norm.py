@@ -136,6 +136,16 @@ class WritesIntoMemoryOfItsOwn(LayerNorm):
         return self.memory.detach().copy_(found)
 
 
+@wrong_answer("LayerNorm")
+class WidensItsWeightOnce(LayerNorm):
+    wide = None
+
+    def forward(self, x):
+        if self.wide is None:
+            self.wide = self.weight.double()
+        return layer_norm(x, self.wide.to(x.dtype), self.bias, self.eps)
+
+
 # --- pre_norm --------------------------------------------------------------------------------
 
 

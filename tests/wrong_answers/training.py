@@ -202,6 +202,17 @@ def freezes_the_norms(model, weight_decay):
     return decay_groups(model, weight_decay)
 
 
+@wrong_answer("decay_groups")
+def goes_through_the_blocks(model, weight_decay):
+    groups = decay_groups(model, weight_decay)
+    blocks = list(getattr(model, "blocks", ()))
+    for n, block in enumerate(blocks):
+        if any(block is other for other in blocks[:n]):
+            for group, is_matrix in zip(groups, (True, False), strict=True):
+                group["params"] += [p for p in block.parameters() if (p.dim() >= 2) == is_matrix]
+    return groups
+
+
 # --- train_step ------------------------------------------------------------------------------
 
 

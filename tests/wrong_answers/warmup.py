@@ -122,3 +122,14 @@ class MapsOneLongListOfVectors(nn.Module):
     def forward(self, x):
         vectors = x.view(-1, x.shape[-1])
         return F.linear(vectors, self.weight, self.bias).view(*x.shape[:-1], -1)
+
+
+@wrong_answer("Affine")
+class CannotBeInheritedFrom(nn.Module):
+    def __init__(self, d_in, d_out):
+        super(self.__class__, self).__init__()  # of a subclass this is Affine itself
+        self.weight = nn.Parameter(torch.randn(d_out, d_in))
+        self.bias = nn.Parameter(torch.zeros(d_out))
+
+    def forward(self, x):
+        return F.linear(x, self.weight, self.bias)

@@ -63,6 +63,10 @@ class Check:
         """Register a property that makes the other 30 %, counted once the core holds."""
         return self._register(rule, "edge", hint)
 
+    def asked(self, kind: str, rule: str, *, hint: str = ""):
+        """Register what a kind asks of all (`asked_of_all/`), where a component draws its own."""
+        return self._register(rule, "edge", hint, kind)
+
     def _register(self, rule: str, group: str, hint: str, kind: str = ""):
         def register(cases):
             self.properties.append(Property(rule, group, cases, hint, kind))

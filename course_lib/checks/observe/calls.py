@@ -32,6 +32,13 @@ class LayoutsCall(Call):
     layouts: list[str]
 
 
+class InUseCall(Call):
+    """The same call several times, with a module or model in each of `ways` (`given/in_use.py`)."""
+
+    of: Call
+    ways: list[str]
+
+
 class ResultsCall(Call):
     """Calls by somebody who keeps their results, and writes into them before the next call."""
 
@@ -94,6 +101,7 @@ class InitWeightsCall(FunctionCall):
     """`init_weights` is called with a model whose numbers are all the same."""
 
     config: Config
+    way: NotRequired[str]  # how people have it, by `given/in_use.py`
 
 
 class CountCall(FunctionCall):
@@ -103,6 +111,7 @@ class CountCall(FunctionCall):
     shared: list  # pairs of tensors that are one
     without_memory: bool  # on the device "meta"
     head_first: bool  # was the head made before all else?
+    way: NotRequired[str]
 
 
 class LoadCall(FunctionCall):

@@ -215,3 +215,15 @@ def logits_leave_inputs(draw: Draw):
             script.feed(n_tokens, judge=arguments_unchanged(("model", "ids")))
         script.weights_unchanged()
         yield script.case()
+
+
+@cached_logits.asked(
+    "in use",
+    "a block that stands in two places has a cache for each of them",
+    hint="go through blocks and caches side by side; a dict by block holds one for both places",
+)
+def logits_of_a_block_used_twice(draw: Draw):
+    script = _Feeding(draw, draw_model(draw, n_layers=3, way="one block twice"), 2)
+    for n_tokens in (3, 1, 2):
+        script.feed(n_tokens)
+    yield script.case()

@@ -371,3 +371,15 @@ def text_leaves_inputs(draw: Draw):
         script.generate(ids, 6, arguments_unchanged(("model", "ids")))
         script.weights_unchanged()
         yield script.case()
+
+
+@generate_cached.asked(
+    "in use",
+    "a block that stands in two places has a cache for each of them",
+    hint="as many caches as model.blocks has places",
+)
+def text_of_a_block_used_twice(draw: Draw):
+    model, ids = _clear(draw, 2, 5, 6, n_layers=3, way="one block twice")
+    script = _Generating(draw, model)
+    script.generate(ids, 6)
+    yield script.case()

@@ -369,3 +369,14 @@ def generate_refuses_less_than_nothing(draw: Draw):
 def generate_half(draw: Draw):
     for dtype in HALF:
         yield from greedy_cases(draw, [(3, 5, 7)], 9, dtype=dtype)
+
+
+@generate.asked(
+    "in use",
+    "a model that uses one block twice writes like any other",
+    hint="nothing but model(ids) is asked of it",
+)
+def generate_by_a_block_used_twice(draw: Draw):
+    config = {"vocab_size": 13, "context_length": 7, "d_model": 12, "n_heads": 3, "n_layers": 2}
+    model = {"config": config, "seed": draw.seed(), "way": "one block twice"}
+    yield _generates(model, _prompt(draw, 3, 5, 13), 5, training=True, temperature=0.0)

@@ -280,3 +280,14 @@ def evaluation_leaves_tokens(draw: Draw):
         yield _evaluation_case(
             small_spec(draw), tokens, width, batch_size=2, judge=judge, watch=watch
         )
+
+
+@evaluate.asked(
+    "in use",
+    "a model that uses one block twice is measured like any other",
+    hint="nothing but model(inputs) is asked of it",
+)
+def evaluation_of_a_block_used_twice(draw: Draw):
+    width, n_windows = draw.sizes(2, largest=7)
+    model = gpt_spec(draw, context_length=width) | {"way": "one block twice"}
+    yield _evaluation_case(model, _text(draw, n_windows * width + 3), width, training=True)

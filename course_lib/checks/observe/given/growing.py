@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from .in_use import as_people_have_it
 from .models import ReferenceConfig, ReferenceGPT
 
 
@@ -23,7 +24,7 @@ def build_model(spec: dict, dtype: torch.dtype = torch.float64) -> ReferenceGPT:
     model = ReferenceGPT(ReferenceConfig(**spec["config"]), seed=spec["seed"]).to(dtype)
     if spec["growing"]:
         model.embeddings.token.__class__ = GrowingEmbedding
-    return model.eval()
+    return as_people_have_it(model, spec).eval()
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from .in_use import as_people_have_it
 from .models import ReferenceConfig, ReferenceGPT
 
 
@@ -52,6 +53,8 @@ def build_model(spec: dict, dtype: torch.dtype) -> nn.Module:
         n_tokens = spec["table"].shape[1]
         config = ReferenceConfig(n_tokens, spec["context_length"], 4, 1, 1)
         table = torch.from_numpy(spec["table"].copy()).to(dtype)
-        return RollingModel(config, table, spec["fails_at"])
-    config = ReferenceConfig(**spec["config"])
-    return ReferenceGPT(config, seed=spec["seed"]).to(dtype)
+        model = RollingModel(config, table, spec["fails_at"])
+    else:
+        config = ReferenceConfig(**spec["config"])
+        model = ReferenceGPT(config, seed=spec["seed"]).to(dtype)
+    return as_people_have_it(model, spec)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from .in_use import as_people_have_it
 from .models import ReferenceConfig, ReferenceGPT
 
 
@@ -107,7 +108,7 @@ def build_model(spec: dict, dtype: torch.dtype) -> nn.Module:
     parameters = dict(model.named_parameters())
     for name in spec.get("frozen", ()):
         parameters[name].requires_grad_(False)
-    return model.to(dtype).eval()
+    return as_people_have_it(model, spec).to(dtype).eval()
 
 
 def build_optimizer(spec: dict, parameters) -> torch.optim.Optimizer:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..calls import CountCall, GPTCall, InitWeightsCall, LoadCall
+from ..given.in_use import as_people_have_it
 from ..given.models import ReferenceConfig, ReferenceGPT
 from ..load.namespace import namespace_of
 from ..observations import Observation, blank
@@ -74,7 +75,7 @@ def observe_init_weights(component, call: InitWeightsCall, seen: Observation) ->
     torch.manual_seed(0)
     config = config_for(component, call["config"])
     model = ReferenceGPT(config, seed=0, norm=norm_for(component))
-    model.to(dtype=record.DTYPES[call["dtype"]], device=call["device"])
+    as_people_have_it(model, call).to(dtype=record.DTYPES[call["dtype"]], device=call["device"])
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(BEFORE)
@@ -90,6 +91,7 @@ def observe_init_weights(component, call: InitWeightsCall, seen: Observation) ->
 def observe_n_parameters(component, call: CountCall, seen: Observation) -> None:
     """A count of a model; tensors may be shared, and need not have any memory."""
     model = ReferenceGPT(config_for(component, call["config"]), seed=0)
+    as_people_have_it(model, call)
     if call["head_first"]:
         model._modules = {"head": model.head} | model._modules
     for name, other in call["shared"]:

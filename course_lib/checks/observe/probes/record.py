@@ -136,8 +136,9 @@ def record_gradients(result, args, parameters, call, seen: Observation) -> None:
     )
     wanted = [arg for arg in args if isinstance(arg, Tensor) and arg.requires_grad]
     names = [f"argument {n}" for n, arg in enumerate(args) if any(arg is w for w in wanted)]
-    wanted += list(parameters.values())
-    names += list(parameters)
+    trained = {name: p for name, p in parameters.items() if p.requires_grad}
+    wanted += list(trained.values())
+    names += list(trained)
     if not total.requires_grad:
         seen["gradients"] = dict.fromkeys(names)
         return
