@@ -108,6 +108,17 @@ def squeezes_the_output(q, k, v):
     return output.squeeze(), weights
 
 
+@wrong_answer("attention")
+def adds_exponentials_up_one_by_one(q, k, v):
+    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    exponentials = (scores - scores.amax(dim=-1, keepdim=True)).exp()
+    total = 0
+    for column in exponentials.unbind(dim=-1):
+        total = total + column  # in bfloat16, 256 + 1 is 256
+    weights = exponentials / total.unsqueeze(-1)
+    return weights @ v, weights
+
+
 # --- SelfAttention ---------------------------------------------------------------------------
 
 

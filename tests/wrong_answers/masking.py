@@ -69,6 +69,13 @@ def gives_the_same_mask_to_everybody(n_queries, n_keys=None, *, device=None):
     return causal_mask(n_queries, n_keys, device=device)
 
 
+@wrong_answer("causal_mask")
+def counts_in_one_byte(n_queries, n_keys=None, *, device=None):
+    right = causal_mask(n_queries, n_keys, device=device)
+    keys = torch.arange(right.shape[1], device=device).to(torch.uint8)
+    return keys <= keys[right.shape[1] - n_queries :, None]
+
+
 # --- padding_mask ----------------------------------------------------------------------------
 
 

@@ -87,6 +87,16 @@ def views_x_as_one_list_of_vectors(x, weight, bias, eps=1e-5):
     return layer_norm(x.view(-1, x.shape[-1]), weight, bias, eps).view(x.shape)
 
 
+@wrong_answer("layer_norm")
+def takes_the_square_of_the_mean_off_the_mean_of_squares(x, weight, bias, eps=1e-5):
+    wide = x.double() if x.dtype == torch.float64 else x.to(torch.float32)
+    mean = wide.mean(dim=-1, keepdim=True)
+    variance = (wide**2).mean(dim=-1, keepdim=True) - mean**2
+    scale = weight / (variance.clamp(min=0) + eps) ** 0.5
+    shift = -mean * scale if bias is None else bias - mean * scale
+    return (wide * scale + shift).to(x.dtype)
+
+
 # --- LayerNorm -------------------------------------------------------------------------------
 
 

@@ -111,6 +111,16 @@ def fills_the_same_list_in_every_call(ids, pair, new_id):
     return _merged
 
 
+@wrong_answer("merge_pair")
+def calls_itself_once_an_id(ids, pair, new_id):
+    if len(ids) < 2:
+        return list(ids)
+    left, right, *rest = ids
+    if (left, right) == pair:
+        return [new_id, *calls_itself_once_an_id(rest, pair, new_id)]
+    return [left, *calls_itself_once_an_id(ids[1:], pair, new_id)]
+
+
 # --- train_bpe -------------------------------------------------------------------------------
 
 

@@ -5,9 +5,9 @@ lets the component draw them. `NOT_ASKED` says of whom a kind has nothing to ask
 """
 
 from ..check import ComponentCheck, Property
-from . import in_use, layouts, results
+from . import in_use, layouts, real_sizes, results
 
-KINDS = (layouts, results, in_use)
+KINDS = (layouts, results, in_use, real_sizes)
 
 
 def asked_of_all(check: ComponentCheck) -> list[Property]:

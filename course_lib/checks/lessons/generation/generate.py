@@ -380,3 +380,12 @@ def generate_by_a_block_used_twice(draw: Draw):
     config = {"vocab_size": 13, "context_length": 7, "d_model": 12, "n_heads": 3, "n_layers": 2}
     model = {"config": config, "seed": draw.seed(), "way": "one block twice"}
     yield _generates(model, _prompt(draw, 3, 5, 13), 5, training=True, temperature=0.0)
+
+
+@generate.asked(
+    "real sizes",
+    "a text of hundreds of tokens goes on from its last ones",
+    hint="ids[:, -model.config.context_length:], however long ids is",
+)
+def generate_of_real_size(draw: Draw):
+    yield from greedy_cases(draw, [(2, 401, 3)], 300, dtype="bfloat16")

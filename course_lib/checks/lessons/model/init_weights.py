@@ -127,12 +127,23 @@ def init_weights_dtype(draw: Draw):
 
 @init_weights.asked(
     "in use",
-    "frozen parameters get their weights too, and a block used twice gets one set",
-    hint="requires_grad says who learns, not who begins; L counts places: len(model.blocks)",
+    "frozen parameters get their weights too, and those of a subclass",
+    hint="requires_grad says who learns, not who begins",
 )
 def init_weights_of_models_in_use(draw: Draw):
     def judge(config):
         return also(matrices_begin_right(config), vectors_begin_right(config))
 
-    for way in ("frozen", "a subclass", "one block twice"):
+    for way in ("frozen", "a subclass"):
         yield _init_case(judge, way=way)
+
+
+@init_weights.asked(
+    "real sizes",
+    "an embedding of fifty thousand rows begins like a small one",
+    hint="0.02 does not depend on how many there are",
+)
+def init_weights_of_real_size(draw: Draw):
+    sizes = {"vocab_size": 50_257, "n_layers": 1}
+    for dtype in ("float32", "bfloat16"):
+        yield _init_case(matrices_begin_right, dtype=dtype, **sizes)

@@ -275,3 +275,12 @@ def batch_leaves_tokens(draw: Draw):
         return [arguments_unchanged(["tokens"]), same_device]
 
     yield _batch_case(draw, 4 * width, n_texts, width, judges=judges, watch=True)
+
+
+@get_batch.asked(
+    "real sizes",
+    "a text of a hundred thousand tokens, from which any start may come",
+    hint="starts are int64: small integers end at 127 or 32767",
+)
+def batch_of_real_size(draw: Draw):
+    yield _batch_case(draw, 100_003, 64, 129, judges=_only_text)

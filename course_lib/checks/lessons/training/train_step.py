@@ -301,3 +301,20 @@ def step_of_models_in_use(draw: Draw):
         model = gpt_spec(draw, context_length=7) | {"way": way}
         batch = draw_batch(draw, 3, 7, n_chunks=3, max_grad_norm=0.1)
         yield steps_case(model, {"optimizer": "sgd", "lr": 2.0}, batch, batch)
+
+
+@train_step.asked(
+    "real sizes",
+    "the loss of many small parts is added up in more than half precision",
+    hint="loss.item() is a Python number, and so is their sum",
+)
+def step_of_many_parts(draw: Draw):
+    batch = draw_batch(draw, 64, 25, n_chunks=64, **NEVER_CLIPS)
+    yield steps_case(
+        small_spec(draw),
+        SGD,
+        batch,
+        dtype="bfloat16",
+        judge=losses_are,
+        tolerance=Tolerance(relative=1e-2, absolute=1e-2),
+    )
