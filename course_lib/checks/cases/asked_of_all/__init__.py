@@ -6,6 +6,7 @@ lets the component draw them. `NOT_ASKED` says of whom a kind has nothing to ask
 
 from ..check import ComponentCheck, Property
 from . import in_use, layouts, real_sizes, results
+from .first_calls import first_calls_of
 
 KINDS = (layouts, results, in_use, real_sizes)
 
@@ -13,4 +14,5 @@ KINDS = (layouts, results, in_use, real_sizes)
 def asked_of_all(check: ComponentCheck) -> list[Property]:
     """The properties that a component has because all have them."""
     asked = [kind for kind in KINDS if check.name not in kind.NOT_ASKED]
-    return [prop for kind in asked for prop in kind.properties(check)]
+    first_calls = first_calls_of(check)
+    return [prop for kind in asked for prop in kind.properties(first_calls)]

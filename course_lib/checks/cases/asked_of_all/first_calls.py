@@ -1,6 +1,7 @@
 """The calls that new ones are made from: one of each core property, no two of one form."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -13,13 +14,28 @@ AT_MOST = 5
 LOOKED_AT = 3  # of the first calls of a property, that with the most axes is taken
 
 
-def first_calls(check: ComponentCheck, draw: Draw) -> Iterator[Case]:
-    """Calls of a component that leave nothing to chance, each of another form."""
+FirstCalls = Callable[[Draw], Sequence[Case]]
+
+
+def first_calls_of(check: ComponentCheck) -> FirstCalls:
+    """Calls of a component that leave nothing to chance, each of another form.
+
+    They are drawn once for all kinds.
+    """
+
+    @lru_cache(maxsize=1)
+    def drawn(seed: int) -> tuple[Case, ...]:
+        return tuple(_first_calls(check, seed))
+
+    return lambda draw: drawn(draw.started_from)
+
+
+def _first_calls(check: ComponentCheck, seed: int) -> Iterator[Case]:
     met = []
     for prop in check.properties:
         if prop.group != "core" or prop.kind or len(met) == AT_MOST:
             continue
-        cases = islice(prop.cases(draw.afresh()), LOOKED_AT)
+        cases = islice(prop.cases(Draw(seed)), LOOKED_AT)
         certain = [case for case in cases if not case.call.get("random")]
         new = [case for case in certain if _form(case.call) not in met]
         if new:

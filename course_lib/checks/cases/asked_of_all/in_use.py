@@ -7,9 +7,9 @@ themselves, as properties of this kind.
 from collections.abc import Iterator
 
 from ...observe.given.in_use import AS_IT_IS, MODULES
-from ..check import Case, ComponentCheck, Property
+from ..check import Case, Property
 from ..draw import Draw
-from .first_calls import first_calls
+from .first_calls import FirstCalls
 from .same import call_around, same_in_all
 
 KIND = "in use"
@@ -45,11 +45,11 @@ NOT_ASKED = {
 }
 
 
-def properties(check: ComponentCheck) -> list[Property]:
+def properties(first_calls: FirstCalls) -> list[Property]:
     """That a module, or whoever is given a model, takes it as people have it."""
 
     def cases(draw: Draw) -> Iterator[Case]:
-        for case in first_calls(check, draw):
+        for case in first_calls(draw):
             is_module = case.call["probe"] in ("module", "gpt") and case.call["weights"] is not None
             others = list(MODULES)[1:] if is_module else OF_A_MODEL.get(case.call["probe"], [])
             if others and (is_module or "model" in case.call):

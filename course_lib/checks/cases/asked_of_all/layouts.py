@@ -6,9 +6,9 @@ import numpy as np
 
 from ...observe.calls import Call
 from ...observe.given.layouts import LAYOUTS
-from ..check import Case, ComponentCheck, Property
+from ..check import Case, Property
 from ..draw import Draw
-from .first_calls import arrays_of, first_calls, with_arrays
+from .first_calls import FirstCalls, arrays_of, with_arrays
 from .same import call_around, same_in_all
 
 KIND = "layouts"
@@ -31,11 +31,11 @@ NOT_ASKED = {
 }
 
 
-def properties(check: ComponentCheck) -> list[Property]:
+def properties(first_calls: FirstCalls) -> list[Property]:
     """That a component whose calls have arrays gives the same however these lie in memory."""
 
     def cases(draw: Draw) -> Iterator[Case]:
-        for case in first_calls(check, draw):
+        for case in first_calls(draw):
             if not arrays_of(case.call):
                 continue
             yield _laid_out(case, case.call, OTHERS)

@@ -4,7 +4,8 @@ What is large, and where a mistake shows, differs from one component to another.
 draw these calls, as properties of this kind, and expect what theirs expect.
 """
 
-from ..check import ComponentCheck, Property
+from ..check import Property
+from .first_calls import FirstCalls
 
 KIND = "real sizes"
 
@@ -25,6 +26,6 @@ NOT_ASKED = {
 }
 
 
-def properties(check: ComponentCheck) -> list[Property]:
+def properties(first_calls: FirstCalls) -> list[Property]:
     """None that could be made from other calls."""
     return []

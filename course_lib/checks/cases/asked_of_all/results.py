@@ -8,9 +8,9 @@ from ...judges.alike import alike
 from ...judges.expect import no_error
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen
-from ..check import Case, ComponentCheck, Property
+from ..check import Case, Property
 from ..draw import Draw
-from .first_calls import first_calls, with_arrays
+from .first_calls import FirstCalls, with_arrays
 from .same import call_around
 
 KIND = "results"
@@ -30,11 +30,11 @@ NOT_ASKED = {
 }
 
 
-def properties(check: ComponentCheck) -> list[Property]:
+def properties(first_calls: FirstCalls) -> list[Property]:
     """That results can be kept and changed, and another call knows nothing of it."""
 
     def cases(draw: Draw) -> Iterator[Case]:
-        for case in first_calls(check, draw):
+        for case in first_calls(draw):
             call = call_around(case.call, probe="results", careless=_in_turn(case.call))
             shown = f"{case.shown}, changed and called again"
             yield Case(call, shown, lambda seen, call=call: _judge(seen, call))
