@@ -144,6 +144,6 @@ def init_weights_of_models_in_use(draw: Draw):
     hint="0.02 does not depend on how many there are",
 )
 def init_weights_of_real_size(draw: Draw):
-    sizes = {"vocab_size": 50_257, "n_layers": 1}
+    sizes = {"vocab_size": 50_257, "d_model": 10, "n_layers": 1}
     for dtype in ("float32", "bfloat16"):
         yield _init_case(matrices_begin_right, dtype=dtype, **sizes)
