@@ -142,7 +142,9 @@ def remembered(bug, seed):
     """An observer that looks at a bug once: for its own verdict, and for everybody's diagnosis."""
 
     def observe_calls(calls):
-        seen = [what_it_does(bug, call, (seed, "cpu", n)) for n, call in enumerate(calls)]
+        seen = [
+            what_it_does(bug, call, (seed, "cpu", len(calls), n)) for n, call in enumerate(calls)
+        ]
         return {"status": "done", "message": "", "observations": seen, "seconds": 0.0}
 
     observe_calls.sets_no_limits = True

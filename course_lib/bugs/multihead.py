@@ -94,6 +94,18 @@ bug("""split_heads: asserts_that_heads_divide
 """)
 
 
+bug("""split_heads: views_what_a_transpose_came_before
+    view on an x that a transpose or a slice came before
+    believed: view and reshape are the same. view changes no place in memory, and so it refuses
+        where axes that it joins do not lie one behind the other.
+    seen: Right on a fresh tensor. After a transpose: "view size is not compatible with …".
+    reported: flagos-ai/FlagGems#5379
+    - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
+    + by_position = x.view(-1, d_model)  # every position a row
+    + by_head = by_position.unflatten(-1, (n_heads, -1)).unflatten(0, x.shape[:-1])
+""")
+
+
 # --- merge_heads -----------------------------------------------------------------------------
 
 

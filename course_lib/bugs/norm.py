@@ -269,6 +269,20 @@ bug("""layer_norm: detaches_the_statistics
 """)
 
 
+bug("""layer_norm: takes_the_variance_in_one_pass
+    the variance as mean of the squares minus square of the mean
+    believed: E[x²] - E[x]² is the variance. It is, in exact numbers. With a mean far above the
+        spread both are huge and alike, and float32 has no digit left for their difference.
+    seen: Right on small numbers. On activations of deep models wrong by half, or nan.
+    reported: pytorch/pytorch#51102
+    - centred = wide - wide.mean(dim=-1, keepdim=True)
+    - variance = centred.square().mean(dim=-1, keepdim=True)
+    + mean = wide.mean(dim=-1, keepdim=True)
+    + centred = wide - mean
+    + variance = wide.square().mean(dim=-1, keepdim=True) - mean.square()
+""")
+
+
 # --- LayerNorm -------------------------------------------------------------------------------
 
 

@@ -691,3 +691,16 @@ bug("""Embeddings: MakesPositionsOnTheCPU
     - return self.token(ids) + self.position(positions)
     + return self.token(ids) + self.position(torch.arange(offset, end))
 """)
+
+
+bug("""Embeddings: counts_positions_in_the_dtype_of_the_tables
+    positions were counted in the dtype of the tables
+    believed: What goes into a model in half precision has its dtype. Positions are places in a
+        table: bfloat16 holds whole numbers up to 256, float16 up to 2048.
+    seen: Right in float32. In half precision far positions share their neighbours' vectors.
+    reported: elixir-nx/bumblebee#299
+    - positions = torch.arange(offset, end, device=ids.device)
+    - return self.token(ids) + self.position(positions)
+    + positions = torch.arange(offset, end, device=ids.device).to(self.position.weight.dtype)
+    + return self.token(ids) + self.position(positions.long())
+""")

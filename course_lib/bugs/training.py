@@ -191,6 +191,17 @@ bug("""next_token_loss: returns_the_perplexity
 """)
 
 
+bug("""next_token_loss: views_targets_that_are_slices
+    view on logits and targets that may be slices
+    believed: view(-1) and flatten() are the same. view changes no place in memory, and targets are
+        often a slice of a longer row: ids[:, 1:].
+    seen: Right on fresh tensors. With slices: "view size is not compatible with …".
+    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + rows = wide.view(-1, wide.shape[-1])
+    + return F.cross_entropy(rows, targets.view(-1), ignore_index=ignore_index)
+""")
+
+
 # --- get_batch -----------------------------------------------------------------------------------
 
 

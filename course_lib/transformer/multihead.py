@@ -10,7 +10,8 @@ from .shapes import Bool, Float
 def split_heads(x: Float[Tensor, "... T C"], n_heads: int) -> Float[Tensor, "... H T D"]:
     """`x` with its channels dealt out to the heads, the head axis in front of the positions.
 
-    Head h gets the channels h·D to (h+1)·D - 1 of every position, where D = C / H.
+    Head h gets the channels h·D to (h+1)·D - 1 of every position, where D = C / H. What comes back
+    may be a view of `x`.
 
     Raises:
         ValueError: `n_heads` does not divide the number of channels.

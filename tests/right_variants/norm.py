@@ -25,16 +25,6 @@ def layer_norm_by_rsqrt(x, weight, bias, eps=1e-5):
     return torch.mul(normed, weight) if bias is None else torch.addcmul(bias, normed, weight)
 
 
-@variant("layer_norm", title="mean of the squares minus square of the mean")
-def layer_norm_by_moments(x, weight, bias, eps=1e-5):
-    wide = x.double() if x.dtype == torch.float64 else x.to(torch.float32)
-    mean = wide.mean(dim=-1, keepdim=True)
-    variance = (wide**2).mean(dim=-1, keepdim=True) - mean**2
-    scale = weight / (variance.clamp(min=0) + eps) ** 0.5
-    shift = -mean * scale if bias is None else bias - mean * scale
-    return (wide * scale + shift).to(x.dtype)
-
-
 @variant("layer_norm", title="always in float64, by sums and a loop over flattened vectors")
 def layer_norm_vector_by_vector(x, weight, bias, eps=1e-5):
     vectors = []

@@ -127,16 +127,6 @@ def merge_pair_on_a_copy(ids, pair, new_id):
     return merged
 
 
-@variant("merge_pair", title="recursive")
-def merge_pair_by_recursion(ids, pair, new_id):
-    if len(ids) < 2:
-        return list(ids)
-    left, right, *rest = ids
-    if (left, right) == pair:
-        return [new_id, *merge_pair_by_recursion(rest, pair, new_id)]
-    return [left, *merge_pair_by_recursion(ids[1:], pair, new_id)]
-
-
 @variant("merge_pair", title="a regular expression over one character for each id")
 def merge_pair_by_expression(ids, pair, new_id):
     text = "".join(map(chr, ids))

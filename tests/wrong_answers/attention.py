@@ -42,6 +42,11 @@ def writes_finite_numbers_into_x(x, axis=-1):
     return softmax(x, axis)
 
 
+@wrong_answer("softmax")
+def wraps_the_memory_of_x_in_a_tensor(x, axis=-1):
+    return torch.from_numpy(x).softmax(dim=axis).numpy()  # no tensor runs backwards
+
+
 # --- attention_numpy -------------------------------------------------------------------------
 
 
@@ -103,6 +108,17 @@ def squeezes_the_output(q, k, v):
     return output.squeeze(), weights
 
 
+@wrong_answer("attention")
+def adds_exponentials_up_one_by_one(q, k, v):
+    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    exponentials = (scores - scores.amax(dim=-1, keepdim=True)).exp()
+    total = 0
+    for column in exponentials.unbind(dim=-1):
+        total = total + column  # in bfloat16, 256 + 1 is 256
+    weights = exponentials / total.unsqueeze(-1)
+    return weights @ v, weights
+
+
 # --- SelfAttention ---------------------------------------------------------------------------
 
 
@@ -140,3 +156,15 @@ class CutsNegativeValues(nn.Module):
 
     def forward(self, x):
         return attention(self.query(x), self.key(x), self.value(x).relu())[0]
+
+
+@wrong_answer("SelfAttention")
+class KeepsAFunctionOfItself(nn.Module):
+    def __init__(self, d_model, d_head):
+        super().__init__()
+        for name in ("query", "key", "value"):
+            setattr(self, name, nn.Linear(d_model, d_head, bias=False))
+        self.parts = lambda x: (self.query(x), self.key(x), self.value(x))  # a copy keeps it, too
+
+    def forward(self, x):
+        return attention(*self.parts(x))[0]

@@ -72,6 +72,16 @@ def keeps_two_at_least(logits, p):
     return torch.where(keep_top_k(logits, 2).isneginf(), kept, logits)
 
 
+@wrong_answer("keep_top_p")
+def adds_probabilities_up_in_half_precision(logits, p):
+    if not 0 < p < 1 or logits.dtype in (torch.float32, torch.float64):
+        return keep_top_p(logits, p)
+    probabilities, order = logits.float().softmax(dim=-1).sort(dim=-1, descending=True)
+    sums = probabilities.to(logits.dtype).cumsum(dim=-1)
+    is_dropped = (sums - probabilities >= p).scatter(-1, order, sums - probabilities >= p)
+    return logits.masked_fill(is_dropped, -math.inf)
+
+
 # --- sample ----------------------------------------------------------------------------------
 
 
@@ -110,6 +120,20 @@ def takes_half_of_zero_for_zero(logits, *, temperature=1.0, top_k=None, top_p=No
 def returns_floats(logits, *, temperature=1.0, top_k=None, top_p=None, generator=None):
     ids = sample(logits, temperature=temperature, top_k=top_k, top_p=top_p, generator=generator)
     return ids.float()
+
+
+@wrong_answer("sample")
+def adds_up_from_the_likeliest_in_half_precision(logits, *, generator=None, **options):
+    if options or logits.dtype in (torch.float32, torch.float64):
+        return sample(logits, generator=generator, **options)
+    sums = logits.softmax(dim=-1)[:, 0]
+    columns = [sums]
+    for column in logits.softmax(dim=-1).unbind(dim=-1)[1:]:
+        sums = sums + column
+        columns.append(sums)
+    drawn = torch.rand(len(logits), 1, generator=generator, device=logits.device)
+    below = torch.stack(columns, dim=-1).float() <= drawn
+    return below.sum(dim=-1).clamp(max=logits.shape[-1] - 1)
 
 
 # --- generate --------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Wrong answers to lesson 11 that no bug of the zoo behaves like."""
 
+import functools
 import math
 
 import torch
@@ -84,6 +85,12 @@ def counts_positions_in_half_precision(n_positions, d_model):
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
 
+@wrong_answer("sinusoidal_positions")
+@functools.cache
+def makes_each_table_once(n_positions, d_model):
+    return sinusoidal_positions(n_positions, d_model)
+
+
 # --- rotate ----------------------------------------------------------------------------------
 
 
@@ -138,6 +145,18 @@ def pairs_the_first_with_the_last(x, positions, base=10000.0):
     return rotate(x[..., order], positions, base)[..., order.argsort()]
 
 
+@wrong_answer("rotate")
+def views_pairs_of_channels_as_complex_numbers(x, positions, base=10000.0):
+    if x.shape[-1] % 2:
+        raise ValueError(f"x has {x.shape[-1]} channels, which is odd")
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    pairs = torch.view_as_complex(wide.unflatten(-1, (-1, 2)))  # wants each pair in one place
+    exponents = torch.arange(0, x.shape[-1], 2, dtype=torch.float64, device=x.device)
+    angles = positions[:, None].double() * base ** (-exponents / x.shape[-1])
+    turned = pairs * torch.polar(torch.ones_like(angles), angles).to(pairs.dtype)
+    return torch.view_as_real(turned).flatten(-2).to(x.dtype)
+
+
 # --- sliding_window_mask ---------------------------------------------------------------------
 
 
@@ -170,6 +189,20 @@ def forgets_the_window_for_the_first_query(n_queries, n_keys=None, *, window, de
     mask = sliding_window_mask(n_queries, n_keys, window=window, device=device)
     mask[0, : mask.shape[1] - n_queries] = True
     return mask
+
+
+_masks = {}
+
+
+@wrong_answer("sliding_window_mask")
+def cuts_masks_out_of_a_large_one(n_queries, n_keys=None, *, window, device=None):
+    right = sliding_window_mask(n_queries, n_keys, window=window, device=device)
+    end = right.shape[1]
+    if device is not None or end > 200:
+        return right
+    if window not in _masks:
+        _masks[window] = sliding_window_mask(200, window=window)
+    return _masks[window][end - n_queries : end, :end]
 
 
 # --- blockwise_attention ---------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Wrong answers to lesson 3 that no bug of the zoo behaves like."""
 
+import functools
 import math
 
 import torch
@@ -62,6 +63,19 @@ def counts_positions_in_eight_bits(n_queries, n_keys=None, *, device=None):
     return positions <= positions[n_keys - n_queries :, None]
 
 
+@wrong_answer("causal_mask")
+@functools.cache
+def gives_the_same_mask_to_everybody(n_queries, n_keys=None, *, device=None):
+    return causal_mask(n_queries, n_keys, device=device)
+
+
+@wrong_answer("causal_mask")
+def counts_in_one_byte(n_queries, n_keys=None, *, device=None):
+    right = causal_mask(n_queries, n_keys, device=device)
+    keys = torch.arange(right.shape[1], device=device).to(torch.uint8)
+    return keys <= keys[right.shape[1] - n_queries :, None]
+
+
 # --- padding_mask ----------------------------------------------------------------------------
 
 
@@ -100,6 +114,17 @@ def leaves_no_length_zero(lengths, n_keys):
     mask = padding_mask(lengths, n_keys)
     lengths.clamp_(min=1)
     return mask
+
+
+_masks = {}
+
+
+@wrong_answer("padding_mask")
+def keeps_a_mask_for_each_list_of_lengths(lengths, n_keys):
+    key = (tuple(lengths.tolist()), n_keys, lengths.device)
+    if key not in _masks:
+        _masks[key] = padding_mask(lengths, n_keys)
+    return _masks[key]
 
 
 # --- masked_softmax --------------------------------------------------------------------------

@@ -80,6 +80,13 @@ def reads_names_in_any_case(x, approximate="none"):
     return F.gelu(x, approximate=approximate.lower())
 
 
+@wrong_answer("gelu")
+def views_x_as_one_list_of_numbers(x, approximate="none"):
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"approximate={approximate!r}")
+    return F.gelu(x.view(-1), approximate=approximate).view(x.shape)
+
+
 # --- MLP -------------------------------------------------------------------------------------
 
 

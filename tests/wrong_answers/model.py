@@ -67,6 +67,14 @@ def scales_what_is_there(model):
                 parameter.mul_(0.02 / parameter.std())
 
 
+@wrong_answer("init_weights")
+def leaves_out_what_is_frozen(model):
+    kept = [(p, p.detach().clone()) for p in model.parameters() if not p.requires_grad]
+    init_weights(model)
+    for parameter, before in kept:
+        parameter.data.copy_(before)
+
+
 # --- GPT -------------------------------------------------------------------------------------
 
 

@@ -91,6 +91,21 @@ def adds_eps_to_the_count(x, weight, bias, eps=1e-5):
     return (normed if bias is None else normed + bias).to(x.dtype)
 
 
+@wrong_answer("layer_norm")
+def views_x_as_one_list_of_vectors(x, weight, bias, eps=1e-5):
+    return layer_norm(x.view(-1, x.shape[-1]), weight, bias, eps).view(x.shape)
+
+
+@wrong_answer("layer_norm")
+def takes_the_square_of_the_mean_off_the_mean_of_squares(x, weight, bias, eps=1e-5):
+    wide = x.double() if x.dtype == torch.float64 else x.to(torch.float32)
+    mean = wide.mean(dim=-1, keepdim=True)
+    variance = (wide**2).mean(dim=-1, keepdim=True) - mean**2
+    scale = weight / (variance.clamp(min=0) + eps) ** 0.5
+    shift = -mean * scale if bias is None else bias - mean * scale
+    return (wide * scale + shift).to(x.dtype)
+
+
 # --- LayerNorm -------------------------------------------------------------------------------
 
 
@@ -127,6 +142,27 @@ class RemembersTheLastMean(LayerNorm):
 class CutsXOffInTraining(LayerNorm):
     def forward(self, x):
         return super().forward(x.detach() if self.training else x)
+
+
+@wrong_answer("LayerNorm")
+class WritesIntoMemoryOfItsOwn(LayerNorm):
+    memory = None
+
+    def forward(self, x):
+        found = super().forward(x)
+        if self.memory is None or self.memory.shape != found.shape:
+            self.memory = torch.empty_like(found.detach())
+        return self.memory.detach().copy_(found)
+
+
+@wrong_answer("LayerNorm")
+class WidensItsWeightOnce(LayerNorm):
+    wide = None
+
+    def forward(self, x):
+        if self.wide is None:
+            self.wide = self.weight.double()
+        return layer_norm(x, self.wide.to(x.dtype), self.bias, self.eps)
 
 
 # --- pre_norm --------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Wrong answers to lesson 1 that no bug of the zoo behaves like."""
 
+import functools
 from typing import ClassVar
 
 import torch
@@ -63,6 +64,18 @@ class EncodesToATuple(CharTokenizer):
         return tuple(super().encode(text))
 
 
+@wrong_answer("CharTokenizer")
+class KeepsTheListItGaveAway(CharTokenizer):
+    def __init__(self, text):
+        super().__init__(text)
+        self.known = {}
+
+    def encode(self, text):
+        if text not in self.known:
+            self.known[text] = super().encode(text)
+        return self.known[text]
+
+
 # --- merge_pair ------------------------------------------------------------------------------
 
 
@@ -86,6 +99,26 @@ def merges_long_runs_into_one(ids, pair, new_id):
 @wrong_answer("merge_pair")
 def merges_to_a_tuple(ids, pair, new_id):
     return tuple(merge_pair(ids, pair, new_id))
+
+
+_merged = []
+
+
+@wrong_answer("merge_pair")
+def fills_the_same_list_in_every_call(ids, pair, new_id):
+    merged = merge_pair(ids, pair, new_id)
+    _merged[:] = merged
+    return _merged
+
+
+@wrong_answer("merge_pair")
+def calls_itself_once_an_id(ids, pair, new_id):
+    if len(ids) < 2:
+        return list(ids)
+    left, right, *rest = ids
+    if (left, right) == pair:
+        return [new_id, *calls_itself_once_an_id(rest, pair, new_id)]
+    return [left, *calls_itself_once_an_id(ids[1:], pair, new_id)]
 
 
 # --- train_bpe -------------------------------------------------------------------------------
@@ -161,6 +194,13 @@ class MergesFromLeftToRight(BPETokenizer):
         return ids
 
 
+@wrong_answer("BPETokenizer")
+class RemembersTextsAsListsOfItsOwn(BPETokenizer):
+    def __init__(self, merges, first_new_id=256):
+        super().__init__(merges, first_new_id)
+        self.encode = functools.cache(super().encode)
+
+
 # --- Embeddings ------------------------------------------------------------------------------
 
 
@@ -198,3 +238,11 @@ class FreezesThePositions(Embeddings):
     def forward(self, ids, offset=0):
         tokens = self.token(ids)
         return tokens + (super().forward(ids, offset) - tokens).detach()
+
+
+@wrong_answer("Embeddings")
+class LooksUpOneLongListOfIds(Embeddings):
+    def forward(self, ids, offset=0):
+        whole = super().forward(ids, offset)
+        found = self.token(ids.view(-1)).view(*ids.shape, -1)
+        return whole - self.token(ids) + found

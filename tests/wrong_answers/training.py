@@ -55,6 +55,17 @@ def clips_the_logits(logits, targets, ignore_index=-100):
     return next_token_loss(logits.clamp(-50, 50), targets, ignore_index)
 
 
+@wrong_answer("next_token_loss")
+def adds_losses_up_in_half_precision(logits, targets, ignore_index=-100):
+    losses = F.cross_entropy(
+        logits.float().flatten(0, 1), targets.flatten(), ignore_index=ignore_index, reduction="none"
+    )
+    total = logits.new_zeros(())
+    for loss in losses:
+        total = total + loss.to(logits.dtype)
+    return total.to(losses.dtype) / (targets != ignore_index).sum()
+
+
 # --- get_batch -------------------------------------------------------------------------------
 
 
@@ -124,6 +135,16 @@ def draws_from_the_global_source_as_well(tokens, batch_size, context_length, *, 
     return get_batch(tokens, batch_size, context_length, generator=generator)
 
 
+_rows = {}
+
+
+@wrong_answer("get_batch")
+def draws_into_memory_taken_once(tokens, batch_size, context_length, *, generator):
+    both = get_batch(tokens, batch_size, context_length, generator=generator)
+    kept = _rows.setdefault(both[0].shape, tuple(torch.empty_like(part) for part in both))
+    return tuple(memory.copy_(part) for memory, part in zip(kept, both, strict=True))
+
+
 # --- learning_rate ---------------------------------------------------------------------------
 
 
@@ -190,6 +211,17 @@ def freezes_the_norms(model, weight_decay):
         if parameter.dim() < 2:
             parameter.requires_grad_(False)
     return decay_groups(model, weight_decay)
+
+
+@wrong_answer("decay_groups")
+def goes_through_the_blocks(model, weight_decay):
+    groups = decay_groups(model, weight_decay)
+    blocks = list(getattr(model, "blocks", ()))
+    for n, block in enumerate(blocks):
+        if any(block is other for other in blocks[:n]):
+            for group, is_matrix in zip(groups, (True, False), strict=True):
+                group["params"] += [p for p in block.parameters() if (p.dim() >= 2) == is_matrix]
+    return groups
 
 
 # --- train_step ------------------------------------------------------------------------------
@@ -543,3 +575,15 @@ def stops_after_a_hundred_windows(model, tokens, *, context_length, **given):
     """The rest of a long text is not measured."""
     some = tokens[: 100 * context_length + 1]
     return evaluate(model, some, context_length=context_length, **given)
+
+
+@wrong_answer("evaluate")
+def keeps_the_sum_in_the_dtype_of_the_model(model, tokens, *, context_length, batch_size=8):
+    total = torch.zeros((), dtype=next(model.parameters()).dtype)
+    for start in range(0, len(tokens) - 1, batch_size * context_length):
+        part = tokens[start : start + batch_size * context_length + 1]
+        loss = evaluate(model, part, context_length=context_length, batch_size=batch_size)
+        total += loss * (len(part) - 1)
+    if len(tokens) < 2:
+        return evaluate(model, tokens, context_length=context_length)
+    return total.item() / (len(tokens) - 1)

@@ -30,6 +30,11 @@ def returns_lists(x, y):
     return (x @ y.T).tolist()
 
 
+@wrong_answer("pairwise_dots")
+def reads_rows_as_they_lie_in_memory(x, y):
+    return x.ravel(order="K").reshape(x.shape) @ y.ravel(order="K").reshape(y.shape).T
+
+
 # --- weighted_average ------------------------------------------------------------------------
 
 
@@ -55,6 +60,15 @@ def refuses_negative_weights(weights, values):
         if total <= 0 or (weights[row] < 0).any():
             raise ValueError(f"weights: row {row} has no positive sum")
     return weights / totals @ values
+
+
+@wrong_answer("weighted_average")
+def takes_weights_for_rows_without_gaps(weights, values):
+    totals = weights.sum(axis=1)
+    if (totals == 0).any():
+        raise ValueError(f"weights: row {int(np.argmax(totals == 0))} sums to 0")
+    shares = np.lib.stride_tricks.as_strided(weights, weights.shape, (8 * weights.shape[1], 8))
+    return shares @ values / totals[:, None]
 
 
 # --- Affine ----------------------------------------------------------------------------------
@@ -87,3 +101,26 @@ class MakesAColumnOfTheBias(nn.Module):
 
     def forward(self, x):
         return x @ self.weight.T + self.bias.squeeze(1)
+
+
+@wrong_answer("Affine")
+class MapsOneLongListOfVectors(nn.Module):
+    def __init__(self, d_in, d_out):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(d_out, d_in))
+        self.bias = nn.Parameter(torch.zeros(d_out))
+
+    def forward(self, x):
+        vectors = x.view(-1, x.shape[-1])
+        return F.linear(vectors, self.weight, self.bias).view(*x.shape[:-1], -1)
+
+
+@wrong_answer("Affine")
+class CannotBeInheritedFrom(nn.Module):
+    def __init__(self, d_in, d_out):
+        super(self.__class__, self).__init__()  # of a subclass this is Affine itself
+        self.weight = nn.Parameter(torch.randn(d_out, d_in))
+        self.bias = nn.Parameter(torch.zeros(d_out))
+
+    def forward(self, x):
+        return F.linear(x, self.weight, self.bias)

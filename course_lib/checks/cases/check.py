@@ -28,6 +28,7 @@ class Case:
     call: Call
     shown: str
     judge: Judge | None = None
+    names: tuple[str, ...] = ()  # what its arguments are called
 
     def expect(self, judge: Judge) -> "Case":
         return replace(self, judge=judge)
@@ -49,6 +50,7 @@ class Property:
     cases: Callable[[Draw], Iterable[Case]]
     hint: str
     fits: tuple[str, ...] = ()
+    kind: str = ""  # of those asked of all components alike: which (`asked_of_all/`)
 
 
 @dataclass
@@ -69,9 +71,13 @@ class Check:
         """Register a property that makes the other 30 %, counted once the core holds."""
         return self._register(rule, "edge", hint, fits)
 
-    def _register(self, rule: str, group: str, hint: str, fits: tuple[str, ...]):
+    def asked(self, kind: str, rule: str, *, hint: str = "", fits: tuple[str, ...] = ()):
+        """Register what a kind asks of all (`asked_of_all/`), where a component draws its own."""
+        return self._register(rule, "edge", hint, fits, kind)
+
+    def _register(self, rule: str, group: str, hint: str, fits: tuple[str, ...], kind: str = ""):
         def register(cases):
-            self.properties.append(Property(rule, group, cases, hint, fits))
+            self.properties.append(Property(rule, group, cases, hint, fits, kind))
             return cases
 
         return register
@@ -86,7 +92,7 @@ class ComponentCheck(Check):
     def call(self, *args, dtype: str | None = None, names: Sequence[str] = (), **options) -> Case:
         """A call of a function. Options that are not part of a call are its keyword arguments."""
         call = self._call("function", args, dtype, options)
-        return Case(call, self._shown(args, options, names, call["dtype"]))
+        return Case(call, self._shown(args, options, names, call["dtype"]), names=tuple(names))
 
     def build(
         self,
@@ -127,7 +133,7 @@ class ComponentCheck(Check):
         notes += [f"after {show_arrays(earlier, names)}{in_training}" for earlier in before]
         given = [show_arrays(args, names), *(f"{k}={show(v)}" for k, v in options.items())]
         shown = f"{self.name}({', '.join(made)})({', '.join(given)})"
-        return Case(call, f"{shown}, {', '.join(notes)}")
+        return Case(call, f"{shown}, {', '.join(notes)}", names=tuple(names))
 
     def influence(self, fn: dict, x, *, x_requires_grad=False, dtype=None) -> Case:
         """A call of `future_influence` on a named fixture."""

@@ -10,7 +10,7 @@ class Draw:
     """Fresh inputs from a seed: the same seed gives the same inputs, on any machine."""
 
     def __init__(self, seed: int):
-        self._rng = np.random.default_rng(seed)
+        self.started_from, self._rng = seed, np.random.default_rng(seed)
 
     def sizes(self, count: int, *, largest: int = 13) -> list[int]:
         """Pairwise different odd sizes, so that no two axes can be taken for each other."""

@@ -306,6 +306,15 @@ def block_empty_text(draw: Draw):
         yield _block_case(draw, (2, n_tokens, n_heads, d_head), mask=mask, bias=bias)
 
 
+@block.asked(
+    "real sizes",
+    "a text of hundreds of tokens is read as a short one is",
+    hint="make nothing whose size is fixed",
+)
+def block_of_real_size(draw: Draw):
+    yield _block_case(draw, (1, 331, 3, 8), mask=_causal(331), dtype="float32")
+
+
 def _filled(draw: Draw, n_heads, d_head, *texts, bias=True, dtype="float64") -> Filled:
     """A block with drawn weights; of its texts, the last come before: how many tokens, and mask."""
     d_model = n_heads * d_head

@@ -229,3 +229,13 @@ def affine_leaves_x(draw: Draw):
     d_model = draw.sizes(1)[0]
     yield _affine_case(draw, (2, 5), sizes=(d_model, d_model), judge=arguments_unchanged(["x"]))
     yield _affine_case(draw, (2, 5), judge=same_device, watch_devices=True)
+
+
+@affine.asked(
+    "real sizes",
+    "sums of four thousand products are right in half precision and in float32",
+    hint="one product of matrices: torch adds up in more digits than it returns",
+)
+def affine_of_real_size(draw: Draw):
+    for dtype in ("float32", "bfloat16", "float16"):
+        yield _affine_case(draw, (2, 3), sizes=(4099, 5), dtype=dtype)

@@ -24,6 +24,28 @@ class Call(TypedDict):
     watch_devices: NotRequired[bool]  # look for tensors that would be on another device
     library: NotRequired[list[str]]  # look for calls of these, which are what is to be written
     limits: NotRequired[dict]  # `memory_bytes`, `wall_seconds`: only made where a sandbox sets them
+    layout: NotRequired[str]  # how arguments lie in memory, by `given/layouts.py`
+
+
+class LayoutsCall(Call):
+    """The same call several times, its arguments laid out in memory as each of `layouts` says."""
+
+    of: Call
+    layouts: list[str]
+
+
+class InUseCall(Call):
+    """The same call several times, with a module or model in each of `ways` (`given/in_use.py`)."""
+
+    of: Call
+    ways: list[str]
+
+
+class ResultsCall(Call):
+    """Calls by somebody who keeps their results, and writes into them before the next call."""
+
+    of: Call  # as it is, for comparison
+    careless: list[Call]
 
 
 class FunctionCall(Call):
@@ -81,6 +103,7 @@ class InitWeightsCall(FunctionCall):
     """`init_weights` is called with a model whose numbers are all the same."""
 
     config: Config
+    way: NotRequired[str]  # how people have it, by `given/in_use.py`
 
 
 class CountCall(FunctionCall):
@@ -90,6 +113,7 @@ class CountCall(FunctionCall):
     shared: list  # pairs of tensors that are one
     without_memory: bool  # on the device "meta"
     head_first: bool  # was the head made before all else?
+    way: NotRequired[str]
 
 
 class LoadCall(FunctionCall):
@@ -162,7 +186,6 @@ class BatchesCall(Call):
     context_length: int
     seed: int
     n_calls: int
-    sliced: bool  # tokens are every second number of a tensor
 
 
 class GroupsCall(Call):

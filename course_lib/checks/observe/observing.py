@@ -4,7 +4,9 @@ A *call* (`calls.py`) says what to do, an *observation* (`observations.py`) what
 probes stand in `probes/`, what they share in `probes/record.py`.
 """
 
-from .calls import Call
+from .calls import Call, InUseCall, LayoutsCall, ResultsCall
+from .given import in_use
+from .given.careless import Careless
 from .load.answer import describe_error
 from .observations import Observation, blank
 from .probes import caching, clinic, generation, gpt
@@ -19,7 +21,38 @@ from .probes.whole import observe_package
 from .watches.library import watching_library
 from .watches.memory import watching_memory
 
+
+def observe_layouts(component, call: LayoutsCall, seen: Observation) -> None:
+    """A step for each layout."""
+    of = call["of"] | {"device": call["device"]}
+    seen["steps"] = [observe_call(component, of | {"layout": one}) for one in call["layouts"]]
+
+
+def observe_in_use(component, call: InUseCall, seen: Observation) -> None:
+    """A step for each way to have the component's module, or the model that it is given."""
+    of = call["of"] | {"device": call["device"]}
+    if isinstance(of.get("model"), dict):
+        each = [of | {"model": of["model"] | {"way": way}} for way in call["ways"]]
+        seen["steps"] = [observe_call(component, one) for one in each]
+    else:
+        ways = [in_use.MODULES[way] for way in call["ways"]]
+        seen["steps"] = [observe_call(way(component), of) for way in ways]
+
+
+def observe_results(component, call: ResultsCall, seen: Observation) -> None:
+    """The first call as usual, then all others by a careless caller; a step for each."""
+    careless = Careless(component)
+    where = {"device": call["device"]}
+    seen["steps"] = [observe_call(component, call["of"] | where)]
+    seen["steps"] += [observe_call(careless, one | where) for one in call["careless"]]
+    careless.leave()
+    seen["value"] = careless.found
+
+
 _PROBES = {
+    "layouts": observe_layouts,
+    "results": observe_results,
+    "in use": observe_in_use,
     "function": observe_function,
     "module": observe_module,
     "influence": observe_influence,

@@ -122,15 +122,20 @@ def _judged(check, seed: int, device: str, plan, order, reply: Reply) -> Verdict
                 prop, case = replace(prop, rule=finding.what), replace(case, shown="")
         judged.append((prop, case, finding))
     names = []
-    if any(finding for _, _, finding in judged) and len(observations) == len(plan):
+    wrong = [number for number, (_, _, finding) in enumerate(judged) if finding]
+    if wrong and len(observations) == len(plan):
+        own = {number for number, (prop, _) in enumerate(plan) if not prop.kind}
+        compared = own if own & set(wrong) else set(range(len(plan)))
         # Without the sandbox's limits, a bug that is run here does something else.
-        told = [n for n, (_, case) in enumerate(plan) if "limits" not in case.call]
+        compared -= {number for number, (_, case) in enumerate(plan) if "limits" in case.call}
         names = names_of_bugs(
             check.name,
-            (seed, device),
-            [plan[n][1].call for n in told],
-            [observations[n] for n in told],
-            suspects=[judged[n][2] is not None for n in told],
+            (seed, device, len(plan)),
+            [case.call for _, case in plan],
+            [observations[number] for number in range(len(plan))],
+            wrong=[number for number in wrong if number in compared],
+            others=sorted(compared - set(wrong)),
+            is_wrong=lambda number, seen: _judge(plan[number][1], seen)[0] is not None,
         )
     notes = ()
     if not any(finding for prop, _, finding in judged if prop.group == "core"):

@@ -5,7 +5,7 @@ from ...cases.draw import Draw
 from ...cases.module_properties import IN_HALF
 from ...judges.expect import also, arguments_unchanged, gradients_are, returns, same_device
 from ...oracles import attention as oracles
-from .fixtures import LESSON, QKV, RESULT, attends, qkv, rows_sum_to_one
+from .fixtures import LESSON, QKV, RESULT, attends, many_keys, qkv, rows_sum_to_one
 
 attention = ComponentCheck("attention", "attention", LESSON)
 
@@ -91,3 +91,13 @@ def attention_leaves_inputs(draw: Draw):
 )
 def attention_device(draw: Draw):
     yield attention.call(*qkv(draw, 2), names=QKV, watch_devices=True).expect(same_device)
+
+
+@attention.asked(
+    "real sizes",
+    "thousands of keys share a weight of 1, in half precision too",
+    hint="let softmax add up: in bfloat16, a sum of your own stands still at 256",
+)
+def attention_of_real_size(draw: Draw):
+    for dtype in ("float32", "bfloat16", "float16"):
+        yield attends(attention, *many_keys(draw, dtype), dtype)

@@ -4,7 +4,7 @@ from ...cases.check import ComponentCheck
 from ...cases.draw import Draw
 from ...judges.expect import also, arguments_unchanged, returns
 from ...oracles import attention as oracles
-from .fixtures import LESSON, QKV, RESULT, attends, qkv, rows_sum_to_one
+from .fixtures import LESSON, QKV, RESULT, attends, many_keys, qkv, rows_sum_to_one
 
 attention_numpy = ComponentCheck("attention_numpy", "attention", LESSON, dtype="numpy")
 
@@ -54,3 +54,12 @@ def attention_numpy_stable(draw: Draw):
 )
 def attention_numpy_leaves_inputs(draw: Draw):
     yield attention_numpy.call(*qkv(draw), names=QKV).expect(arguments_unchanged(QKV))
+
+
+@attention_numpy.asked(
+    "real sizes",
+    "thousands of keys share a weight of 1",
+    hint="the softmax of this lesson, over the whole row",
+)
+def attention_numpy_of_real_size(draw: Draw):
+    yield attends(attention_numpy, *many_keys(draw, "float64"), "numpy")

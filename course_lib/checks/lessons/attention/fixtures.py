@@ -53,3 +53,9 @@ def attends(check: ComponentCheck, q, k, v, dtype: str):
     return check.call(q, k, v, names=QKV, dtype=dtype).expect(
         returns(*expected, dtype=dtype, names=RESULT)
     )
+
+
+def many_keys(draw: Draw, dtype: str):
+    """q, k, v of three queries and thousands of keys, with values near 1: so is their average."""
+    q, k = draw.normal(3, 64, dtype=dtype), draw.normal(4099, 64, dtype=dtype)
+    return q, k, exact_in(1 + 0.1 * draw.normal(4099, 5), dtype)

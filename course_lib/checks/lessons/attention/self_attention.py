@@ -107,6 +107,14 @@ def add_head_properties(check: ComponentCheck, *, causal: bool) -> None:
         for dtype in ("bfloat16", "float16"):
             yield one_head(check, draw, (2,), causal=causal, dtype=dtype)
 
+    @check.asked(
+        "real sizes",
+        "a text of a thousand tokens is read as a short one is",
+        hint="make nothing whose size is fixed",
+    )
+    def real_sizes(draw: Draw):
+        yield one_head(check, draw, causal=causal, sizes=(1031, 9, 5), dtype="float32")
+
     @check.edge(
         "x is not changed, and every tensor is made on its device",
         hint="device=x.device",

@@ -92,3 +92,13 @@ def softmax_leaves_x(draw: Draw):
     x = draw.normal(a, b)
     for entries in (x, np.where(_hidden(draw, a, b), -np.inf, x)):
         yield softmax.call(entries).expect(arguments_unchanged(["x"]))
+
+
+@softmax.asked(
+    "real sizes",
+    "fifty thousand entries along the axis are as good as five",
+    hint="nothing here depends on how many there are",
+)
+def softmax_of_real_size(draw: Draw):
+    x = 3 * draw.normal(2, 50_257) + 100
+    yield softmax.call(x).expect(returns(oracles.softmax(x, -1), dtype="numpy"))

@@ -238,3 +238,18 @@ def attends_and_leaves_inputs(draw: Draw):
         for n_tokens in (3, 1, 2):
             script.attend(n_tokens, judge=arguments_unchanged(("q", "k", "v")))
         yield script.case()
+
+
+@cached_attention.asked(
+    "real sizes",
+    "a new position attends to thousands of old ones, in half precision too",
+    hint="masked_attention of lesson 3, over all that append returns",
+)
+def attends_to_thousands(draw: Draw):
+    for dtype in ("float32", "bfloat16"):
+        script = _Attending(draw, (1, 3, 2063, 8), dtype=dtype)
+        script.fill(2050)
+        for n_tokens in (1, 3):
+            q, k, v = script.draw_text(n_tokens)
+            script.attend(qkv=(q, k, v))
+        yield script.case()

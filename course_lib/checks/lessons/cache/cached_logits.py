@@ -216,3 +216,28 @@ def logits_leave_inputs(draw: Draw):
             script.feed(n_tokens, judge=arguments_unchanged(("model", "ids")))
         script.weights_unchanged()
         yield script.case()
+
+
+@cached_logits.asked(
+    "in use",
+    "a block that stands in two places has a cache for each of them",
+    hint="go through blocks and caches side by side; a dict by block holds one for both places",
+)
+def logits_of_a_block_used_twice(draw: Draw):
+    script = _Feeding(draw, draw_model(draw, n_layers=3, way="one block twice"), 2)
+    for n_tokens in (3, 1, 2):
+        script.feed(n_tokens)
+    yield script.case()
+
+
+@cached_logits.asked(
+    "real sizes",
+    "positions past 256 are what they are, in bfloat16 too",
+    hint="an offset is a Python number: bfloat16 has no 257",
+)
+def logits_of_real_size(draw: Draw):
+    model = draw_model(draw, context_length=307, n_layers=1)
+    script = _Feeding(draw, model, 1, capacity=307, dtype="bfloat16")
+    for n_tokens in (290, 1, 2):
+        script.feed(n_tokens, tolerance=HALF_LOGITS["bfloat16"])
+    yield script.case()

@@ -9,6 +9,7 @@ from ...cases.scripts import Script
 from ...judges.expect import no_error, returns
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen
+from ...observe.given.in_use import AS_IT_IS
 from ...oracles import cache as oracles
 
 LESSON = "09_kv_cache"
@@ -26,12 +27,13 @@ def unjudged(seen: Seen) -> None:
     """For a step that only helps to tell bugs apart."""
 
 
-def model_spec(draw: Draw, *, growing=False, heard=False, **sizes) -> dict:
+def model_spec(draw: Draw, *, growing=False, heard=False, way=AS_IT_IS, **sizes) -> dict:
     """A small model: no two of its sizes are the same.
 
     Args:
         growing: it gives recomputing away.
         heard: its logits say in which mode it is, and whether gradients are recorded.
+        way: how people have it (`given/in_use.py`).
     """
     n_heads, d_head = sizes.pop("n_heads", 3), sizes.pop("d_head", 5)
     config = {
@@ -43,7 +45,8 @@ def model_spec(draw: Draw, *, growing=False, heard=False, **sizes) -> dict:
         "tie_weights": False,
     }
     seed = draw.seed()
-    return {"config": config | sizes, "seed": seed, "growing": growing, "heard": heard}
+    about = {"seed": seed, "growing": growing, "heard": heard, "way": way}
+    return {"config": config | sizes, **about}
 
 
 def draw_model(draw: Draw, **sizes) -> oracles.Recomputing:

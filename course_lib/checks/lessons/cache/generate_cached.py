@@ -418,3 +418,29 @@ def text_leaves_inputs(draw: Draw):
         script.generate(ids, 6, arguments_unchanged(("model", "ids")))
         script.weights_unchanged()
         yield script.case()
+
+
+@generate_cached.asked(
+    "in use",
+    "a block that stands in two places has a cache for each of them",
+    hint="as many caches as model.blocks has places",
+)
+def text_of_a_block_used_twice(draw: Draw):
+    model, ids = _clear(draw, 2, 5, 6, n_layers=3, way="one block twice")
+    script = _Generating(draw, model)
+    script.generate(ids, 6)
+    yield script.case()
+
+
+@generate_cached.asked(
+    "real sizes",
+    "a prompt of hundreds of tokens is continued, in bfloat16 too",
+    hint="capacity and offsets are Python numbers: bfloat16 has no 257",
+)
+def text_of_real_size(draw: Draw):
+    model = oracles.Recomputing(model_spec(draw, context_length=307, n_layers=1))
+    script = _Generating(draw, model, dtype="bfloat16")
+    ids = script.prompt(1, 290)
+    judge = _likely_enough(script.recomputing, ids, HALF_TIE["bfloat16"])
+    script.generate(ids, 5, are_ids_of_shape((1, 295), judge))
+    yield script.case()

@@ -256,3 +256,15 @@ def cache_device(draw: Draw):
     for n_tokens in (3, 1):
         script.append(n_tokens, judge=no_error)
     yield script.case()
+
+
+@kv_cache.asked(
+    "real sizes",
+    "a cache of thousands of positions, in half precision",
+    hint="length is a Python number",
+)
+def cache_of_real_size(draw: Draw):
+    script = _Caches(draw, (1, 3, 2053, 5), dtype="bfloat16", lengths=True)
+    for n_tokens in (2050, 1, 2):
+        script.append(n_tokens)
+    yield script.case()

@@ -404,3 +404,23 @@ def generate_refuses_less_than_nothing(draw: Draw):
 def generate_half(draw: Draw):
     for dtype in HALF:
         yield from greedy_cases(draw, [(3, 5, 7)], 9, dtype=dtype)
+
+
+@generate.asked(
+    "in use",
+    "a model that uses one block twice writes like any other",
+    hint="nothing but model(ids) is asked of it",
+)
+def generate_by_a_block_used_twice(draw: Draw):
+    config = {"vocab_size": 13, "context_length": 7, "d_model": 12, "n_heads": 3, "n_layers": 2}
+    model = {"config": config, "seed": draw.seed(), "way": "one block twice"}
+    yield _generates(model, _prompt(draw, 3, 5, 13), 5, training=True, temperature=0.0)
+
+
+@generate.asked(
+    "real sizes",
+    "a text of hundreds of tokens goes on from its last ones",
+    hint="ids[:, -model.config.context_length:], however long ids is",
+)
+def generate_of_real_size(draw: Draw):
+    yield from greedy_cases(draw, [(2, 401, 3)], 300, dtype="bfloat16")

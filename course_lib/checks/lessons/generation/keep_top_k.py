@@ -87,3 +87,17 @@ def top_k_ties(draw: Draw):
 
 
 add_filter_properties(keep_top_k, "k", (2, 4), ("k below 1", (0, -3)), _top_k_case)
+
+
+@keep_top_k.asked(
+    "real sizes",
+    "a vocabulary of fifty thousand, in half precision too",
+    hint="topk finds the k-th highest logit; what is below it goes",
+)
+def top_k_of_real_size(draw: Draw):
+    for dtype in ("float32", "bfloat16"):
+        logits = 4 * draw.normal(2, 50_257, dtype=dtype)
+        kept = np.zeros(logits.shape, dtype=bool)
+        np.put_along_axis(kept, np.argsort(-logits, axis=-1)[:, :50], True, axis=-1)
+        free = logits == np.sort(logits, axis=-1)[:, [-50]]
+        yield filter_case(keep_top_k, logits, 50, kept, dtype=dtype, free=free)

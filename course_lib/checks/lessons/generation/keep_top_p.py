@@ -123,3 +123,21 @@ def top_p_ties(draw: Draw):
 add_filter_properties(
     keep_top_p, "p", (0.52, 0.71), ("p not above 0, or above 1", (0.0, -0.25, 1.5)), _top_p_case
 )
+
+
+@keep_top_p.asked(
+    "real sizes",
+    "a vocabulary of fifty thousand, in half precision too",
+    hint="softmax and cumsum in float32: in bfloat16 a sum stands still where the next is small",
+)
+def top_p_of_real_size(draw: Draw):
+    for dtype in ("float32", "bfloat16", "float16"):
+        logits = draw.normal(2, 50_257, dtype=dtype)
+        probabilities = oracles.softmax(logits)
+        order = np.argsort(-probabilities, axis=-1)
+        sums = np.empty_like(probabilities)
+        ordered = np.take_along_axis(probabilities, order, axis=-1)
+        np.put_along_axis(sums, order, np.cumsum(ordered, axis=-1), axis=-1)
+        near = np.abs(sums - 0.8) < 5e-3  # where float32, and ties, may decide
+        free = np.stack([np.isin(row, row[n]) for row, n in zip(logits, near, strict=True)])
+        yield filter_case(keep_top_p, logits, 0.8, sums < 0.8, dtype=dtype, free=free)

@@ -308,3 +308,15 @@ def sample_refuses(draw: Draw):
     for temperature in (-0.5, -2.0):
         judge = raises("ValueError", "temperature", str(temperature))
         yield _greedy(draw.normal(*draw.sizes(2)), temperature=temperature, judge=judge)
+
+
+@sample.asked(
+    "real sizes",
+    "thousands of unlikely tokens together are drawn as often as they must, in half precision too",
+    hint="turn the logits into float32 first: bfloat16 adds nothing that small to a sum of 1",
+)
+def sample_of_real_size(draw: Draw):
+    for dtype in ("float32", *HALF):
+        kinds = np.zeros((1, 1501))
+        kinds[0, 0] = 7.0  # as likely as 1097 of the others together
+        yield _draws(kinds, seed=draw.seed(), dtype=dtype, n_rows=600)

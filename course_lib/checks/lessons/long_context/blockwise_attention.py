@@ -22,6 +22,7 @@ from ...judges.seen import Malformed
 from ...judges.tolerances import BY_DTYPE, Tolerance
 from ...oracles import attention as oracles
 from ...oracles import long_context as long_oracles
+from ..attention.fixtures import many_keys
 from .fixtures import LESSON, named_up_to
 
 QKV = ("q", "k", "v")
@@ -265,3 +266,13 @@ def blockwise_leaves_inputs(draw: Draw):
             given = {"causal": causal, "dtype": dtype}
             yield _blocks_case(q, k, v, 2, judge=arguments_unchanged(QKV), **given)
             yield _blocks_case(q, k, v, 2, judge=same_device, watch_devices=True, **given)
+
+
+@blockwise_attention.asked(
+    "real sizes",
+    "thousands of keys share a weight of 1, in half precision too",
+    hint="sums over blocks in float32: in bfloat16 they stand still at 256",
+)
+def blockwise_of_real_size(draw: Draw):
+    for dtype in ("float32", "bfloat16", "float16"):
+        yield _blocks_case(*many_keys(draw, dtype), 64, dtype=dtype)

@@ -215,6 +215,16 @@ def grouped_refuses_kv_heads(draw: Draw):
     yield _grouped_refusal(draw, 24, 6, 4, "n_kv_heads", "4")  # 4 divides 24, but not 6
 
 
+@grouped_query_attention.asked(
+    "real sizes",
+    "a text of hundreds of tokens is read as a short one is",
+    hint="make nothing whose size is fixed",
+)
+def grouped_of_real_size(draw: Draw):
+    mask = np.tri(331, dtype=bool)
+    yield _grouped_case(draw, (1, 331, 6, 2, 4), mask=mask, dtype="float32")
+
+
 def _filled(draw: Draw, n_kv_heads, d_head, *texts, bias=True, dtype="float64") -> Filled:
     """Six heads, and texts of which the last come before: how many tokens, and mask."""
     d_model = 6 * d_head

@@ -90,3 +90,13 @@ def window_device(draw: Draw):
         yield _window_case(
             *args, window=few, device=THE_CALLS_DEVICE, judge=same_device, watch_devices=True
         )
+
+
+@sliding_window_mask.asked(
+    "real sizes",
+    "two queries after thousands of keys",
+    hint="positions are int64, as torch.arange makes them: small integers end at 127 or 255",
+)
+def window_of_real_size(draw: Draw):
+    yield _window_case(2, 4099, window=3001)
+    yield _window_case(300, window=257)

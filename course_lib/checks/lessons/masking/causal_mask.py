@@ -49,3 +49,13 @@ def causal_mask_device(draw: Draw):
         yield causal_mask.call(*args, device=THE_CALLS_DEVICE, watch_devices=True).expect(
             same_device
         )
+
+
+@causal_mask.asked(
+    "real sizes",
+    "two queries after thousands of keys",
+    hint="positions are int64, as torch.arange makes them: small integers end at 127 or 255",
+)
+def causal_mask_of_real_size(draw: Draw):
+    for sizes in ((2, 4099), (300, 300)):
+        yield causal_mask.call(*sizes).expect(returns(lower(*sizes), dtype="float64"))

@@ -6,7 +6,7 @@ from ...cases.check import ComponentCheck
 from ...cases.draw import Draw, exact_in
 from ...judges.expect import also, arguments_unchanged, gradients_are, returns, same_device
 from ...oracles import attention as oracles
-from ..attention.fixtures import QKV, RESULT
+from ..attention.fixtures import QKV, RESULT, many_keys
 from .fixtures import ATTENTION_CALL, LESSON, lower, zero_where_masked
 
 masked_attention = ComponentCheck("masked_attention", "masking", LESSON)
@@ -143,3 +143,13 @@ def masked_attention_leaves_inputs(draw: Draw):
     for allowed in (mask, None):
         yield _attention_case(q, k, v, allowed, judge=arguments_unchanged(ATTENTION_CALL))
         yield _attention_case(q, k, v, allowed, judge=same_device, watch_devices=True)
+
+
+@masked_attention.asked(
+    "real sizes",
+    "thousands of keys share a weight of 1, in half precision too",
+    hint="masked_softmax of this lesson, over the whole row",
+)
+def masked_attention_of_real_size(draw: Draw):
+    for dtype in ("float32", "bfloat16", "float16"):
+        yield _attention_case(*many_keys(draw, dtype), draw.mask(3, 4099), dtype)

@@ -126,3 +126,13 @@ def masked_softmax_leaves_inputs(draw: Draw):
     scores, mask = draw.normal(n_queries, n_keys), draw.mask(n_queries, n_keys)
     yield _softmax_case(scores, mask, judge=arguments_unchanged(MASKED_CALL))
     yield _softmax_case(scores, mask, judge=same_device, watch_devices=True)
+
+
+@masked_softmax.asked(
+    "real sizes",
+    "thousands of keys share a weight of 1, in half precision too",
+    hint="let softmax add up: in bfloat16, a sum of your own stands still at 256",
+)
+def masked_softmax_of_real_size(draw: Draw):
+    for dtype in ("float32", "bfloat16", "float16"):
+        yield _softmax_case(draw.normal(3, 4099, dtype=dtype), draw.mask(3, 4099), dtype)

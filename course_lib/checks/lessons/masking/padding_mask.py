@@ -64,3 +64,15 @@ def padding_mask_leaves_lengths(draw: Draw):
     yield padding_mask.call(lengths.astype(np.int32), n_keys).expect(
         returns(_real_keys(lengths, n_keys), dtype="float64")
     )
+
+
+@padding_mask.asked(
+    "real sizes",
+    "texts of tens of thousands of tokens",
+    hint="positions are int64, as torch.arange makes them: small integers end at 127 or 32767",
+)
+def padding_mask_of_real_size(draw: Draw):
+    n_keys = 70_001
+    lengths = np.array([n_keys, 33_000, 257, 0])
+    expected = np.arange(n_keys) < lengths[:, None, None]
+    yield padding_mask.call(lengths, n_keys).expect(returns(expected, dtype="float64"))

@@ -135,3 +135,19 @@ def gelu_leaves_x(draw: Draw):
             yield _gelu_case(
                 x, approximate=form, dtype=dtype, judge=same_device, watch_devices=True
             )
+
+
+@gelu.asked(
+    "real sizes",
+    "gradients in half precision are those of the exact curve, rounded",
+    hint="compute in torch.promote_types(x.dtype, torch.float32): then its slope is, too",
+)
+def gelu_half_gradients(draw: Draw):
+    for dtype in ("bfloat16", "float16"):
+        for form in FORMS:
+            x = np.tile(_where_it_bends(draw, dtype), (32, 1))
+            cotangent = draw.normal(*x.shape, dtype=dtype)
+            expected = oracles.gelu_gradients(x, cotangent, form)
+            judge = gradients_are(expected, dtype, {"argument 0": "x"})
+            given = {"dtype": dtype, "judge": judge, "cotangents": [cotangent]}
+            yield _gelu_case(x, approximate=form, **given)

@@ -196,6 +196,16 @@ def mlp_half_with_dropout(draw: Draw):
         yield _mlp_case(draw, MANY, judge=judge, dtype=dtype, training=True, **given)
 
 
+@mlp.asked(
+    "real sizes",
+    "as wide as in real models, in half precision too",
+    hint="nn.Linear adds up in more digits than it returns",
+)
+def mlp_of_real_size(draw: Draw):
+    for dtype in ("float32", "bfloat16"):
+        yield _mlp_case(draw, (3, 257), dtype=dtype)
+
+
 def _any_mlp(draw: Draw, dtype: str):
     n_tokens, more_tokens, width, d_mlp = draw.sizes(4)
     for d_hidden, init, init_kwargs in (

@@ -387,3 +387,16 @@ def gpt_leaves_ids(draw: Draw):
     config = small_config(draw)
     yield _gpt_case(draw, config, judge=arguments_unchanged(["ids"]))
     yield _gpt_case(draw, config, judge=same_device, watch_devices=True)
+
+
+@gpt.asked(
+    "real sizes",
+    "hundreds of positions in bfloat16, and a vocabulary of fifty thousand",
+    hint="positions and ids are whole numbers all the way: bfloat16 has no 257",
+)
+def gpt_of_real_size(draw: Draw):
+    long = small_config(draw, context_length=307, n_layers=1)
+    ids = draw_ids(draw, long, 1, 307)
+    yield _gpt_case(draw, long, ids, dtype="bfloat16", tolerance=HALF["bfloat16"])
+    many = small_config(draw, vocab_size=50_257, d_model=6, n_heads=3, n_layers=1)
+    yield _gpt_case(draw, many, draw_ids(draw, many, 1, 3), dtype="float32")

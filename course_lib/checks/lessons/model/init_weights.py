@@ -23,13 +23,15 @@ from .fresh_model import (
 init_weights = ComponentCheck("init_weights", "model", LESSON)
 
 
-def _init_case(judge, *, dtype="float64", **changes) -> Case:
+def _init_case(judge, *, dtype="float64", way=None, **changes) -> Case:
     config = wide_config(**changes)
     call = {"probe": "init_weights", "dtype": dtype, "args": [], "kwargs": {}, "random": True}
+    call |= {"way": way} if way else {}
     case = Case(
         call | {"config": asdict(config)}, f"init_weights(GPT({shown_config(config)})), {dtype}"
     )
-    return case.expect(also(no_error, has_the_state(config), all_finite, judge(config)))
+    has_state = no_error if way else has_the_state(config)
+    return case.expect(also(no_error, has_state, all_finite, judge(config)))
 
 
 def _is_residual(name: str) -> bool:
@@ -123,3 +125,27 @@ def init_weights_distribution(draw: Draw):
 def init_weights_dtype(draw: Draw):
     for dtype in ("float32", "bfloat16", "float16"):
         yield _init_case(lambda config, dtype=dtype: has_dtype(dtype), dtype=dtype)
+
+
+@init_weights.asked(
+    "in use",
+    "frozen parameters get their weights too, and those of a subclass",
+    hint="requires_grad says who learns, not who begins",
+)
+def init_weights_of_models_in_use(draw: Draw):
+    def judge(config):
+        return also(matrices_begin_right(config), vectors_begin_right(config))
+
+    for way in ("frozen", "a subclass"):
+        yield _init_case(judge, way=way)
+
+
+@init_weights.asked(
+    "real sizes",
+    "an embedding of fifty thousand rows begins like a small one",
+    hint="0.02 does not depend on how many there are",
+)
+def init_weights_of_real_size(draw: Draw):
+    sizes = {"vocab_size": 50_257, "d_model": 10, "n_layers": 1}
+    for dtype in ("float32", "bfloat16"):
+        yield _init_case(matrices_begin_right, dtype=dtype, **sizes)

@@ -1,6 +1,6 @@
 """What must hold of `n_parameters`."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from ...cases.check import Case, ComponentCheck
 from ...cases.draw import Draw
@@ -111,3 +111,16 @@ def n_parameters_on_meta(draw: Draw):
         for kwargs in ({}, {"embeddings": False}):
             expected = oracles.count(config, **kwargs)
             yield _count_case(config, expected, without_memory=True, kwargs=kwargs)
+
+
+@n_parameters.asked(
+    "in use",
+    "a block that stands in two places counts once, and a subclass counts as its parent",
+    hint="go through the parameters of the model, not through its blocks",
+)
+def n_parameters_of_models_in_use(draw: Draw):
+    config = small_config(draw, n_layers=3)
+    for kwargs in ({}, {"embeddings": False}):
+        expected = oracles.count(replace(config, n_layers=2), **kwargs)
+        yield _count_case(config, expected, way="one block twice", kwargs=kwargs)
+        yield _count_case(config, oracles.count(config, **kwargs), way="a subclass", kwargs=kwargs)

@@ -336,6 +336,16 @@ def heads_refuses(draw: Draw):
         ).expect(raises("ValueError", "n_heads", str(n_heads)))
 
 
+@multi_head_attention.asked(
+    "real sizes",
+    "a text of hundreds of tokens is read as a short one is",
+    hint="make nothing whose size is fixed",
+)
+def heads_of_real_size(draw: Draw):
+    mask = np.tri(331, dtype=bool)
+    yield _heads_case(draw, (1, 331, 3, 8), mask=mask, dtype="float32")
+
+
 def _filled(draw: Draw, n_heads, d_head, *texts, bias=True, dtype="float64") -> Filled:
     """A layer with drawn weights; of its texts, the last come before: how many tokens, and mask."""
     d_model = n_heads * d_head

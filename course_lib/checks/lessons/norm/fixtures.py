@@ -37,3 +37,15 @@ def far_from_zero(draw: Draw, width: int, dtype: str):
     missing = ((width - 1) // 2 - counts.sum(axis=1)) % width
     counts += np.arange(width) < missing[:, None]
     return start + 2.0 * counts
+
+
+def activations(draw: Draw, width: int) -> np.ndarray:
+    """Vectors as deep models have them, in float32: their mean is thousands of times the spread.
+
+    Their squares have no digit left for the variance.
+    """
+    return exact_in(draw.normal(3, width) + np.array([[2000.0], [-5000.0], [0.0]]), "float32")
+
+
+# Of numbers near 5000 float32 holds three digits behind the point.
+FAR_IN_FLOAT32 = Tolerance(relative=1e-2, absolute=1e-2)

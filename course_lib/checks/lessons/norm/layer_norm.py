@@ -4,9 +4,18 @@ import numpy as np
 
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw, exact_in
-from ...judges.expect import arguments_unchanged, gradients_are, returns, same_device
+from ...judges.expect import also, arguments_unchanged, gradients_are, returns, same_device
 from ...oracles import norm as oracles
-from .fixtures import EPS_ASIDE, LESSON, NORM_CALL, far_from_zero, nearly_constant, scale_and_shift
+from .fixtures import (
+    EPS_ASIDE,
+    FAR_IN_FLOAT32,
+    LESSON,
+    NORM_CALL,
+    activations,
+    far_from_zero,
+    nearly_constant,
+    scale_and_shift,
+)
 
 layer_norm = ComponentCheck("layer_norm", "norm", LESSON)
 
@@ -135,3 +144,33 @@ def layer_norm_leaves_inputs(draw: Draw):
         yield _norm_case(x, weight, bias, dtype=dtype, judge=arguments_unchanged(NORM_CALL))
         for shift in (bias, None):
             yield _norm_case(x, weight, shift, dtype=dtype, judge=same_device, watch_devices=True)
+
+
+@layer_norm.asked(
+    "real sizes",
+    "float32 with a mean far above the spread is normalised like any other",
+    hint="subtract the mean before you square: E[x²] - E[x]² has no digit left there",
+)
+def layer_norm_of_activations(draw: Draw):
+    for width in (7, 1027):
+        x, (weight, bias) = activations(draw, width), scale_and_shift(draw, width, "float32")
+        yield _norm_case(x, weight, bias, dtype="float32", tolerance=FAR_IN_FLOAT32)
+
+
+@layer_norm.asked(
+    "real sizes",
+    "wide vectors in half precision, and their gradients, are close to the exact ones",
+    hint="compute in float32, and end with .to(x.dtype): then gradients come in float32, too",
+)
+def layer_norm_of_wide_vectors(draw: Draw):
+    for dtype in ("bfloat16", "float16"):
+        weight, bias = scale_and_shift(draw, 1027, dtype)
+        x = exact_in(2 * draw.normal(3, 1027) + 1, dtype)
+        cotangent = draw.normal(3, 1027, dtype=dtype)
+        expected = oracles.layer_norm_gradients(x, weight, bias, cotangent)
+        labels = {f"argument {n}": name for n, name in enumerate(NORM_CALL)}
+        judge = also(
+            returns(oracles.layer_norm(x, weight, bias), dtype=dtype),
+            gradients_are(expected, dtype, labels),
+        )
+        yield _norm_case(x, weight, bias, dtype=dtype, judge=judge, cotangents=[cotangent])

@@ -20,7 +20,14 @@ from ...judges.expect import (
 from ...judges.findings import Finding
 from ...judges.seen import Malformed
 from ...oracles import norm as oracles
-from .fixtures import LESSON, far_from_zero, nearly_constant, scale_and_shift
+from .fixtures import (
+    FAR_IN_FLOAT32,
+    LESSON,
+    activations,
+    far_from_zero,
+    nearly_constant,
+    scale_and_shift,
+)
 
 layer_norm_module = ComponentCheck("LayerNorm", "norm", LESSON)
 
@@ -94,6 +101,18 @@ def module_eps(draw: Draw):
     yield _module_case(draw.normal(n_tokens, width), _weights(draw, width), eps=0.3)
     without_bias = {"weight": _weights(draw, width)["weight"]}
     yield _module_case(nearly_constant(draw, width), without_bias, eps=1e-3)
+
+
+@layer_norm_module.asked(
+    "real sizes",
+    "float32 with a mean far above the spread is normalised like any other",
+    hint="layer_norm of this lesson does it",
+)
+def module_of_activations(draw: Draw):
+    x, weights = activations(draw, 1027), _weights(draw, 1027, "float32")
+    expected = oracles.layer_norm(x, weights["weight"], weights["bias"])
+    judge = returns(expected, dtype="float32", tolerance=FAR_IN_FLOAT32)
+    yield _module_case(x, weights, dtype="float32", judge=judge)
 
 
 def _any_layer_norm(draw: Draw, dtype: str):

@@ -159,3 +159,13 @@ def bpe_tokenizer_leaves_arguments(draw: Draw):
         asks("encode", "to be", judge=returns_value(ids)),
     )
     yield used.expect(also(used.judge, leaves_alone("merges")))
+
+
+@bpe_tokenizer.asked(
+    "real sizes",
+    "a text of thousands of bytes, with dozens of merges, there and back",
+    hint="bytes and ids in lists; join the bytes once, at the end",
+)
+def bpe_tokenizer_of_real_size(draw: Draw):
+    text = " ".join(pick(draw, ENGLISH.split(), 600))
+    yield from _both_ways(text, _learned(text[:1500], 40))

@@ -112,3 +112,15 @@ def char_tokenizer_leaves_ids(draw: Draw):
     _, ids = _spelt(draw, ENGLISH)
     step = asks("decode", ids, judge=leaves_alone("ids"))
     yield script_case(char_tokenizer, (ENGLISH,), step)
+
+
+@char_tokenizer.asked(
+    "real sizes",
+    "a text of thousands of characters comes through whole",
+    hint="a dictionary finds an id at once; a search through all characters takes longer",
+)
+def char_tokenizer_of_real_size(draw: Draw):
+    text = "".join(MANY_SCRIPTS)
+    word, ids = _spelt(draw, text, 5000)
+    yield script_case(char_tokenizer, (text * 20,), asks("encode", word, judge=returns_value(ids)))
+    yield script_case(char_tokenizer, (text * 20,), asks("decode", ids, judge=returns_value(word)))

@@ -127,3 +127,14 @@ def embeddings_leaves_ids(draw: Draw):
         yield _embeds(
             draw, (3, 4), offset, sizes=(7, 9, 5, 3), judge=same_device, watch_devices=True
         )
+
+
+@embeddings.asked(
+    "real sizes",
+    "positions past 2048 and ids past 50,000 are right, in half precision too",
+    hint="positions and ids are whole numbers: bfloat16 has no 257, and float16 no 2049",
+)
+def embeddings_of_real_size(draw: Draw):
+    for dtype in ("bfloat16", "float16"):
+        yield _embeds(draw, (1, 2300), 90, sizes=(7, 2400, 3, 1), dtype=dtype)
+        yield _embeds(draw, (2, 3), sizes=(50_257, 9, 3, 1), dtype=dtype)

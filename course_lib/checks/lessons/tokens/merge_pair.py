@@ -67,3 +67,10 @@ def merge_pair_leaves_ids(draw: Draw):
     judge = leaves_alone("ids", "pair", "new_id")
     yield _merges([1, 2, 3, 1, 2], (1, 2), 9, judge)
     yield _merges(few_ids(draw, 15, 2), (0, 1), 7, judge)
+
+
+@merge_pair.asked(
+    "real sizes", "thousands of ids, merged in one go", hint="a loop, not a function calling itself"
+)
+def merge_pair_of_real_size(draw: Draw):
+    yield _merges(few_ids(draw, 5000, 3), (0, 1), 50_256)

@@ -108,3 +108,12 @@ def train_bpe_refuses(draw: Draw):
 def train_bpe_leaves_ids(draw: Draw):
     judge = leaves_alone("ids", "n_merges")
     yield _trains([1, 2, 3, 1, 2, 4, 1, 2], 2, judge=judge)
+
+
+@train_bpe.asked(
+    "real sizes",
+    "thousands of ids, and dozens of merges",
+    hint="Counter(pairwise(ids)) goes through the ids once a merge",
+)
+def train_bpe_of_real_size(draw: Draw):
+    yield _trains(few_ids(draw, 2000, 9), 12)

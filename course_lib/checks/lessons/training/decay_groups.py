@@ -164,3 +164,13 @@ def groups_without_the_frozen(draw: Draw):
 def groups_in_half_precision(draw: Draw):
     for dtype in ("float32", "bfloat16", "float16"):
         yield _groups_case(draw, gpt_spec(draw), dtype=dtype)
+
+
+@decay_groups.asked(
+    "in use",
+    "parameters of a block that stands in two places are there once",
+    hint="go through the parameters of the model, not through its blocks",
+)
+def groups_of_a_block_used_twice(draw: Draw):
+    for config in ({"n_layers": 3}, {"n_layers": 2, "tie_weights": False}):
+        yield _groups_case(draw, gpt_spec(draw, **config) | {"way": "one block twice"})

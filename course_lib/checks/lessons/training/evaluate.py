@@ -10,6 +10,7 @@ from ...cases.draw import Draw
 from ...judges.expect import Judge, also, differs, no_error, raises, same_device
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen
+from ...judges.tolerances import Tolerance
 from ...observe.probes.evaluation import old_gradient
 from ...oracles import training as oracles
 from .fixtures import LESSON, N_IDS, as_listed, facts_of, gpt_spec, small_spec
@@ -362,3 +363,26 @@ def evaluation_leaves_tokens(draw: Draw):
         yield _evaluation_case(
             small_spec(draw), tokens, width, batch_size=2, judge=judge, watch=watch
         )
+
+
+@evaluate.asked(
+    "in use",
+    "a model that uses one block twice is measured like any other",
+    hint="nothing but model(inputs) is asked of it",
+)
+def evaluation_of_a_block_used_twice(draw: Draw):
+    width, n_windows = draw.sizes(2, largest=7)
+    model = gpt_spec(draw, context_length=width) | {"way": "one block twice"}
+    yield _evaluation_case(model, _text(draw, n_windows * width + 3), width, training=True)
+
+
+@evaluate.asked(
+    "real sizes",
+    "the losses of thousands of tokens are added up in more than half precision",
+    hint="loss.item() is a Python number, and so is the sum: bfloat16 stands still at 256",
+)
+def evaluation_of_real_size(draw: Draw):
+    model, tokens = small_spec(draw), _text(draw, 3001)
+    expected = oracles.evaluate(model, tokens, 7, dtype="bfloat16")
+    judge = _returned(number_is(expected, Tolerance(relative=1e-2, absolute=0.0)))
+    yield _evaluation_case(model, tokens, 7, batch_size=1, dtype="bfloat16", judge=judge)

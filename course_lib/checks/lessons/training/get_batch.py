@@ -22,12 +22,10 @@ def _batch_case(
     n_calls=1,
     judges=None,
     watch=False,
-    sliced=False,
 ):
     """`n_calls` batches of a text that counts upwards from a number that is not 0.
 
     Args:
-        sliced: the tokens are every second number of a tensor.
         judges: from the call to what must hold of the batches besides their form.
     """
     first = int(draw.integers(100, 900))
@@ -41,11 +39,9 @@ def _batch_case(
         "seed": int(draw.integers(0, 2**31)),
         "n_calls": n_calls,
         "watch_devices": watch,
-        "sliced": sliced,
     }
     sizes = f"batch_size={batch_size}, context_length={context_length}"
-    text = "numbers[::2]" if sliced else f"{n_tokens} tokens"
-    shown = f"get_batch({text}, {sizes}){f', {n_calls} times' if n_calls > 1 else ''}"
+    shown = f"get_batch({n_tokens} tokens, {sizes}){f', {n_calls} times' if n_calls > 1 else ''}"
     return Case(call, shown, also(_batches_are_whole(call), *(judges(call) if judges else ())))
 
 
@@ -250,15 +246,6 @@ def batch_refuses(draw: Draw):
 
 
 @get_batch.edge(
-    "the text may be a slice of another tensor, such as numbers[::2]",
-    hint="index the tokens: as_strided and the like count places in the memory behind them",
-)
-def batch_of_a_slice(draw: Draw):
-    n_texts, width = draw.sizes(2)
-    yield _batch_case(draw, 3 * width, n_texts, width, judges=_only_text, sliced=True)
-
-
-@get_batch.edge(
     "tokens are not changed, and the batch is on their device",
     hint="the starts are drawn on the CPU: .to(tokens.device) before they meet the tokens",
     fits=("device",),
@@ -270,3 +257,12 @@ def batch_leaves_tokens(draw: Draw):
         return [arguments_unchanged(["tokens"]), same_device]
 
     yield _batch_case(draw, 4 * width, n_texts, width, judges=judges, watch=True)
+
+
+@get_batch.asked(
+    "real sizes",
+    "a text of a hundred thousand tokens, from which any start may come",
+    hint="starts are int64: small integers end at 127 or 32767",
+)
+def batch_of_real_size(draw: Draw):
+    yield _batch_case(draw, 100_003, 64, 129, judges=_only_text)

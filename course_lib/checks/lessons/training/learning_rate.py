@@ -98,3 +98,14 @@ def rate_corners(draw: Draw):
         yield from _rate_cases((0, warmup_steps, total - 1, total, total + 3), **schedule)
     schedule = _schedule(draw, warmup_steps, 1)
     yield from _rate_cases(range(warmup_steps - 1, warmup_steps + 3), **schedule)
+
+
+@learning_rate.asked(
+    "real sizes",
+    "hundreds of thousands of steps, each with a rate of its own",
+    hint="Python's own numbers have sixteen digits",
+)
+def rate_of_real_size(draw: Draw):
+    schedule = {"max_lr": 6e-4, "min_lr": 6e-5, "warmup_steps": 2000, "total_steps": 600_000}
+    steps = (0, 1999, 2000, 2001, 300_001, 599_999, 600_000)
+    yield from _rate_cases(steps, **schedule)

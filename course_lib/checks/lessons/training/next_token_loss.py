@@ -172,3 +172,17 @@ def loss_leaves_inputs(draw: Draw):
     yield _loss_case(logits, targets, judge=same_device, watch_devices=True)
     targets[0, 0] = 1
     yield _loss_case(logits, targets, 1, judge=arguments_unchanged(LOSS_CALL))
+
+
+@next_token_loss.asked(
+    "real sizes",
+    "a vocabulary of fifty thousand, thousands of targets, and targets next to impossible",
+    hint="widen to float32 first: half precision has no probability of 1e-9, and no sum above 256",
+)
+def loss_of_real_size(draw: Draw):
+    for dtype in ("bfloat16", "float16"):
+        yield _loss_case(*_logits(draw, 2, 3, 50_257, dtype=dtype), dtype=dtype)
+        yield _loss_case(*_logits(draw, 4, 701, 11, dtype=dtype), dtype=dtype)
+        unlikely, targets = _logits(draw, 2, 5, 11, dtype=dtype)
+        np.put_along_axis(unlikely, targets[..., None], -40.0, axis=-1)
+        yield _loss_case(unlikely, targets, dtype=dtype)

@@ -299,3 +299,32 @@ def step_leaves_the_batch(draw: Draw):
         ignored[:, 0] = False
         batch = draw_batch(draw, 2 * n_texts, n_tokens, ignored=ignored, n_chunks=n_chunks)
         yield steps_case(small_spec(draw), SGD, batch, judge=batch_is_kept)
+
+
+@train_step.asked(
+    "in use",
+    "frozen parameters stay as they are, and a block used twice learns from both its places",
+    hint="loss.backward() and optimizer.step() do it; leave requires_grad alone",
+)
+def step_of_models_in_use(draw: Draw):
+    for way in ("half frozen", "one block twice"):
+        model = gpt_spec(draw, context_length=7) | {"way": way}
+        batch = draw_batch(draw, 3, 7, n_chunks=3, max_grad_norm=0.1)
+        yield steps_case(model, {"optimizer": "sgd", "lr": 2.0}, batch, batch)
+
+
+@train_step.asked(
+    "real sizes",
+    "the loss of many small parts is added up in more than half precision",
+    hint="loss.item() is a Python number, and so is their sum",
+)
+def step_of_many_parts(draw: Draw):
+    batch = draw_batch(draw, 64, 25, n_chunks=64, **NEVER_CLIPS)
+    yield steps_case(
+        small_spec(draw),
+        SGD,
+        batch,
+        dtype="bfloat16",
+        judge=losses_are,
+        tolerance=Tolerance(relative=1e-2, absolute=1e-2),
+    )

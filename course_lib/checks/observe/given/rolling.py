@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from ..load.lent import lent
 from .config import ReferenceConfig
+from .in_use import as_people_have_it
 
 
 class HeardInTraining(nn.Module):
@@ -60,6 +61,7 @@ def build_model(spec: dict, dtype: torch.dtype) -> nn.Module:
         table = torch.from_numpy(spec["table"].copy()).to(dtype)
         model = RollingModel(config, table, spec["fails_at"])
         model.heeds_gradients = spec.get("heeds_gradients", False)
-        return model
-    config = ReferenceConfig(**spec["config"])
-    return lent("models").ReferenceGPT(config, seed=spec["seed"]).to(dtype)
+    else:
+        config = ReferenceConfig(**spec["config"])
+        model = lent("models").ReferenceGPT(config, seed=spec["seed"]).to(dtype)
+    return as_people_have_it(model, spec)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..load.lent import lent
 from .config import ReferenceConfig
+from .in_use import as_people_have_it
 
 WISH_MET, WISH_UNMET = 0.75, 1.5  # scales of the logits
 
@@ -121,7 +122,7 @@ def build_model(spec: dict, dtype: torch.dtype) -> nn.Module:
     parameters = dict(model.named_parameters())
     for name in spec.get("frozen", ()):
         parameters[name].requires_grad_(False)
-    return model.to(dtype).eval()
+    return as_people_have_it(model, spec).to(dtype).eval()
 
 
 def build_optimizer(spec: dict, parameters) -> torch.optim.Optimizer:

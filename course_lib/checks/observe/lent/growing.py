@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ..given.config import ReferenceConfig
+from ..given.in_use import as_people_have_it
 from .models import ReferenceGPT
 
 
@@ -26,7 +27,7 @@ def build_model(spec: dict, dtype: torch.dtype = torch.float64) -> ReferenceGPT:
         model.embeddings.token.__class__ = GrowingEmbedding
     if spec.get("heard"):
         model.head.register_forward_hook(_as_it_is_used)
-    return model.eval()
+    return as_people_have_it(model, spec).eval()
 
 
 def _as_it_is_used(head: nn.Module, inputs, logits: Tensor) -> Tensor:

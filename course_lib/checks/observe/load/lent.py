@@ -42,6 +42,9 @@ def sources_for(job: Mapping) -> dict[str, str]:
 
 
 def _needs(call: Mapping, package: Mapping | None) -> tuple[str, ...]:
+    if "of" in call:  # calls around a call
+        inner = [call["of"], *call.get("careless", ())]
+        return tuple({name for one in inner for name in _needs(one, package)})
     model = call.get("model") or {}
     match call["probe"]:
         case "init_weights" | "n_parameters":

@@ -9,7 +9,8 @@ from torch import Tensor
 from ..calls import BatchesCall
 from ..given.trained import name_of_dtype
 from ..observations import Observation
-from .training import array_of, ids_of, is_unplaced, watching_devices
+from .record import copy_of, tensor_of
+from .training import array_of, is_unplaced, watching_devices
 
 
 def observe_batches(component, call: BatchesCall, seen: Observation) -> None:
@@ -19,8 +20,7 @@ def observe_batches(component, call: BatchesCall, seen: Observation) -> None:
     """
     before = _chance()
     try:
-        tokens = ids_of(call["tokens"], call)
-        given = torch.stack([tokens, tokens + 1], dim=1)[:, 0] if call["sliced"] else tokens.clone()
+        tokens, given = (tensor_of(call["tokens"], call) for _ in range(2))
         with watching_devices(call, seen) as watch:
             batches, moved = _draw_batches(component, given, call, call["n_calls"], 1)
             seen["unplaced_outputs"] = [
@@ -50,7 +50,8 @@ def _draw_batches(component, tokens, call, n_calls, number) -> tuple[list, list[
     batches = []
     for _ in range(n_calls):
         result = component(tokens, call["batch_size"], call["context_length"], generator=generator)
-        batches.append(tuple(result) if isinstance(result, (tuple, list)) else (result,))
+        parts = result if isinstance(result, (tuple, list)) else [result]
+        batches.append(tuple(map(copy_of, parts)))
     return batches, [name for name, state in _chance().items() if not _same(state, before[name])]
 
 

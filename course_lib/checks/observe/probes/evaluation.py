@@ -7,11 +7,11 @@ import torch
 from ..calls import EvaluationCall
 from ..given.trained import build_model
 from ..observations import Observation, blank
+from .record import tensor_of
 from .training import (
     array_of,
     came_back,
     dtype_of,
-    ids_of,
     modes_of,
     parts_in_training,
     watching_devices,
@@ -24,8 +24,7 @@ def observe_evaluation(component, call: EvaluationCall, seen: Observation) -> No
     for parameter in model.parameters():
         parameter.grad = old_gradient(parameter)
     weights = {name: p.detach().clone() for name, p in model.named_parameters()}
-    tokens = ids_of(call["tokens"], call)
-    given = tokens.clone()
+    tokens, given = (tensor_of(call["tokens"], call) for _ in range(2))
     torch.set_grad_enabled(call["gradients"])
     try:
         with watching_devices(call, seen):

@@ -18,7 +18,7 @@ from . import record
 def observe_draws(component, call: DrawsCall, seen: Observation) -> None:
     """`sample`, by what it draws for many rows at once."""
     kinds = record.tensor_of(call["args"][0], call)
-    logits = kinds.repeat(call["n_rows"], 1)
+    logits = record.laid_out(kinds.repeat(call["n_rows"], 1), call)
     before = logits.clone()
     with record.watching(call) as watch:
         results = _in_turn(call, seen, lambda **more: component(logits, **call["kwargs"], **more))
@@ -34,7 +34,7 @@ def observe_generate(component, call: GenerateCall, seen: Observation) -> None:
     model = build_model(call["model"], record.DTYPES[call["dtype"]]).to(call["device"])
     model.train(call["training"])
     prompts, n_new = record.tensor_of(call["args"][0], call), call["args"][1]
-    ids = prompts.repeat(call["n_rows"], 1)
+    ids = record.laid_out(prompts.repeat(call["n_rows"], 1), call)
     before = ids.clone()
     gradients_before = torch.is_grad_enabled()
     raised, results = None, []

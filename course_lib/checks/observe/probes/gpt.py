@@ -12,6 +12,7 @@ from torch import nn
 
 from ..calls import CountCall, GPTCall, InitWeightsCall, LoadCall
 from ..given.config import ReferenceConfig
+from ..given.in_use import as_people_have_it
 from ..load.lent import lent
 from ..load.namespace import namespace_of
 from ..observations import Observation, blank
@@ -71,7 +72,7 @@ def observe_init_weights(component, call: InitWeightsCall, seen: Observation) ->
     torch.manual_seed(0)
     config = config_for(component, call["config"])
     model = lent("models").ReferenceGPT(config, seed=0, norm=norm_for(component))
-    model.to(dtype=record.DTYPES[call["dtype"]], device=call["device"])
+    as_people_have_it(model, call).to(dtype=record.DTYPES[call["dtype"]], device=call["device"])
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(BEFORE)
@@ -87,6 +88,7 @@ def observe_init_weights(component, call: InitWeightsCall, seen: Observation) ->
 def observe_n_parameters(component, call: CountCall, seen: Observation) -> None:
     """A count of a model; tensors may be shared, and need not have any memory."""
     model = lent("models").ReferenceGPT(config_for(component, call["config"]), seed=0)
+    as_people_have_it(model, call)
     if call["head_first"]:
         model._modules = {"head": model.head} | model._modules
     for name, other in call["shared"]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..given import fixtures
+from ..given.layouts import lay_out, lay_out_array
 from ..load.answer import NotAsAsked
 from ..observations import Observation, Output
 from ..watches.devices import DeviceWatch
@@ -34,14 +35,21 @@ def argument(value, call, wants_gradients: bool):
         return fixtures.build(value, DTYPES[call["dtype"]]).to(call["device"])
     if isinstance(value, dict) and "device" in value:  # the call's own device, as an argument
         return torch.device(call["device"])
-    return value.copy() if isinstance(value, np.ndarray) else value
+    if isinstance(value, np.ndarray):
+        return lay_out_array(value.copy(), call.get("layout", "as it comes"))
+    return value
 
 
 def tensor_of(array: np.ndarray, call) -> Tensor:
     """The array on the call's device; floating point in the call's dtype, others as they are."""
     tensor = torch.from_numpy(array.copy())
     dtype = DTYPES[call["dtype"]] if tensor.is_floating_point() else None
-    return tensor.to(device=call["device"], dtype=dtype)
+    return laid_out(tensor.to(device=call["device"], dtype=dtype), call)
+
+
+def laid_out(tensor: Tensor, call) -> Tensor:
+    """The same numbers in memory as the call wants them."""
+    return lay_out(tensor, call.get("layout", "as it comes"))
 
 
 def watching(call):
@@ -183,8 +191,9 @@ def record_gradients(result, args, parameters, call, seen: Observation) -> None:
     total = sum((part * tensor_of(cotangent, call)).sum() for part, cotangent in asked)
     wanted = [arg for arg in args if isinstance(arg, Tensor) and arg.requires_grad]
     names = [f"argument {n}" for n, arg in enumerate(args) if any(arg is w for w in wanted)]
-    wanted += list(parameters.values())
-    names += list(parameters)
+    trained = {name: p for name, p in parameters.items() if p.requires_grad}
+    wanted += list(trained.values())
+    names += list(trained)
     if not total.requires_grad:
         seen["gradients"] = dict.fromkeys(names)
         return

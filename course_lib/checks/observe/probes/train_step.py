@@ -5,11 +5,11 @@ import torch
 from ..calls import StepsCall
 from ..given.trained import build_model, build_optimizer, logits_of_some, name_of_dtype, state_of
 from ..observations import Observation, blank
+from .record import tensor_of
 from .training import (
     array_of,
     came_back,
     dtype_of,
-    ids_of,
     modes_of,
     parts_in_training,
     watching_devices,
@@ -33,16 +33,17 @@ def observe_steps(component, call: StepsCall, seen: Observation) -> None:
 
 def _one_step(component, model, optimizer, batch, call) -> list[dict]:
     model.calls.clear()
-    given = [ids_of(batch[name], call) for name in ("inputs", "targets")]
+    given, before = (
+        [tensor_of(batch[name], call) for name in ("inputs", "targets")] for _ in range(2)
+    )
     kwargs = dict(batch["kwargs"])
     if "autocast_dtype" in kwargs:
         kwargs["autocast_dtype"] = getattr(torch, kwargs["autocast_dtype"])
-    copies = [ids.clone() for ids in given]
-    back = came_back(lambda: component(model, optimizer, *copies, **kwargs))
+    back = came_back(lambda: component(model, optimizer, *given, **kwargs))
     left = _left_after_step(model, optimizer, batch, kwargs)
-    left["arguments"] = [array_of(ids) for ids in copies]
-    left["changed"] = [n for n, ids in enumerate(given) if not torch.equal(ids, copies[n])]
-    left["outputs"] = came_back(lambda: logits_of_some(model, given[0]))["outputs"]
+    left["arguments"] = [array_of(ids) for ids in given]
+    left["changed"] = [n for n, ids in enumerate(given) if not torch.equal(ids, before[n])]
+    left["outputs"] = came_back(lambda: logits_of_some(model, before[0]))["outputs"]
     return [back, left]
 
 

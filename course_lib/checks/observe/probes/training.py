@@ -50,10 +50,6 @@ def dtype_of(call) -> torch.dtype:
     return getattr(torch, call["dtype"])
 
 
-def ids_of(array: np.ndarray, call) -> Tensor:
-    return torch.from_numpy(array.copy()).to(call["device"])
-
-
 def array_of(tensor: Tensor) -> np.ndarray:
     """A copy of a tensor as an array; bfloat16, which NumPy lacks, as float32."""
     tensor = tensor.detach().cpu()

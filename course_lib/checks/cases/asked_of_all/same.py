@@ -1,0 +1,59 @@
+"""One call in several ways: what is seen in each is as in the first."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ...judges.alike import alike
+from ...judges.expect import Judge, differs, no_error, right_shape
+from ...judges.findings import Finding
+from ...judges.seen import Malformed, Seen
+from ...judges.tolerances import BY_DTYPE, Tolerance
+from ...observe.calls import Call
+
+
+def call_around(of: Call, **call) -> Call:
+    """A call that makes others of `of`, and is compared as that is."""
+    return call | {"of": of} | {key: of[key] for key in ("dtype", "device", "alike") if key in of}
+
+
+def same_in_all(call: Call, ways: Sequence[str], *, seen_of: Callable = lambda seen: seen) -> Judge:
+    """Judge: each step is as the first. What is wrong in the first is for other rules to say.
+
+    Args:
+        ways: what is said of each step, the first included.
+        seen_of: the part of an observation that is compared.
+    """
+
+    def judge(seen: Seen) -> Finding | None:
+        steps, raw = seen.steps, seen.flag("steps")
+        if len(steps) != len(ways):
+            raise Malformed("steps")
+        if _error_of(steps[0]):
+            return None
+        for way, step, one in zip(ways[1:], steps[1:], raw[1:], strict=True):
+            finding = _error_of(step) or _another(steps[0], step, call["dtype"])
+            if not finding and not alike(seen_of(one), seen_of(raw[0]), call):
+                finding = Finding("something else came of it")
+            if finding:
+                return replace(finding, what=f"{way}: {finding.what}")
+        return None
+
+    return judge
+
+
+def _error_of(seen: Seen) -> Finding | None:
+    """The error of a call, or of one of its steps."""
+    return no_error(seen) or next(filter(None, map(no_error, seen.steps)), None)
+
+
+def _another(first: Seen, now: Seen, dtype: str) -> Finding | None:
+    """What a tensor or an array differs in."""
+    exact = Tolerance(0.0, 0.0)
+    for before, after in zip(first.outputs, now.outputs, strict=False):
+        if before.array is None or after.array is None:
+            continue
+        finding = right_shape(after, before.array, "", "")
+        finding = finding or differs(after.array, before.array, BY_DTYPE.get(dtype, exact))
+        if finding:
+            return finding
+    return None

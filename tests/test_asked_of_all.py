@@ -1,0 +1,106 @@
+"""What is asked of all components: each is asked, or a list says why it need not be."""
+
+import pytest
+import torch
+
+from course_lib.bugs import find_bug
+from course_lib.checks import all_checks, find, observe_here, run
+from course_lib.checks.cases.asked_of_all import KINDS
+from course_lib.checks.cases.asked_of_all.first_calls import first_calls_of
+from course_lib.checks.cases.draw import Draw
+from course_lib.checks.judges.seen import Seen
+from course_lib.checks.observe.given.careless import Careless
+from course_lib.checks.observe.given.layouts import LAYOUTS, lay_out, lay_out_array
+
+CHECKS = {check.name: check for check in all_checks()}
+OF_EACH_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.KIND)
+
+
+def calls_of(check, kind: str) -> list[dict]:
+    props = [prop for prop in check.properties if prop.kind == kind]
+    return [case.call for prop in props for case in prop.cases(Draw(0))]
+
+
+@OF_EACH_KIND
+def test_every_component_is_asked_or_listed_with_a_reason(kind):
+    assert set(kind.NOT_ASKED) <= set(CHECKS)
+    assert all(len(reason) > 10 for reason in kind.NOT_ASKED.values())
+    for name, check in CHECKS.items():
+        calls = calls_of(check, kind.KIND)
+        if name in kind.NOT_ASKED:
+            assert not calls, f"{name} is asked, and listed as if it were not"
+        else:
+            assert calls, f"{name} is not asked about {kind.KIND}, and no reason is given"
+
+
+def ours(check):
+    module = __import__(f"course_lib.transformer.{check.module}", fromlist=[check.name])
+    return getattr(module, check.name)
+
+
+@OF_EACH_KIND
+def test_a_reason_is_still_needed(kind):
+    """Asked all the same, there is nothing to see of it, or our own cannot hold what is asked."""
+    for name in kind.NOT_ASKED:
+        check = CHECKS[name]
+        asked = [
+            case for prop in kind.properties(first_calls_of(check)) for case in prop.cases(Draw(0))
+        ]
+        calls = [case.call | {"device": "cpu"} for case in asked]
+        seen = observe_here(ours(check))(calls)["observations"]
+        holds = all(case.judge(Seen(one)) is None for case, one in zip(asked, seen, strict=True))
+        assert not holds or not any(map(gives_something, seen)), name
+
+
+def gives_something(observation) -> bool:
+    """Did a tensor, an array or a list come back?"""
+    outputs, steps = observation.get("outputs", ()), observation.get("steps", ())
+    is_seen = any(output["kind"] in ("tensor", "array") for output in outputs)
+    return is_seen or any(map(gives_something, steps))
+
+
+NUMBERS = torch.arange(30.0).reshape(1, 5, 6)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout_moves_numbers_in_memory_and_changes_none(layout):
+    for numbers in (NUMBERS, NUMBERS[:, :1].expand(3, 5, 6).clone(), torch.tensor(3.0)):
+        assert torch.equal(lay_out(numbers.clone(), layout), numbers)
+        assert (lay_out_array(numbers.numpy().copy(), layout) == numbers.numpy()).all()
+
+
+def test_layouts_are_those_that_a_view_stumbles_over():
+    rows = torch.ones(3, 5, 1, 6).cumsum(0)
+    laid = {name: lay_out(rows.clone(), name) for name in LAYOUTS}
+    assert not laid["transposed in memory"].is_contiguous()
+    assert laid["sliced from a larger one"].storage_offset() > 0
+    assert laid["every second of a larger one"].stride()[-1] == 2
+    assert laid["with odd strides at axes of size 1"].stride()[2] == 7
+    assert lay_out(torch.ones(3, 5), "expanded from one row").stride()[0] == 0
+    assert lay_out_array(rows.numpy(), "that run backwards through memory").strides[0] < 0
+
+
+def test_a_careless_caller_sees_what_is_shared():
+    kept = torch.zeros(3)
+    for function, found in (
+        (lambda x: x + 1, []),
+        (lambda x: x[1:], ["an argument changed with the result"]),
+        (lambda x: kept.copy_(x), ["a result changed when the next one was made, or changed"]),
+        (lambda x: x.sum().expand(3), ["a result cannot be written into"]),
+        (lambda x: x, []),  # there was nothing to do
+    ):
+        careless = Careless(function)
+        for n in range(3):
+            careless(torch.tensor([1.0, 2.0, 3.0]) + n)
+        careless.leave()
+        assert careless.found == found
+
+
+def test_a_bug_is_told_by_its_name_though_a_second_mistake_shows_in_all_layouts():
+    def softmax_over_queries(q, k, v):
+        scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+        weights = scores.softmax(dim=-2)
+        return weights @ v.view(-1, v.shape[-1]).view(v.shape), weights
+
+    verdict = run(find("attention"), observe_here(softmax_over_queries), seed=0)
+    assert verdict.names == (find_bug("softmax_over_the_queries").title,)
