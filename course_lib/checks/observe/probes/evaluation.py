@@ -44,7 +44,7 @@ def old_gradient(parameter: torch.Tensor) -> torch.Tensor:
 def _left_after_evaluation(model, weights, tokens, given, call) -> dict:
     rows = max((call["rows"] for call in model.calls), default=0)
     modes, gradients = modes_of(model.calls), {call["gradients"] for call in model.calls}
-    looked = came_back(lambda: model(ids_of(call["after"], call)))
+    looked = came_back(lambda: model(tensor_of(call["after"], call)))
     in_training = parts_in_training(model)
     return blank() | {
         "outputs": looked["outputs"],
