@@ -4,7 +4,6 @@ from . import bug
 
 # --- softmax ---------------------------------------------------------------------------------
 
-
 bug("""softmax: exponentiates_without_shifting
     exp of the raw scores, without subtracting the maximum
     believed: Softmax does not change when a constant is subtracted, so subtracting is taken for
@@ -90,7 +89,6 @@ bug("""softmax: returns_log_weights
 
 # --- attention_numpy -------------------------------------------------------------------------
 
-
 bug("""attention_numpy: numpy_forgets_the_scale
     scores are not divided by sqrt(D)
     believed: The scale is a detail of training. Dot products of wide vectors are large, and without
@@ -167,7 +165,6 @@ bug("""attention_numpy: numpy_returns_the_scores
 
 
 # --- attention -------------------------------------------------------------------------------
-
 
 bug("""attention: forgets_the_scale
     scores are not divided by sqrt(D)
@@ -345,7 +342,6 @@ bug("""attention: stays_in_float32
 
 
 # --- SelfAttention ---------------------------------------------------------------------------
-
 
 bug("""SelfAttention: ScalesByTheModelWidth
     scores are scaled by the model's width, not the head's

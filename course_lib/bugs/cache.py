@@ -13,7 +13,6 @@ from . import bug, whole_bug
 
 # --- KVCache ---------------------------------------------------------------------------------
 
-
 bug("""KVCache: WritesOverTheStart
     every append writes over the start
     believed: The new keys have a place waiting for them. It begins behind the old ones, at length,
@@ -222,7 +221,6 @@ bug("""KVCache: IgnoresTheDevice
 
 # --- cached_attention ------------------------------------------------------------------------
 
-
 bug("""cached_attention: aligns_the_mask_top_left
     the mask is aligned top left: query t sees keys 0 to t
     believed: is_causal=True makes attention causal. It counts queries and keys from the same start,
@@ -375,7 +373,6 @@ bug("""cached_attention: masks_too_weakly
 
 # --- cached_logits ---------------------------------------------------------------------------
 
-
 bug("""cached_logits: counts_positions_from_0
     the new tokens get the positions 0, 1, … instead of going on
     believed: The tokens of this call are numbered from 0, as in the model. The text has begun in an
@@ -518,7 +515,6 @@ bug("""cached_logits: keeps_caches_of_its_own
 
 
 # --- generate_cached -------------------------------------------------------------------------
-
 
 bug("""generate_cached: calls_generate
     everything is computed again at every step

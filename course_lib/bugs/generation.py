@@ -4,7 +4,6 @@ from . import bug
 
 # --- keep_top_k ------------------------------------------------------------------------------
 
-
 bug("""keep_top_k: keeps_the_lowest
     the k lowest logits are kept
     believed: Sorting gives the best first. torch.sort and kthvalue count from below.
@@ -97,7 +96,6 @@ bug("""keep_top_k: takes_any_k
 
 # --- keep_top_p ------------------------------------------------------------------------------
 
-
 bug("""keep_top_p: drops_the_crossing_token
     the token that crosses p is dropped, and the first too if it does
     believed: “Up to p” ends before p. The set must reach p.
@@ -119,7 +117,6 @@ bug("""keep_top_p: drops_the_crossing_token_but_the_first
     + is_dropped[:, 0] = False
 """)
 
-
 bug("""keep_top_p: keeps_one_too_many
     one token too many is kept: that after the crossing one
     believed: Shifted once too often: the crossing token is saved twice.
@@ -127,7 +124,6 @@ bug("""keep_top_p: keeps_one_too_many
     = is_dropped = before >= p  # never the first, before which there is nothing
     + is_dropped[:, 1:] = is_dropped[:, :-1].clone()
 """)
-
 
 bug("""keep_top_p: compares_each_token_with_p
     every token less likely than p is dropped, but the likeliest
@@ -139,7 +135,6 @@ bug("""keep_top_p: compares_each_token_with_p
     + is_dropped[:, 0] = False
 """)
 
-
 bug("""keep_top_p: leaves_the_filter_sorted
     the filter stays in sorted order: places instead of token ids
     believed: The mask fits the logits, for both have V columns. One is in another order.
@@ -147,7 +142,6 @@ bug("""keep_top_p: leaves_the_filter_sorted
     reported: lucidrains/PaLM-rlhf-pytorch#60
     - is_dropped = is_dropped.scatter(-1, order, is_dropped)  # from sorted places to token ids
 """)
-
 
 bug("""keep_top_p: returns_them_sorted
     the logits come back in sorted order
@@ -158,7 +152,6 @@ bug("""keep_top_p: returns_them_sorted
     = if p == 1:  # a sum of rounded probabilities may reach 1 too early
 """)
 
-
 bug("""keep_top_p: sorts_upwards
     the least likely tokens are kept: sorted upwards
     believed: sort puts the best first. It puts the smallest first.
@@ -166,7 +159,6 @@ bug("""keep_top_p: sorts_upwards
     - probabilities, order = wide.softmax(dim=-1).sort(dim=-1, descending=True)
     + probabilities, order = wide.softmax(dim=-1).sort(dim=-1)
 """)
-
 
 bug("""keep_top_p: sums_without_sorting
     probabilities are summed in the order of the vocabulary, not sorted
@@ -178,7 +170,6 @@ bug("""keep_top_p: sums_without_sorting
     - is_dropped = is_dropped.scatter(-1, order, is_dropped)  # from sorted places to token ids
 """)
 
-
 bug("""keep_top_p: sums_logits
     logits are summed, not probabilities
     believed: Logits are what the model returns, so they are its probabilities.
@@ -187,7 +178,6 @@ bug("""keep_top_p: sums_logits
     + probabilities, order = wide.sort(dim=-1, descending=True)
 """)
 
-
 bug("""keep_top_p: drops_to_a_logit_of_zero
     what goes becomes 0, not -inf
     believed: 0 is nothing. As a logit it is as likely as any other 0, and likelier than -1.
@@ -195,7 +185,6 @@ bug("""keep_top_p: drops_to_a_logit_of_zero
     - return logits.masked_fill(is_dropped, -math.inf)
     + return logits.masked_fill(is_dropped, 0.0)
 """)
-
 
 bug("""keep_top_p: returns_probabilities
     probabilities come back instead of logits
@@ -208,7 +197,6 @@ bug("""keep_top_p: returns_probabilities
     + return logits.softmax(dim=-1).masked_fill(is_dropped, -math.inf)
 """)
 
-
 bug("""keep_top_p: filters_the_callers_logits
     the filter is written into the caller's logits
     believed: An assignment to logits[…] is local. It writes into the tensor that was given.
@@ -217,7 +205,6 @@ bug("""keep_top_p: filters_the_callers_logits
     + logits[is_dropped] = -math.inf
     + return logits
 """)
-
 
 bug("""keep_top_p: takes_any_p
     a p that is no share is accepted
@@ -231,7 +218,6 @@ bug("""keep_top_p: takes_any_p
 
 
 # --- sample ----------------------------------------------------------------------------------
-
 
 bug("""sample: multiplies_by_the_temperature
     temperature multiplies the logits
@@ -294,7 +280,6 @@ bug("""sample: returns_places_among_the_top_k
     + wide = wide.topk(min(top_k, wide.shape[-1]), dim=-1).values
 """)
 
-
 bug("""sample: never_draws
     nothing is drawn: it is always the likeliest token
     believed: The best next token makes the best text.
@@ -302,7 +287,6 @@ bug("""sample: never_draws
     - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
     + return wide.argmax(dim=-1)
 """)
-
 
 bug("""sample: draws_once_for_all_rows
     one draw serves the whole batch
@@ -412,7 +396,6 @@ bug("""sample: filters_by_one_of_the_two
 
 # --- generate --------------------------------------------------------------------------------
 
-
 bug("""generate: reads_the_first_position
     the next token is read off the first position
     believed: logits[:, 0] is “the” prediction. It is the one after the first token.
@@ -494,7 +477,6 @@ bug("""generate: stays_in_evaluation
     + with torch.no_grad():
 """)
 
-
 bug("""generate: always_goes_back_to_training
     the model is put into training mode at the end, whatever it was
     believed: Whoever samples is training. The caller may have switched to evaluation.
@@ -506,7 +488,6 @@ bug("""generate: always_goes_back_to_training
     + model.train()
     = return ids
 """)
-
 
 bug("""generate: restores_only_without_errors
     after an error the model's mode is not restored

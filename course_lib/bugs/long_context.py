@@ -6,7 +6,6 @@ from . import bug
 
 # --- attention_flops -------------------------------------------------------------------------
 
-
 bug("""attention_flops: counts_half_of_the_operations
     half of it: one operation a multiply-add, or one product instead of two
     believed: A multiply-add is one step for the hardware. It counts as two operations, and the
@@ -70,7 +69,6 @@ bug("""attention_flops: grows_with_the_length_alone
 
 
 # --- attention_bytes -------------------------------------------------------------------------
-
 
 bug("""attention_bytes: forgets_the_heads
     the heads are forgotten: one T×T table instead of one a head
@@ -141,7 +139,6 @@ bug("""attention_bytes: returns_mebibytes
 
 # --- kv_cache_bytes --------------------------------------------------------------------------
 
-
 bug("""kv_cache_bytes: counts_keys_alone
     keys or values alone: the factor 2 is missing
     believed: A cache entry is a vector. It is two, a key and a value.
@@ -209,7 +206,6 @@ bug("""kv_cache_bytes: requires_a_batch_size
 
 
 # --- sinusoidal_positions --------------------------------------------------------------------
-
 
 bug("""sinusoidal_positions: puts_all_sines_first
     all sines first, then all cosines
@@ -316,7 +312,6 @@ bug("""sinusoidal_positions: has_sines_only
 
 
 # --- rotate ----------------------------------------------------------------------------------
-
 
 bug("""rotate: pairs_the_halves
     channel i is paired with i + D/2, not with its neighbour
@@ -491,7 +486,6 @@ bug("""rotate: turns_x_itself
 
 # --- sliding_window_mask ---------------------------------------------------------------------
 
-
 bug("""sliding_window_mask: sees_one_too_many
     one key too many: window + 1 keys, the query's own not counted
     believed: The window counts what lies before. Here the query's own key is one of them.
@@ -605,7 +599,6 @@ bug("""sliding_window_mask: ignores_the_device_of_the_window
 
 
 # --- blockwise_attention ---------------------------------------------------------------------
-
 
 bug("""blockwise_attention: never_rescales
     nothing shrinks when a higher score turns up
@@ -858,7 +851,6 @@ bug("""blockwise_attention: scales_the_callers_queries
 
 
 # --- GroupedQueryAttention -------------------------------------------------------------------
-
 
 bug("""GroupedQueryAttention: RepeatsHeadsInTurn
     head h reads key head h % n_kv_heads: repeated in the wrong order

@@ -12,7 +12,6 @@ from . import bug, whole_bug
 
 # --- causal_mask -----------------------------------------------------------------------------
 
-
 bug("""causal_mask: hides_the_diagonal
     the diagonal is hidden: no query may see itself
     believed: A token must not see what it predicts. It predicts the next one, so it may see itself,
@@ -144,7 +143,6 @@ bug("""causal_mask: accepts_fewer_keys_than_queries
 
 # --- padding_mask ----------------------------------------------------------------------------
 
-
 bug("""padding_mask: inverts_the_padding_mask
     the mask was inverted: True where a key is padding
     believed: A padding mask marks the padding. Here every mask marks what may be seen.
@@ -232,7 +230,6 @@ bug("""padding_mask: accepts_impossible_lengths
 
 
 # --- masked_softmax --------------------------------------------------------------------------
-
 
 bug("""masked_softmax: hides_with_a_score_of_zero
     hidden scores became 0 instead of -inf
@@ -403,7 +400,6 @@ bug("""masked_softmax: leaves_the_weights_in_float32
 
 # --- masked_attention ------------------------------------------------------------------------
 
-
 bug("""masked_attention: attends_where_it_must_not
     the mask was inverted
     believed: True is taken for 'hide this', as in nn.MultiheadAttention. Here, as in
@@ -499,7 +495,6 @@ bug("""masked_attention: uses_the_first_mask_for_all_texts
 
 
 # --- CausalSelfAttention ---------------------------------------------------------------------
-
 
 bug("""CausalSelfAttention: SeesTheWholeText
     nothing is hidden: every position sees the whole text
@@ -618,7 +613,6 @@ bug("""CausalSelfAttention: SavesTheMaskWithTheWeights
 
 
 # --- future_influence ------------------------------------------------------------------------
-
 
 bug("""future_influence: swaps_outputs_and_inputs
     outputs and inputs are swapped: entry [s, t], not [t, s]

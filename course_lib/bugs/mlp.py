@@ -12,7 +12,6 @@ from . import bug, whole_bug
 
 # --- gelu ------------------------------------------------------------------------------------
 
-
 bug("""gelu: always_takes_the_tanh_form
     approximate is ignored: it is always the curve of "tanh"
     believed: GELU is the tanh formula, as GPT-2 has it. It is an approximation, and not what torch
@@ -241,7 +240,6 @@ bug("""gelu: makes_tanh_of_exponentials
 
 
 # --- MLP -------------------------------------------------------------------------------------
-
 
 bug("""MLP: HasNoActivation
     there is no gelu between the two layers

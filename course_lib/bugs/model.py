@@ -17,7 +17,6 @@ from . import bug, whole_bug
 
 # --- init_weights -------------------------------------------------------------------------------
 
-
 bug("""init_weights: starts_residual_projections_like_the_others
     the residual projections get 0.02 like all others: not divided by sqrt(2L)
     believed: A matrix is a matrix. But the outputs of these two are summed up along the stream, 2L
@@ -191,7 +190,6 @@ bug("""init_weights: returns_the_model
 
 
 # --- GPT ----------------------------------------------------------------------------------------
-
 
 bug("""GPT: GPTThatNeverMasks
     no mask reaches the blocks: every position sees the whole text
@@ -510,7 +508,6 @@ bug("""GPT: GPTThatAssertsTheLength
 
 # --- n_parameters -------------------------------------------------------------------------------
 
-
 bug("""n_parameters: counts_the_tied_head_twice
     a tensor with two names is counted twice: the tied head
     believed: The state_dict holds the parameters. It holds names, and a tied tensor has two.
@@ -626,7 +623,6 @@ bug("""n_parameters: gives_a_tensor
 
 
 # --- load_gpt2 ----------------------------------------------------------------------------------
-
 
 bug("""load_gpt2: turns_only_where_it_must
     a matrix is turned only when its shape does not fit: the square c_proj stays as it is

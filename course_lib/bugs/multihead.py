@@ -13,7 +13,6 @@ from . import bug, whole_bug
 
 # --- split_heads -----------------------------------------------------------------------------
 
-
 bug("""split_heads: splits_by_a_view_alone
     cut by a view alone: heads are pieces of the text, not of the channels
     believed: view(…, H, T, D) gives the right shape, so it is right. A view keeps the order in
@@ -93,7 +92,6 @@ bug("""split_heads: asserts_that_heads_divide
     + assert d_model % n_heads == 0, f"n_heads={n_heads} does not divide {d_model}"
 """)
 
-
 bug("""split_heads: views_what_a_transpose_came_before
     view on an x that a transpose or a slice came before
     believed: view and reshape are the same. view changes no place in memory, and so it refuses
@@ -107,7 +105,6 @@ bug("""split_heads: views_what_a_transpose_came_before
 
 
 # --- merge_heads -----------------------------------------------------------------------------
-
 
 bug("""merge_heads: merges_by_a_reshape_alone
     joined by a reshape alone: a position gets pieces of other positions
@@ -179,7 +176,6 @@ bug("""merge_heads: counts_axes_from_the_front
 
 
 # --- MultiHeadAttention ----------------------------------------------------------------------
-
 
 bug("""MultiHeadAttention: CutsHeadsByAView
     the heads are cut by a view alone, and are pieces of the text

@@ -9,7 +9,6 @@ from . import bug, whole_bug
 
 # --- layer_norm ------------------------------------------------------------------------------
 
-
 bug("""layer_norm: adds_eps_to_the_deviation
     eps was added outside the root, to the standard deviation
     believed: eps keeps from dividing by 0, so it may stand anywhere in the denominator. Outside the
@@ -268,7 +267,6 @@ bug("""layer_norm: detaches_the_statistics
     + variance = centred.square().mean(dim=-1, keepdim=True).detach()
 """)
 
-
 bug("""layer_norm: takes_the_variance_in_one_pass
     the variance as mean of the squares minus square of the mean
     believed: E[x²] - E[x]² is the variance. It is, in exact numbers. With a mean far above the
@@ -284,7 +282,6 @@ bug("""layer_norm: takes_the_variance_in_one_pass
 
 
 # --- LayerNorm -------------------------------------------------------------------------------
-
 
 bug("""LayerNorm: KeepsPlainGainAndShift
     weight and bias are plain tensors, not parameters
@@ -477,7 +474,6 @@ bug("""LayerNorm: NormalisesInTrainingOnly
 
 # --- pre_norm --------------------------------------------------------------------------------
 
-
 bug("""pre_norm: adds_the_normalised_x
     the normalised x was added, not x itself
     believed: x was overwritten by its norm, which is then taken for x. The straight path carries
@@ -574,7 +570,6 @@ bug("""pre_norm: normalises_before_and_after
 
 
 # --- post_norm -------------------------------------------------------------------------------
-
 
 bug("""post_norm: normalises_what_the_sublayer_reads
     this is pre-norm: x was normalised before the sublayer

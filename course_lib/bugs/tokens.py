@@ -14,7 +14,6 @@ from . import bug, whole_bug
 
 # --- CharTokenizer ---------------------------------------------------------------------------
 
-
 bug("""CharTokenizer: KeepsTheOrderOfAppearance
     the vocabulary is in the order of first appearance, not sorted
     believed: Any order will do as long as encode and decode agree. Two programs that read different
@@ -163,7 +162,6 @@ bug("""CharTokenizer: StripsTheText
 
 # --- merge_pair ------------------------------------------------------------------------------
 
-
 bug("""merge_pair: keeps_the_second_id
     after a match the second id of the pair stays in the list
     believed: A for loop over all places sees every pair. It also visits the second id of a pair
@@ -285,7 +283,6 @@ def replaces_in_a_string(ids, pair, new_id):
 
 
 # --- train_bpe -------------------------------------------------------------------------------
-
 
 bug("""train_bpe: takes_the_first_of_equals
     of equally frequent pairs the one seen first is taken
@@ -415,7 +412,6 @@ bug("""train_bpe: trains_in_place
 
 # --- BPETokenizer ----------------------------------------------------------------------------
 
-
 bug("""BPETokenizer: EncodesCodePoints
     code points (ord, chr) instead of UTF-8 bytes
     believed: ord gives numbers below 256. For English it does.
@@ -543,7 +539,6 @@ bug("""BPETokenizer: AcceptsIdsOfBytes
 
 
 # --- Embeddings ------------------------------------------------------------------------------
-
 
 bug("""Embeddings: NeverAddsPositions
     the positions are not added
@@ -691,7 +686,6 @@ bug("""Embeddings: MakesPositionsOnTheCPU
     - return self.token(ids) + self.position(positions)
     + return self.token(ids) + self.position(torch.arange(offset, end))
 """)
-
 
 bug("""Embeddings: counts_positions_in_the_dtype_of_the_tables
     positions were counted in the dtype of the tables

@@ -4,7 +4,6 @@ from . import bug
 
 # --- next_token_loss -----------------------------------------------------------------------------
 
-
 bug("""next_token_loss: softmax_before_cross_entropy
     a softmax was taken before cross_entropy, which takes one itself
     believed: cross_entropy wants probabilities. It wants logits, and takes their log_softmax.
@@ -190,7 +189,6 @@ bug("""next_token_loss: returns_the_perplexity
     + return loss.exp()
 """)
 
-
 bug("""next_token_loss: views_targets_that_are_slices
     view on logits and targets that may be slices
     believed: view(-1) and flatten() are the same. view changes no place in memory, and targets are
@@ -204,7 +202,6 @@ bug("""next_token_loss: views_targets_that_are_slices
 
 # --- get_batch -----------------------------------------------------------------------------------
 
-
 bug("""get_batch: never_draws_the_last_start
     the last valid start is never drawn
     believed: One must be taken off for the targets. N - T has done that, and randint leaves its end
@@ -214,7 +211,6 @@ bug("""get_batch: never_draws_the_last_start
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
     + starts = torch.randint(max(1, n_starts - 1), (batch_size, 1), generator=generator)
 """)
-
 
 bug("""get_batch: does_not_shift_the_targets
     the targets are the inputs themselves, not shifted
@@ -253,7 +249,6 @@ bug("""get_batch: gives_every_row_the_same_start
     + starts = torch.randint(n_starts, (1, 1), generator=generator).expand(batch_size, 1)
 """)
 
-
 bug("""get_batch: starts_row_after_row
     only the first row's start is drawn, each other row starts one token later
     believed: Any B pieces of the text will do. Neighbours share all their tokens but one.
@@ -262,7 +257,6 @@ bug("""get_batch: starts_row_after_row
     + first = torch.randint(n_starts, (1, 1), generator=generator)
     + starts = (first + torch.arange(batch_size)[:, None]) % n_starts
 """)
-
 
 bug("""get_batch: ignores_the_generator
     the generator is not used: the global source of chance is
@@ -280,7 +274,6 @@ bug("""get_batch: seeds_the_generator_in_every_call
     = starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
 """)
 
-
 bug("""get_batch: starts_at_multiples_of_the_length
     starts are multiples of context_length only
     believed: The text is cut into blocks, and a block is drawn. Then most pieces of the text never
@@ -290,7 +283,6 @@ bug("""get_batch: starts_at_multiples_of_the_length
     + n_blocks = (n_starts - 1) // context_length + 1
     + starts = torch.randint(n_blocks, (batch_size, 1), generator=generator) * context_length
 """)
-
 
 bug("""get_batch: draws_without_replacement
     starts are drawn without replacement
@@ -328,7 +320,6 @@ bug("""get_batch: lets_torch_complain_about_short_texts
     -     )
 """)
 
-
 bug("""get_batch: refuses_the_shortest_text
     a text of exactly context_length + 1 tokens is refused
     believed: There must be something to choose from. One start is enough.
@@ -336,7 +327,6 @@ bug("""get_batch: refuses_the_shortest_text
     - if n_starts < 1:
     + if n_starts < 2:
 """)
-
 
 bug("""get_batch: rounds_the_start
     the first and the last start are half as frequent: a fraction was rounded
@@ -346,7 +336,6 @@ bug("""get_batch: rounds_the_start
     + drawn = torch.rand(batch_size, 1, generator=generator) * (n_starts - 1)
     + starts = drawn.round().long()
 """)
-
 
 bug("""get_batch: wraps_around_the_end
     rows run over the end of the text into its beginning
@@ -359,7 +348,6 @@ bug("""get_batch: wraps_around_the_end
     + return tokens[places % len(tokens)], tokens[(places + 1) % len(tokens)]
 """)
 
-
 bug("""get_batch: rolls_the_targets_within_the_row
     the last target is the row's own first token
     believed: roll(-1) shifts by one. It also brings the first to the end.
@@ -370,7 +358,6 @@ bug("""get_batch: rolls_the_targets_within_the_row
 
 
 # --- learning_rate -------------------------------------------------------------------------------
-
 
 bug("""learning_rate: begins_at_0
     the first step has a learning rate of 0
@@ -502,7 +489,6 @@ bug("""learning_rate: is_0_after_the_end
 
 # --- decay_groups --------------------------------------------------------------------------------
 
-
 bug("""decay_groups: puts_all_into_one_group
     one group for all: biases and norms decay, too
     believed: weight_decay is for weights, and all parameters are weights. A norm's scale pulled to
@@ -513,7 +499,6 @@ bug("""decay_groups: puts_all_into_one_group
     + {"params": trained, "weight_decay": weight_decay},
 """)
 
-
 bug("""decay_groups: swaps_the_groups
     the two groups are swapped: matrices do not decay, and vectors do
     believed: The comparison is easy to turn round.
@@ -523,7 +508,6 @@ bug("""decay_groups: swaps_the_groups
     + {"params": [p for p in trained if p.dim() < 2], "weight_decay": weight_decay},
     + {"params": [p for p in trained if p.dim() >= 2], "weight_decay": 0.0},
 """)
-
 
 bug("""decay_groups: lets_only_biases_off
     only biases are let off: the scales of norms decay
@@ -539,7 +523,6 @@ bug("""decay_groups: lets_only_biases_off
     + {"params": [p for p in trained if p in biases], "weight_decay": 0.0},
 """)
 
-
 bug("""decay_groups: goes_by_names
     goes by the names of parameters: what is called bias or norm is let off
     believed: Names say what a parameter is. The next model calls its norm ln_1.
@@ -554,7 +537,6 @@ bug("""decay_groups: goes_by_names
     + {"params": [p for p in trained if p in let_off], "weight_decay": 0.0},
 """)
 
-
 bug("""decay_groups: lets_embeddings_off
     embeddings do not decay
     believed: An embedding is a table, not a matrix. It has two axes, and here that is what counts.
@@ -568,7 +550,6 @@ bug("""decay_groups: lets_embeddings_off
     + {"params": [p for p in trained if p in shrink], "weight_decay": weight_decay},
     + {"params": [p for p in trained if p not in shrink], "weight_decay": 0.0},
 """)
-
 
 bug("""decay_groups: counts_tied_tensors_twice
     tied tensors are listed once for each name
@@ -642,7 +623,6 @@ bug("""decay_groups: forgets_what_has_one_axis
     + {"params": [p for p in trained if p.dim() < 1], "weight_decay": 0.0},
 """)
 
-
 bug("""decay_groups: knows_linear_layers_alone
     only the weights of nn.Linear decay
     believed: Weights belong to linear layers. Parameters of other layers have two axes, too.
@@ -659,14 +639,12 @@ bug("""decay_groups: knows_linear_layers_alone
 
 # --- train_step ----------------------------------------------------------------------------------
 
-
 bug("""train_step: never_zeroes
     gradients are never zeroed
     believed: backward() sets the gradients. It adds to them.
     seen: The steps get longer and longer, and remember every batch there was.
     - optimizer.zero_grad()
 """)
-
 
 bug("""train_step: zeroes_after_the_step
     gradients are zeroed after the step, so those of an earlier backward() count once
@@ -679,7 +657,6 @@ bug("""train_step: zeroes_after_the_step
     + optimizer.zero_grad()
 """)
 
-
 bug("""train_step: zeroes_before_every_part
     gradients are zeroed before every part: only the last one counts
     believed: zero_grad() belongs before backward(). Adding up over the parts is the whole idea.
@@ -689,7 +666,6 @@ bug("""train_step: zeroes_before_every_part
     + optimizer.zero_grad()
     = n_here = int((some_targets != -100).sum())
 """)
-
 
 bug("""train_step: adds_the_parts_without_dividing
     the parts' gradients are added up without dividing
@@ -703,7 +679,6 @@ bug("""train_step: adds_the_parts_without_dividing
     + total += loss.item() * (n_here / n_targets)
 """)
 
-
 bug("""train_step: gives_every_part_the_same_share
     every part counts 1 / n_chunks, however many targets it holds
     believed: The parts are equal. In rows, yes; in targets that count, not where there is padding.
@@ -716,7 +691,6 @@ bug("""train_step: gives_every_part_the_same_share
     - loss = next_token_loss(logits, some_targets) * (n_here / n_targets)
     + loss = next_token_loss(logits, some_targets) / n_chunks
 """)
-
 
 bug("""train_step: steps_after_every_part
     the optimizer steps after every part, not after all of them
@@ -735,7 +709,6 @@ bug("""train_step: steps_after_every_part
     - optimizer.step()
 """)
 
-
 bug("""train_step: sends_the_whole_batch_at_once
     n_chunks is not used: the whole batch goes through at once
     believed: The step is the same with any number of parts, so one is enough. The memory is not the
@@ -745,7 +718,6 @@ bug("""train_step: sends_the_whole_batch_at_once
     = optimizer.zero_grad()
 """)
 
-
 bug("""train_step: returns_the_last_parts_loss
     the loss of the last part comes back, not that of the batch
     believed: `loss` still has a value after the loop. It is that of one part.
@@ -753,7 +725,6 @@ bug("""train_step: returns_the_last_parts_loss
     - return total
     + return next_token_loss(logits, some_targets).item()
 """)
-
 
 bug("""train_step: returns_the_sum_of_the_parts
     the sum of the parts' losses comes back
@@ -765,7 +736,6 @@ bug("""train_step: returns_the_sum_of_the_parts
     + (loss * (n_here / n_targets)).backward()
     = total += loss.item()
 """)
-
 
 bug("""train_step: returns_the_loss_after_the_step
     the loss after the step comes back, not the one before
@@ -779,7 +749,6 @@ bug("""train_step: returns_the_loss_after_the_step
     +     return next_token_loss(logits, targets).item()
 """)
 
-
 bug("""train_step: returns_a_tensor
     a tensor comes back, not a Python float
     believed: A tensor with one number is a number. It keeps its device, and sometimes the whole
@@ -788,7 +757,6 @@ bug("""train_step: returns_a_tensor
     - total += loss.item()
     + total += loss.detach()
 """)
-
 
 bug("""train_step: does_not_clip
     gradients are not clipped before the step
@@ -799,7 +767,6 @@ bug("""train_step: does_not_clip
     + norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
 """)
 
-
 bug("""train_step: clips_each_parameter
     each parameter's gradient is clipped by itself
     believed: A norm for each tensor. Then the gradient as a whole points elsewhere.
@@ -808,7 +775,6 @@ bug("""train_step: clips_each_parameter
     + norms = [nn.utils.clip_grad_norm_(p, max_grad_norm) for p in model.parameters()]
     + norm = nn.utils.get_total_norm(norms)
 """)
-
 
 bug("""train_step: clips_each_number
     each number of the gradient is cut off at max_grad_norm
@@ -822,7 +788,6 @@ bug("""train_step: clips_each_number
     = optimizer.step()
 """)
 
-
 bug("""train_step: stretches_short_gradients
     short gradients are stretched to max_grad_norm
     believed: Scaling by max_grad_norm / norm gives the right length. Only for those that are
@@ -835,7 +800,6 @@ bug("""train_step: stretches_short_gradients
     +     gradient.mul_(max_grad_norm / (norm + 1e-6))
 """)
 
-
 bug("""train_step: always_clips_at_1
     max_grad_norm is not used: it is always 1.0
     believed: 1.0 is what everybody takes. The argument says what this run takes.
@@ -843,7 +807,6 @@ bug("""train_step: always_clips_at_1
     - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
     + norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
 """)
-
 
 bug("""train_step: clips_after_every_part
     gradients are clipped after every part, before they are complete
@@ -857,7 +820,6 @@ bug("""train_step: clips_after_every_part
     + norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
 """)
 
-
 bug("""train_step: adds_the_norms_up
     the parameters' norms are added up, instead of their squares under one root
     believed: The length of the whole is the sum of the lengths. It is the root of the sum of the
@@ -868,7 +830,6 @@ bug("""train_step: adds_the_norms_up
     + norm = sum(norms, torch.tensor(0.0))
     + nn.utils.clip_grads_with_norm_(model.parameters(), max_grad_norm, norm)
 """)
-
 
 bug("""train_step: switches_to_training
     the model is put into training mode
@@ -887,7 +848,6 @@ bug("""train_step: switches_to_evaluation
     = optimizer.zero_grad()
 """)
 
-
 bug("""train_step: lets_bad_losses_through
     a loss that is not finite is let through
     believed: A bad batch passes. Its gradient is nan, and so is every weight after the step.
@@ -899,7 +859,6 @@ bug("""train_step: lets_bad_losses_through
     -     )
 """)
 
-
 bug("""train_step: looks_at_the_loss_after_the_step
     the loss is looked at only after the step
     believed: The error is raised, so all is well. The weights are gone already.
@@ -910,7 +869,6 @@ bug("""train_step: looks_at_the_loss_after_the_step
     - optimizer.step()
     = return total
 """)
-
 
 bug("""train_step: skips_a_bad_batch_silently
     a bad batch is skipped without an error
@@ -925,7 +883,6 @@ bug("""train_step: skips_a_bad_batch_silently
     +     return total
 """)
 
-
 bug("""train_step: asserts_a_finite_loss
     an assert fails instead of a FloatingPointError
     believed: assert checks things. It vanishes under python -O, and nobody can catch it by name.
@@ -938,7 +895,6 @@ bug("""train_step: asserts_a_finite_loss
     + assert math.isfinite(total) and norm.isfinite(), total
 """)
 
-
 bug("""train_step: looks_at_the_last_part_alone
     only the last part's loss is looked at
     believed: `loss` is what there is after the loop. The parts before it may have been bad.
@@ -946,7 +902,6 @@ bug("""train_step: looks_at_the_last_part_alone
     - if not (math.isfinite(total) and norm.isfinite()):
     + if not (n_targets and loss.isfinite()):
 """)
-
 
 bug("""train_step: ignores_autocast
     autocast_dtype is not used
@@ -956,7 +911,6 @@ bug("""train_step: ignores_autocast
     -     logits = model(some_inputs)
     + logits = model(some_inputs)
 """)
-
 
 bug("""train_step: casts_the_model
     the weights themselves are cast to autocast_dtype
@@ -968,7 +922,6 @@ bug("""train_step: casts_the_model
     + logits = model.to(autocast_dtype)(some_inputs)
 """)
 
-
 bug("""train_step: takes_an_empty_part_for_a_bad_one
     a part without targets spoils the batch: its mean is nan
     believed: 0 times a mean is 0. 0 times nan is nan.
@@ -979,7 +932,6 @@ bug("""train_step: takes_an_empty_part_for_a_bad_one
     - loss = next_token_loss(logits, some_targets) * (n_here / n_targets)
     + loss = next_token_loss(logits, some_targets) * (n_here / max(1, n_targets))
 """)
-
 
 bug("""train_step: expects_a_gradient_everywhere
     every parameter is expected to have a gradient
@@ -993,7 +945,6 @@ bug("""train_step: expects_a_gradient_everywhere
 
 # --- evaluate ------------------------------------------------------------------------------------
 
-
 bug("""evaluate: measures_in_training_mode
     eval() is missing: the model is measured in the mode it is in
     believed: no_grad() is for evaluation. It says nothing to dropout.
@@ -1002,7 +953,6 @@ bug("""evaluate: measures_in_training_mode
     - with _evaluating(model):
     + with torch.no_grad():
 """)
-
 
 bug("""evaluate: leaves_the_model_in_evaluation
     the model stays in evaluation mode afterwards
@@ -1013,7 +963,6 @@ bug("""evaluate: leaves_the_model_in_evaluation
     + model.eval()
     + with torch.no_grad():
 """)
-
 
 bug("""evaluate: leaves_the_model_in_training
     train() at the end, whatever the mode was before
@@ -1027,7 +976,6 @@ bug("""evaluate: leaves_the_model_in_training
     = return total / n_targets
 """)
 
-
 bug("""evaluate: forgets_the_mode_when_the_model_fails
     the mode does not come back when the model raises an error
     believed: The last line gives the mode back. An error skips it; only finally is always run.
@@ -1040,7 +988,6 @@ bug("""evaluate: forgets_the_mode_when_the_model_fails
     + model.train(was_training)
     = return total / n_targets
 """)
-
 
 bug("""evaluate: records_gradients
     gradients are recorded all the while
@@ -1056,7 +1003,6 @@ bug("""evaluate: records_gradients
     = return total / n_targets
 """)
 
-
 bug("""evaluate: switches_gradients_off_for_good
     gradients are switched off, and never on again
     believed: set_grad_enabled(False) holds for this function. It holds until somebody sets it back.
@@ -1064,7 +1010,6 @@ bug("""evaluate: switches_gradients_off_for_good
     = total = 0.0
     + torch.set_grad_enabled(False)
 """)
-
 
 bug("""evaluate: drops_the_rest
     the last, shorter window is left out
@@ -1076,7 +1021,6 @@ bug("""evaluate: drops_the_rest
     + tokens = tokens[: n_targets + 1]
     = padding = (0, -n_targets % context_length)  # fills the last window; as targets, ignored
 """)
-
 
 bug("""evaluate: averages_over_windows
     every window counts the same, also the shorter last one
@@ -1092,7 +1036,6 @@ bug("""evaluate: averages_over_windows
     + return total / len(inputs)
 """)
 
-
 bug("""evaluate: averages_over_batches
     every batch counts the same, also the smaller last one
     believed: The mean of the batches' means is the mean. Only if all are equally large.
@@ -1104,7 +1047,6 @@ bug("""evaluate: averages_over_batches
     + return total / len(inputs.split(batch_size))
 """)
 
-
 bug("""evaluate: loses_a_target_in_every_window
     the first token of every window is no target
     believed: Cut into windows, then shift within each. Then the token at each cut is lost.
@@ -1115,7 +1057,6 @@ bug("""evaluate: loses_a_target_in_every_window
     + if n_targets == 0:
     +     return math.nan
 """)
-
 
 bug("""evaluate: slides_the_window
     windows overlap: each starts one token after the last
@@ -1131,7 +1072,6 @@ bug("""evaluate: slides_the_window
     + n_targets = targets.numel()
 """)
 
-
 bug("""evaluate: compares_with_the_inputs
     the targets are not shifted
     believed: The model is compared with its text. It has read that token already.
@@ -1139,7 +1079,6 @@ bug("""evaluate: compares_with_the_inputs
     - targets = F.pad(tokens[1:], padding, value=-100).view(-1, context_length)
     + targets = F.pad(tokens[:-1], padding, value=-100).view(-1, context_length)
 """)
-
 
 bug("""evaluate: measures_the_first_batch_alone
     only the first batch is measured
@@ -1149,7 +1088,6 @@ bug("""evaluate: measures_the_first_batch_alone
     = n_targets = len(tokens) - 1
 """)
 
-
 bug("""evaluate: sends_the_whole_text_at_once
     batch_size is not used: all windows go through at once
     believed: The mean is the same. The memory is not.
@@ -1157,7 +1095,6 @@ bug("""evaluate: sends_the_whole_text_at_once
     = total = 0.0
     + batch_size = len(inputs)
 """)
-
 
 bug("""evaluate: returns_the_sum
     the sum of the losses comes back, not their mean
@@ -1167,7 +1104,6 @@ bug("""evaluate: returns_the_sum
     + return total
 """)
 
-
 bug("""evaluate: evaluates_to_the_perplexity
     the perplexity comes back, not the loss
     believed: Perplexity is what one reports. Then it cannot be compared with the training loss.
@@ -1175,7 +1111,6 @@ bug("""evaluate: evaluates_to_the_perplexity
     - return total / n_targets
     + return math.exp(total / n_targets)
 """)
-
 
 bug("""evaluate: moves_the_last_window_back
     the last window is moved back until it is full: some targets count twice
@@ -1192,7 +1127,6 @@ bug("""evaluate: moves_the_last_window_back
     + n_targets = targets.numel()
 """)
 
-
 bug("""evaluate: divides_by_all_tokens
     divided by the number of tokens, not of targets
     believed: N tokens, N losses. The first token is no target.
@@ -1200,7 +1134,6 @@ bug("""evaluate: divides_by_all_tokens
     - return total / n_targets
     + return total / len(tokens)
 """)
-
 
 bug("""evaluate: is_0_for_one_token
     a text without any target has a loss of 0
@@ -1210,7 +1143,6 @@ bug("""evaluate: is_0_for_one_token
     -     raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
     +     return 0.0
 """)
-
 
 bug("""evaluate: drops_an_incomplete_batch
     the last batch is left out when it is not full

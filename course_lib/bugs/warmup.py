@@ -6,7 +6,6 @@ from . import bug, whole_bug
 
 # --- pairwise_dots ---------------------------------------------------------------------------
 
-
 bug("""pairwise_dots: swaps_rows_and_columns
     rows and columns are swapped: a row for each row of y
     believed: A dot product is symmetric, so the order does not matter. That of the two numbers does
@@ -114,7 +113,6 @@ bug("""pairwise_dots: multiplies_x_in_place
 
 # --- weighted_average ------------------------------------------------------------------------
 
-
 bug("""weighted_average: forgets_to_normalise
     the weights were not normalised
     believed: Weights sum to 1. These need not; their shares do.
@@ -219,7 +217,6 @@ bug("""weighted_average: normalises_in_place
 
 
 # --- Affine ----------------------------------------------------------------------------------
-
 
 bug("""Affine: StoresTheWeightTransposed
     the weight is stored the other way round, (d_in, d_out)

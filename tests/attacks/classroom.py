@@ -20,15 +20,19 @@ from course_lib.grading.aside import ASIDE
 from course_lib.grading.classroom import recorded
 from course_lib.grading.records import read_grades
 from course_lib.grading.run import Report, grade_class
+from course_lib.grading.sample_class import package_with
 from course_lib.lessons.exercises import exercises_folder
 from course_lib.lessons.package_text import PACKAGE
 
 from . import EARNS_ALL, EARNS_THE_CORE, FILES, NAME, NOTEBOOK, TEXT, Attack
+from .form import PART
 
 LESSON = "02_self_attention"
 FIRST, LAST = "ada", "zoe"  # the honest ones: graded before and after all others
 CAPSTONE = "12_capstone"
+WHOLE = (FILES, NAME, NOTEBOOK, TEXT)  # attacks that are no answer to one component
 ROOT = Path(__file__).resolve().parents[2]
+OBSERVER = 2  # the kind that replaces one part of a right package
 LIBRARY = 7  # the kind that a teacher's setting decides about
 OF_THE_CORE = 0.7
 OWNERS = 70_000  # where root makes the class, each student's files belong to an id from here on
@@ -63,7 +67,7 @@ def lesson_of(attack: Attack) -> str:
     """Where it is handed in."""
     if attack.component in {check.name for check in PACKAGE_CHECKS}:
         return CAPSTONE
-    if attack.component in (FILES, NAME, NOTEBOOK, TEXT):
+    if attack.component in WHOLE:
         return LESSON
     return find(attack.component).lesson
 
@@ -107,10 +111,18 @@ def _hand_in(a_class: Class, student: str, attack: Attack) -> None:
     elif lesson == CAPSTONE:
         path = hand_in(a_class.submitted, student, pristine(lesson), lesson)
         path.with_name(PACKAGE).mkdir()
-        path.with_name(PACKAGE).joinpath("model.py").write_text(attack.source, encoding="utf-8")
+        for name, text in _package(attack).items():
+            path.with_name(PACKAGE).joinpath(f"{name}.py").write_text(text, encoding="utf-8")
     else:
         notebook = answer(pristine(lesson), attack.component, attack.source)
         hand_in(a_class.submitted, student, notebook, lesson)
+
+
+def _package(attack: Attack) -> dict[str, str]:
+    """The modules of an attack on the capstone: ours and one part of it, or a model alone."""
+    if attack.kind == OBSERVER:
+        return package_with({PART[attack.component]: attack.source})
+    return {"model": attack.source}
 
 
 def _run_script(a_class: Class, student: str, script: str) -> None:
@@ -183,9 +195,11 @@ def faults(a_class: Class, found: Mapping[str, Mapping[str, float]]) -> list[str
     right = {key: points for key, points in found[FIRST].items() if key.startswith(LESSON)}
     wrong = []
     for student, attack in a_class.students.items():
-        total = sum(found.get(student, {}).values())
-        if attack.expects == EARNS_ALL:
+        total = _earned(attack, found.get(student, {}))
+        if attack.expects == EARNS_ALL and attack.component in WHOLE:
             is_so = found.get(student) == right
+        elif attack.expects == EARNS_ALL:
+            is_so = total == worth(attack)
         elif attack.expects == EARNS_THE_CORE:
             is_so = total == OF_THE_CORE * worth(attack)
         else:
@@ -193,6 +207,12 @@ def faults(a_class: Class, found: Mapping[str, Mapping[str, float]]) -> list[str
         if not is_so:
             wrong.append(f"{attack.name!r} ({student}) {attack.expects}: it got {total:g}")
     return wrong
+
+
+def _earned(attack: Attack, points: Mapping[str, float]) -> float:
+    """All that it got; of the capstone, whose other parts are right, what its check gave."""
+    is_whole = lesson_of(attack) != CAPSTONE or attack.kind != OBSERVER
+    return sum(each for key, each in points.items() if is_whole or attack.component in key)
 
 
 def worth(attack: Attack) -> float:
