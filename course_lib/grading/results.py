@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..checks import ComponentCheck, run
+from ..checks import ComponentCheck, Verdict, run
+from ..checks.judges.findings import Finding, render
 from ..checks.local import success_text
 from ..lessons.exercises import Exercise, PackageCheck
 from . import NotGraded
@@ -52,10 +53,9 @@ def judge_check(
         with np.errstate(all="ignore"):  # what came back may hold anything
             verdict = run(check, observed, seed=seed)
             if beside_ours and not verdict.passed:
-                again = iter(replies)
-                told = run(check, lambda calls: without_words(next(again, {})), seed=seed)
-                message = f"{told.message}\n{note_beside(beside_ours)}"
-                verdict = replace(verdict, message=message, diagnosis=told.diagnosis)
+                verdict = _told_without_words(check, verdict, replies, seed)
+                message = f"{verdict.message}\n{note_beside(beside_ours)}"
+                verdict = replace(verdict, message=message)
     except Exception as error:
         if observers_own:  # no sandbox, or an interrupt: not the submission's doing
             raise
@@ -78,6 +78,22 @@ def judge_check(
             f"to repeat it: {_call(exercise, seed)}",
         }
     return result | {"seconds": round(time.perf_counter() - started, 3)}
+
+
+def _told_without_words(check, verdict: Verdict, replies: list, seed: int) -> Verdict:
+    """The verdict as it stands, told in no word of the submission's own.
+
+    Without them some values cannot be compared any more. Where that would make another rule break,
+    or another name fit, the rule and the names that were found are told alone: they are ours.
+    """
+    again = iter(replies)
+    told = run(check, lambda calls: without_words(next(again, {})), seed=seed)
+    is_same = (told.broken, told.names) == (verdict.broken, verdict.names)
+    if is_same or not {prop.rule for prop in check.properties}.issuperset(verdict.broken):
+        return replace(verdict, message=told.message, diagnosis=told.diagnosis)
+    rule, names = verdict.broken[0], verdict.names
+    message = render(check.name, rule, Finding("this rule does not hold"), "", list(names), "")
+    return replace(verdict, message=message, diagnosis=" / ".join(names) or rule)
 
 
 _WANTS = ("not enough memory", "can't start new thread")  # torch's words, and Python's
