@@ -13,6 +13,14 @@ SHARED = {
     r"training is as evaluation|the same in training as in evaluation": "all: Calls",
 }
 
+# What is asked of all components, by its kind (`checks/cases/asked_of_all/`).
+BY_KIND = {
+    "layouts": "all: Memory",
+    "results": "all: What comes back",
+    "in use": "all: Modules",
+    "real sizes": "all: Sizes",
+}
+
 ANSWERS = {
     "pairwise_dots": {
         "entry [t, s]": "The entry [t, s] is the sum over d of x[t, d] * y[s, d].",
@@ -255,7 +263,6 @@ ANSWERS = {
         "each row": "Each row starts at a place of its own",
         "chance": "drawn by `generator` (on the CPU) alone",
         "a text too short": "the text is too short for one row",
-        "the text may": "all: Memory",
     },
     "learning_rate": {
         "it returns": "-> float",

@@ -48,7 +48,7 @@ def test_there_are_enough_attacks_of_each_kind_and_each_has_its_own_name():
     attacks = all_attacks()
     assert len(attacks) >= 150
     assert {each.kind for each in attacks} <= set(KINDS)
-    names = [(each.kind, each.name) for each in attacks]
+    names = [(each.kind, each.component, each.name) for each in attacks]
     assert len(set(names)) == len(names)
 
 

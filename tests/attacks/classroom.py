@@ -197,7 +197,8 @@ def faults(a_class: Class, found: Mapping[str, Mapping[str, float]]) -> list[str
     for student, attack in a_class.students.items():
         total = _earned(attack, found.get(student, {}))
         if attack.expects == EARNS_ALL and attack.component in WHOLE:
-            is_so = found.get(student) == right
+            got = found.get(student, {})
+            is_so = {key: got.get(key) for key in right} == right
         elif attack.expects == EARNS_ALL:
             is_so = total == worth(attack)
         elif attack.expects == EARNS_THE_CORE:

@@ -103,7 +103,8 @@ def _watched(plan: list[tuple[Property, Case]], names: tuple[str, ...]) -> list[
 def _called(check: Check, reply: Reply) -> tuple[str, ...]:
     """What the component is to write, and was seen to take from a library."""
     came = reply.get("observations")
-    told = [seen.get("library") for seen in came or () if isinstance(seen, dict)]
+    came = came if isinstance(came, list) else []
+    told = [seen.get("library") for seen in came if isinstance(seen, dict)]
     told = [names for names in told if isinstance(names, list)]
     return tuple(name for name in library_of(check).names if any(name in one for one in told))
 

@@ -57,7 +57,7 @@ def properties(first_calls: FirstCalls) -> list[Property]:
 
     rule = "a module is as good frozen, subclassed, copied, or converted from another dtype"
     hint = "look at self.weight when you need it; keep nothing made of it, and ask for no class"
-    return [Property(rule, "edge", cases, hint, KIND)]
+    return [Property(rule, "edge", cases, hint, kind=KIND)]
 
 
 def _had(case: Case, ways: list[str]) -> Case:

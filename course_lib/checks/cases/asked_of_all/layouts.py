@@ -44,7 +44,7 @@ def properties(first_calls: FirstCalls) -> list[Property]:
 
     rule = "inputs may lie in memory in any way: transposed, sliced, expanded"
     hint = "view, as_strided and data_ptr look at memory; reshape, flatten and indexing do not"
-    return [Property(rule, "edge", cases, hint, KIND)]
+    return [Property(rule, "edge", cases, hint, kind=KIND)]
 
 
 def _alike_in_all_rows(array: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ def properties(first_calls: FirstCalls) -> list[Property]:
 
     rule = "what comes back is the caller's, to keep and to change"
     hint = "return what was made for this call alone: no argument, no view of one, nothing kept"
-    return [Property(rule, "edge", cases, hint, KIND)]
+    return [Property(rule, "edge", cases, hint, kind=KIND)]
 
 
 def _in_turn(of) -> list:
