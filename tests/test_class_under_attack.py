@@ -4,6 +4,7 @@ The attacks are on the grader's time: text that is dear to read, and jobs that t
 """
 
 import os
+import textwrap
 import time
 
 import pytest
@@ -51,7 +52,7 @@ _UNENDING_REPLY = """
 import os
 while True: os.write(3, b"x" * 2**16)
 """
-# What every answer of an attacker begins with.
+# What every answer of an attacker does first.
 ATTACKS = {
     "a dear literal": 'x = "%' + "0" * 75_000 + '"\n',
     "many children": _CHILDREN,
@@ -77,9 +78,12 @@ def honest(number):
 
 
 def attacking(begin):
+    """Right answers, each of which begins by something else: what it needs of it runs with it."""
     notebook = solved()
+    attack = textwrap.indent(begin, "    ")
     for component, source in right_answers(LESSON).items():
-        answer(notebook, component, begin + source)
+        wrapped = f"def begin(answer):\n{attack}    return answer\n\n\n@begin\n{source.lstrip()}"
+        answer(notebook, component, wrapped)
     return notebook
 
 
