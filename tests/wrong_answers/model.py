@@ -272,14 +272,6 @@ def adds_tokens_for_padding(state_dict, config):
 
 
 @wrong_answer("load_gpt2")
-def says_only_that_it_is_wrong(state_dict, config):
-    try:
-        return load_gpt2(state_dict, config)
-    except ValueError:
-        raise ValueError("the state_dict does not fit the config") from None
-
-
-@wrong_answer("load_gpt2")
 def ties_what_was_not_tied(state_dict, config):
     model = GPT(config)
     loaded = load_gpt2(state_dict, config)

@@ -21,7 +21,7 @@ NOTES = {
     "in_training_without_targets": "words for what the model's logits show afterwards",
     "still_training": "words for what dropout shows",
     "positions": "counted by a hook that can be taken off",
-    "changed": "for the name of a bug; what is left of the arguments comes back and is compared",
+    "changed": "what is left of the arguments comes back and is compared; this may only add to it",
     "reason": "is never judged, only told",
 }
 FACTS = {

@@ -79,13 +79,19 @@ class Seen:
 
     @property
     def changed(self) -> list[int]:
-        """The arguments that are not as they were sent: what came back of them is compared."""
+        """The arguments that are not as they were sent: what came back of them is compared.
+
+        What was noted of them inside counts too, which can only cost points: a model that holds
+        the same numbers in other parameters, say.
+        """
         if self._step is None:
             sent = arguments_of(self._call)
         else:
             sent = arguments_of_step(self._call, self._step)
         came = _list(self._raw.get("arguments"))
-        return changed(sent, [_numbers_or_json(one) for one in came])
+        found = changed(sent, [_numbers_or_json(one) for one in came])
+        noted = [one for one in _list(self._raw.get("changed", [])) if isinstance(one, int)]
+        return sorted({*found, *noted})
 
     @property
     def parameters(self) -> dict[str, tuple[int, ...]]:
