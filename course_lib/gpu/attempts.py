@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from course_lib.models import ModelError
+
 
 class Skipped(Exception):
     """A section does not apply here; the text says why."""
@@ -37,6 +39,8 @@ def in_one_line(error: BaseException) -> str:
     """What a reader of the record should know of an error."""
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"needs {error.name}, which is not installed here"
+    if isinstance(error, ModelError):
+        return str(error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]
 
