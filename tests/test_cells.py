@@ -333,9 +333,7 @@ def test_a_folder_that_cannot_be_written_takes_nothing_from_the_verdict(kernel, 
 
 
 def test_a_warning_of_a_library_does_not_reach_stderr(kernel):
-    noise = (
-        "\n    import warnings; warnings.warn('hot'); print('debug', file=__import__('sys').stderr)"
-    )
+    noise = "\n        import sys, warnings; warnings.warn('hot'); print('debug', file=sys.stderr)"
     kernel.run(RIGHT_CLASS.replace("(self, x):", "(self, x):" + noise))
     seen = kernel.run("check(CausalSelfAttention)")
     assert "CausalSelfAttention is right" in seen.out
