@@ -96,10 +96,10 @@ def test_exercise_and_entry_lead_to_each_other(visit):
     opened = visit("03_causal_masking")
     page = opened.page
     page.locator(".exercise").first.get_by_role("link", name="causal_mask").click()
-    assert page.url.endswith("reference.html#causal_mask")
+    page.wait_for_url("**/reference.html#causal_mask")
     page.locator("dl.function").first.get_by_role("link", name="the exercise").click()
-    assert page.url.endswith("03_causal_masking.html#exercise-causal-mask")
-    assert page.locator("#exercise-causal-mask").is_visible()
+    page.wait_for_url("**/03_causal_masking.html#exercise-causal-mask")
+    page.locator("#exercise-causal-mask").wait_for(state="visible")  # once it has loaded
     assert opened.problems == opened.foreign == []
 
 
