@@ -43,7 +43,7 @@ class Commands(click.Group):
         parts = {"To learn": TO_LEARN, "With a model": WITH_A_MODEL, TO_TEACH: others}
         for title, names in parts.items():
             with formatter.section(title):
-                formatter.write_dl([(n, self.commands[n].get_short_help_str(60)) for n in names])
+                formatter.write_dl([(n, self.commands[n].get_short_help_str(200)) for n in names])
 
     def main(self, *args, **options):
         for stream in (sys.stdout, sys.stderr):

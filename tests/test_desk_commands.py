@@ -305,6 +305,26 @@ def test_a_cell_that_they_threw_away_stays_away_until_the_course_changes_it():
         assert ("b" in [cell["id"] for cell in merged["cells"]]) is there
 
 
+def test_a_copy_with_the_id_of_its_cell_stays_behind_it():
+    base = {"metadata": {}, "cells": [_cell("a", "1")]}
+    theirs = {"metadata": {}, "cells": [_cell("a", "my first"), _cell("a", "my second")]}
+    merged, _ = merge(base, theirs, base | {"metadata": {"course": {}}})
+    assert [cell["source"] for cell in merged["cells"]] == ["my first", "my second"]
+
+
+@pytest.mark.parametrize("text", ["7", '{"cells": 7}', '{"metadata": {}, "cells": [7]}', "{"])
+@pytest.mark.parametrize("words", [("submit", "3"), ("reset", "causal_mask"), ("update",)])
+def test_what_is_no_notebook_is_said_and_nothing_is_changed(desk, words, text):
+    pass_mask(desk)
+    path, module = desk / f"{MASKING}.ipynb", desk / "my_transformer" / "masking.py"
+    path.write_text(text, "utf-8")
+    before = module.read_text("utf-8")
+    answered = course(desk, *words)
+    assert (answered.exit_code, path.read_text("utf-8")) == (2, text)
+    assert module.read_text("utf-8") == before
+    assert "no notebook that can be read" in answered.output
+
+
 def test_without_the_notebook_as_handed_out_all_that_differs_is_theirs(desk):
     older(desk, lambda notebook: None)
     (desk / HANDED_OUT / f"{MASKING}.ipynb").unlink()

@@ -15,6 +15,7 @@ desk.py       which folder a notebook's passes go to
 status.py     how much of it is theirs
 next_step.py  what is done in each lesson, and what comes next
 screen.py     both on one screen
+saved_notebook.py  a notebook of the folder, as plain JSON
 lab.py        JupyterLab at what comes next
 watch.py      each save judged at once
 watched.py    what is then on the screen

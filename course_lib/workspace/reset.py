@@ -12,6 +12,7 @@ from .folder import WorkspaceError, cannot_write
 from .importing import module_file
 from .promote import into_history, taking_turns
 from .reading import definitions
+from .saved_notebook import read_saved, source_of
 from .sections import find_section, section_source, without_section
 
 
@@ -48,11 +49,13 @@ def reset(workspace: Path, component: str) -> Reset:
     exercise = require_exercise(component)
     try:
         with taking_turns(workspace):
-            kept = [_from_the_package(workspace, exercise)]
-            notebook, copy = _from_the_notebook(workspace, exercise)
+            path = workspace / f"{exercise.lesson}.ipynb"
+            saved = read_saved(path) if path.exists() else None  # before anything is changed
+            section = _from_the_package(workspace, exercise)
+            copy = saved and _from_the_notebook(workspace, path, saved, exercise)
     except OSError as error:
         raise cannot_write(error, workspace) from None
-    return Reset(component, tuple(path for path in (*kept, copy) if path), notebook)
+    return Reset(component, tuple(one for one in (section, copy) if one), path if copy else None)
 
 
 def _from_the_package(workspace: Path, exercise: Exercise) -> Path | None:
@@ -76,24 +79,19 @@ def _from_the_package(workspace: Path, exercise: Exercise) -> Path | None:
     return copy
 
 
-def _from_the_notebook(workspace: Path, exercise: Exercise) -> tuple[Path | None, Path | None]:
-    """The notebook whose cell was reset, and where what stood there is kept."""
-    path = workspace / f"{exercise.lesson}.ipynb"
-    try:
-        notebook = json.loads(path.read_text("utf-8"))
-        cells = [cell for cell in notebook["cells"] if _answers(cell, exercise.component)]
-    except FileNotFoundError:
-        return None, None
-    except (ValueError, KeyError, TypeError) as error:
-        raise WorkspaceError(f"{path.name} is no notebook that can be read: {error}") from None
-    if not cells or "".join(cells[0]["source"]).strip() == exercise.stub.strip():
-        return None, None
-    copy = into_history(workspace, exercise.component, "".join(cells[0]["source"]))
+def _from_the_notebook(
+    workspace: Path, path: Path, notebook: dict, exercise: Exercise
+) -> Path | None:
+    """Where what stood in the exercise's cell is kept; None if it was the stub."""
+    cells = [cell for cell in notebook["cells"] if _answers(cell, exercise.component)]
+    if not cells or source_of(cells[0]).strip() == exercise.stub.strip():
+        return None
+    copy = into_history(workspace, exercise.component, source_of(cells[0]))
     cells[0] |= {"source": exercise.stub, "outputs": [], "execution_count": None}
     write_atomically(path, json.dumps(notebook, ensure_ascii=False, indent=1) + "\n")
-    return path, copy
+    return copy
 
 
 def _answers(cell: dict, component: str) -> bool:
-    course = cell.get("metadata", {}).get("course", {})
+    course = cell["metadata"].get("course", {})
     return course.get("role") == "answer" and course.get("component") == component

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import zipfile
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from course_lib.lessons.package_text import PACKAGE, definitions, read_package
 
 from .folder import WorkspaceError, cannot_write
 from .next_step import Lesson, lessons
+from .saved_notebook import read_saved, source_of
 
 FOLDER = "submitted"
 
@@ -60,12 +60,13 @@ def submit(workspace: Path, lesson: str, *, now: datetime | None = None) -> Rece
     made_at = (now or datetime.now().astimezone()).isoformat(timespec="seconds")
     (about,) = (one for one in lessons(workspace) if one.name == lesson)
     try:
-        files = {f"{lesson}/{lesson}.ipynb": _notebook(workspace, lesson)}
+        notebook = _notebook(workspace, lesson)
+        files = {f"{lesson}/{lesson}.ipynb": (workspace / f"{lesson}.ipynb").read_bytes()}
         if read_package_checks(read_notebook(lesson)):
             files |= _package(workspace, lesson)
         content = _zip(files)
         archive = _place(workspace, lesson, made_at)
-        unanswered, unchecked = _unfinished(about, files)
+        unanswered, unchecked = _unfinished(about, notebook)
         receipt = Receipt(
             lesson=lesson,
             archive=archive,
@@ -82,16 +83,11 @@ def submit(workspace: Path, lesson: str, *, now: datetime | None = None) -> Rece
     return receipt
 
 
-def _notebook(workspace: Path, lesson: str) -> bytes:
+def _notebook(workspace: Path, lesson: str) -> dict:
     path = workspace / f"{lesson}.ipynb"
-    try:
-        content = path.read_bytes()
-        json.loads(content)["cells"]
-    except FileNotFoundError:
-        raise WorkspaceError(f"{path} is not there, so there is nothing to hand in") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise WorkspaceError(f"{path.name} is no notebook that can be read: {error}") from None
-    return content
+    if not path.exists():
+        raise WorkspaceError(f"{path} is not there, so there is nothing to hand in")
+    return read_saved(path)
 
 
 def _package(workspace: Path, lesson: str) -> dict[str, bytes]:
@@ -121,17 +117,13 @@ def _place(workspace: Path, lesson: str, made_at: str) -> Path:
     return workspace / FOLDER / f"{free}.zip"
 
 
-def _unfinished(lesson: Lesson, files: dict[str, bytes]) -> tuple[tuple[str, ...], ...]:
+def _unfinished(lesson: Lesson, notebook: dict) -> tuple[tuple[str, ...], ...]:
     """Of its components: those that are not answered, and those that are, but were never right."""
     open_parts = [row.component for row in lesson.parts if row not in lesson.done]
     if any(row.module == "" for row in lesson.parts):  # judged by the package alone
         return (), tuple(open_parts)
     stubs = {e.component: e.stub.strip() for e in read_exercises(read_notebook(lesson.name))}
-    sources = [
-        "".join(cell["source"])
-        for cell in json.loads(files[f"{lesson.name}/{lesson.name}.ipynb"])["cells"]
-        if cell["cell_type"] == "code"
-    ]
+    sources = [source_of(c) for c in notebook["cells"] if c.get("cell_type") == "code"]
     answered = {name for name, stub in stubs.items() if _is_answered(name, stub, sources)}
     unanswered = tuple(name for name in stubs if name not in answered)
     return unanswered, tuple(name for name in open_parts if name in answered)

@@ -15,6 +15,7 @@ from course_lib.lessons.exercises import lesson_names, read_notebook
 from course_lib.lessons.links import side_by_side
 
 from .folder import WorkspaceError, cannot_write
+from .saved_notebook import read_saved, source_of
 
 HANDED_OUT = Path(".course") / "handed-out"  # the notebooks as the learner got them
 BEFORE = Path(".course") / "before-update"
@@ -69,11 +70,10 @@ def _update(workspace: Path, lesson: str) -> Updated | None:
             write_atomically(base_path, written(new))
             write_atomically(path, written(new))
             return Updated(lesson, is_new=True)
-        text = path.read_text("utf-8")
-        theirs = _notebook(text, path)
+        theirs = read_saved(path)
         if theirs["metadata"].get("course") == new["metadata"]["course"]:
             return None
-        base = _notebook(base_path.read_text("utf-8"), base_path) if base_path.exists() else None
+        base = read_saved(base_path) if base_path.exists() else None
         if not {cell.get("id") for cell in theirs["cells"]} & {c["id"] for c in new["cells"]}:
             raise WorkspaceError(
                 f"{path.name} cannot be brought up to date: its cells have lost their ids, so "
@@ -82,7 +82,7 @@ def _update(workspace: Path, lesson: str) -> Updated | None:
             )
         merged, kept = merge(base, theirs, new)
         copy = _free(workspace / BEFORE, lesson)
-        write_atomically(copy, text)
+        write_atomically(copy, path.read_bytes())
         write_atomically(path, json.dumps(merged, ensure_ascii=False, indent=1) + "\n")
         write_atomically(base_path, written(new))
     except OSError as error:
@@ -101,7 +101,9 @@ def merge(base: dict | None, theirs: dict, new: dict) -> tuple[dict, list[str]]:
     ours = {cell["id"]: cell for cell in new["cells"]}
     cells, kept = [], []
     followers = _their_own(theirs, known={*before, *ours})
-    mine = {cell.get("id"): cell for cell in theirs["cells"]}
+    mine: dict[str | None, dict] = {}
+    for cell in theirs["cells"]:
+        mine.setdefault(cell.get("id"), cell)  # of two with one id the second is their own
     cells += followers.get(None, [])
     gone = [name for name in mine if name in before and name not in ours]
     for name, cell in ours.items():
@@ -137,11 +139,15 @@ def _merged(base: dict | None, theirs: dict | None, new: dict, kept: list[str]) 
 
 
 def _their_own(theirs: dict, known: set[str]) -> dict[str | None, list[dict]]:
-    """Cells that the learner has added, by the id of the cell of ours that they follow."""
-    found, last = {}, None
+    """Cells that the learner has added, by the id of the cell of ours that they follow.
+
+    So is the second of two with one id: a copy, as some editors make them.
+    """
+    found, last, met = {}, None, set()
     for cell in theirs["cells"]:
-        if cell.get("id") in known:
+        if cell.get("id") in known - met:
             last = cell["id"]
+            met.add(last)
         else:
             found.setdefault(last, []).append(cell)
     return found
@@ -153,18 +159,7 @@ def _unlocked(cell: dict) -> dict:
 
 
 def _source(cell: dict) -> str:
-    return "".join(cell["source"]).strip()
-
-
-def _notebook(text: str, path: Path) -> dict:
-    try:
-        notebook = json.loads(text)
-        for cell in notebook["cells"]:
-            cell["source"], cell["metadata"]  # it has them, or is no cell
-        notebook["metadata"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise WorkspaceError(f"{path} is no notebook that can be read: {error}") from None
-    return notebook
+    return source_of(cell).strip()
 
 
 def _free(folder: Path, lesson: str) -> Path:
