@@ -441,6 +441,40 @@ def bugs(component, as_json):
         raise SystemExit(1)
 
 
+@main.command()
+@click.argument("names", nargs=-1)
+@click.option("--list", "only_list", is_flag=True, help="Name them, and run nothing.")
+@click.option("--again", is_flag=True, help="Run anew, and compare with what is on record.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; one for each core by default.")
+def experiments(names, only_list, again, workers):
+    """Run the book's experiments NAMES, or all whose code is not the one on record."""
+    from course_lib.experiments import running
+    from course_lib.experiments.page_code import BOOK
+
+    _must_be_checkout(BOOK.parent)
+    try:
+        wanted = running.chosen(names)
+    except running.UnknownExperiment as error:
+        raise fail(error.args[0]) from None
+    if only_list:
+        for name, experiment in wanted.items():
+            state = "" if running.is_current(name, experiment) else "  (has to be run)"
+            click.echo(f"{experiment.lesson}  {name}{state}\n    {experiment.question}")
+    elif again:
+        differ = running.run_again(wanted, workers, click.echo)
+        for line in differ:
+            click.secho(line, fg="red")
+        click.echo(f"{len(wanted)} run again, {len(differ)} differences from the record.")
+        if differ:
+            raise SystemExit(1)
+    else:
+        failed = running.bring_up_to_date(wanted, workers, click.echo)
+        for line in failed:
+            click.secho(line, fg="red")
+        if failed:
+            raise SystemExit(1)
+
+
 @main.command("new-component")
 @click.argument("name")
 @click.argument("lesson")

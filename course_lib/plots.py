@@ -166,6 +166,7 @@ def curves(
     log_x: bool = False,
     log_y: bool = False,
     bottom: float | None = None,
+    seeds: Mapping[str, object] | None = None,
 ) -> Picture:
     """Named curves over one axis.
 
@@ -175,12 +176,18 @@ def curves(
         smooth: each point is the mean of this many values up to it.
         log_x, log_y: whether the axis is logarithmic.
         bottom: where the vertical axis begins.
+        seeds: for some of the names what other seeds gave, (n_seeds, n_points) each, drawn as a
+            pale band from the least to the largest. Its points are spread evenly from the first
+            to the last of the curve's.
     """
     with matplotlib.rc_context(STYLE):
         picture = Picture(figsize=(7, 4.4), layout="constrained")
         axes = picture.subplots()
         for (name, values), (colour, style) in zip(series.items(), CURVES, strict=False):
             values = _running_mean(_as_array(values), smooth)
+            if seeds and name in seeds:
+                places = np.arange(len(values)) if x is None else np.asarray(x)
+                _band(axes, places, _as_array(seeds[name]), colour)
             axes.plot(
                 np.arange(len(values)) if x is None else x,
                 values,
@@ -203,6 +210,15 @@ def curves(
             axes.set_ylim(bottom=bottom)
         picture.legend(loc="outside upper left", ncols=2, frameon=False)
     return picture
+
+
+def _band(axes, places: np.ndarray, seeds: np.ndarray, colour: str) -> None:
+    """What the seeds gave, from the least to the largest, behind a curve at `places`."""
+    if seeds.shape[1] != len(places):
+        places = np.linspace(places[0], places[-1], seeds.shape[1])
+    axes.fill_between(
+        places, seeds.min(axis=0), seeds.max(axis=0), color=colour, alpha=0.18, linewidth=0
+    )
 
 
 def _as_array(values) -> np.ndarray:

@@ -36,12 +36,16 @@ MAY_IMPORT = {
         *("files.py", "own_files.py", "did_you_mean.py", "parsing.py"),
     },
     "models": {"transformer", "corpus", "plots.py", "files.py", "did_you_mean.py"},
+    "experiments": {
+        *("transformer", "bugs", "corpus", "models", "lessons"),
+        *("files.py", "did_you_mean.py", "parsing.py", "__init__.py"),
+    },
     "gpu": {"transformer", "checks", "models", "files.py", "did_you_mean.py"},
     "files.py": set(),
     "own_files.py": set(),
     "did_you_mean.py": set(),
     "parsing.py": set(),
-    "cli.py": {"bugs", "lessons", "checks", "workspace", "grading", "models"},
+    "cli.py": {"bugs", "lessons", "checks", "workspace", "grading", "models", "experiments"},
     "__main__.py": {"cli.py"},
 }
 LESSON_ORDER = ["shapes", *MODULES]

@@ -1,0 +1,57 @@
+"""Without the scale, at two widths, and without it but with first scores as small as with it."""
+
+import numpy as np
+
+from ..experiment import Claim, Experiment, spread
+
+WITH, WITHOUT, SMALL = "divided by sqrt(D)", "not divided", "not divided, first scores as small"
+
+
+def run(page, seed, layer, d_model):
+    _, losses = page.train(getattr(page, layer), d_model=d_model, seed=seed)
+    smooth = np.convolve(losses, np.ones(10) / 10, mode="valid")
+    under = np.nonzero(smooth < 0.1)[0]
+    return {
+        "loss after 100 steps": smooth[91],
+        "steps to a loss of 0.1": under[0] + 10 if len(under) else len(losses),
+        "loss": smooth[::10],
+    }
+
+
+def _at(width):
+    layers = {WITH: "SelfAttention", WITHOUT: "NoScale", SMALL: "SmallStart"}
+    return {f"{w}, D = {width}": {"layer": c, "d_model": width} for w, c in layers.items()}
+
+
+STEPS = "steps to a loss of 0.1"
+
+EXPERIMENT = Experiment(
+    lesson="02_self_attention",
+    question="What does forgetting the scale cost, and are the first slopes the reason?",
+    run=run,
+    uses=["train", "SelfAttention", "NoScale", "SmallStart"],
+    arms={**_at(32), **_at(128)},
+    claims=[
+        Claim(
+            lambda r: (
+                "At a width of 128 the layer without the scale needs "
+                f"{spread(r[f'{WITHOUT}, D = 128', STEPS], '{:.0f}')} steps to a loss of 0.1 "
+                "(300 are all there are), with it "
+                f"{spread(r[f'{WITH}, D = 128', STEPS], '{:.0f}')}."
+            ),
+            lambda r: r[f"{WITHOUT}, D = 128", STEPS].min() > r[f"{WITH}, D = 128", STEPS].max(),
+        ),
+        Claim(
+            lambda r: (
+                "Large first scores are a part of the reason, not all of it: with first "
+                "scores as small as those that are divided, the layer without the scale still "
+                f"needs {spread(r[f'{SMALL}, D = 128', STEPS], '{:.0f}')} steps."
+            ),
+            lambda r: (
+                np.median(r[f"{SMALL}, D = 128", STEPS]) > np.median(r[f"{WITH}, D = 128", STEPS])
+                and np.median(r[f"{SMALL}, D = 128", STEPS])
+                < np.median(r[f"{WITHOUT}, D = 128", STEPS])
+            ),
+        ),
+    ],
+)
