@@ -9,7 +9,7 @@ from pathlib import Path
 
 from course_lib.files import write_atomically
 
-from .experiment import Experiment
+from .experiment import Claim, Experiment
 from .page_code import BOOK
 from .records import FOLDER, Recorded, read_record
 
@@ -70,10 +70,9 @@ def anchor(name: str) -> str:
     return f"evidence-{name.replace('_', '-')}"
 
 
-def _claim(claim, runs: Recorded) -> str:
-    outcome = "holds" if claim.holds(runs) else "**does not hold**"
-    kind = "not found" if claim.not_found else "found"
-    return f"- {claim.says(runs)} ({kind}; {outcome})"
+def _claim(claim: Claim, runs: Recorded) -> str:
+    outcome = "**Does not hold:** " if not claim.holds(runs) else ""
+    return f"- {outcome}{'**Not found:** ' if claim.not_found else ''}{claim.says(runs)}"
 
 
 def _table(runs: Recorded) -> str:

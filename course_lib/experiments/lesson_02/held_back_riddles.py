@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..experiment import Claim, Experiment, share, spread
+from ..experiment import Claim, Experiment, how_many, share, spread
 
 ONE, TWO = "1 layer", "2 layers"
 
@@ -35,10 +35,10 @@ EXPERIMENT = Experiment(
     claims=[
         Claim(
             lambda r: (
-                "Both answer the sentences that they were trained on: one layer "
-                f"{share(r[ONE, 'trained on'])}, two layers {share(r[TWO, 'trained on'])}."
+                "Two layers answer every sentence that they were trained on, one layer "
+                f"{share(r[ONE, 'trained on'])} of them."
             ),
-            lambda r: (r[ONE, "trained on"] >= 0.95).all() and (r[TWO, "trained on"] >= 0.95).all(),
+            lambda r: (r[TWO, "trained on"] == 1).all() and (r[ONE, "trained on"] < 1).sum() > 5,
         ),
         Claim(
             lambda r: (
@@ -56,6 +56,13 @@ EXPERIMENT = Experiment(
                 f"depend on the last word: it shifts by {spread(r[ONE, 'shift'], '{:.1g}')}."
             ),
             lambda r: (r[ONE, "shift"] < 1e-5).all(),
+        ),
+        Claim(
+            lambda r: (
+                "With two it does: the proportion shifts by more than half "
+                f"{how_many(r[TWO, 'shift'] > 0.5)}."
+            ),
+            lambda r: (r[TWO, "shift"] > 0.5).sum() > 5,
         ),
     ],
 )
