@@ -135,6 +135,7 @@ def left_behind():
     return found
 
 
+@pytest.mark.slow
 def test_four_attackers_change_nothing_for_six_honest_students(tmp_path, monkeypatch):
     limits = Limits(wall_seconds=4.0)
     monkeypatch.setattr(run, "Sandbox", lambda mode, hide: Sandbox(mode, hide=hide, limits=limits))
