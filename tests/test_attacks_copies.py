@@ -15,6 +15,8 @@ from course_lib.grading import wall
 from course_lib.grading.copies import copies_within
 from course_lib.grading.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 LESSON = "02_self_attention"
 

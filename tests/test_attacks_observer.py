@@ -10,6 +10,8 @@ from course_lib.checks.observe.load import lent
 from course_lib.grading import sandbox as sandboxes
 from course_lib.grading.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 MOST = {EARNS_NOTHING: 0.0, EARNS_THE_CORE: CORE_SHARE}
 
 

@@ -31,6 +31,7 @@ from course_lib.lessons.exercises import (
     read_exercises,
     read_notebook,
 )
+from course_lib.lessons.imports import absent_in_class
 from course_lib.lessons.package_text import definitions
 from course_lib.lessons.saved_cells import saved_cells
 from course_lib.lessons.without_outputs import TooManyParts, without_outputs
@@ -410,3 +411,14 @@ def test_course_check_refuses_a_part_whose_cell_has_changed_since(workspace):
         assert not seen.passed
         assert "its cell has changed since it passed" in seen.text
         assert f"in {LESSON}.ipynb, {words}" in seen.text
+
+
+ALL_EXERCISES = [one for name in lesson_names() for one in read_exercises(read_notebook(name))]
+
+
+@pytest.mark.parametrize("exercise", ALL_EXERCISES, ids=lambda one: one.component)
+def test_an_answer_may_import_what_its_lesson_imports_for_it(exercise):
+    given = "\n".join(exercise.setup)
+    assert absent_in_class(given, exercise.lesson, exercise.component) == ""
+    own = f"from {PACKAGE}.{exercise.module} import {exercise.component}"
+    assert "not there in class" in absent_in_class(own, exercise.lesson, exercise.component)

@@ -220,7 +220,8 @@ def test_what_only_stands_in_the_text_is_told_as_that():
 
 BY_TORCH = "def layer_norm(x, weight, bias, eps=1e-5):\n"
 BY_TORCH += "    return torch.nn.functional.layer_norm(x, x.shape[-1:], weight, bias, eps)"
-NAMED_ONLY = next(attack.source for attack in NAMED if "compared with" in attack.name)
+NAMED_ONLY = next(attack.source for attack in NAMED if "never made" in attack.name)
+COMPARED = next(attack.source for attack in NAMED if "compared with" in attack.name)
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +229,9 @@ def submitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("class")
     hand_in(folder, "honest", solved(LESSON), LESSON)
     hand_in(folder, "library", answer(solved(LESSON), "layer_norm", BY_TORCH), LESSON)
-    hand_in(folder, "compares", answer(solved(LESSON), "layer_norm", NAMED_ONLY), LESSON)
+    hand_in(folder, "names", answer(solved(LESSON), "layer_norm", NAMED_ONLY), LESSON)
+    # What stands below a definition and only compares is no part of what is handed in.
+    hand_in(folder, "compares", answer(solved(LESSON), "layer_norm", COMPARED), LESSON)
     return folder
 
 
@@ -257,11 +260,11 @@ def told_of(rows):
 def test_a_class_marks_what_is_the_librarys_and_points_stand(submitted, tmp_path):
     rows, page = graded(submitted, tmp_path)
     assert all(row["points"] == row["max_points"] for row in rows.values())
-    assert told_of(rows) == {("library", "layer_norm"), ("compares", "layer_norm")}
+    assert told_of(rows) == {("library", "layer_norm"), ("names", "layer_norm")}
     said = "it calls F.layer_norm, which is what is to be written"
     assert rows["library", "layer_norm"]["diagnosis"] == said
     assert f"note: {said}. Your points stand" in page("library")
-    assert "no call was seen" in rows["compares", "layer_norm"]["diagnosis"]
+    assert "no call was seen" in rows["names", "layer_norm"]["diagnosis"]
     assert "note: it" not in page("honest")
 
 
@@ -273,7 +276,7 @@ def test_a_class_may_give_no_points_for_what_was_called_and_for_that_alone(submi
     assert rows["library", "layer_norm"]["points"] == 0
     assert rows["library", "layer_norm"]["sandbox"] == "bubblewrap"
     assert "in this class that earns no points" in page("library")
-    assert "no call was seen" in rows["compares", "layer_norm"]["diagnosis"]
+    assert "no call was seen" in rows["names", "layer_norm"]["diagnosis"]
 
 
 def test_another_setting_grades_again_what_stands_on_record(submitted, tmp_path):
@@ -285,7 +288,7 @@ def test_another_setting_grades_again_what_stands_on_record(submitted, tmp_path)
         f"c = get_config()\nc.JudgeInSandbox.library = {NO_POINTS!r}\n"
     )
     third = grade_class(submitted, tmp_path / "grades", workers=1, root=root)
-    assert (first.judged, again.judged, third.judged) == (3, 0, 3)
+    assert (first.judged, again.judged, third.judged) == (4, 0, 4)
 
 
 def test_a_setting_that_is_none_is_refused(tmp_path):

@@ -191,8 +191,8 @@ def test_the_short_loop_of_a_component_that_is_whole():
     done = run_in(ROOT, sys.executable, "tests/short_loop.py", "pre_norm")
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout
-    assert said.startswith("Our own\n  pre_norm: 5 properties in ")
-    assert re.search(r"^  pre_norm_step_by_step: 5 properties", said, re.MULTILINE)
+    assert re.match(r"Our own\n  pre_norm: \d+ properties in ", said)
+    assert re.search(r"^  pre_norm_step_by_step: \d+ properties", said, re.MULTILINE)
     assert re.search(r"^  adds_the_normalised_x +x .* named$", said, re.MULTILINE)
     assert re.search(r"^ +1 core: x itself, plus what the sublayer makes", said[1:], re.MULTILINE)
     assert "Second forms" in said

@@ -15,6 +15,8 @@ from course_lib.checks import all_checks, observe_here, run
 from course_lib.checks.cases.draw import Draw
 from course_lib.checks.observe.observing import observe_call
 
+pytestmark = pytest.mark.slow
+
 ODD = {
     "nothing": lambda: None,
     "a text": lambda: "what was asked for",

@@ -57,6 +57,7 @@ from course_lib.transformer.masking import CausalSelfAttention
 PAGES = {
     "index": "# First page\n\nWords.",
     "notation": NOTATION,
+    "grading": "# Grading\n\nWords.",
     "03_causal_masking": LESSON,
     "reference": REFERENCE,
 }

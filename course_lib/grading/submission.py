@@ -96,10 +96,9 @@ def rebuild(pristine: Mapping, submission: Submission, note: str = "") -> dict:
         except NoAnswer as reason:
             problems[component] = str(reason)
             continue
-        absent = (
-            "not answered yet" if answer.is_untouched else absent_in_class(answer.source, lesson)
-        )
-        if absent:
+        if answer.is_untouched:
+            problems[component] = "not answered yet"
+        elif absent := absent_in_class(answer.source, lesson, component):
             problems[component] = absent
         if answer.note:
             notes[component] = answer.note

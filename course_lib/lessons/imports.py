@@ -29,9 +29,9 @@ def imported_modules(source: str | bytes) -> set[str]:
     return modules
 
 
-def absent_in_class(source: str, lesson: str) -> str:
-    """Why an answer of `lesson` cannot import what it does; empty when it can."""
-    absent = _modules_from(lesson)
+def absent_in_class(source: str, lesson: str, component: str) -> str:
+    """Why an answer to `component` of `lesson` cannot import what it does; empty when it can."""
+    absent = _modules_from(lesson, component)
     for module in sorted(imported_modules(source)):
         package, _, name = module.partition(".")
         if package == "course_lib":
@@ -41,15 +41,18 @@ def absent_in_class(source: str, lesson: str) -> str:
             )
         if package == PACKAGE and name.partition(".")[0] in absent:
             return (
-                f"the cell imports {module}, which is not there in class: earlier parts of this "
-                "lesson are at hand without an import, later ones are not"
+                f"the cell imports {module}, which is not there in class: earlier parts of the "
+                "same module are at hand without an import, later ones are not"
             )
     return ""
 
 
 @cache
-def _modules_from(lesson: str) -> set[str]:
-    """The modules that `lesson` and the lessons after it write."""
+def _modules_from(lesson: str, component: str) -> set[str]:
+    """The modules of what is written from `component` on, in `lesson` and in those after it."""
     names = lesson_names()
-    later = names[names.index(lesson) :]
-    return {e.module for name in later for e in read_exercises(read_notebook(name))}
+    here = read_exercises(read_notebook(lesson))
+    own = next((n for n, exercise in enumerate(here) if exercise.component == component), 0)
+    later = names[names.index(lesson) + 1 :]
+    after = [e for name in later for e in read_exercises(read_notebook(name))]
+    return {e.module for e in [*here[own:], *after]}

@@ -168,7 +168,7 @@ def judge_answer(
     }
 
     def load():
-        if absent := absent_in_class(answer.source, exercise.lesson):
+        if absent := absent_in_class(answer.source, exercise.lesson, exercise.component):
             raise AnswerRefused(absent)
         return load_answer(job)
 

@@ -135,11 +135,11 @@ _HIDDEN = {  # where there are no gradients, a call can be made out of sight
     "in a thread": (
         "from concurrent.futures import ThreadPoolExecutor",
         "with ThreadPoolExecutor(1) as pool:\n"
-        "        return pool.submit({call}, torch.tensor(x), axis).result().numpy()"),
+        "        return pool.submit({call}, torch.tensor(x.copy()), axis).result().numpy()"),
     "the modes switched off": (
         "import sys\nfrom torch.utils._python_dispatch import _disable_current_modes",
         "with _disable_current_modes():\n        sys.setprofile(None)\n"
-        "        return {call}(torch.tensor(x), axis).numpy()"),
+        "        return {call}(torch.tensor(x.copy()), axis).numpy()"),
 }  # fmt: skip
 
 
@@ -164,7 +164,7 @@ CALLED = [
         KIND,
         "softmax",
         "import torch\n\ndef softmax(x, axis=-1):\n"
-        "    return torch.tensor(x).softmax(axis).numpy()",
+        "    return torch.tensor(x.copy()).softmax(axis).numpy()",
         EARNS_NOTHING,
     ),
     Attack(

@@ -100,7 +100,12 @@ OUT_LOUD = [
             READS
             def attention(*args, **kwargs): raise ValueError(ours[40:280])
         """,
-        "before it is called": "READS\nraise ValueError(ours[40:280])",
+        "before it is called": """
+            READS
+            def told(answer): raise ValueError(ours[40:280])
+            @told
+            def attention(*args, **kwargs): pass
+        """,
         "in the name of an error": """
             READS
             class Named(Exception): pass

@@ -82,7 +82,10 @@ class _Kept:
         self.is_changed = self.is_shared_inside = False
         # Where there was nothing to do, a result may be the argument itself.
         self.is_as_given = any(
-            type(part) is type(arg) and _same(part, arg) for part in self.parts for arg in args
+            isinstance(part, kind) and isinstance(arg, kind) and _same(part, arg)
+            for part in self.parts
+            for arg in args
+            for kind in (Tensor, np.ndarray, list)
         )
 
     def is_other(self) -> list[str]:

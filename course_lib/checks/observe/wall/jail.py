@@ -18,6 +18,8 @@ import struct
 
 SCRATCH = "/scratch"
 NOBODY = 65534
+TIGHT = 256 * 2**20  # bytes; below this, what is freed must be there again at once
+M_MMAP_THRESHOLD = -3
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -103,6 +105,8 @@ def lock(limits: dict, *, uid: int | None, walls: bool, baseline: int) -> None:
         baseline: bytes of data this process holds already, which are not counted against it.
     """
     os.umask(0o077)
+    if limits["memory_bytes"] < TIGHT:
+        _hand_back_what_is_freed()
     _set_limits(limits, baseline)
     if not walls:
         return
@@ -113,6 +117,17 @@ def lock(limits: dict, *, uid: int | None, walls: bool, baseline: int) -> None:
     _call("capset", struct.pack("=Ii", 0x20080522, 0), no_privileges)  # version 3, this process
     _prctl(PR_SET_DUMPABLE, 0)
     _forbid_system_calls()
+
+
+def _hand_back_what_is_freed() -> None:
+    """Give every large block pages of its own, which go back to the kernel when it is freed.
+
+    In a heap small blocks that are kept lie between large ones that were freed, and nothing large
+    fits there any more: a right answer then runs out of memory, or does not, by where its heap
+    happens to begin.
+    """
+    with contextlib.suppress(AttributeError):  # another C library
+        _libc.mallopt(M_MMAP_THRESHOLD, 128 * 2**10)
 
 
 def _become(uid: int) -> None:
