@@ -184,6 +184,11 @@ ELSEWHERE = {
     ),
     "python -m course_lib.gpu --small": ("test_gpu.py", "--small", "is a minute's own test"),
     "python -m course_lib.gpu.pages": ("test_gpu.py", "pages", "writes into the checkout"),
+    "course experiments": ("test_experiments.py", '"experiments"', "has the records beside it"),
+    "course experiments --list": ("test_experiments.py", "--list", "and so here"),
+    "course experiments --again held_back_riddles": (
+        "test_experiments.py", "--again", "and compares with them",
+    ),
     "course book": ("test_book.py", "build_book", "takes minutes"),
     "course …": ("test_commands.py", "main.commands", "stands for all of them"),
 }  # fmt: skip

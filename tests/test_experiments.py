@@ -5,7 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from course_lib.cli import main
 from course_lib.experiments import evidence, fingerprint, records, running
 from course_lib.experiments.experiment import Claim, Experiment, Runs, how_many, share, spread
 from course_lib.experiments.page_code import page_of, page_text
@@ -67,6 +69,39 @@ def _all_become(seen: dict, value: float) -> dict:
     return {
         name: [value] * len(old) if isinstance(old, list) else value for name, old in seen.items()
     }
+
+
+# --- the command ---
+
+
+def course(*words):
+    return CliRunner().invoke(main, ["experiments", *words])
+
+
+def test_the_command_lists_them_and_says_which_have_to_be_run():
+    listed = course("--list")
+    assert listed.exit_code == 0
+    assert all(f"  {name}\n" in listed.output for name in EXPERIMENTS)
+    assert "has to be run" not in listed.output
+
+
+def test_what_is_on_record_is_not_run_again():
+    done = course()
+    assert done.exit_code == 0, done.output
+    assert f"0 of {len(EXPERIMENTS)} experiments were run" in done.output
+
+
+def test_an_unknown_name_is_wrong_usage():
+    wrong = course("held_back_ridles")
+    assert wrong.exit_code == 2
+    assert "held_back_riddles" in wrong.output
+
+
+@pytest.mark.slow
+def test_run_again_an_experiment_bears_out_its_record():
+    again = course("--again", "held_back_riddles")
+    assert again.exit_code == 0, again.output
+    assert "1 run again, 0 differences from the record." in again.output
 
 
 # --- the machinery, on a small book ---

@@ -55,10 +55,9 @@ def _section(name: str, experiment: Experiment, runs: Recorded) -> str:
     said = [_claim(claim, runs) for claim in experiment.claims]
     record = runs.record
     foot = (
-        f"{runs.n_seeds} seeds. "
-        + (f"{experiment.why_so_few} " if experiment.why_so_few else "")
-        + f"`course experiments {name}`, {record['seconds']} s, {record['date']}, "
+        f"`{name}`: {runs.n_seeds} seeds, {record['seconds']} s, {record['date']}, "
         f"torch {record['torch']}, {record['machine']}."
+        + (f" {experiment.why_so_few}" if experiment.why_so_few else "")
     )
     return "\n\n".join(
         [f"({anchor(name)})=\n### {experiment.question}", "\n".join(said), _table(runs), foot]
