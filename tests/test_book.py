@@ -154,7 +154,7 @@ def test_the_page_of_a_bug_says_what_the_check_says(visit):
 
 def test_an_exercise_leads_to_its_bugs_and_the_index_to_all(visit):
     page = visit("03_causal_masking").page
-    page.get_by_role("link", name="How others got this wrong").first.click()
+    page.get_by_role("link", name="How this goes wrong").first.click()
     assert page.url.endswith("bugs/causal_mask.html")
     page.goto(f"{page.url.rsplit('/', 1)[0]}/index.html")
     assert page.locator("main h3").count() == len(BUG_PAGES)

@@ -272,7 +272,8 @@ bug("""GPT: GPTThatForgetsPositions
     the position embeddings are never added
     believed: Tokens are looked up in .token. Where they stand is in .position: call .embeddings
         itself.
-    seen: The model sees a bag of tokens and learns little of their order.
+    seen: It learns, and less well: only the mask tells what came first, and without one the
+        text is a bag of tokens.
     - x = self.embeddings(ids)
     + x = self.embeddings.token(ids)
 """)

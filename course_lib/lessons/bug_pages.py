@@ -28,7 +28,7 @@ What it changes in the right code is folded, as the code around it is a solution
 _PAGE = """\
 # Bugs of `{component}`
 
-How others got `{component}` wrong, {n_bugs} times in different ways. You write it in
+{n_bugs} ways to get `{component}` wrong, {n_public} of them reported in public. You write it in
 {{doc}}`{lesson_title} </{lesson}>`. {rules}All bugs: {{doc}}`index`.
 
 """
@@ -95,6 +95,7 @@ def _page(part: dict, lesson_title: str, has_rules: bool) -> str:
     opening = _PAGE.format(
         component=part["component"],
         n_bugs=len(part["bugs"]),
+        n_public=sum(bool(bug["threads"]) for bug in part["bugs"]) or "none",
         lesson=part["lesson"],
         lesson_title=lesson_title,
         rules=f"What it must do: {{py:obj}}`{part['component']}`. " if has_rules else "",

@@ -40,7 +40,7 @@ In the notebook of this lesson you write the part marked `YOUR CODE HERE`:
 {imported}"""
 
 _RULES = "What it must do: {{py:obj}}`{name}`"
-_OTHERS = "{{doc}}`How others got this wrong </{page}>`"
+_OTHERS = "{{doc}}`How this goes wrong </{page}>`"
 
 _HINT = """\
 ````{{dropdown}} Hint {number}

@@ -56,7 +56,7 @@ def _sections(book: Path, pages: Container[str]) -> Iterable[str]:
         for module, name in written:
             links = [f"{{ref}}`the exercise <{exercise_anchor(name)}>`"]
             if page_name(name) in pages:
-                links.append(f"{{doc}}`how others got it wrong </{page_name(name)}>`")
+                links.append(f"{{doc}}`how it goes wrong </{page_name(name)}>`")
             yield _entry(read_contract(module, name), module, links, known)
 
 
