@@ -39,8 +39,8 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             lambda r: (
-                "That a causal model without positions sees a bag of letters: two letters exchanged "
-                "at the beginning move its next scores by "
+                "That a causal model without positions sees a bag of letters: two letters "
+                "exchanged at the beginning move its next scores by "
                 f"{spread(r[WITHOUT, 'what exchanging two letters moves'], '{:.2f}')}. The mask "
                 "tells it how much stands before each letter."
             ),
