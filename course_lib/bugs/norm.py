@@ -510,7 +510,7 @@ bug("""pre_norm: leaves_the_norm_out
     nothing is normalised
     believed: The norm is applied somewhere else. Here is the place.
     seen: The residual stream grows with depth. Layers that start quiet learn all the same; with
-        loud ones the loss begins in the hundreds.
+        loud ones the loss begins in the hundreds or thousands.
     - return x + sublayer(norm(x))
     + return x + sublayer(x)
 """)

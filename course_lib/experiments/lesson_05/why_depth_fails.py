@@ -9,6 +9,7 @@ QUIET, LOUD, NORMED = "layer on layer", "layer on layer, loud", "layer on layer,
 COPIES, ADDED = "layer on layer, starting as copies", "with x added"
 RATES = (0.0001, 0.001, 0.01)
 FIRST, LAST, ALIKE, BEST = "gradient, first layer", "gradient, last layer", "how alike", "best loss"
+BOLD = f"loss, lr {RATES[-1]:g}"
 
 
 def normed(x, norm, sublayer):
@@ -116,6 +117,23 @@ EXPERIMENT = Experiment(
                 r[COPIES, BEST].max() < r[ADDED, BEST].max() + 0.1
                 and r[COPIES, BEST].max() < r[LOUD, BEST].min() / 1.5
             ),
+        ),
+        Claim(
+            lambda r: (
+                "The copies can be spoiled by bold steps, x + cannot: with a learning rate of "
+                f"{RATES[-1]} they end at {spread(r[COPIES, BOLD], '{:.2f}')}, with x added it is "
+                f"{spread(r[ADDED, BOLD], '{:.2f}')}."
+            ),
+            lambda r: r[COPIES, BOLD].min() > 1.5 * r[ADDED, BOLD].max(),
+        ),
+        Claim(
+            lambda r: (
+                "That norms between plain layers are enough: gradients arrive "
+                f"({spread(r[NORMED, FIRST], '{:.2f}')} in the first layer), and the best loss is "
+                f"{spread(r[NORMED, BEST], '{:.2f}')}."
+            ),
+            lambda r: (r[NORMED, FIRST] > 0.01).all() and (r[NORMED, BEST] > 1.4).all(),
+            not_found=True,
         ),
     ],
 )

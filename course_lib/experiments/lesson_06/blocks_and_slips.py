@@ -17,6 +17,7 @@ WAYS = {
     STREAM: ("norm_as_stream", True),
     DOUBLED: ("x_plus_x", True),
 }
+ONE, FOUR, SMALL = "1 block", "4 blocks", "4 blocks, 1,000 small steps"
 LOSS, HALF = "loss at the end", "steps to half"
 
 
@@ -33,6 +34,10 @@ def run(page, seed, way, n_blocks=4, lr=0.01, n_steps=400):
         HALF: under[0] + 20 if len(under) else n_steps,
         "losses": [np.mean(losses[max(0, n - 9) : n + 1]) for n in range(0, 400, 7)],
     }
+
+
+def _shown(r, arm):
+    return spread(r[arm, LOSS], "{:.2f}")
 
 
 EXPERIMENT = Experiment(
@@ -59,5 +64,48 @@ EXPERIMENT = Experiment(
         },
     },
     formats={LOSS: "{:.2f}", HALF: "{:.0f}"},
-    claims=[],
+    claims=[
+        Claim(
+            lambda r: (
+                "Four blocks learn when each part is added to the stream, and nothing when it is "
+                f"not: {_shown(r, f'{ADDED}, {FOUR}')} and {_shown(r, f'{ONE_AFTER}, {FOUR}')}."
+            ),
+            lambda r: (
+                (r[f"{ADDED}, {FOUR}", LOSS] < 0.5).all()
+                and (r[f"{ONE_AFTER}, {FOUR}", LOSS] > 3).all()
+            ),
+        ),
+        Claim(
+            lambda r: (
+                "That norms help four blocks of this kind: they come to half of guessing after "
+                f"{spread(r[f'{ADDED}, {FOUR}', HALF], '{:.0f}')} steps without norms and "
+                f"{spread(r[f'{NORMS}, {FOUR}', HALF], '{:.0f}')} with them."
+            ),
+            lambda r: (r[f"{ADDED}, {FOUR}", HALF] < r[f"{NORMS}, {FOUR}", HALF]).all(),
+            not_found=True,
+        ),
+        Claim(
+            lambda r: (
+                "One block learns with either slip: the norm as stream ends at "
+                f"{_shown(r, f'{STREAM}, {ONE}')}, x = x + x at {_shown(r, f'{DOUBLED}, {ONE}')}. "
+                "Four blocks still guess after 400 steps "
+                f"{how_many(r[f'{STREAM}, {FOUR}', LOSS] > 3)} and "
+                f"{how_many(r[f'{DOUBLED}, {FOUR}', LOSS] > 3)}."
+            ),
+            lambda r: all(
+                (r[f"{slip}, {ONE}", LOSS] < 1.5).all()
+                and np.mean(r[f"{slip}, {FOUR}", LOSS] > 3) > 0.5
+                for slip in (STREAM, DOUBLED)
+            ),
+        ),
+        Claim(
+            lambda r: (
+                "That the norm as stream cannot be trained: with smaller steps, and 1,000 of them, "
+                f"it ends at {_shown(r, f'{STREAM}, {SMALL}')}, the right block at "
+                f"{_shown(r, f'{NORMS}, {SMALL}')}."
+            ),
+            lambda r: (r[f"{STREAM}, {SMALL}", LOSS] < 0.5).all(),
+            not_found=True,
+        ),
+    ],
 )

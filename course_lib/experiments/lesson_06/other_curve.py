@@ -1,7 +1,5 @@
 """Twelve blocks with the weights of one curve and the other curve in them."""
 
-import numpy as np
-
 from ..experiment import Claim, Experiment, spread
 
 OTHER, SAME = "exact form and tanh form", "exact form twice"
@@ -9,20 +7,20 @@ DEPTHS = (1, 4, 12)
 
 
 def run(page, seed, forms):
-    by_block = page.apart(forms, seed)
-    return {f"after {depth} blocks": by_block[depth - 1] for depth in DEPTHS}
+    by_block = page.difference_by_block(forms, seed)
+    return {f"after block {depth}": by_block[depth - 1] for depth in DEPTHS}
 
 
-FIRST, LAST = (f"after {DEPTHS[place]} blocks" for place in (0, -1))
+FIRST, LAST = (f"after block {DEPTHS[place]}" for place in (0, -1))
 
 EXPERIMENT = Experiment(
     lesson="06_mlp_and_block",
     question="What is left after twelve blocks of the difference between two forms of the GELU?",
     run=run,
-    uses=["apart"],
+    uses=["difference_by_block"],
     arms={OTHER: {"forms": ["none", "tanh"]}, SAME: {"forms": ["none", "none"]}},
     seeds=20,
-    formats={f"after {depth} blocks": "{:.0e}" for depth in DEPTHS},
+    formats={f"after block {depth}": "{:.0e}" for depth in DEPTHS},
     claims=[
         Claim(
             lambda r: (
