@@ -11,7 +11,8 @@ from . import bug, whole_bug
 bug("""Block: AddsToTheNormalisedStream
     the normalised x is added to, not x itself
     believed: x is overwritten by its norm, which is then taken for x. The stream itself must go on.
-    seen: Trains, but worse with every block: no path goes through the stack unchanged.
+    seen: One block learns. A stack is post-norm by another name: it learns with small steps, and may
+        not with bold ones.
     reported: lbcb-sci/RiNALMo#9, pytorch/pytorch#61165
     - x = x + self.attention(self.norm1(x), mask)
     - return x + self.mlp(self.norm2(x))
@@ -25,7 +26,7 @@ bug("""Block: AddsTheMLPToTheNormalisedStream
     the MLP is added to the normalised x, not to x itself
     believed: The first half was written with care, the second in a hurry: x = norm2(x), and the
         stream is gone.
-    seen: Trains, but worse with every block.
+    seen: One block learns; in a stack no path goes through unchanged.
     - return x + self.mlp(self.norm2(x))
     + x = self.norm2(x)
     + return x + self.mlp(x)
@@ -34,7 +35,7 @@ bug("""Block: AddsTheMLPToTheNormalisedStream
 bug("""Block: DoublesWhatItsPartsReturn
     what attention and MLP return is added to itself, not to x
     believed: x is overwritten by the layer, and x + x then looks like the residual sum.
-    seen: Trains like a model without residual connections.
+    seen: One block learns, like a model without residual connections; several do not.
     reported: kyegomez/BitNet#32, facebookresearch/multimodal#305
     - x = x + self.attention(self.norm1(x), mask)
     - return x + self.mlp(self.norm2(x))
@@ -47,7 +48,7 @@ bug("""Block: DoublesWhatItsPartsReturn
 bug("""Block: HasNoResiduals
     x is added nowhere: both residual connections are missing
     believed: The output of one layer is the input of the next. A layer only says what to add.
-    seen: A shallow model trains; a deep one starts with gradients near 0 and stays there.
+    seen: A shallow model trains; a deep one does not learn.
     - x = x + self.attention(self.norm1(x), mask)
     - return x + self.mlp(self.norm2(x))
     + x = self.attention(self.norm1(x), mask)
@@ -115,7 +116,8 @@ bug("""Block: StartsWithTheMLP
 bug("""Block: IsPostNorm
     this is post-norm: the sums are normalised
     believed: The figure of 2017 shows it so. Since GPT-2 the norm stands before the layer.
-    seen: Does not train without warm-up; GPT-2's weights give nonsense.
+    seen: GPT-2's weights give nonsense; at a bold learning rate a deep model may not learn without
+        a warm-up.
     - x = x + self.attention(self.norm1(x), mask)
     - return x + self.mlp(self.norm2(x))
     + x = self.norm1(x + self.attention(x, mask))
@@ -137,7 +139,7 @@ bug("""Block: ForgetsTheFirstNorm
     attention reads x as it is: norm1 is never used
     believed: The embeddings are small, so the first norm does nothing. In the next block the stream
         has grown.
-    seen: norm1 gets no gradient; scores grow with depth, until attention looks at one place only.
+    seen: norm1 gets no gradient; scores grow with the square of the stream.
     - x = x + self.attention(self.norm1(x), mask)
     + x = x + self.attention(x, mask)
 """)

@@ -478,7 +478,8 @@ bug("""pre_norm: adds_the_normalised_x
     the normalised x was added, not x itself
     believed: x was overwritten by its norm, which is then taken for x. The straight path carries
         what came in, untouched.
-    seen: Trains, but worse with every layer: no path goes through the stack unchanged.
+    seen: A stack of these is post-norm by another name: a deep one learns with small steps or a
+        warm-up, and may not at a learning rate at which pre-norm does.
     reported: lbcb-sci/RiNALMo#9, pytorch/pytorch#61165, tracel-ai/burn#1054
     - return x + sublayer(norm(x))
     + x = norm(x)
@@ -489,7 +490,7 @@ bug("""pre_norm: forgets_to_add_x
     x is not added: the residual connection is missing
     believed: The sublayer's output goes on to the next. It is a correction to x, not a replacement
         for it.
-    seen: A shallow model trains; a deep one starts with gradients near 0 and stays there.
+    seen: A shallow model trains; one of 24 layers guesses to the end, though gradients arrive.
     reported: znxlwm/UGATIT-pytorch#32
     - return x + sublayer(norm(x))
     + return sublayer(norm(x))
@@ -499,7 +500,8 @@ bug("""pre_norm: normalises_the_sum
     this is post-norm: the sum was normalised
     believed: The figure of 2017 shows the norm after the sum. Since GPT-2 it stands before the
         sublayer.
-    seen: Loaded weights give nonsense; a deep model does not train without warm-up.
+    seen: Loaded weights give nonsense; at a bold learning rate a deep model may not learn without
+        a warm-up.
     - return x + sublayer(norm(x))
     + return norm(x + sublayer(x))
 """)
@@ -507,7 +509,8 @@ bug("""pre_norm: normalises_the_sum
 bug("""pre_norm: leaves_the_norm_out
     nothing is normalised
     believed: The norm is applied somewhere else. Here is the place.
-    seen: The residual stream grows with depth, and the loss becomes nan.
+    seen: The residual stream grows with depth. Layers that start quiet learn all the same; with
+        loud ones the loss begins in the hundreds or thousands.
     - return x + sublayer(norm(x))
     + return x + sublayer(x)
 """)
@@ -524,7 +527,7 @@ bug("""pre_norm: normalises_what_the_sublayer_returns
 bug("""pre_norm: doubles_what_the_sublayer_returns
     the sublayer's output was added to itself, not to x
     believed: x was overwritten by the sublayer, and x + x then looks like the residual sum.
-    seen: Trains like a model without residual connections, its values doubled.
+    seen: Trains like a model without residual connections: a deep one does not learn.
     reported: kyegomez/BitNet#32, facebookresearch/multimodal#305
     - return x + sublayer(norm(x))
     + x = sublayer(norm(x))
@@ -563,7 +566,7 @@ bug("""pre_norm: normalises_before_and_after
     the sum was normalised as well
     believed: Norm before and norm after is twice as safe. After the sum it breaks the straight
         path.
-    seen: Loaded weights give nonsense; gradients shrink from layer to layer.
+    seen: Loaded weights give nonsense; as with post-norm, nothing goes through unchanged.
     - return x + sublayer(norm(x))
     + return norm(x + sublayer(norm(x)))
 """)
@@ -600,7 +603,7 @@ bug("""post_norm: adds_x_after_the_norm
 bug("""post_norm: adds_without_a_norm
     nothing is normalised
     believed: The norm is applied somewhere else. Here is the place.
-    seen: The outputs grow with depth, and the loss becomes nan.
+    seen: The outputs grow with depth, the more the louder the layers are.
     - return norm(x + sublayer(x))
     + return x + sublayer(x)
 """)
