@@ -19,18 +19,18 @@ LOSS, LAST = "loss at positions 0 to 6", "loss at position 7"
 FLOOR = math.log(10)
 
 
-def run(page, seed, layer):
-    model, losses = page.train(getattr(page, layer), seed=seed)
+def run(page, seed, layer_name):
+    model, losses = page.train(getattr(page, layer_name), seed=seed)
     by_position = page.loss_by_position(model)
     seen = {
         LOSS: by_position[:-1].mean().item(),
         LAST: by_position[-1].item(),
-        "loss": np.convolve(losses, np.ones(10) / 10, mode="valid")[::10],
+        "loss": [losses[0], *np.convolve(losses, np.ones(10) / 10, mode="valid")[::10]],
     }
-    if layer == "SelfAttention":
+    if layer_name == "SelfAttention":
         x = model.embed(page.random_digits(500, torch.Generator().manual_seed(2))[0])
-        scores = model.attention.query(x) @ model.attention.key(x).transpose(-2, -1)
-        weights = (scores / math.sqrt(x.shape[-1])).softmax(dim=-1)
+        layer = model.attention
+        _, weights = page.attention(layer.query(x), layer.key(x), layer.value(x))
         seen["weight on the next"] = weights.diagonal(1, -2, -1).mean().item()
     return seen
 
@@ -43,6 +43,7 @@ EXPERIMENT = Experiment(
         "train",
         "loss_by_position",
         "random_digits",
+        "attention",
         "SelfAttention",
         "CausalSelfAttention",
         "OneTooFar",
@@ -51,12 +52,12 @@ EXPERIMENT = Experiment(
         "DividedAfterwards",
     ],
     arms={
-        NO_MASK: {"layer": "SelfAttention"},
-        CAUSAL: {"layer": "CausalSelfAttention"},
-        TOO_FAR: {"layer": "OneTooFar"},
-        UPSIDE_DOWN: {"layer": "UpsideDown"},
-        LATE: {"layer": "MaskedLate"},
-        DIVIDED: {"layer": "DividedAfterwards"},
+        NO_MASK: {"layer_name": "SelfAttention"},
+        CAUSAL: {"layer_name": "CausalSelfAttention"},
+        TOO_FAR: {"layer_name": "OneTooFar"},
+        UPSIDE_DOWN: {"layer_name": "UpsideDown"},
+        LATE: {"layer_name": "MaskedLate"},
+        DIVIDED: {"layer_name": "DividedAfterwards"},
     },
     seeds=10,
     formats={LOSS: "{:.3f}", LAST: "{:.3f}", "weight on the next": "{:.2f}"},

@@ -31,8 +31,8 @@ def run(page, seed, fill, lr=0.03, n_steps=500):
     model, losses = page.train(layer, n_steps=n_steps, lr=lr, seed=seed)
     x = model.embed(page.random_digits(500, torch.Generator().manual_seed(2))[0])
     with torch.no_grad():
-        scores = model.attention.query(x) @ model.attention.key(x).transpose(-2, -1)
-        scores = scores / math.sqrt(x.shape[-1])
+        q, k = model.attention.query(x), model.attention.key(x)
+        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
         allowed = torch.ones_like(scores[0], dtype=torch.bool).tril()
         lowest = torch.finfo(scores.dtype).min if fill is None else fill
         weights = scores.masked_fill(~allowed, lowest).softmax(dim=-1)
@@ -41,7 +41,7 @@ def run(page, seed, fill, lr=0.03, n_steps=500):
         "loss": np.mean(losses[-50:]),
         "mean allowed score": scores[:, allowed].mean().item(),
         "weight on the future": weights.triu(diagonal=1).sum(dim=-1)[:, :-1].mean().item(),
-        "curve": smooth[::10],
+        "curve": [losses[0], *smooth[::10]],
     }
 
 

@@ -18,7 +18,7 @@ def run(page, seed, n_heads):
     model, losses = page.train_with(page.MultiHeadAttention, n_heads, seed=seed)
     smooth = np.convolve(losses, np.ones(10) / 10, mode="valid")
     under = np.nonzero(smooth < 0.1)[0]
-    without = np.array(page.losses_without_each_head(model))  # (H, 2)
+    without = np.array(page.losses_without_each_head(model, n_heads))  # (H, 2)
     suffers = without >= ANSWERED
     _, right = page.loss_and_right(model)
     return {
@@ -30,7 +30,7 @@ def run(page, seed, n_heads):
         "heads that both need": int(suffers.all(axis=1).sum()),
         "largest loss without one head": without.max(),
         "smallest loss without one head": without.max(axis=1).min(),
-        "loss": smooth[::10],
+        "loss": [losses[0], *smooth[::10]],
     }
 
 
