@@ -404,7 +404,7 @@ bug("""masked_attention: attends_where_it_must_not
     the mask was inverted
     believed: True is taken for 'hide this', as in nn.MultiheadAttention. Here, as in
         scaled_dot_product_attention, True means may attend.
-    seen: Each query sees exactly what it must not see; the training loss falls too fast.
+    seen: Each query sees exactly what it must not see; the training loss is too good to be true.
     reported: rasbt/LLMs-from-scratch#1061, lucidrains/x-transformers#160
     = if mask is None:
     =     mask = torch.ones((), dtype=torch.bool, device=scores.device)
@@ -525,7 +525,7 @@ bug("""CausalSelfAttention: HidesEveryPositionFromItself
 bug("""CausalSelfAttention: SeesOnlyTheFuture
     the mask was inverted: only the future is seen
     believed: True is taken for 'hide this', so the mask was turned around on its way in.
-    seen: The last position, with no future left, is zero; the training loss falls too fast.
+    seen: The last position, with no future left, is zero; the training loss is too good to be true.
     reported: rasbt/LLMs-from-scratch#1061, pytorch/examples#649
     - mask = causal_mask(x.shape[-2], device=x.device)
     + mask = ~causal_mask(x.shape[-2], device=x.device)

@@ -277,7 +277,8 @@ bug("""MultiHeadAttention: ScalesByTheModelsWidth
     scores are scaled by the model's width C, not the head's D
     believed: The paper divides by sqrt(d_k), and C is the d at hand. Each dot product runs over D
         channels only.
-    seen: Weights are too even, the more so the more heads. Training is slower, nothing fails.
+    seen: Fresh weights are too even, the more so the more heads. Training starts a little later
+        and catches up; nothing fails.
     reported: karpathy/ng-video-lecture#6, aladdinpersson/Machine-Learning-Collection#159,
         rezazad68/TMUnet#13, FareedKhan-dev/train-llm-from-scratch#3
     - _, weights = masked_attention(q, k, v, mask)
@@ -289,7 +290,8 @@ bug("""MultiHeadAttention: ScalesByTheModelsWidth
 bug("""MultiHeadAttention: DoesNotScale
     scores are not divided by sqrt(D)
     believed: The scale is a detail. Without it, scores grow with D, and softmax picks one key.
-    seen: Weights near 0 and 1, small gradients, slow training.
+    seen: In wide heads fresh weights near 0 and 1, small gradients, a late start. In narrow ones
+        hardly a sign.
     reported: delzac/cntkx#10, huggingface/blog#2893
     - _, weights = masked_attention(q, k, v, mask)
     + scores = q @ k.transpose(-2, -1)
@@ -442,7 +444,7 @@ bug("""MultiHeadAttention: HasThreeLayers
 bug("""MultiHeadAttention: DropsOnlyTheOutput
     dropout on the output only, not on the weights
     believed: One dropout is enough. The one on the weights hides single keys from single queries.
-    seen: Overfits a little sooner; no other sign.
+    seen: Less is dropped than was asked for; no other sign.
     - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
     + gathered = weights @ v
 """)
@@ -451,7 +453,7 @@ bug("""MultiHeadAttention: DropsOnlyTheWeights
     dropout on the weights only, not on the output
     believed: One dropout is enough. The one on the output acts on what goes into the residual
         stream.
-    seen: Overfits a little sooner; no other sign.
+    seen: Less is dropped than was asked for; no other sign.
     - return self.dropout(self.out(merge_heads(gathered)))
     + return self.out(merge_heads(gathered))
 """)
@@ -459,7 +461,7 @@ bug("""MultiHeadAttention: DropsOnlyTheWeights
 bug("""MultiHeadAttention: DropsNothing
     dropout is ignored
     believed: The argument was stored and never used.
-    seen: Training and evaluation agree to the last digit; the model overfits.
+    seen: Training and evaluation agree to the last digit, however large dropout is.
     - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
     - return self.dropout(self.out(merge_heads(gathered)))
     + gathered = weights @ v
@@ -477,7 +479,7 @@ bug("""MultiHeadAttention: DropsBeforeTheOutputLayer
 bug("""MultiHeadAttention: DropsInEvaluationToo
     dropout acts in evaluation too
     believed: F.dropout knows the mode. It does not: without training=self.training it always drops.
-    seen: Two calls of model.eval() differ; generated text is worse than the loss promises.
+    seen: Two calls of model.eval() differ, and the loss in evaluation is worse than it could be.
     reported: karpathy/nanoGPT#240, pytorch/pytorch#124464, huggingface/pytorch-image-models#1978
     - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
     - return self.dropout(self.out(merge_heads(gathered)))
@@ -489,7 +491,7 @@ bug("""MultiHeadAttention: DropsWeightsInEvaluationToo
     dropout on the weights acts in evaluation too
     believed: dropout_p of torch's attention, or F.dropout, knows the mode. It must be told: 0 in
         evaluation.
-    seen: Two calls of model.eval() differ; generated text is worse than the loss promises.
+    seen: Two calls of model.eval() differ, and the loss in evaluation is worse than it could be.
     reported: karpathy/nanoGPT#240, pytorch/pytorch#124464, huggingface/pytorch-image-models#1978
     - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
     + gathered = F.dropout(weights, self.dropout.p) @ v
@@ -499,7 +501,7 @@ bug("""MultiHeadAttention: KeepsWhatItShouldDrop
     dropout=p keeps a share p, instead of dropping it
     believed: In some old libraries the number was the share to keep. In torch it is the share to
         drop.
-    seen: With dropout=0.1 training hardly moves: nine tenths are gone.
+    seen: With dropout=0.1 the training loss hardly falls: nine tenths are gone.
     - self.dropout = nn.Dropout(dropout)
     + self.dropout = nn.Dropout(1 - dropout if dropout else 0.0)
 """)
@@ -554,7 +556,7 @@ bug("""MultiHeadAttention: MasksAfterSoftmax
     masked after softmax, without renormalising
     believed: A weight of 0 hides a key at any time. Each row was divided by a sum that the hidden
         scores took part in.
-    seen: Rows of weights sum to less than 1, and the loss is a bit too good.
+    seen: Rows of weights sum to less than 1, and the loss is too good to be true.
     reported: huggingface/pytorch-image-models#2236
     - _, weights = masked_attention(q, k, v, mask)
     + _, weights = masked_attention(q, k, v)
