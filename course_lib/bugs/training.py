@@ -27,7 +27,8 @@ bug("""next_token_loss: shifts_the_targets_once_more
 bug("""next_token_loss: reshapes_where_it_should_transpose
     the logits were reshaped to (B, V, T) instead of transposed
     believed: A view only renames the axes. It deals the same numbers out in another order.
-    seen: No error; the loss stays near ln V, since each target is compared with strangers' scores.
+    seen: No error; the loss soon stops falling, since each target is compared with strangers'
+        scores.
     reported: weirme/FCSN#12
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + n_texts, n_tokens, n_ids = logits.shape
@@ -462,9 +463,9 @@ bug("""learning_rate: warms_up_from_min_lr
 
 bug("""learning_rate: does_not_warm_up
     there is no warm-up: max_lr from the first step on
-    believed: The largest rate learns fastest. Fresh weights and an optimizer without memory cannot
+    believed: The largest rate learns fastest. Fresh weights and an optimizer without memory may not
         bear it.
-    seen: The loss jumps up in the first steps.
+    seen: With a large rate the loss falls late and stays behind; with a small one nothing shows.
     - if step < warmup_steps:
     -     return max_lr * (step + 1) / (warmup_steps + 1)
     - done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))

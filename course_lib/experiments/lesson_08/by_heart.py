@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..experiment import Claim, Experiment, how_many, spread
+from ..experiment import Claim, Experiment, how_many, share, spread
 
 FEW, MANY = "ten sentences", "360 sentences"
 SEEN, UNSEEN, BEST = "training text", "other sentences", "at their best"
@@ -63,6 +63,13 @@ EXPERIMENT = Experiment(
                 and (r[FEW, "best after"] < 300).all()
                 and (r[MANY, UNSEEN] - r[MANY, BEST] < 0.02).all()
             ),
+        ),
+        Claim(
+            lambda r: (
+                f"Of the whole sentences that it writes {share(r[FEW, COPIED])} are among the ten; "
+                f"of those that the other one writes {share(r[MANY, COPIED])} are among its 360."
+            ),
+            lambda r: r[FEW, COPIED].min() > 0.5 > r[MANY, COPIED].max(),
         ),
     ],
 )

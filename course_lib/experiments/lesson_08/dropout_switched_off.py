@@ -1,7 +1,5 @@
 """An evaluation that leaves the model in evaluation mode, and one that measures with dropout."""
 
-import numpy as np
-
 from ..experiment import Claim, Experiment, spread
 
 RIGHT, FAULTY = "goes back to training", "stays in evaluation"
@@ -21,7 +19,7 @@ def run(page, seed, measure):
     model.train()
     return {
         SEEN: page.evaluate(model, page.ten_sentences, context_length=page.CONTEXT),
-        UNSEEN: page.evaluate(model, page.validation_tokens, context_length=page.CONTEXT),
+        UNSEEN: page.evaluate(model, page.validation_tokens[:600], context_length=page.CONTEXT),
         NOISY: with_dropout(model, page.ten_sentences, context_length=page.CONTEXT),
     }
 
@@ -45,11 +43,11 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             lambda r: (
-                "On other sentences the difference is smaller: "
+                "Other sentences it knows less well: "
                 f"{spread(r[RIGHT, UNSEEN], '{:.2f}')} with dropout, "
-                f"{spread(r[FAULTY, UNSEEN], '{:.2f}')} without."
+                f"{spread(r[FAULTY, UNSEEN], '{:.2f}')} with it switched off."
             ),
-            lambda r: np.median(r[FAULTY, UNSEEN]) > np.median(r[RIGHT, UNSEEN]),
+            lambda r: r[FAULTY, UNSEEN].min() > r[RIGHT, UNSEEN].max(),
         ),
         Claim(
             lambda r: (
