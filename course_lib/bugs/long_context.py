@@ -330,7 +330,8 @@ bug("""rotate: joins_the_halves
     neighbours are turned, but come back in halves: all a, then all b
     believed: cat puts them together again. It puts all first partners in front; stack and flatten
         put each beside its own.
-    seen: Trains, since queries and keys are mixed up alike; loaded weights give nonsense.
+    seen: Trains, and loaded weights do well: queries and keys are mixed up alike. Nonsense where
+        its keys meet queries that another program has turned.
     - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
     - return turned.flatten(-2).to(x.dtype)
     + turned = torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D)

@@ -17,7 +17,8 @@ bug("""next_token_loss: shifts_the_targets_once_more
     the targets were shifted once more
     believed: The loss shifts the targets. Here the batch has done so already, and each side doing
         it means predicting the token after the next.
-    seen: The loss falls, more slowly; the text skips every second token.
+    seen: The first loss is as it should be, and it falls, less far; the text is garbled, since
+        each token comes one place early.
     reported: huggingface/transformers#47394, huggingface/transformers#37830
     = wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     + wide, targets = wide[:, :-1], targets[:, 1:]
@@ -26,7 +27,8 @@ bug("""next_token_loss: shifts_the_targets_once_more
 bug("""next_token_loss: reshapes_where_it_should_transpose
     the logits were reshaped to (B, V, T) instead of transposed
     believed: A view only renames the axes. It deals the same numbers out in another order.
-    seen: No error; the loss stays near ln V, since each target is compared with strangers' scores.
+    seen: No error; the loss soon stops falling, since each target is compared with strangers'
+        scores.
     reported: weirme/FCSN#12
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + n_texts, n_tokens, n_ids = logits.shape
@@ -73,7 +75,7 @@ bug("""next_token_loss: looks_at_the_last_position_alone
     only the last position of each text counts
     believed: The model is asked for the token after the text. In training every position is asked
         at once.
-    seen: The loss is noisy, and learning takes T times as long.
+    seen: The loss is noisy, and there is a T-th of what there was to learn from.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + return F.cross_entropy(wide[:, -1], targets[:, -1], ignore_index=ignore_index)
 """)
@@ -225,7 +227,8 @@ bug("""get_batch: shifts_the_targets_by_two
     the targets are two tokens on, not one
     believed: Position t reads t tokens and predicts number t + 1. Counting from 0, it has read t +
         1 of them.
-    seen: The loss is higher than it should be; the text skips every second token.
+    seen: The loss is higher than it should be; the text is garbled, since each token comes one
+        place early.
     - n_starts = len(tokens) - context_length
     + n_starts = len(tokens) - context_length - 1
 
@@ -236,7 +239,7 @@ bug("""get_batch: shifts_the_targets_by_two
 bug("""get_batch: swaps_inputs_and_targets
     inputs and targets are swapped
     believed: Two tensors of the same shape, and the order is easy to lose.
-    seen: The loss falls to 0: the model looks up the token it has just read before.
+    seen: The loss falls nearly to 0: the model looks up the token it has just read before.
     - return tokens[places], tokens[places + 1]
     + return tokens[places + 1], tokens[places]
 """)
@@ -445,7 +448,7 @@ bug("""learning_rate: takes_a_quarter_of_a_cosine
 bug("""learning_rate: does_not_halve_1_plus_cos
     1 + cos was not halved: it starts at 2·max_lr - min_lr
     believed: 1 + cos goes from 1 to 0. It goes from 2 to 0.
-    seen: After the warm-up the rate jumps to nearly twice max_lr, and training diverges.
+    seen: After the warm-up the rate jumps to nearly twice max_lr, more than the run may bear.
     - return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
     + return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done))
 """)
@@ -460,9 +463,9 @@ bug("""learning_rate: warms_up_from_min_lr
 
 bug("""learning_rate: does_not_warm_up
     there is no warm-up: max_lr from the first step on
-    believed: The largest rate learns fastest. Fresh weights and an optimizer without memory cannot
+    believed: The largest rate learns fastest. Fresh weights and an optimizer without memory may not
         bear it.
-    seen: The loss jumps up in the first steps.
+    seen: With a large rate the loss falls late and stays behind; with a small one nothing shows.
     - if step < warmup_steps:
     -     return max_lr * (step + 1) / (warmup_steps + 1)
     - done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
@@ -491,9 +494,9 @@ bug("""learning_rate: is_0_after_the_end
 
 bug("""decay_groups: puts_all_into_one_group
     one group for all: biases and norms decay, too
-    believed: weight_decay is for weights, and all parameters are weights. A norm's scale pulled to
-        0 silences its layer.
-    seen: Trains a little worse, and nobody knows why.
+    believed: weight_decay is for weights, and all parameters are weights. A norm's scale belongs
+        near 1, and decay pulls it to 0.
+    seen: Scales of norms sink below 1. In a short run the loss hardly shows it.
     - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     + {"params": trained, "weight_decay": weight_decay},
@@ -502,7 +505,8 @@ bug("""decay_groups: puts_all_into_one_group
 bug("""decay_groups: swaps_the_groups
     the two groups are swapped: matrices do not decay, and vectors do
     believed: The comparison is easy to turn round.
-    seen: Norms are pulled to 0; the matrices grow without bound.
+    seen: Scales of norms sink below 1, and nothing holds the matrices back. In a short run the loss
+        hardly shows it.
     - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     + {"params": [p for p in trained if p.dim() < 2], "weight_decay": weight_decay},
@@ -512,7 +516,7 @@ bug("""decay_groups: swaps_the_groups
 bug("""decay_groups: lets_only_biases_off
     only biases are let off: the scales of norms decay
     believed: weight_decay goes to what is called weight. A norm's scale is called weight, too.
-    seen: The norms are pulled to 0 and the other layers must make up for it.
+    seen: Scales of norms sink below 1, and the other layers must make up for it.
     reported: karpathy/minGPT#23
     = trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     + biases = {p for name, p in model.named_parameters() if name.endswith("bias")}
@@ -626,7 +630,7 @@ bug("""decay_groups: forgets_what_has_one_axis
 bug("""decay_groups: knows_linear_layers_alone
     only the weights of nn.Linear decay
     believed: Weights belong to linear layers. Parameters of other layers have two axes, too.
-    seen: Embeddings and hand-made matrices grow without bound.
+    seen: Nothing holds embeddings and hand-made matrices back.
     = trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     + linear = {module.weight for module in model.modules() if isinstance(module, nn.Linear)}
 
@@ -762,7 +766,7 @@ bug("""train_step: does_not_clip
     gradients are not clipped before the step
     believed: Clipping is for models that explode. One bad batch is enough, and after the step it is
         too late.
-    seen: Now and then the loss jumps up and needs long to come down.
+    seen: When a gradient is far too long, the loss jumps up, or never comes down again.
     - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
     + norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
 """)
