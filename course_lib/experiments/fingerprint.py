@@ -47,10 +47,12 @@ def _reach(path: Path, name: str, reached: dict[tuple[Path, str], str]) -> None:
     if (path, name) in reached:
         return
     statements = _statements(path)
-    owns = name and any(name in statement.binds for statement in statements)
-    text = (
-        needed(name, 0, [list(statements)], frozenset()).text if owns else path.read_text("utf-8")
-    )
+    if any(name in statement.defines for statement in statements):
+        text = needed(name, 0, [list(statements)], frozenset()).text
+    elif handed_on := [s.text for s in statements if name in s.binds]:
+        text = "\n".join(handed_on)  # an import
+    else:
+        text = path.read_text("utf-8")
     reached[path, name] = _bare(text)
     _reach_imports(text, path, reached)
 

@@ -51,8 +51,30 @@ EXPERIMENT = Experiment(
     },
     claims=[
         Claim(
-            lambda r: f"The number of the verb is right in {share(r[ALL, RIGHT])} of the traps.",
-            lambda r: (r[ALL, RIGHT] > 0.75).all(),
+            lambda r: (
+                f"The number of the verb is right in {share(r[ALL, RIGHT])} of the traps, and one "
+                f"head looks at the subject with {spread(r[ALL, LOOK], '{:.2f}')} of its weight."
+            ),
+            lambda r: (
+                (r[ALL, RIGHT] > 0.95).all() and (r[ALL, LOOK] > 5 * r[ALL, "an even look"]).all()
+            ),
+        ),
+        Claim(
+            lambda r: (
+                "Without that head the verb suffers "
+                f"{how_many(r[MOST, RIGHT] < r[ALL, RIGHT] - 0.1)}: {share(r[MOST, RIGHT])} are "
+                "right."
+            ),
+            lambda r: (r[MOST, RIGHT] < r[ALL, RIGHT] - 0.1).sum() > len(r[MOST, RIGHT]) / 2,
+        ),
+        Claim(
+            lambda r: (
+                "That a head which hardly looks at the subject is not needed for the verb: without "
+                f"the one that looks least {share(r[LEAST, RIGHT])} are right, and it suffers "
+                f"{how_many(r[LEAST, RIGHT] < r[ALL, RIGHT] - 0.1)}."
+            ),
+            lambda r: (r[LEAST, RIGHT] < r[ALL, RIGHT] - 0.1).any(),
+            not_found=True,
         ),
     ],
 )
