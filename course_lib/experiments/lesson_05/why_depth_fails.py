@@ -120,7 +120,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             lambda r: (
-                "The copies can be spoiled by bold steps, x + cannot: with a learning rate of "
+                "Bold steps spoil the copies, and not x +: with a learning rate of "
                 f"{RATES[-1]} they end at {spread(r[COPIES, BOLD], '{:.2f}')}, with x added it is "
                 f"{spread(r[ADDED, BOLD], '{:.2f}')}."
             ),

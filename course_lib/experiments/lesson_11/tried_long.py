@@ -61,7 +61,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             lambda r: (
-                "Distances that were never seen are the reason: in a window that hides them the "
+                "It fits that distances never seen are the reason: in a window that hides them the "
                 f"rotary models' loss is at most {r[ROTARY, WINDOW].max():.3f}. The table and the "
                 f"waves do not gain as much: {spread(r[TABLE, WINDOW], '{:.2f}')} and "
                 f"{spread(r[WAVES, WINDOW], '{:.2f}')}."
