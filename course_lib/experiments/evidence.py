@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from course_lib.files import write_atomically
+from course_lib.lessons.text import lesson_title
 
 from .experiment import Claim, Experiment
 from .page_code import BOOK
@@ -46,7 +47,8 @@ def _body(wanted: dict[str, Experiment], folder: Path) -> str:
     for name, runs in there.items():
         if wanted[name].lesson != lesson:
             lesson = wanted[name].lesson
-            parts.append(f"## {{doc}}`{lesson}`")
+            title = lesson_title(BOOK / f"{lesson}.md")
+            parts.append(f"## {title}\n\nThe lesson: {{doc}}`{lesson}`.")
         parts.append(_section(name, wanted[name], runs))
     return "\n\n".join(parts)
 
