@@ -40,6 +40,8 @@ from course_lib.workspace.promote import promote
 from course_lib.workspace.start import start
 from course_lib.workspace.terminal import check_package
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 EXERCISES = {one.component: one for one in read_exercises(pristine())}
 

@@ -16,6 +16,8 @@ from torch import nn
 from course_lib.checks import all_checks, find, local, observe_here, run
 from course_lib.grading.results import judge_check
 
+pytestmark = pytest.mark.slow
+
 CHECKS = [check for check in all_checks() if check.module != "clinic"]  # a test returns None
 REFUSING = [
     check for check in CHECKS if any("Error" in prop.rule for prop in check.properties)
