@@ -1,6 +1,7 @@
 """Calls that may take less than others are made in class; right answers stay below the limit."""
 
 import inspect
+from importlib import import_module
 
 import pytest
 from attacks import Attack
@@ -8,8 +9,10 @@ from attacks.form import our_answer, result_of
 from right_variants import variants_of
 from whole_packages import variant_answer
 
-from course_lib.checks import find, observe_here, run
+from course_lib.checks import all_checks, find, observe_here, run
+from course_lib.checks.observe.wall import wire
 from course_lib.grading.apart import observe_apart
+from course_lib.grading.received import Limits
 from course_lib.grading.sandbox import Sandbox
 
 LIMITED = ("blockwise_attention", "generate_cached")
@@ -70,3 +73,24 @@ def test_every_observation_is_at_its_place():
     assert [seen.get("n") for seen in reply["observations"]] == [0, 1, 2, None]
     assert reply["observations"][3]["error"]["message"] == "too slow"
     assert limits[1] == {"wall_seconds": 9, "memory_bytes": 5}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("check", all_checks(), ids=lambda check: check.name)
+def test_what_a_right_answer_has_to_say_is_far_below_the_limit(check):
+    """Sizes are drawn, so a reply is sometimes twice as long as usual."""
+    for seed in range(3):
+        here = observe_here(find_ours(check))
+        lengths = []
+
+        def observer(calls, here=here, lengths=lengths):
+            seen = here(calls)
+            lengths += [len(wire.pack({"observation": one})) for one in seen["observations"]]
+            return seen
+
+        run(check, observer, seed=seed)
+        assert sum(lengths) < Limits().reply_bytes / 2
+
+
+def find_ours(check):
+    return getattr(import_module(f"course_lib.transformer.{check.module}"), check.name)

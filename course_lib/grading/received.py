@@ -22,7 +22,7 @@ class Limits:
     wall_seconds: float = 20.0  # of its own: what it waits for a busy processor is not counted
     memory_bytes: int = 2 * 2**30
     scratch_bytes: int = 64 * 2**20
-    reply_bytes: int = 32 * 2**20
+    reply_bytes: int = 128 * 2**20
     processes: int = 64  # threads count too
 
 
