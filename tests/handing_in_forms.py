@@ -358,7 +358,8 @@ REFUSED = {
     with_a_shell_line_for_a_value: "a magic or a shell line",
     of_a_file_magic: "%%writefile cell",
     made_of_the_finished_one: "course_lib.transformer.attention, which is not there in class",
-    with_a_name_that_no_cell_defines: "'unheard_of'",
+    # In class words are not shown where a part of ours stands beside the answer.
+    with_a_name_that_no_cell_defines: "'unheard_of'|its words are not shown",
     right_first_and_wrong_in_the_last: "defined in 2 cells; the last one counts",
 }
 

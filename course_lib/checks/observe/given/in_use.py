@@ -10,6 +10,8 @@ AS_IT_IS = "as it is"
 
 
 def _subclassed(component):
+    if not isinstance(component, type):  # a function that makes the module
+        return _changed(_of_a_subclass)(component)
     return type(component.__name__, (component,), {"__module__": component.__module__})
 
 
