@@ -94,7 +94,7 @@ def test_what_is_on_record_is_not_run_again():
 def test_an_unknown_name_is_wrong_usage():
     wrong = course("held_back_ridles")
     assert wrong.exit_code == 2
-    assert "held_back_riddles" in wrong.output
+    assert "'held_back_ridles'. Did you mean held_back_riddles? " in wrong.output
 
 
 @pytest.mark.slow

@@ -94,11 +94,6 @@ class Experiment:
         """Every run there is: `(arm, seed)`, so that each arm gets its first seed first."""
         return [(arm, seed) for seed in range(self.seeds) for arm in self.arms]
 
-    @property
-    def name(self) -> str:
-        """What it is called: as its module is."""
-        return self.run.__module__.rpartition(".")[2]
-
 
 def spread(values: np.ndarray, shown: str = "{:.3g}") -> str:
     """The least and the largest of some numbers, in words: "0.02 to 0.31"."""

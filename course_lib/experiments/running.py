@@ -27,10 +27,10 @@ from course_lib.did_you_mean import did_you_mean
 from . import evidence
 from .experiment import Experiment
 from .fingerprint import fingerprint
-from .page_code import page_of
+from .page_code import BOOK, page_of
 from .records import FOLDER, Recorded, read_record, write_record
 
-NOTES = Path("_build") / "experiments"
+NOTES = BOOK.parent / "_build" / "experiments"
 
 
 class UnknownExperiment(LookupError):
@@ -74,8 +74,8 @@ def chosen(names: Sequence[str]) -> dict[str, Experiment]:
     for name in names:
         if name not in there:
             raise UnknownExperiment(
-                f"no experiment is called {name!r}{did_you_mean(name, there)}. "
-                "`course experiments --list` names them all."
+                f"no experiment is called {name!r}. {did_you_mean(name, there)} "
+                "`course experiments --list` says what each is about."
             )
     return {name: there[name] for name in names or there}
 

@@ -208,9 +208,11 @@ CELLS = [
             return np.array([eval] * x.size, dtype=object).reshape(x.shape)
     """),
     _cell("an array that runs when it is unpickled", """
-        import numpy as np, os
-        class Runs:
-            def __reduce__(self): return os.system, ("touch /tmp/ran",)
+        import numpy as np
+        class Runs:  # where it ran, a file is left that the traces of a run show
+            def __reduce__(self):
+                ran = "pathlib.Path(tempfile.gettempdir(), 'course-ran').touch()"
+                return exec, (f"import pathlib, tempfile; {ran}",)
         def softmax(x, axis=-1):
             return np.array([Runs()], dtype=object)
     """),
