@@ -264,6 +264,26 @@ def test_a_record_that_came_out_otherwise_is_told(tmp_path):
     assert "no longer holds" in running.differences("dice", DICE, record(*[1] * 5), tmp_path)[0]
 
 
+def test_a_table_that_is_wider_than_a_page_goes_one_below_the_other():
+    def of(*measures):
+        runs = [{"seen": dict.fromkeys(measures, 0.5 + seed)} for seed in range(5)]
+        return records.Recorded({"formats": {}, "arms": {"plain": runs, "with ten": runs}})
+
+    assert of("loss").table().splitlines()[1:] == [
+        "           loss",
+        "plain      2.5 (0.5 to 4.5)",
+        "with ten   2.5 (0.5 to 4.5)",
+    ]
+    names = [f"what was seen {number}" for number in range(4)]
+    wide = of(*names).table().splitlines()
+    assert max(map(len, wide)) <= records.WIDTH
+    assert wide[1:4] == [
+        "what was seen 0:",
+        "  plain      2.5 (0.5 to 4.5)",
+        "  with ten   2.5 (0.5 to 4.5)",
+    ]
+
+
 def test_what_is_said_of_numbers():
     assert spread(np.array([2.0, 2.0])) == "2"
     assert share(np.array([0.5, 1.0])) == "50 % to 100 %"

@@ -13,6 +13,7 @@ from course_lib.files import write_atomically
 from .experiment import Runs, spread
 
 FOLDER = Path(__file__).with_name("records")
+WIDTH = 76  # characters that a page shows beside its sidebars
 
 
 class Recorded(Runs):
@@ -32,23 +33,29 @@ class Recorded(Runs):
     def table(self, *measures: str, shown: str | None = None) -> str:
         """The measures of every arm as text: the median over the seeds, and the range.
 
+        Side by side, or one below the other where that is wider than a page shows.
+
         Args:
             shown: how a number is printed; what the experiment says where it is None.
         """
         measures = measures or tuple(m for m in self.measures if self._is_number(m))
+        cells = {
+            (arm, measure): self.cell(arm, measure, shown) if self.has(arm, measure) else ""
+            for arm in self.arms
+            for measure in measures
+        }
         rows = [["", *measures]]
-        for arm in self.arms:
-            cells = [
-                self.cell(arm, measure, shown) if self.has(arm, measure) else ""
-                for measure in measures
-            ]
-            rows.append([arm, *cells])
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = [f"{self.n_seeds} seeds: the median, and from the least to the largest"]
-        for row in rows:
-            first, *others = (c.ljust(w) for c, w in zip(row, widths, strict=True))
-            lines.append("   ".join([first, *others]).rstrip())
-        return "\n".join(lines)
+        rows += [[arm, *(cells[arm, measure] for measure in measures)] for arm in self.arms]
+        lines = _in_columns(rows)
+        if max(map(len, lines)) > WIDTH:
+            lines = []
+            for measure in measures:
+                rows = [
+                    [f"  {arm}", cells[arm, measure]] for arm in self.arms if self.has(arm, measure)
+                ]
+                lines += [f"{measure}:", *_in_columns(rows)]
+        head = f"{self.n_seeds} seeds: the median, and from the least to the largest"
+        return "\n".join([head, *lines])
 
     def cell(self, arm: str, measure: str, shown: str | None = None) -> str:
         """One entry of the table: "0.93 (0.75 to 1)"."""
@@ -59,6 +66,15 @@ class Recorded(Runs):
     def _is_number(self, measure: str) -> bool:
         arm = next(arm for arm in self.arms if self.has(arm, measure))
         return self[arm, measure].ndim == 1
+
+
+def _in_columns(rows: list[list[str]]) -> list[str]:
+    """Rows as lines, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def recorded(name: str) -> Recorded:
