@@ -2,7 +2,7 @@
 
 import pytest
 
-from course_lib.bugs import ChangeError, all_bugs, misfits, read_bug
+from course_lib.bugs import ChangeError, all_bugs, misfits, read_bugs
 from course_lib.bugs.changes import GOES, apply_change, marked
 from course_lib.bugs.reference import reference_source
 
@@ -69,7 +69,9 @@ def test_marks_show_the_whole_text_and_what_becomes_of_it():
     assert ("+", "        self.length += 1") in lines
 
 
-BUG = """softmax: never_shifts
+BUG = """softmax:
+
+never_shifts
     exp of the raw scores
     believed: It is decoration: exp
         is exp.
@@ -81,7 +83,7 @@ BUG = """softmax: never_shifts
 
 
 def test_a_bug_is_read_from_its_text():
-    bug = read_bug(BUG)
+    (bug,) = read_bugs(BUG)
     assert (bug.name, bug.component, bug.module) == ("never_shifts", "softmax", "attention")
     assert bug.misconception == "It is decoration: exp is exp."
     assert bug.threads == ("owner/repo#1", "owner/repo#2")
@@ -89,22 +91,30 @@ def test_a_bug_is_read_from_its_text():
     assert "shifted = x\n" in bug.source
 
 
+def test_bugs_of_one_component_follow_each_other_and_may_have_several_hunks():
+    second = BUG.replace("never_shifts", "shifts_late").replace("softmax:\n", "")
+    first, second = read_bugs(f"{BUG}\n    = exponentials = np.exp(shifted)\n{second}")
+    assert (first.name, second.name) == ("never_shifts", "shifts_late")
+    assert first.change == second.change + "\n\n= exponentials = np.exp(shifted)"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("softmax: never_shifts", "softmaxx: never_shifts", "component: its_own_name"),
-        ("softmax: never_shifts", "never_shifts", "component: its_own_name"),
+        ("softmax:", "softmaxx:", "begin with `component:`, got 'softmaxx:"),
+        ("softmax:\n", "", "begin with `component:`, got 'never_shifts"),
+        ("never_shifts", "never shifts", "begins with its name, got 'never shifts'"),
         ("    seen: nan.\n", "", "must say what is seen"),
         ("    + shifted = x\n", "    + shifted = x\n    and so on\n", "begins with one of"),
     ],
 )
 def test_a_text_that_is_no_bug_is_refused(old, new, said):
     with pytest.raises(ChangeError, match=said):
-        read_bug(BUG.replace(old, new))
+        read_bugs(BUG.replace(old, new))
 
 
 def test_who_edits_a_component_is_told_which_bugs_speak_of_the_line():
-    bug = read_bug(BUG.replace("- shifted = x - x.max", "- shifted = x - x.amax"))
+    (bug,) = read_bugs(BUG.replace("- shifted = x - x.max", "- shifted = x - x.amax"))
     with pytest.raises(ChangeError, match=r"bug never_shifts of softmax: .*once.*amax"):
         bug.source  # noqa: B018 (the property raises)
 

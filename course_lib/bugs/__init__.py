@@ -2,22 +2,27 @@
 
 A bug is the right code with one misconception in it. So it is written as what it changes:
 
-    bug(\"\"\"softmax: always_uses_the_last_axis
+    bugs(\"\"\"softmax:
+
+    always_uses_the_last_axis
         axis is ignored, the last axis is always used
         believed: Softmax always runs over the last axis, so the argument need not be passed on.
         seen: Right by default; with axis=0 it is the rows that sum to 1, not the columns.
         reported: owner/repo#1
         + axis = -1
         = shifted = x - x.max(axis=axis, keepdims=True)
+
+    sums_without_keepdims
+        …
     \"\"\")
 
-First the component and the bug's own name, then its title, which completes "agrees with: …" for
-the learner; what the writer believed; what one sees of it; public threads where the same mistake
-was reported, if there are any; and the change to the component's source (see `changes.py`).
-Docstrings are no part of that source.
+First the component of all that follow. Then, for each bug, its own name at the margin; its title,
+which completes "agrees with: …" for the learner; what the writer believed; what one sees of it;
+public threads where the same mistake was reported, if there are any; and the change to the
+component's source (see `changes.py`). Docstrings are no part of that source.
 
 A few bugs share no line with the right code. They are written out under `@whole_bug(component)`,
-with the same text in their docstring, but for its first line.
+with the same text in their docstring, but for the name.
 """
 
 import ast
@@ -49,13 +54,13 @@ __all__ = [
     "Bug",
     "ChangeError",
     "all_bugs",
-    "bug",
+    "bugs",
     "bugs_in",
     "bugs_of",
     "faulty",
     "find_bug",
     "misfits",
-    "read_bug",
+    "read_bugs",
     "whole_bug",
 ]
 
@@ -137,16 +142,45 @@ class Bug:
 _bugs: dict[str, Bug] = {}
 
 
-def read_bug(text: str, whole: Callable | None = None) -> Bug:
-    """A bug from its text, which may stand in no zoo.
+def bugs(text: str) -> None:
+    """Put bugs into the zoo that are changes to one component.
+
+    Raises:
+        ChangeError: the text cannot be read.
+        ValueError: another bug has the same name.
+    """
+    for bug in read_bugs(text):
+        _register(bug)
+
+
+def read_bugs(text: str) -> list[Bug]:
+    """The bugs of a text, which may stand in no zoo.
 
     Raises:
         ChangeError: the text cannot be read.
     """
-    heading, _, body = text.partition("\n")
-    component, _, name = heading.partition(": ")
-    if component not in modules_of_components() or not name.isidentifier():
-        raise ChangeError(f"a bug begins with `component: its_own_name`, got {heading!r}.")
+    heading, *parts = re.split(r"^(?=\S)", text.strip("\n"), flags=re.MULTILINE)[1:] or [""]
+    component, colon, _ = heading.partition(":")
+    if not colon or component not in modules_of_components():
+        raise ChangeError(f"bugs begin with `component:`, got {heading!r}.")
+    return [_bug(component, *part.partition("\n")[::2]) for part in parts]
+
+
+def whole_bug(component: str) -> Callable[[Callable], Callable]:
+    """A decorator that puts a faulty function or class, written out, into the zoo."""
+
+    def register(implementation: Callable) -> Callable:
+        said = implementation.__doc__ or ""
+        _register(_bug(component, implementation.__name__, said, implementation))
+        return implementation
+
+    return register
+
+
+def _bug(component: str, name: str, body: str, whole: Callable | None = None) -> Bug:
+    """One bug: its name, and what stands below it."""
+    if not name.isidentifier():
+        raise ChangeError(f"a bug of {component} begins with its name, got {name!r}.")
     try:
         said = _read(body)
     except ChangeError as error:
@@ -154,27 +188,6 @@ def read_bug(text: str, whole: Callable | None = None) -> Bug:
     if bool(said["change"]) == (whole is not None):
         raise ChangeError(f"bug {name} of {component} must be either a change or a whole.")
     return Bug(name, component, modules_of_components()[component], whole=whole, **said)
-
-
-def bug(text: str) -> None:
-    """Put a bug into the zoo that is a change to its component.
-
-    Raises:
-        ChangeError: the text cannot be read.
-        ValueError: another bug has the same name.
-    """
-    _register(read_bug(text))
-
-
-def whole_bug(component: str) -> Callable[[Callable], Callable]:
-    """A decorator that puts a faulty function or class, written out, into the zoo."""
-
-    def register(implementation: Callable) -> Callable:
-        text = f"{component}: {implementation.__name__}\n{implementation.__doc__ or ''}"
-        _register(read_bug(text, implementation))
-        return implementation
-
-    return register
 
 
 def _register(new: Bug) -> None:

@@ -1,72 +1,65 @@
 """What goes wrong in lesson 2: softmax, attention in NumPy and in torch, self-attention."""
 
-from . import bug
+from . import bugs
 
-# --- softmax ---------------------------------------------------------------------------------
+bugs("""softmax:
 
-bug("""softmax: exponentiates_without_shifting
+exponentiates_without_shifting
     exp of the raw scores, without subtracting the maximum
     believed: Softmax does not change when a constant is subtracted, so subtracting is taken for
         decoration. It keeps exp from overflowing.
     seen: Right on small scores; nan beside an overflow warning once a score passes 709.
     - shifted = x - x.max(axis=axis, keepdims=True)
     + shifted = x
-""")
 
-bug("""softmax: subtracts_one_maximum_for_all_rows
+subtracts_one_maximum_for_all_rows
     the maximum of the whole array was subtracted
     believed: Any constant may be subtracted, so one maximum for the whole array will do. A row far
         below it then becomes exp of something like -1000, which is 0.
     seen: nan (0/0) in every row whose scores lie far below the largest of another row.
     - shifted = x - x.max(axis=axis, keepdims=True)
     + shifted = x - x.max()
-""")
 
-bug("""softmax: always_uses_the_last_axis
+always_uses_the_last_axis
     axis is ignored, the last axis is always used
     believed: Softmax always runs over the last axis, so the argument need not be passed on.
     seen: Right by default; with axis=0 it is the rows that sum to 1, not the columns.
     + axis = -1
     = shifted = x - x.max(axis=axis, keepdims=True)
-""")
 
-bug("""softmax: starts_from_the_first_axis
+starts_from_the_first_axis
     axis=0 is the default instead of axis=-1
     believed: The first axis is the natural one to start from. For a vector it is also the last, so
         the first example works.
     seen: softmax(x) of a matrix has columns that sum to 1, and rows that do not.
     - def softmax(x: Float[np.ndarray, "..."], axis: int = -1) -> Float[np.ndarray, "..."]:
     + def softmax(x: Float[np.ndarray, "..."], axis: int = 0) -> Float[np.ndarray, "..."]:
-""")
 
-bug("""softmax: normalises_over_the_whole_array
+normalises_over_the_whole_array
     normalised over the whole array, not along axis
     believed: The weights must sum to 1, so divide by the sum. Which weights belong together was not
         asked.
     seen: A vector is right; in a matrix all the entries together sum to 1.
     - return exponentials / exponentials.sum(axis=axis, keepdims=True)
     + return exponentials / exponentials.sum()
-""")
 
-bug("""softmax: clips_large_scores
+clips_large_scores
     scores were clipped to keep exp from overflowing
     believed: Cutting scores at ±50 avoids the overflow and changes nothing that matters. It makes
         all scores beyond the cut equal, and a score of -inf gets a weight above 0.
     seen: Scores 100 and 200 get the same weight; hidden entries are about 1e-22, not 0.
     - shifted = x - x.max(axis=axis, keepdims=True)
     + shifted = np.clip(x, -50, 50)
-""")
 
-bug("""softmax: sums_without_keepdims
+sums_without_keepdims
     the sum lost its axis (keepdims is missing)
     believed: A sum over the rows divides the rows by itself. Without keepdims, NumPy lines the sums
         up with the columns instead.
     seen: ValueError about broadcasting; on a square matrix no error, and rows that do not sum to 1.
     - return exponentials / exponentials.sum(axis=axis, keepdims=True)
     + return exponentials / exponentials.sum(axis=axis)
-""")
 
-bug("""softmax: shifts_its_input_in_place
+shifts_its_input_in_place
     x itself was changed (x -= ... works in place)
     believed: x -= m is taken for short writing of x = x - m. On an array it writes into the
         caller's memory.
@@ -75,9 +68,8 @@ bug("""softmax: shifts_its_input_in_place
     - exponentials = np.exp(shifted)
     + x -= x.max(axis=axis, keepdims=True)
     + exponentials = np.exp(x)
-""")
 
-bug("""softmax: returns_log_weights
+returns_log_weights
     logarithms of the weights
     believed: x - log(sum(exp(x))) is the stable softmax. It is the stable log-softmax: one exp is
         missing.
@@ -87,9 +79,9 @@ bug("""softmax: returns_log_weights
 """)
 
 
-# --- attention_numpy -------------------------------------------------------------------------
+bugs("""attention_numpy:
 
-bug("""attention_numpy: numpy_forgets_the_scale
+numpy_forgets_the_scale
     scores are not divided by sqrt(D)
     believed: The scale is a detail of training. Dot products of wide vectors are large, and without
         it softmax picks nearly one key.
@@ -97,26 +89,23 @@ bug("""attention_numpy: numpy_forgets_the_scale
     reported: delzac/cntkx#10, huggingface/blog#2893
     - scores = q @ k.T / math.sqrt(q.shape[-1])
     + scores = q @ k.T
-""")
 
-bug("""attention_numpy: numpy_divides_by_the_width
+numpy_divides_by_the_width
     scores are divided by D instead of sqrt(D)
     believed: A dot product of D terms grows like D. With random signs its typical size grows like
         sqrt(D) only.
     seen: The heat map is too even: all keys get nearly the same weight.
     - scores = q @ k.T / math.sqrt(q.shape[-1])
     + scores = q @ k.T / q.shape[-1]
-""")
 
-bug("""attention_numpy: numpy_scales_by_the_number_of_queries
+numpy_scales_by_the_number_of_queries
     scores are divided by sqrt(T) instead of sqrt(D)
     believed: len(q) is taken for the length of a query. It is the number of queries.
     seen: The weights of a query change when other queries are asked beside it.
     - scores = q @ k.T / math.sqrt(q.shape[-1])
     + scores = q @ k.T / math.sqrt(len(q))
-""")
 
-bug("""attention_numpy: numpy_softmax_over_the_queries
+numpy_softmax_over_the_queries
     softmax over the queries instead of the keys
     believed: Softmax may run along either side of the square table. A query chooses among keys, so
         it is each row that must sum to 1.
@@ -126,35 +115,31 @@ bug("""attention_numpy: numpy_softmax_over_the_queries
         nerdai/llms-from-scratch-rs#30
     - weights = softmax(scores, axis=-1)
     + weights = softmax(scores, axis=0)
-""")
 
-bug("""attention_numpy: numpy_gathers_the_keys
+numpy_gathers_the_keys
     the output averages the keys, not the values
     believed: What a query matches is what it gets. The keys only decide how much; what is handed
         over are the values.
     seen: The output has the width of the keys and does not move when the values change.
     - return weights @ v, weights
     + return weights @ k, weights
-""")
 
-bug("""attention_numpy: numpy_returns_the_weights_first
+numpy_returns_the_weights_first
     the two results are returned in the wrong order
     believed: The weights are computed first, so they are returned first.
     seen: The first result has one column a key and rows that sum to 1.
     - return weights @ v, weights
     + return weights, weights @ v
-""")
 
-bug("""attention_numpy: numpy_reshapes_the_keys
+numpy_reshapes_the_keys
     keys were reshaped where a transpose is needed
     believed: Reshape makes (S, D) into (D, S), so the product works. It keeps the order in memory
         and so mixes numbers of different keys.
     seen: Shapes are right and rows sum to 1; the weights have nothing to do with the keys.
     - scores = q @ k.T / math.sqrt(q.shape[-1])
     + scores = q @ k.reshape(k.shape[1], k.shape[0]) / math.sqrt(q.shape[-1])
-""")
 
-bug("""attention_numpy: numpy_returns_the_scores
+numpy_returns_the_scores
     the scores are returned instead of the weights
     believed: The table before softmax is what attention computed, so it is what one returns. The
         weights are what the output was made with.
@@ -164,9 +149,9 @@ bug("""attention_numpy: numpy_returns_the_scores
 """)
 
 
-# --- attention -------------------------------------------------------------------------------
+bugs("""attention:
 
-bug("""attention: forgets_the_scale
+forgets_the_scale
     scores are not divided by sqrt(D)
     believed: The scale is a detail of training. Dot products of wide vectors are large, and without
         it softmax picks nearly one key.
@@ -174,43 +159,38 @@ bug("""attention: forgets_the_scale
     reported: delzac/cntkx#10, huggingface/blog#2893
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = q @ k.transpose(-2, -1)
-""")
 
-bug("""attention: divides_by_the_width
+divides_by_the_width
     scores are divided by D instead of sqrt(D)
     believed: A dot product of D terms grows like D. With random signs its typical size grows like
         sqrt(D) only.
     seen: The heat map is too even: all keys get nearly the same weight.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = q @ k.transpose(-2, -1) / q.shape[-1]
-""")
 
-bug("""attention: multiplies_by_the_root_of_the_width
+multiplies_by_the_root_of_the_width
     scores are multiplied by sqrt(D)
     believed: To scale by sqrt(D) is read as to multiply by it. The scale must undo the growth of
         the dot product.
     seen: Softmax picks a single key almost everywhere, more so than without any scale.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = q @ k.transpose(-2, -1) * math.sqrt(q.shape[-1])
-""")
 
-bug("""attention: scales_for_a_width_of_64
+scales_for_a_width_of_64
     the scale is 1/8, right only for a head of width 64
     believed: The paper's heads are 64 wide and its scale is 1/8, so 1/8 is the scale.
     seen: Right in a copy of the paper's model; too even a heat map in small heads.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = q @ k.transpose(-2, -1) * 0.125
-""")
 
-bug("""attention: scales_by_the_number_of_queries
+scales_by_the_number_of_queries
     scores are divided by sqrt(T) instead of sqrt(D)
     believed: shape[-2] is taken for the width of a query. It is the number of queries.
     seen: The weights of a query change when other queries are asked beside it.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-2])
-""")
 
-bug("""attention: scales_by_the_second_axis
+scales_by_the_second_axis
     the scale counts the second axis, not the last
     believed: shape[1] is the width of a matrix (T, D). With heads in front, (B, H, T, D), it is the
         number of heads.
@@ -218,9 +198,8 @@ bug("""attention: scales_by_the_second_axis
     reported: tenstorrent/tt-metal#56789
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[1])
-""")
 
-bug("""attention: softmax_over_the_queries
+softmax_over_the_queries
     softmax over the queries instead of the keys
     believed: Softmax may run along either side of the square table. A query chooses among keys, so
         it is each row that must sum to 1.
@@ -230,18 +209,16 @@ bug("""attention: softmax_over_the_queries
         nerdai/llms-from-scratch-rs#30
     - weights = scores.softmax(dim=-1)
     + weights = scores.softmax(dim=-2)
-""")
 
-bug("""attention: softmax_over_axis_one
+softmax_over_axis_one
     softmax over axis 1, whatever the number of axes
     believed: Axis 1 holds the keys of a matrix (T, S), and it was left there when batches came in
         front.
     seen: Right on one matrix, over the queries on a batch, over the heads with heads.
     - weights = scores.softmax(dim=-1)
     + weights = scores.softmax(dim=1)
-""")
 
-bug("""attention: subtracts_one_maximum_for_the_batch
+subtracts_one_maximum_for_the_batch
     the maximum of all scores was subtracted from every row
     believed: Any constant may be subtracted, so one maximum for the whole batch will do. A row far
         below it underflows to 0/0.
@@ -249,78 +226,69 @@ bug("""attention: subtracts_one_maximum_for_the_batch
     - weights = scores.softmax(dim=-1)
     + exponentials = (scores - scores.max()).exp()
     + weights = exponentials / exponentials.sum(dim=-1, keepdim=True)
-""")
 
-bug("""attention: reshapes_the_keys
+reshapes_the_keys
     keys were reshaped where a transpose is needed
     believed: Reshape makes (S, D) into (D, S), so the product works. It keeps the order in memory
         and so mixes numbers of different keys.
     seen: Shapes are right and rows sum to 1; the weights have nothing to do with the keys.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = q @ k.reshape(*k.shape[:-2], k.shape[-1], k.shape[-2]) / math.sqrt(q.shape[-1])
-""")
 
-bug("""attention: transposes_the_first_two_axes
+transposes_the_first_two_axes
     axes 0 and 1 of the keys were swapped, not the last two
     believed: transpose(0, 1) turns a matrix, so it turns the keys. In a batch, axis 0 is the batch.
     seen: Right on one matrix; on a batch a RuntimeError about sizes that do not match.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = q @ k.transpose(0, 1) / math.sqrt(q.shape[-1])
-""")
 
-bug("""attention: lets_the_keys_ask
+lets_the_keys_ask
     the keys ask the queries (k qᵀ instead of q kᵀ)
     believed: A dot product does not care for the order, so k qᵀ is as good as q kᵀ. Every number is
         there, but in the transposed place.
     seen: The heat map is mirrored before softmax; with T != S the shapes do not fit.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = k @ q.transpose(-2, -1) / math.sqrt(q.shape[-1])
-""")
 
-bug("""attention: transposes_the_weights
+transposes_the_weights
     the weights were transposed before they met the values
     believed: A transpose makes the shapes fit somewhere, so one more was added. Output t then
         collects what all queries took from key t.
     seen: The weights are right, the output is not; with T != S the shapes do not fit.
     - return weights @ v, weights
     + return weights.transpose(-2, -1) @ v, weights
-""")
 
-bug("""attention: gathers_the_keys
+gathers_the_keys
     the output averages the keys, not the values
     believed: What a query matches is what it gets. The keys only decide how much; what is handed
         over are the values.
     seen: The output has the width of the keys, and the values get no gradient.
     - return weights @ v, weights
     + return weights @ k, weights
-""")
 
-bug("""attention: returns_the_weights_first
+returns_the_weights_first
     the two results are returned in the wrong order
     believed: The weights are computed first, so they are returned first.
     seen: The first result has one column a key and rows that sum to 1.
     - return weights @ v, weights
     + return weights, weights @ v
-""")
 
-bug("""attention: returns_only_the_output
+returns_only_the_output
     only the output is returned, the weights are missing
     believed: The output is the result and the weights are an intermediate step.
     seen: 'too many values to unpack', or a batch of two quietly split into two results.
     - return weights @ v, weights
     + return weights @ v
-""")
 
-bug("""attention: detaches_the_weights
+detaches_the_weights
     the weights were detached: no gradient reaches q and k
     believed: The weights are there to be looked at, so they need no gradient. It is through them
         that queries and keys learn.
     seen: All values are right; the gradients of q and k are missing, and only v learns.
     - weights = scores.softmax(dim=-1)
     + weights = scores.softmax(dim=-1).detach()
-""")
 
-bug("""attention: scales_the_queries_in_place
+scales_the_queries_in_place
     q itself was changed (q /= ... works in place)
     believed: q /= s is taken for short writing of q = q / s. On a tensor it writes into the
         caller's memory.
@@ -329,9 +297,8 @@ bug("""attention: scales_the_queries_in_place
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + q /= math.sqrt(q.shape[-1])
     + scores = q @ k.transpose(-2, -1)
-""")
 
-bug("""attention: stays_in_float32
+stays_in_float32
     results come back in float32, whatever the inputs were
     believed: Softmax is safer in float32, which holds for half precision. The way back to the
         inputs' dtype was forgotten, and float64 loses half its digits.
@@ -341,9 +308,9 @@ bug("""attention: stays_in_float32
 """)
 
 
-# --- SelfAttention ---------------------------------------------------------------------------
+bugs("""SelfAttention:
 
-bug("""SelfAttention: ScalesByTheModelWidth
+ScalesByTheModelWidth
     scores are scaled by the model's width, not the head's
     believed: C stands in the same line of code, so C**-0.5 is the scale. The dot product runs over
         the D numbers of a head.
@@ -354,9 +321,8 @@ bug("""SelfAttention: ScalesByTheModelWidth
     - return output
     + scores = self.query(x) @ self.key(x).transpose(-2, -1) * x.shape[-1] ** -0.5
     + return scores.softmax(dim=-1) @ self.value(x)
-""")
 
-bug("""SelfAttention: ReadsValuesFromTheKeyLayer
+ReadsValuesFromTheKeyLayer
     the values came from the key layer
     believed: Three lines so alike can be copied. In one of them a name was not changed, and nothing
         crashes, since keys and values have the same shape.
@@ -364,27 +330,24 @@ bug("""SelfAttention: ReadsValuesFromTheKeyLayer
     reported: yflyzhang/AnnotatedTransformer#1
     - output, _ = attention(self.query(x), self.key(x), self.value(x))
     + output, _ = attention(self.query(x), self.key(x), self.key(x))
-""")
 
-bug("""SelfAttention: SwapsKeysAndValues
+SwapsKeysAndValues
     keys and values are swapped
     believed: The three layers are alike, so their order does not matter. It does not while one
         trains from scratch, and it does as soon as weights are loaded.
     seen: Trains like the right one; a loaded checkpoint talks nonsense.
     - output, _ = attention(self.query(x), self.key(x), self.value(x))
     + output, _ = attention(self.query(x), self.value(x), self.key(x))
-""")
 
-bug("""SelfAttention: SwapsQueriesAndKeys
+SwapsQueriesAndKeys
     queries and keys are swapped
     believed: A dot product does not care for the order. The rows of the table belong to those who
         ask, so it does here.
     seen: The heat map before softmax is mirrored: who looked at whom is turned around.
     - output, _ = attention(self.query(x), self.key(x), self.value(x))
     + output, _ = attention(self.key(x), self.query(x), self.value(x))
-""")
 
-bug("""SelfAttention: KeepsTheBiases
+KeepsTheBiases
     the three layers have biases
     believed: nn.Linear(d_model, d_head) is the plain projection. Its bias is on by default.
     seen: query.bias, key.bias and value.bias stand in the state_dict; loading complains.
@@ -394,36 +357,32 @@ bug("""SelfAttention: KeepsTheBiases
     + self.query = nn.Linear(d_model, d_head)
     + self.key = nn.Linear(d_model, d_head)
     + self.value = nn.Linear(d_model, d_head)
-""")
 
-bug("""SelfAttention: SharesOneLayerForQueryAndKey
+SharesOneLayerForQueryAndKey
     query and key are one and the same layer
     believed: a = b = nn.Linear(...) is taken to make two layers. It makes one layer with two names.
     seen: The scores are symmetric and every position looks mostly at itself.
     - self.query = nn.Linear(d_model, d_head, bias=False)
     - self.key = nn.Linear(d_model, d_head, bias=False)
     + self.query = self.key = nn.Linear(d_model, d_head, bias=False)
-""")
 
-bug("""SelfAttention: ReturnsTheWeightsToo
+ReturnsTheWeightsToo
     the weights are returned beside the output
     believed: attention returns two things, so the module that calls it does too.
     seen: The next layer complains: a tuple where a tensor was expected.
     - output, _ = attention(self.query(x), self.key(x), self.value(x))
     - return output
     + return attention(self.query(x), self.key(x), self.value(x))
-""")
 
-bug("""SelfAttention: AddsTheInput
+AddsTheInput
     the input was added to the output
     believed: The residual connection belongs to attention. It belongs to the block around it, and
         needs d_head = d_model.
     seen: RuntimeError about sizes; when d_head = d_model, the output is x too much.
     - return output
     + return x + output
-""")
 
-bug("""SelfAttention: LetsTextsReadEachOther
+LetsTextsReadEachOther
     the texts of a batch attend to each other
     believed: A linear layer may flatten its batch, so attention may. Attention is the one place
         where positions mix, and so must not.
@@ -433,9 +392,8 @@ bug("""SelfAttention: LetsTextsReadEachOther
     + tokens = x.reshape(-1, x.shape[-1])
     + output, _ = attention(self.query(tokens), self.key(tokens), self.value(tokens))
     + return output.reshape(*x.shape[:-1], -1)
-""")
 
-bug("""SelfAttention: NeedsExactlyThreeAxes
+NeedsExactlyThreeAxes
     works for exactly three axes (B, T, C) only
     believed: A batch is always there, and nothing else is ever in front.
     seen: RuntimeError 'batch1 must be a 3D tensor' on a single text.
@@ -444,9 +402,8 @@ bug("""SelfAttention: NeedsExactlyThreeAxes
     + q, k, v = self.query(x), self.key(x), self.value(x)
     + weights = (torch.bmm(q, k.transpose(1, 2)) / math.sqrt(q.shape[-1])).softmax(dim=-1)
     + return torch.bmm(weights, v)
-""")
 
-bug("""SelfAttention: MultipliesByTheWeightsUntransposed
+MultipliesByTheWeightsUntransposed
     x was multiplied by the weights untransposed
     believed: A layer computes x @ weight. torch keeps the weight as (d_out, d_in), so it
         computes x @ weight.T.

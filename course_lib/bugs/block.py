@@ -6,9 +6,11 @@ from course_lib.transformer.mlp import MLP
 from course_lib.transformer.multihead import MultiHeadAttention
 from course_lib.transformer.norm import LayerNorm
 
-from . import bug, whole_bug
+from . import bugs, whole_bug
 
-bug("""Block: AddsToTheNormalisedStream
+bugs("""Block:
+
+AddsToTheNormalisedStream
     the normalised x is added to, not x itself
     believed: x is overwritten by its norm, which is then taken for x. The stream itself must go on.
     seen: One block learns. A stack is post-norm by another name: it learns with small steps, and may
@@ -20,9 +22,8 @@ bug("""Block: AddsToTheNormalisedStream
     + x = x + self.attention(x, mask)
     + x = self.norm2(x)
     + return x + self.mlp(x)
-""")
 
-bug("""Block: AddsTheMLPToTheNormalisedStream
+AddsTheMLPToTheNormalisedStream
     the MLP is added to the normalised x, not to x itself
     believed: The first half was written with care, the second in a hurry: x = norm2(x), and the
         stream is gone.
@@ -30,9 +31,8 @@ bug("""Block: AddsTheMLPToTheNormalisedStream
     - return x + self.mlp(self.norm2(x))
     + x = self.norm2(x)
     + return x + self.mlp(x)
-""")
 
-bug("""Block: DoublesWhatItsPartsReturn
+DoublesWhatItsPartsReturn
     what attention and MLP return is added to itself, not to x
     believed: x is overwritten by the layer, and x + x then looks like the residual sum.
     seen: One block learns, like a model without residual connections; several do not.
@@ -43,9 +43,8 @@ bug("""Block: DoublesWhatItsPartsReturn
     + x = x + x
     + x = self.mlp(self.norm2(x))
     + return x + x
-""")
 
-bug("""Block: HasNoResiduals
+HasNoResiduals
     x is added nowhere: both residual connections are missing
     believed: The output of one layer is the input of the next. A layer only says what to add.
     seen: A shallow model trains; a deep one does not learn.
@@ -53,26 +52,23 @@ bug("""Block: HasNoResiduals
     - return x + self.mlp(self.norm2(x))
     + x = self.attention(self.norm1(x), mask)
     + return self.mlp(self.norm2(x))
-""")
 
-bug("""Block: ReplacesTheStreamByAttention
+ReplacesTheStreamByAttention
     x is not added to what attention returns
     believed: Attention has gathered all that matters. It has not: what a position knew by itself is
         lost.
     seen: A position no longer knows which token it holds.
     - x = x + self.attention(self.norm1(x), mask)
     + x = self.attention(self.norm1(x), mask)
-""")
 
-bug("""Block: ReplacesTheStreamByTheMLP
+ReplacesTheStreamByTheMLP
     x is not added to what the MLP returns
     believed: The MLP has the last word. It only says what to add.
     seen: A shallow model trains; a deep one hardly moves.
     - return x + self.mlp(self.norm2(x))
     + return self.mlp(self.norm2(x))
-""")
 
-bug("""Block: AddsTheMLPToTheOldStream
+AddsTheMLPToTheOldStream
     the MLP is added to the x that came in: what attention added is lost
     believed: One shortcut around everything is enough. Each of the two has its own.
     seen: What attention found reaches the next block through the MLP alone.
@@ -80,9 +76,8 @@ bug("""Block: AddsTheMLPToTheOldStream
     - return x + self.mlp(self.norm2(x))
     + h = x + self.attention(self.norm1(x), mask)
     + return x + self.mlp(self.norm2(h))
-""")
 
-bug("""Block: RunsBothAtOnce
+RunsBothAtOnce
     the MLP reads x as it came in, not what attention has added: they run in parallel
     believed: The two lines do not depend on each other. The MLP thinks about what attention has
         found.
@@ -90,9 +85,8 @@ bug("""Block: RunsBothAtOnce
     - x = x + self.attention(self.norm1(x), mask)
     - return x + self.mlp(self.norm2(x))
     + return x + self.attention(self.norm1(x), mask) + self.mlp(self.norm2(x))
-""")
 
-bug("""Block: RunsBothAtOnceBehindOneNorm
+RunsBothAtOnceBehindOneNorm
     both run in parallel and read norm1; norm2 is never used
     believed: GPT-J has it so. GPT-2 has one after the other, and a norm for each.
     seen: norm2 gets no gradient; GPT-2's weights give nonsense.
@@ -100,9 +94,8 @@ bug("""Block: RunsBothAtOnceBehindOneNorm
     - return x + self.mlp(self.norm2(x))
     + normed = self.norm1(x)
     + return x + self.attention(normed, mask) + self.mlp(normed)
-""")
 
-bug("""Block: StartsWithTheMLP
+StartsWithTheMLP
     the MLP comes first, and attention second
     believed: The order does not matter, as a stack alternates anyway. The first and the last block
         see it.
@@ -111,9 +104,8 @@ bug("""Block: StartsWithTheMLP
     - return x + self.mlp(self.norm2(x))
     + x = x + self.mlp(self.norm2(x))
     + return x + self.attention(self.norm1(x), mask)
-""")
 
-bug("""Block: IsPostNorm
+IsPostNorm
     this is post-norm: the sums are normalised
     believed: The figure of 2017 shows it so. Since GPT-2 the norm stands before the layer.
     seen: GPT-2's weights give nonsense; at a bold learning rate a deep model may not learn without
@@ -122,9 +114,8 @@ bug("""Block: IsPostNorm
     - return x + self.mlp(self.norm2(x))
     + x = self.norm1(x + self.attention(x, mask))
     + return self.norm2(x + self.mlp(x))
-""")
 
-bug("""Block: NormalisesWhatIsAdded
+NormalisesWhatIsAdded
     the norms stand behind attention and MLP, not in front of them
     believed: x + norm(layer(x)) leaves the stream alone as well. But the layer reads it as it is,
         however large.
@@ -133,35 +124,31 @@ bug("""Block: NormalisesWhatIsAdded
     - return x + self.mlp(self.norm2(x))
     + x = x + self.norm1(self.attention(x, mask))
     + return x + self.norm2(self.mlp(x))
-""")
 
-bug("""Block: ForgetsTheFirstNorm
+ForgetsTheFirstNorm
     attention reads x as it is: norm1 is never used
     believed: The embeddings are small, so the first norm does nothing. In the next block the stream
         has grown.
     seen: norm1 gets no gradient; scores grow with the square of the stream.
     - x = x + self.attention(self.norm1(x), mask)
     + x = x + self.attention(x, mask)
-""")
 
-bug("""Block: ForgetsTheSecondNorm
+ForgetsTheSecondNorm
     the MLP reads x as it is: norm2 is never used
     believed: The stream was normalised a line before. That was a copy for attention to read.
     seen: norm2 gets no gradient; the stream grows with depth.
     - return x + self.mlp(self.norm2(x))
     + return x + self.mlp(x)
-""")
 
-bug("""Block: UsesTheFirstNormTwice
+UsesTheFirstNormTwice
     norm1 is used for both: norm2 is never used
     believed: All norms do the same. Their weights are learned, and differ.
     seen: norm2 gets no gradient; loaded weights give slightly other outputs.
     reported: ml-explore/mlx#1636
     - return x + self.mlp(self.norm2(x))
     + return x + self.mlp(self.norm1(x))
-""")
 
-bug("""Block: ExchangesTheNorms
+ExchangesTheNorms
     the norms are exchanged: norm2 before attention, norm1 before the MLP
     believed: All norms do the same. Their weights are learned, and differ.
     seen: Trains well; loaded weights give slightly other outputs.
@@ -169,17 +156,15 @@ bug("""Block: ExchangesTheNorms
     - return x + self.mlp(self.norm2(x))
     + x = x + self.attention(self.norm2(x), mask)
     + return x + self.mlp(self.norm1(x))
-""")
 
-bug("""Block: SharesOneNorm
+SharesOneNorm
     norm1 and norm2 are one and the same layer
     believed: One norm was made and given two names. Each needs weights of its own.
     seen: A few parameters less; of two saved norms the one loaded last counts for both.
     - self.norm2 = LayerNorm(d_model, bias=bias)
     + self.norm2 = self.norm1
-""")
 
-bug("""Block: EndsWithANorm
+EndsWithANorm
     the block's output is normalised as well
     believed: Every layer should hand on something of size 1. The one norm at the end belongs to the
         model.
@@ -187,9 +172,8 @@ bug("""Block: EndsWithANorm
     - return x + self.mlp(self.norm2(x))
     + x = x + self.mlp(self.norm2(x))
     + return self.norm2(x)
-""")
 
-bug("""Block: AddsIntoTheCallersStream
+AddsIntoTheCallersStream
     x is changed in place by +=
     believed: x += y is short for x = x + y. It writes into the tensor that the caller still holds.
     seen: The caller's x is another one after the call; in training a RuntimeError.
@@ -198,26 +182,23 @@ bug("""Block: AddsIntoTheCallersStream
     + x += self.attention(self.norm1(x), mask)
     + x += self.mlp(self.norm2(x))
     + return x
-""")
 
-bug("""Block: KeepsTheMaskToItself
+KeepsTheMaskToItself
     the mask is not passed on to attention
     believed: forward takes a mask, so it is used. It must be handed down, at each step.
     seen: The loss falls too fast, and the model writes nonsense: it has seen the future.
     - x = x + self.attention(self.norm1(x), mask)
     + x = x + self.attention(self.norm1(x))
-""")
 
-bug("""Block: IsCausalInAnyCase
+IsCausalInAnyCase
     the mask is ignored: it is always causal
     believed: In a GPT every mask is causal. Padded texts need another one, and so does a cache.
     seen: Padding is attended to.
     = ) -> Float[Tensor, "B T C"]:
     +     n_tokens = x.shape[1]
     +     mask = torch.ones(n_tokens, n_tokens, dtype=torch.bool, device=x.device).tril()
-""")
 
-bug("""Block: IsCausalWithoutAMask
+IsCausalWithoutAMask
     without a mask it is causal
     believed: In a GPT every block is causal, so this must be the default. None allows everything.
     seen: A model that should see all of a text sees half of it.
@@ -226,51 +207,45 @@ bug("""Block: IsCausalWithoutAMask
     +         n_tokens = x.shape[1]
     +         ones = torch.ones(n_tokens, n_tokens, dtype=torch.bool, device=x.device)
     +         mask = ones.tril()
-""")
 
-bug("""Block: HidesWhatTheMaskAllows
+HidesWhatTheMaskAllows
     the mask was inverted on its way to attention
     believed: torch.nn.MultiheadAttention has True for what is hidden. Here, True may be attended
         to.
     seen: Each position sees the future and not the past.
     - x = x + self.attention(self.norm1(x), mask)
     + x = x + self.attention(self.norm1(x), None if mask is None else ~mask)
-""")
 
-bug("""Block: GivesTheMaskAnAxisForTheHeads
+GivesTheMaskAnAxisForTheHeads
     the mask gets an axis for the heads, which attention adds by itself
     believed: A mask needs an axis for the heads. MultiHeadAttention sees to it.
     seen: The output has an axis too many as soon as a text has a mask of its own.
     = ) -> Float[Tensor, "B T C"]:
     +     if mask is not None and mask.dim() == 3:
     +         mask = mask.unsqueeze(1)
-""")
 
-bug("""Block: HasHeadsOfTheWrongWidth
+HasHeadsOfTheWrongWidth
     n_heads is taken for the width of a head
     believed: MultiHeadAttention was given d_model // n_heads. It wants the number of heads.
     seen: Loaded weights give other outputs, though all shapes fit.
     - self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
     + self.attention = MultiHeadAttention(d_model, d_model // n_heads, bias=bias, dropout=dropout)
-""")
 
-bug("""Block: HasAnMLPAsWideAsTheStream
+HasAnMLPAsWideAsTheStream
     the MLP is d_model wide inside, not four times d_model
     believed: The MLP was given d_model twice. Its default is the right width.
     seen: Half of the block's parameters are missing; loaded weights do not fit.
     - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
     + self.mlp = MLP(d_model, d_model, bias=bias, dropout=dropout, approximate=approximate)
-""")
 
-bug("""Block: GivesTheHeadsToTheMLP
+GivesTheHeadsToTheMLP
     n_heads was passed to the MLP, which took it for its width
     believed: Both parts are made alike. The second argument of an MLP is d_mlp.
     seen: The MLP is a bottleneck; loaded weights do not fit.
     - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
     + self.mlp = MLP(d_model, n_heads, bias=bias, dropout=dropout, approximate=approximate)
-""")
 
-bug("""Block: CallsItsPartsAsGPT2Does
+CallsItsPartsAsGPT2Does
     the parts are called ln_1, attn, ln_2, mlp, as in GPT-2
     believed: The names of the saved weights are the names. Lesson 7 translates them.
     seen: load_state_dict says: missing keys, unexpected keys.
@@ -285,9 +260,8 @@ bug("""Block: CallsItsPartsAsGPT2Does
     - return x + self.mlp(self.norm2(x))
     + x = x + self.attn(self.ln_1(x), mask)
     + return x + self.mlp(self.ln_2(x))
-""")
 
-bug("""Block: KeepsTheBiasOfTheNorms
+KeepsTheBiasOfTheNorms
     bias=False is not passed on to the norms
     believed: A norm has no bias in the sense of a linear layer. It has one, and so does its saved
         weight.
@@ -297,25 +271,22 @@ bug("""Block: KeepsTheBiasOfTheNorms
     = self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
     - self.norm2 = LayerNorm(d_model, bias=bias)
     + self.norm2 = LayerNorm(d_model)
-""")
 
-bug("""Block: KeepsTheBiasOfAttention
+KeepsTheBiasOfAttention
     bias=False is not passed on to attention
     believed: One of four parts was forgotten.
     seen: Loading weights without bias says: missing keys attention.qkv.bias and attention.out.bias.
     - self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
     + self.attention = MultiHeadAttention(d_model, n_heads, dropout=dropout)
-""")
 
-bug("""Block: KeepsTheBiasOfTheMLP
+KeepsTheBiasOfTheMLP
     bias=False is not passed on to the MLP
     believed: One of four parts was forgotten.
     seen: Loading weights without bias says: missing keys mlp.up.bias and mlp.down.bias.
     - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
     + self.mlp = MLP(d_model, dropout=dropout, approximate=approximate)
-""")
 
-bug("""Block: IgnoresBiasEverywhere
+IgnoresBiasEverywhere
     bias=False is passed on to no part
     believed: The option was taken in, and forgotten.
     seen: Loading weights without bias says: missing keys.
@@ -327,25 +298,22 @@ bug("""Block: IgnoresBiasEverywhere
     + self.attention = MultiHeadAttention(d_model, n_heads, dropout=dropout)
     + self.norm2 = LayerNorm(d_model)
     + self.mlp = MLP(d_model, dropout=dropout, approximate=approximate)
-""")
 
-bug("""Block: KeepsApproximateFromTheMLP
+KeepsApproximateFromTheMLP
     approximate is not passed on to the MLP
     believed: The default is what everyone has. GPT-2 has the other one.
     seen: GPT-2's weights give logits that agree to three digits only.
     - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
     + self.mlp = MLP(d_model, bias=bias, dropout=dropout)
-""")
 
-bug("""Block: IsTanhByDefault
+IsTanhByDefault
     the curve of "tanh" is used by default
     believed: GPT-2's curve is the usual one. By default it is the exact one.
     seen: Outputs agree to three digits with those of other implementations.
     - approximate: str = "none",
     + approximate: str = "tanh",
-""")
 
-bug("""Block: DropsNothingAnywhere
+DropsNothingAnywhere
     dropout is passed on to no part
     believed: The option was taken in, and forgotten.
     seen: Small data sets are learned by heart sooner.
@@ -354,25 +322,22 @@ bug("""Block: DropsNothingAnywhere
     = self.norm2 = LayerNorm(d_model, bias=bias)
     - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
     + self.mlp = MLP(d_model, bias=bias, approximate=approximate)
-""")
 
-bug("""Block: DropsFromTheMLPOnly
+DropsFromTheMLPOnly
     dropout is not passed on to attention
     believed: One of two parts was forgotten.
     seen: Small data sets are learned by heart sooner.
     - self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
     + self.attention = MultiHeadAttention(d_model, n_heads, bias=bias)
-""")
 
-bug("""Block: DropsFromAttentionOnly
+DropsFromAttentionOnly
     dropout is not passed on to the MLP
     believed: One of two parts was forgotten.
     seen: Small data sets are learned by heart sooner.
     - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
     + self.mlp = MLP(d_model, bias=bias, approximate=approximate)
-""")
 
-bug("""Block: DropsOutputsByItself
+DropsOutputsByItself
     dropout falls on both outputs, but not on the weights of attention
     believed: One nn.Dropout in the block is simpler. It cannot reach the weights inside attention.
     seen: Training differs from that of other implementations; nothing else shows.
@@ -387,9 +352,8 @@ bug("""Block: DropsOutputsByItself
     - return x + self.mlp(self.norm2(x))
     + x = x + self.dropout(self.attention(self.norm1(x), mask))
     + return x + self.dropout(self.mlp(self.norm2(x)))
-""")
 
-bug("""Block: DropsTwice
+DropsTwice
     dropout falls twice on each output: in the part and in the block
     believed: The block drops what comes in. So did the part that made it.
     seen: Twice as much dropout as was asked for.
@@ -400,9 +364,8 @@ bug("""Block: DropsTwice
     - return x + self.mlp(self.norm2(x))
     + x = x + self.dropout(self.attention(self.norm1(x), mask))
     + return x + self.dropout(self.mlp(self.norm2(x)))
-""")
 
-bug("""Block: DropsFromTheStream
+DropsFromTheStream
     dropout falls on the stream itself
     believed: Dropout comes last, so it comes after the sum. Then whole channels of the stream are
         lost for good.
@@ -412,9 +375,8 @@ bug("""Block: DropsFromTheStream
 
     - return x + self.mlp(self.norm2(x))
     + return self.dropout(x + self.mlp(self.norm2(x)))
-""")
 
-bug("""Block: DetachesTheStream
+DetachesTheStream
     the residual path is detached: no gradient goes straight through
     believed: x is only passed on, so it needs no gradient. It is the path by which earlier blocks
         learn.

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from course_lib.transformer.generation import generate
 from course_lib.transformer.masking import masked_softmax
 
-from . import bug, whole_bug
+from . import bugs, whole_bug
 
-# --- KVCache ---------------------------------------------------------------------------------
+bugs("""KVCache:
 
-bug("""KVCache: WritesOverTheStart
+WritesOverTheStart
     every append writes over the start
     believed: The new keys have a place waiting for them. It begins behind the old ones, at length,
         not at 0.
@@ -28,9 +28,8 @@ bug("""KVCache: WritesOverTheStart
     - self.values[:, :, self.length : end] = v
     + self.keys[:, :, : k.shape[-2]] = k
     + self.values[:, :, : v.shape[-2]] = v
-""")
 
-bug("""KVCache: ReturnsTheNewAlone
+ReturnsTheNewAlone
     append returns the new positions alone
     believed: The cache has kept the old ones, so that is done. They are kept for attention, which
         sees only what append returns.
@@ -39,9 +38,8 @@ bug("""KVCache: ReturnsTheNewAlone
     - return self.keys[:, :, :end], self.values[:, :, :end]
     + start, self.length = self.length, end
     + return self.keys[:, :, start:end], self.values[:, :, start:end]
-""")
 
-bug("""KVCache: ReturnsTheWholeMemory
+ReturnsTheWholeMemory
     append returns the whole memory, also what is not written yet
     believed: The rest is empty. Memory that nobody has written holds numbers all the same, and
         attention gives each of them a weight.
@@ -53,27 +51,24 @@ bug("""KVCache: ReturnsTheWholeMemory
 
     - return self.keys[:, :, :end], self.values[:, :, :end]
     + return self.keys, self.values
-""")
 
-bug("""KVCache: KeepsKeysTwice
+KeepsKeysTwice
     the keys are kept in the place of the values, too
     believed: Two lines that look alike, one copied from the other. Shapes agree, so nothing
         complains.
     seen: Attention averages keys: the text is fluent nonsense from the first token on.
     - self.values[:, :, self.length : end] = v
     + self.values[:, :, self.length : end] = k
-""")
 
-bug("""KVCache: KeepsKeysOnly
+KeepsKeysOnly
     only the keys are kept: of the values, the new ones alone come back
     believed: The cache is there to compare a query with old keys. What the old positions have to
         say, their values, is needed as well.
     seen: At the second call, S keys meet T values: an error about shapes.
     - return self.keys[:, :, :end], self.values[:, :, :end]
     + return self.keys[:, :, :end], v
-""")
 
-bug("""KVCache: PutsTheNewInFront
+PutsTheNewInFront
     the new positions are put in front of the old ones
     believed: Attention is a weighted sum, and a sum does not mind the order. The causal mask does:
         it takes the queries for the last positions.
@@ -82,17 +77,15 @@ bug("""KVCache: PutsTheNewInFront
     - self.values[:, :, self.length : end] = v
     + for memory, new in ((self.keys, k), (self.values, v)):
     +     memory[:, :, :end] = torch.cat([new, memory[:, :, : self.length]], dim=2)
-""")
 
-bug("""KVCache: CountsCalls
+CountsCalls
     length counts calls of append, not positions
     believed: One call is one token. The prompt is one call, too, and it has many.
     seen: The second token overwrites the second of the prompt. Right for prompts of one token.
     - self.length = end
     + self.length += 1
-""")
 
-bug("""KVCache: Concatenates
+Concatenates
     each append makes new memory and copies everything into it
     believed: torch.cat is the short way to append, and gives the right numbers. It copies all old
         positions for every new one: T² copies for T tokens.
@@ -104,9 +97,8 @@ bug("""KVCache: Concatenates
     - self.values[:, :, self.length : end] = v
     + self.keys = torch.cat([self.keys[:, :, : self.length], k], dim=2)
     + self.values = torch.cat([self.values[:, :, : self.length], v], dim=2)
-""")
 
-bug("""KVCache: ChecksNothing
+ChecksNothing
     capacity is not checked
     believed: Too many positions will not fit, so torch will complain. A slice past the end is
         empty, and one row written into an empty slice vanishes without a word.
@@ -116,27 +108,24 @@ bug("""KVCache: ChecksNothing
     -         f"the cache must have room for all positions, got {end} "
     -         f"and capacity={self.capacity}."
     -     )
-""")
 
-bug("""KVCache: StaysOneShort
+StaysOneShort
     it refuses the position that would fill it exactly
     believed: length == capacity is one too many. It is the last that fits: positions are counted
         from 0, their number from 1.
     seen: A cache for 1,024 positions stops at 1,023.
     - if end > self.capacity:
     + if end >= self.capacity:
-""")
 
-bug("""KVCache: AsksOnlyWhetherItIsFull
+AsksOnlyWhetherItIsFull
     it looks only whether it is full, not whether the new positions fit
     believed: While there is room, there is room for what comes. A chunk can be longer than what is
         left.
     seen: Right token by token; a prompt that is too long ends in torch's own error.
     - if end > self.capacity:
     + if self.length >= self.capacity:
-""")
 
-bug("""KVCache: CountsBeforeItChecks
+CountsBeforeItChecks
     length grows before the check, and stays grown when append refuses
     believed: After an error nobody goes on. A server that catches it does, with the next and
         shorter chunk.
@@ -149,9 +138,8 @@ bug("""KVCache: CountsBeforeItChecks
     - self.length = end
     + self.keys[:, :, start:end] = k
     + self.values[:, :, start:end] = v
-""")
 
-bug("""KVCache: DropsTheOldest
+DropsTheOldest
     a full cache drops its oldest positions instead of refusing
     believed: The oldest matter least, so they make room. Their positions are lost with them: what
         is left was computed for other places in the text.
@@ -168,9 +156,8 @@ bug("""KVCache: DropsTheOldest
     + end = min(end, self.capacity)
     + for memory, new in ((self.keys, k), (self.values, v)):
     +     memory[:, :, :end] = torch.cat([memory[:, :, : self.length], new], dim=2)[:, :, -end:]
-""")
 
-bug("""KVCache: SharesItsMemory
+SharesItsMemory
     all caches share one memory
     believed: Memory for these sizes is there already: why take it again? Each layer and each text
         writes its own keys.
@@ -183,9 +170,8 @@ bug("""KVCache: SharesItsMemory
     - self.values = torch.empty(shape, dtype=dtype, device=device)
     + made = torch.empty((2, *shape), dtype=dtype, device=device)
     + self.keys, self.values = self.memory.setdefault((shape, dtype, device), made)
-""")
 
-bug("""KVCache: ResetsToZeros
+ResetsToZeros
     reset empties the memory, but not the count
     believed: A cache of zeros is an empty cache. It is a cache of positions whose keys are zero,
         and each of them gets a weight.
@@ -195,9 +181,8 @@ bug("""KVCache: ResetsToZeros
     - self.length = 0
     + self.keys.zero_()
     + self.values.zero_()
-""")
 
-bug("""KVCache: IgnoresTheDtype
+IgnoresTheDtype
     the given dtype is ignored: it is always float32
     believed: float32 holds what float16 holds, and more. Attention multiplies keys with queries,
         and these must have one dtype.
@@ -206,9 +191,8 @@ bug("""KVCache: IgnoresTheDtype
     - self.values = torch.empty(shape, dtype=dtype, device=device)
     + self.keys = torch.empty(shape, device=device)
     + self.values = torch.empty(shape, device=device)
-""")
 
-bug("""KVCache: IgnoresTheDevice
+IgnoresTheDevice
     the given device is ignored
     believed: Tensors find each other. A new tensor is on the CPU unless told otherwise.
     seen: Right on a CPU. On a GPU: expected all tensors to be on the same device.
@@ -219,9 +203,9 @@ bug("""KVCache: IgnoresTheDevice
 """)
 
 
-# --- cached_attention ------------------------------------------------------------------------
+bugs("""cached_attention:
 
-bug("""cached_attention: aligns_the_mask_top_left
+aligns_the_mask_top_left
     the mask is aligned top left: query t sees keys 0 to t
     believed: is_causal=True makes attention causal. It counts queries and keys from the same start,
         and with a cache the queries are the last.
@@ -231,9 +215,8 @@ bug("""cached_attention: aligns_the_mask_top_left
     - output, _ = masked_attention(q, keys, values, mask)
     - return output
     + return F.scaled_dot_product_attention(q, keys, values, is_causal=True)
-""")
 
-bug("""cached_attention: aligns_the_mask_top_left_for_chunks
+aligns_the_mask_top_left_for_chunks
     top left for several queries, none for one: right only for prompt and single tokens
     believed: There are two cases, the prompt and one token. A chunk behind a cache is a third, in
         speculative decoding and in long prompts fed in parts.
@@ -243,9 +226,8 @@ bug("""cached_attention: aligns_the_mask_top_left_for_chunks
     - output, _ = masked_attention(q, keys, values, mask)
     - return output
     + return F.scaled_dot_product_attention(q, keys, values, is_causal=q.shape[-2] > 1)
-""")
 
-bug("""cached_attention: masks_nothing
+masks_nothing
     no mask: new positions see later new ones
     believed: What is in the cache is the past, and the past may be seen. The new positions were
         appended too, all of them.
@@ -254,9 +236,8 @@ bug("""cached_attention: masks_nothing
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
     - output, _ = masked_attention(q, keys, values, mask)
     + output, _ = masked_attention(q, keys, values)
-""")
 
-bug("""cached_attention: masks_the_first_chunk_alone
+masks_the_first_chunk_alone
     masked only when the cache was empty
     believed: The mask is for the prompt; afterwards tokens come one at a time. Several may come at
         once.
@@ -265,9 +246,8 @@ bug("""cached_attention: masks_the_first_chunk_alone
     = keys, values = cache.append(k, v)
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
     + mask = causal_mask(q.shape[-2], device=q.device) if was_empty else None
-""")
 
-bug("""cached_attention: makes_a_square_mask
+makes_a_square_mask
     the mask has T columns, not S: it was made for the new positions alone
     believed: A causal mask is a square. With a cache there are more keys than queries.
     seen: Right in an empty cache and for single tokens; chunks in between are an error about
@@ -275,9 +255,8 @@ bug("""cached_attention: makes_a_square_mask
     reported: meta-llama/llama#899
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
     + mask = causal_mask(q.shape[-2], device=q.device)
-""")
 
-bug("""cached_attention: leaves_the_new_position_out
+leaves_the_new_position_out
     the new positions do not see themselves, only what is older
     believed: The cache holds the past, and the present is not past yet. In the model, each position
         attends to itself as well.
@@ -285,9 +264,8 @@ bug("""cached_attention: leaves_the_new_position_out
     reported: harvard-edge/cs249r_book#1953
     = mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
     + mask = mask.tril(keys.shape[-2] - q.shape[-2] - 1)
-""")
 
-bug("""cached_attention: attends_before_it_appends
+attends_before_it_appends
     only what was in the cache before is attended to, then the new is appended
     believed: First use the cache, then bring it up to date. So the new positions are missing from
         what they attend to.
@@ -298,42 +276,37 @@ bug("""cached_attention: attends_before_it_appends
     + keys, values = cache.keys[:, :, : cache.length], cache.values[:, :, : cache.length]
     + output, _ = masked_attention(q, keys, values)
     + cache.append(k, v)
-""")
 
-bug("""cached_attention: ignores_what_the_cache_holds
+ignores_what_the_cache_holds
     the new positions see each other alone: the cache is filled, and not read
     believed: append keeps what is needed later. Later is now: what it returns is to be used.
     seen: The prompt is right; each later token is computed as if it stood alone.
     - keys, values = cache.append(k, v)
     + cache.append(k, v)
     + keys, values = k, v
-""")
 
-bug("""cached_attention: appends_twice
+appends_twice
     the new keys and values are appended twice
     believed: One call fills the cache, and a second one reads it. append does both at once.
     seen: Every position counts double, and the cache is full half way.
     + cache.append(k, v)
     = keys, values = cache.append(k, v)
-""")
 
-bug("""cached_attention: swaps_keys_and_values
+swaps_keys_and_values
     keys and values are swapped
     believed: append takes two tensors of one shape, so nothing tells when they change places.
     seen: Attention compares queries with values: fluent nonsense.
     - keys, values = cache.append(k, v)
     + values, keys = cache.append(k, v)
-""")
 
-bug("""cached_attention: forgets_the_scale_of_the_scores
+forgets_the_scale_of_the_scores
     the scores are not divided by sqrt(D)
     believed: The scale was part of the attention that this replaces, and was left behind.
     seen: Attention is too sharp, and cached logits differ from the model's everywhere.
     - output, _ = masked_attention(q, keys, values, mask)
     + output, _ = masked_attention(q * math.sqrt(q.shape[-1]), keys, values, mask)
-""")
 
-bug("""cached_attention: scales_the_keys_in_the_cache
+scales_the_keys_in_the_cache
     the keys are scaled in place, in the cache itself
     believed: What append returns belongs to the caller. It is a view: written into, the cache
         changes.
@@ -342,26 +315,23 @@ bug("""cached_attention: scales_the_keys_in_the_cache
     - output, _ = masked_attention(q, keys, values, mask)
     + keys /= math.sqrt(q.shape[-1])
     + output = masked_softmax(q @ keys.transpose(-2, -1), mask) @ values
-""")
 
-bug("""cached_attention: returns_the_weights_as_well
+returns_the_weights_as_well
     the weights come back as well: a tuple of two
     believed: masked_attention gives output and weights, so its result is the result.
     seen: merge_heads gets a tuple: 'tuple' object has no attribute 'transpose'.
     - output, _ = masked_attention(q, keys, values, mask)
     - return output
     + return masked_attention(q, keys, values, mask)
-""")
 
-bug("""cached_attention: masks_on_the_cpu
+masks_on_the_cpu
     the mask is made on the default device
     believed: A mask is small, so it does not matter where it is. It meets the scores.
     seen: Right on a CPU. On a GPU: expected all tensors to be on the same device.
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
     + mask = causal_mask(q.shape[-2], keys.shape[-2])
-""")
 
-bug("""cached_attention: masks_too_weakly
+masks_too_weakly
     what may not be seen gets a score of -1e4 instead of minus infinity
     believed: A large negative number is as good as minus infinity. Scores can be lower still.
     seen: Right on usual inputs; with large activations the future comes through.
@@ -371,9 +341,9 @@ bug("""cached_attention: masks_too_weakly
 """)
 
 
-# --- cached_logits ---------------------------------------------------------------------------
+bugs("""cached_logits:
 
-bug("""cached_logits: counts_positions_from_0
+counts_positions_from_0
     the new tokens get the positions 0, 1, … instead of going on
     believed: The tokens of this call are numbered from 0, as in the model. The text has begun in an
         earlier call.
@@ -381,18 +351,16 @@ bug("""cached_logits: counts_positions_from_0
     reported: ml-explore/mlx-lm#93
     - x = model.embeddings(ids, caches[0].length)
     + x = model.embeddings(ids)
-""")
 
-bug("""cached_logits: counts_positions_one_too_high
+counts_positions_one_too_high
     positions are one too high once the caches hold something
     believed: With n tokens in the cache, the next is number n + 1. Positions count from 0: it is n.
     seen: Close to right: neighbouring positions look alike. The texts drift apart slowly.
     - x = model.embeddings(ids, caches[0].length)
     + offset = caches[0].length
     + x = model.embeddings(ids, offset + 1 if offset else 0)
-""")
 
-bug("""cached_logits: counts_positions_one_too_low
+counts_positions_one_too_low
     positions are one too low once the caches hold something
     believed: The last position in the cache is length - 1, and there the new tokens go. They come
         behind it.
@@ -400,26 +368,23 @@ bug("""cached_logits: counts_positions_one_too_low
         the last one ended with.
     - x = model.embeddings(ids, caches[0].length)
     + x = model.embeddings(ids, max(0, caches[0].length - 1))
-""")
 
-bug("""cached_logits: counts_positions_once_a_block
+counts_positions_once_a_block
     positions advance once for each block: the lengths of all caches are summed
     believed: Every cache has grown, so the text has. They all hold the same text.
     seen: Right with one block. With two, the positions run twice as fast, and off the table.
     - x = model.embeddings(ids, caches[0].length)
     + x = model.embeddings(ids, sum(cache.length for cache in caches))
-""")
 
-bug("""cached_logits: adds_the_new_length_to_the_positions
+adds_the_new_length_to_the_positions
     the length of this call is added to the positions as well
     believed: offset = length after this call. The tokens begin at the length before it.
     seen: A prompt of T tokens is numbered from T on: nothing fits, from the first call.
     reported: skyzh/tiny-llm#46
     - x = model.embeddings(ids, caches[0].length)
     + x = model.embeddings(ids, caches[0].length + ids.shape[1])
-""")
 
-bug("""cached_logits: uses_one_cache_for_all_blocks
+uses_one_cache_for_all_blocks
     all blocks use the first cache
     believed: One text, one cache. Every block has keys and values of its own.
     seen: Right with one block. With more, each block reads the keys of the others, and the cache is
@@ -458,41 +423,39 @@ def computes_everything_again(model, ids, caches):
     return model(caches[0].text)[:, start:]
 
 
-bug("""cached_logits: returns_the_last_row
+bugs("""cached_logits:
+
+returns_the_last_row
     the last row alone comes back
     believed: Only the last row is needed to generate. The caller may want the others: to score a
         text, or to check several guesses at once.
     seen: Generation is right. Whoever compares with the model's logits finds one row of T.
     - return model.head(model.norm(x))
     + return model.head(model.norm(x[:, -1:]))
-""")
 
-bug("""cached_logits: leaves_the_final_norm_out
+leaves_the_final_norm_out
     the final norm is left out
     believed: The blocks are the model. Between the last of them and the head stands a norm.
     seen: The likeliest token is often still right; the logits are not.
     - return model.head(model.norm(x))
     + return model.head(x)
-""")
 
-bug("""cached_logits: leaves_the_output_projection_out
+leaves_the_output_projection_out
     attention's output projection is left out
     believed: Merged heads have the right shape, so they are the result. out mixes them.
     seen: Right shapes, wrong logits from the first call on.
     - x = x + block.attention.out(gathered)
     + x = x + gathered
-""")
 
-bug("""cached_logits: leaves_the_residual_out
+leaves_the_residual_out
     the residual around attention is left out
     believed: Attention gathers what is needed, the token itself included. Its output is added to
         the stream, and does not replace it.
     seen: Right shapes, wrong logits from the first call on.
     - x = x + block.attention.out(gathered)
     + x = block.attention.out(gathered)
-""")
 
-bug("""cached_logits: takes_keys_before_the_norm
+takes_keys_before_the_norm
     keys and values are made of x before the norm
     believed: The norm belongs to the queries. qkv reads the normalised x for all three.
     seen: Right shapes, wrong logits from the first call on.
@@ -500,9 +463,8 @@ bug("""cached_logits: takes_keys_before_the_norm
     + q, _, _ = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
     + _, k, v = block.attention.qkv(x).chunk(3, dim=-1)
     + parts = q, k, v
-""")
 
-bug("""cached_logits: keeps_caches_of_its_own
+keeps_caches_of_its_own
     own caches are kept for the model, and the given ones are not used
     believed: A model has one cache. It has one for every text that it is in the middle of.
     seen: The first text is right. The next one goes on where it ended.
@@ -514,9 +476,9 @@ bug("""cached_logits: keeps_caches_of_its_own
 """)
 
 
-# --- generate_cached -------------------------------------------------------------------------
+bugs("""generate_cached:
 
-bug("""generate_cached: calls_generate
+calls_generate
     everything is computed again at every step
     believed: generate_cached returns what generate returns, so calling it is enough. The point is
         what it does not compute.
@@ -532,17 +494,15 @@ bug("""generate_cached: calls_generate
     -         ids = torch.cat([ids, new], dim=1)
     - return ids
     + return generate(model, ids, n_new, **sampling)
-""")
 
-bug("""generate_cached: feeds_the_whole_text
+feeds_the_whole_text
     the whole text is fed at every step, into caches that hold it already
     believed: cached_logits finds out what is new. It takes all that it is given for new.
     seen: From the second step on, the text stands in the caches twice, then three times.
     - logits = cached_logits(model, new, caches)  # the prompt first, then token by token
     + logits = cached_logits(model, ids, caches)
-""")
 
-bug("""generate_cached: feeds_the_last_token_twice
+feeds_the_last_token_twice
     the last token of the prompt is fed twice
     believed: First fill the caches with the prompt, then start from its last token. It was part of
         the prompt, and its logits were there already.
@@ -550,26 +510,23 @@ bug("""generate_cached: feeds_the_last_token_twice
     = with _evaluating(model):
     +     cached_logits(model, ids, caches)
     +     new = ids[:, -1:]
-""")
 
-bug("""generate_cached: skips_the_prefill
+skips_the_prefill
     of the prompt, only the last token is fed
     believed: One token a step: the newest. The caches do not know the prompt by themselves.
     seen: The text does not depend on the prompt, but for its last token.
     - new = ids
     + new = ids[:, -1:]
-""")
 
-bug("""generate_cached: reads_the_first_row
+reads_the_first_row
     the first row of the logits is read, not the last
     believed: Row 0 is the next token, as there is one row a step. The prompt has T rows, and the
         last of them speaks of what comes next.
     seen: One wrong token behind the prompt, and a text that follows it faithfully.
     - new = sample(logits[:, -1], **sampling)[:, None]
     + new = sample(logits[:, 0], **sampling)[:, None]
-""")
 
-bug("""generate_cached: keeps_its_caches
+keeps_its_caches
     the caches of the last text are used again
     believed: Memory that is there need not be taken again. It still holds the other text.
     seen: The first text is right, and every later one goes on from it, or does not fit.
@@ -579,59 +536,52 @@ bug("""generate_cached: keeps_its_caches
     = caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
     + caches = getattr(model, "caches", caches)
     + model.caches = caches
-""")
 
-bug("""generate_cached: returns_the_new_tokens_alone
+returns_the_new_tokens_alone
     the new tokens come back without the prompt
     believed: The caller knows the prompt. generate returns the whole text; so must this.
     seen: Texts begin in the middle; their shape is (B, n_new).
     - return ids
     + return ids[:, ids.shape[1] - n_new :]
-""")
 
-bug("""generate_cached: gives_one_token_too_many
+gives_one_token_too_many
     one token too many: the prompt's own next token is not counted
     believed: The prefill gives one token, and then n_new steps follow. The first token is one of
         the n_new.
     seen: Texts of T + n_new + 1 tokens.
     - for _ in range(n_new):
     + for _ in range(1 + n_new):
-""")
 
-bug("""generate_cached: gives_a_token_for_nothing
+gives_a_token_for_nothing
     n_new = 0 gives one token all the same
     believed: The prompt goes through the model in any case, and its last row gives a token. Nobody
         asked for it.
     seen: Right but for n_new = 0, where a token comes back that was not wanted.
     - for _ in range(n_new):
     + for _ in range(max(1, n_new)):
-""")
 
-bug("""generate_cached: draws_once_for_the_batch
+draws_once_for_the_batch
     one token is drawn for the whole batch
     believed: The next token is the next token. Each text of the batch has its own.
     seen: Right for one text. In a batch, all texts go on with the words of the first.
     - new = sample(logits[:, -1], **sampling)[:, None]
     + new = sample(logits[:1, -1], **sampling).expand(len(ids))[:, None]
-""")
 
-bug("""generate_cached: drops_the_sampling_options
+drops_the_sampling_options
     sampling options are not passed on
     believed: **sampling is there for the caller's sake. It must reach sample.
     seen: temperature=0 still gives a new text every time.
     - new = sample(logits[:, -1], **sampling)[:, None]
     + new = sample(logits[:, -1])[:, None]
-""")
 
-bug("""generate_cached: is_always_greedy
+is_always_greedy
     always greedy, whatever the sampling options say
     believed: The likeliest token is the best. The caller decides that, by temperature.
     seen: Every text of a prompt is the same.
     - new = sample(logits[:, -1], **sampling)[:, None]
     + new = logits[:, -1].argmax(dim=-1, keepdim=True)
-""")
 
-bug("""generate_cached: crops_the_prompt
+crops_the_prompt
     a long prompt is cropped instead of refused
     believed: generate crops, so this does. generate computes all positions again after it; cached
         ones keep the numbers they had.
@@ -645,18 +595,16 @@ bug("""generate_cached: crops_the_prompt
 
     - new = ids
     + new = ids[:, -max(1, config.context_length - n_new) :]
-""")
 
-bug("""generate_cached: refuses_a_full_context
+refuses_a_full_context
     a text that fills the context exactly is refused
     believed: T + n_new must be less than context_length. As many positions as there are can be
         used.
     seen: The last token of the context is never written.
     - if n_tokens > config.context_length:
     + if n_tokens >= config.context_length:
-""")
 
-bug("""generate_cached: forgets_evaluation_mode
+forgets_evaluation_mode
     the model is left in training mode: dropout acts on the text
     believed: Without a step of the optimizer, nothing is training. Dropout looks at the mode, not
         at the optimizer.
@@ -664,26 +612,23 @@ bug("""generate_cached: forgets_evaluation_mode
     reported: karpathy/nanoGPT#240
     - with _evaluating(model):
     + with torch.no_grad():
-""")
 
-bug("""generate_cached: stays_in_evaluation_mode
+stays_in_evaluation_mode
     the model stays in evaluation mode afterwards
     believed: eval() for the text, and that is that. Whoever trains on has no dropout.
     seen: After the first sample text of a training run, the model overfits.
     - with _evaluating(model):
     + model.eval()
     + with torch.no_grad():
-""")
 
-bug("""generate_cached: always_ends_in_training_mode
+always_ends_in_training_mode
     the model is in training mode afterwards, whatever it was before
     believed: A model is usually trained. One that was loaded to be used is not.
     seen: The first text is right; later calls of the model drop out at random.
     + model.train()
     = return ids
-""")
 
-bug("""generate_cached: restores_the_mode_only_on_success
+restores_the_mode_only_on_success
     after an error, the model stays in evaluation mode
     believed: The last line puts everything back. An error leaves before it: try … finally.
     seen: A caught error during a sample text, and the training goes on without dropout.
@@ -694,25 +639,22 @@ bug("""generate_cached: restores_the_mode_only_on_success
 
     + model.train(was_training)
     = return ids
-""")
 
-bug("""generate_cached: decodes_with_gradients
+decodes_with_gradients
     gradients are recorded while it generates
     believed: eval() turns training off. It turns dropout off; gradients are another switch.
     seen: Right texts, and memory that grows with every token.
     - with _evaluating(model):
     + with _evaluating(model), torch.enable_grad():
-""")
 
-bug("""generate_cached: makes_caches_of_float32
+makes_caches_of_float32
     the caches are float32, whatever the model is
     believed: A cache is memory, and memory has no dtype. It has: torch's default.
     seen: Right in float32. In half precision, keys and queries do not fit together.
     - caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
     + caches = [KVCache(*sizes, device=weight.device) for _ in model.blocks]
-""")
 
-bug("""generate_cached: makes_caches_on_the_cpu
+makes_caches_on_the_cpu
     the caches are made on the default device
     believed: KVCache takes dtype and device; the dtype was needed, so it was given.
     seen: Right on a CPU. On a GPU: expected all tensors to be on the same device.

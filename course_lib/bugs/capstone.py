@@ -5,7 +5,7 @@ A package with one of these bugs inside must fail, in the check of lesson 12 tha
 
 from dataclasses import dataclass
 
-from . import Bug, find_bug, read_bug
+from . import Bug, find_bug, read_bugs
 
 
 @dataclass(frozen=True)
@@ -44,38 +44,44 @@ CAUGHT_BY = {
 
 # The others are bugs of the zoo.
 IN_NO_ZOO = (
-    """Block: NeverAttends
+    """Block:
+
+NeverAttends
     a block has no attention
     believed: The MLP is where the thinking happens.
     seen: A model of pairs of characters: no word longer than two letters is right.
     - x = x + self.attention(self.norm1(x), mask)
-    """,
-    """Block: NeverThinks
+
+NeverThinks
     a block has no MLP
     believed: Attention is all you need.
     seen: It trains, and ends a little higher.
     - return x + self.mlp(self.norm2(x))
     + return x
-    """,
-    """GPT: GPTThatCutsTheGraph
+""",
+    """GPT:
+
+GPTThatCutsTheGraph
     the embeddings get no gradient
     believed: detach() keeps a value; it also cuts the graph.
     seen: It trains, with embeddings that stay as they were drawn.
     - x = self.embeddings(ids)
     + x = self.embeddings(ids).detach()
-    """,
-    """train_step: never_steps
+""",
+    """train_step:
+
+never_steps
     the optimizer never steps
     believed: backward() trains the model.
     seen: A loss that stays where it was.
     - optimizer.step()
-    """,
+""",
 )
 
 
 def all_package_bugs() -> list[PackageBug]:
     """Every bug named here, check by check."""
-    ours = {bug.name: bug for bug in map(read_bug, IN_NO_ZOO)}
+    ours = {bug.name: bug for text in IN_NO_ZOO for bug in read_bugs(text)}
     return [
         PackageBug(ours.get(name) or find_bug(name), check)
         for check, names in CAUGHT_BY.items()

@@ -1,10 +1,10 @@
 """What goes wrong in lesson 9's first half: filters in the wrong order, text from the wrong end."""
 
-from . import bug
+from . import bugs
 
-# --- keep_top_k ------------------------------------------------------------------------------
+bugs("""keep_top_k:
 
-bug("""keep_top_k: keeps_the_lowest
+keeps_the_lowest
     the k lowest logits are kept
     believed: Sorting gives the best first. torch.sort and kthvalue count from below.
     seen: Text of the least likely tokens: noise.
@@ -12,58 +12,51 @@ bug("""keep_top_k: keeps_the_lowest
     - return logits.masked_fill(logits < lowest_kept, -math.inf)
     + highest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1, largest=False).values[:, -1:]
     + return logits.masked_fill(logits > highest_kept, -math.inf)
-""")
 
-bug("""keep_top_k: drops_the_threshold
+drops_the_threshold
     the k-th highest goes too: k - 1 are kept
     believed: What is not above the threshold goes. The threshold is itself one of the k.
     seen: With k = 1 nothing is left, and the softmax of nothing is nan.
     - return logits.masked_fill(logits < lowest_kept, -math.inf)
     + return logits.masked_fill(logits <= lowest_kept, -math.inf)
-""")
 
-bug("""keep_top_k: drops_to_zero
+drops_to_zero
     what goes becomes 0, not -inf
     believed: 0 is nothing. As a logit it is as likely as any other 0, and likelier than -1.
     seen: Tokens that were dropped are drawn all the same, some more often than before.
     - return logits.masked_fill(logits < lowest_kept, -math.inf)
     + return logits.masked_fill(logits < lowest_kept, 0.0)
-""")
 
-bug("""keep_top_k: takes_the_first_rows_threshold
+takes_the_first_rows_threshold
     one threshold for all rows: that of the first
     believed: A batch of one row. With values[0, -1] the first row decides for all.
     seen: Right for a single text; in a batch some rows keep all, others nothing.
     - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
     + lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[0, -1]
-""")
 
-bug("""keep_top_k: takes_the_k_highest_of_the_batch
+takes_the_k_highest_of_the_batch
     the k highest of the whole batch are kept, not of each row
     believed: topk looks through everything it is given; flattened, it is given all rows.
     seen: The surest text of the batch keeps its tokens, the others lose theirs.
     - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
     + lowest_kept = logits.flatten().topk(min(k, logits.shape[-1])).values[-1]
-""")
 
-bug("""keep_top_k: cannot_take_more_than_there_is
+cannot_take_more_than_there_is
     a k larger than the vocabulary is an error
     believed: Nobody asks for more than there is. top_k=50 meets small vocabularies.
     seen: RuntimeError: selected index k out of range.
     - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
     + lowest_kept = logits.topk(k, dim=-1).values[:, -1:]
-""")
 
-bug("""keep_top_k: returns_the_highest_alone
+returns_the_highest_alone
     the k highest come back alone, without their places
     believed: Only the k matter. But the place of a logit is the token's id.
     seen: Text of the first k tokens of the vocabulary, whatever the model says.
     - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
     - return logits.masked_fill(logits < lowest_kept, -math.inf)
     + return logits.topk(min(k, logits.shape[-1]), dim=-1).values
-""")
 
-bug("""keep_top_k: leaves_them_sorted
+leaves_them_sorted
     the k highest stand in the first k places, in order
     believed: A sorted row is the same row. The place of a logit is the token's id.
     seen: The first token of the vocabulary is always the likeliest.
@@ -73,18 +66,16 @@ bug("""keep_top_k: leaves_them_sorted
     + ordered = logits.sort(dim=-1, descending=True).values
     + ordered[:, k:] = -math.inf
     + return ordered
-""")
 
-bug("""keep_top_k: filters_in_place
+filters_in_place
     the filter is written into the caller's logits
     believed: An assignment to logits[…] is local. It writes into the tensor that was given.
     seen: Logits that are looked at after sampling have -inf in them.
     - return logits.masked_fill(logits < lowest_kept, -math.inf)
     + logits[logits < lowest_kept] = -math.inf
     + return logits
-""")
 
-bug("""keep_top_k: takes_any_k
+takes_any_k
     k below 1 is accepted, and counts as 1
     believed: A lenient function is a friendly one. The caller meant something else.
     seen: top_k=0, meant as “no filter”, gives greedy text.
@@ -94,9 +85,9 @@ bug("""keep_top_k: takes_any_k
 """)
 
 
-# --- keep_top_p ------------------------------------------------------------------------------
+bugs("""keep_top_p:
 
-bug("""keep_top_p: drops_the_crossing_token
+drops_the_crossing_token
     the token that crosses p is dropped, and the first too if it does
     believed: “Up to p” ends before p. The set must reach p.
     seen: Greedier than asked; where the model is sure nothing is left, and softmax gives nan.
@@ -104,9 +95,8 @@ bug("""keep_top_p: drops_the_crossing_token
     - before = probabilities.cumsum(dim=-1) - probabilities  # what the likelier ones sum to
     - is_dropped = before >= p  # never the first, before which there is nothing
     + is_dropped = probabilities.cumsum(dim=-1) > p
-""")
 
-bug("""keep_top_p: drops_the_crossing_token_but_the_first
+drops_the_crossing_token_but_the_first
     the token that crosses p is dropped, unless it is the first
     believed: “Up to p” ends before p, and the first token is saved by hand.
     seen: Greedier than asked, and no error tells.
@@ -115,17 +105,15 @@ bug("""keep_top_p: drops_the_crossing_token_but_the_first
     - is_dropped = before >= p  # never the first, before which there is nothing
     + is_dropped = probabilities.cumsum(dim=-1) > p
     + is_dropped[:, 0] = False
-""")
 
-bug("""keep_top_p: keeps_one_too_many
+keeps_one_too_many
     one token too many is kept: that after the crossing one
     believed: Shifted once too often: the crossing token is saved twice.
     seen: p as small as can be still leaves two tokens, so the text is never greedy.
     = is_dropped = before >= p  # never the first, before which there is nothing
     + is_dropped[:, 1:] = is_dropped[:, :-1].clone()
-""")
 
-bug("""keep_top_p: compares_each_token_with_p
+compares_each_token_with_p
     every token less likely than p is dropped, but the likeliest
     believed: p is a threshold for each token. It is one for their sum.
     seen: Greedy text for every p above one half.
@@ -133,34 +121,30 @@ bug("""keep_top_p: compares_each_token_with_p
     - is_dropped = before >= p  # never the first, before which there is nothing
     + is_dropped = probabilities < p
     + is_dropped[:, 0] = False
-""")
 
-bug("""keep_top_p: leaves_the_filter_sorted
+leaves_the_filter_sorted
     the filter stays in sorted order: places instead of token ids
     believed: The mask fits the logits, for both have V columns. One is in another order.
     seen: Tokens at the front of the vocabulary are kept, likely or not.
     reported: lucidrains/PaLM-rlhf-pytorch#60
     - is_dropped = is_dropped.scatter(-1, order, is_dropped)  # from sorted places to token ids
-""")
 
-bug("""keep_top_p: returns_them_sorted
+returns_them_sorted
     the logits come back in sorted order
     believed: A sorted row is the same row. The place of a logit is the token's id.
     seen: The first token of the vocabulary is always the likeliest.
     reported: lucidrains/PaLM-rlhf-pytorch#60
     + logits = logits.sort(dim=-1, descending=True).values
     = if p == 1:  # a sum of rounded probabilities may reach 1 too early
-""")
 
-bug("""keep_top_p: sorts_upwards
+sorts_upwards
     the least likely tokens are kept: sorted upwards
     believed: sort puts the best first. It puts the smallest first.
     seen: Text of unlikely tokens; with a small p, only of the unlikeliest.
     - probabilities, order = wide.softmax(dim=-1).sort(dim=-1, descending=True)
     + probabilities, order = wide.softmax(dim=-1).sort(dim=-1)
-""")
 
-bug("""keep_top_p: sums_without_sorting
+sums_without_sorting
     probabilities are summed in the order of the vocabulary, not sorted
     believed: A sum does not care for the order. A running sum does.
     seen: Tokens with a small id are kept; the likeliest may be dropped.
@@ -168,25 +152,22 @@ bug("""keep_top_p: sums_without_sorting
     + probabilities = wide.softmax(dim=-1)
 
     - is_dropped = is_dropped.scatter(-1, order, is_dropped)  # from sorted places to token ids
-""")
 
-bug("""keep_top_p: sums_logits
+sums_logits
     logits are summed, not probabilities
     believed: Logits are what the model returns, so they are its probabilities.
     seen: One or two tokens are left, since a single logit is larger than p already.
     - probabilities, order = wide.softmax(dim=-1).sort(dim=-1, descending=True)
     + probabilities, order = wide.sort(dim=-1, descending=True)
-""")
 
-bug("""keep_top_p: drops_to_a_logit_of_zero
+drops_to_a_logit_of_zero
     what goes becomes 0, not -inf
     believed: 0 is nothing. As a logit it is as likely as any other 0, and likelier than -1.
     seen: Tokens that were dropped are drawn all the same, some more often than before.
     - return logits.masked_fill(is_dropped, -math.inf)
     + return logits.masked_fill(is_dropped, 0.0)
-""")
 
-bug("""keep_top_p: returns_probabilities
+returns_probabilities
     probabilities come back instead of logits
     believed: They are at hand, and sampling needs them. The caller takes the softmax again.
     seen: Nearly uniform text: the softmax of numbers between 0 and 1 is flat.
@@ -195,18 +176,16 @@ bug("""keep_top_p: returns_probabilities
 
     - return logits.masked_fill(is_dropped, -math.inf)
     + return logits.softmax(dim=-1).masked_fill(is_dropped, -math.inf)
-""")
 
-bug("""keep_top_p: filters_the_callers_logits
+filters_the_callers_logits
     the filter is written into the caller's logits
     believed: An assignment to logits[…] is local. It writes into the tensor that was given.
     seen: Logits that are looked at after sampling have -inf in them.
     - return logits.masked_fill(is_dropped, -math.inf)
     + logits[is_dropped] = -math.inf
     + return logits
-""")
 
-bug("""keep_top_p: takes_any_p
+takes_any_p
     a p that is no share is accepted
     believed: More than all is all, and less than nothing is nearly nothing. top_p=90 was meant as
         90 %.
@@ -217,17 +196,16 @@ bug("""keep_top_p: takes_any_p
 """)
 
 
-# --- sample ----------------------------------------------------------------------------------
+bugs("""sample:
 
-bug("""sample: multiplies_by_the_temperature
+multiplies_by_the_temperature
     temperature multiplies the logits
     believed: More heat, larger logits. Larger logits make the likely likelier: colder.
     seen: Turned up, the temperature makes the text duller.
     - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
     + wide = (wide - wide.amax(dim=-1, keepdim=True)) * temperature
-""")
 
-bug("""sample: divides_the_probabilities
+divides_the_probabilities
     temperature has no effect: the probabilities are divided, not the logits
     believed: Dividing is dividing. All probabilities divided by one number are in the same
         proportion as before.
@@ -238,18 +216,16 @@ bug("""sample: divides_the_probabilities
     - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
     + probabilities = wide.softmax(dim=-1) / temperature
     + return torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
-""")
 
-bug("""sample: applies_the_temperature_twice
+applies_the_temperature_twice
     temperature is applied twice
     believed: Each of two functions takes care of it, and each thinks it is the only one.
     seen: A temperature of 0.7 reads like one of 0.49.
     reported: RL-Align/RL-Kernel#81
     + wide = wide / temperature
     = return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
-""")
 
-bug("""sample: filters_before_the_temperature
+filters_before_the_temperature
     the filters come before the temperature
     believed: Order does not matter. Top-p looks at probabilities, which temperature changes.
     seen: At low temperatures top-p keeps more tokens than it should, at high ones fewer.
@@ -257,9 +233,8 @@ bug("""sample: filters_before_the_temperature
 
     + wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
     = return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
-""")
 
-bug("""sample: filters_in_the_other_order
+filters_in_the_other_order
     top-p looks at the shares of all tokens, not of what top-k has left
     believed: Both only drop tokens, so their order is free, and nothing need be shared out anew.
         After top-k the rest shares the whole probability, and fewer tokens reach p.
@@ -270,83 +245,73 @@ bug("""sample: filters_in_the_other_order
     =     wide = keep_top_k(wide, top_k)
     - if top_p is not None:
     -     wide = keep_top_p(wide, top_p)
-""")
 
-bug("""sample: returns_places_among_the_top_k
+returns_places_among_the_top_k
     the place among the top k is returned as the token's id
     believed: multinomial returns tokens. It returns places in what it was given.
     seen: With top_k only the first k tokens of the vocabulary appear.
     - wide = keep_top_k(wide, top_k)
     + wide = wide.topk(min(top_k, wide.shape[-1]), dim=-1).values
-""")
 
-bug("""sample: never_draws
+never_draws
     nothing is drawn: it is always the likeliest token
     believed: The best next token makes the best text.
     seen: The same text every time, and soon in circles.
     - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
     + return wide.argmax(dim=-1)
-""")
 
-bug("""sample: draws_once_for_all_rows
+draws_once_for_all_rows
     one draw serves the whole batch
     believed: One prompt, one token. Rows that begin alike must be allowed to differ.
     seen: All texts of a batch begin with the same token.
     - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
     + first = torch.multinomial(wide[0].softmax(dim=-1), 1, generator=generator)
     + return first.expand(len(logits))
-""")
 
-bug("""sample: draws_from_logits
+draws_from_logits
     logits are drawn from as if they were probabilities
     believed: Larger means likelier, and multinomial normalises. It cannot take less than 0.
     seen: RuntimeError: probability tensor contains either inf, nan or element < 0.
     - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
     + return torch.multinomial(wide, 1, generator=generator).squeeze(-1)
-""")
 
-bug("""sample: takes_softmax_twice
+takes_softmax_twice
     softmax is taken twice
     believed: Once by the filter, once for the draw. The softmax of probabilities is nearly flat,
         and gives dropped tokens a share again.
     seen: Wild text; what top-k dropped comes back.
     + wide = wide.softmax(dim=-1)
     = return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
-""")
 
-bug("""sample: draws_with_the_global_generator
+draws_with_the_global_generator
     the generator is ignored: torch's own one draws
     believed: A seed set somewhere is enough. Any other draw in between shifts all that come.
     seen: The same seed gives another text in every run of the notebook.
     - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
     + return torch.multinomial(wide.softmax(dim=-1), 1).squeeze(-1)
-""")
 
-bug("""sample: begins_anew_each_time
+begins_anew_each_time
     every call begins with the same state of a generator
     believed: A seed makes a draw repeatable. Set anew each time, it makes it a repetition.
     seen: The same choice at every step: wherever two tokens are as likely, always the same.
     + generator = torch.Generator(logits.device).manual_seed(42)
     = return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
-""")
 
-bug("""sample: has_no_case_for_zero
+has_no_case_for_zero
     a temperature of 0 is divided by
     believed: Dividing by less and less ends in greedy text. Dividing by 0 ends in nan.
     seen: RuntimeError: probability tensor contains either inf, nan or element < 0.
     - if temperature == 0:
     -     return logits.argmax(dim=-1)
-""")
 
-bug("""sample: takes_a_negative_temperature
+takes_a_negative_temperature
     a negative temperature is accepted
     believed: Nobody does that. It turns the model upside down: the unlikeliest comes first.
     seen: Noise, and no error.
     - if temperature < 0:
     -     raise ValueError(f"temperature must be at least 0, got temperature={temperature}.")
-""")
 
-bug("""sample: returns_a_column
+returns_a_column
     a column (B, 1) comes back, not (B,)
     believed: multinomial returns what was asked for. It returns a column for each draw.
     seen: Shapes that do not fit, or a batch that is broadcast against itself.
@@ -355,9 +320,8 @@ bug("""sample: returns_a_column
 
     - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
     + return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator)
-""")
 
-bug("""sample: divides_in_half_precision
+divides_in_half_precision
     the logits are divided in half precision, and overflow
     believed: Dividing does not need much precision. But 7 / 0.0001 is more than float16 can hold,
         and infinity minus infinity is nan.
@@ -365,9 +329,8 @@ bug("""sample: divides_in_half_precision
     - wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
     + wide = logits / temperature
-""")
 
-bug("""sample: divides_in_place
+divides_in_place
     the logits are divided in place
     believed: /= is short for dividing. It writes into the tensor that was given.
     seen: Sampling twice from the same logits gives the temperature twice.
@@ -375,17 +338,15 @@ bug("""sample: divides_in_place
     - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
     + wide -= wide.amax(dim=-1, keepdim=True)  # the highest stays at 0
     + wide /= temperature
-""")
 
-bug("""sample: ignores_top_k
+ignores_top_k
     top_k is ignored
     believed: An option that is in the signature works.
     seen: top_k=1 is not greedy.
     - if top_k is not None:
     -     wide = keep_top_k(wide, top_k)
-""")
 
-bug("""sample: filters_by_one_of_the_two
+filters_by_one_of_the_two
     top_p is left out when top_k is given
     believed: One filter or the other: an elif.
     seen: With top_k given, top_p changes nothing.
@@ -394,17 +355,16 @@ bug("""sample: filters_by_one_of_the_two
 """)
 
 
-# --- generate --------------------------------------------------------------------------------
+bugs("""generate:
 
-bug("""generate: reads_the_first_position
+reads_the_first_position
     the next token is read off the first position
     believed: logits[:, 0] is “the” prediction. It is the one after the first token.
     seen: The same token again and again: the first position never changes.
     - ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
     + ids = torch.cat([ids, sample(logits[:, 0], **sampling)[:, None]], dim=1)
-""")
 
-bug("""generate: reads_the_position_before_the_last
+reads_the_position_before_the_last
     the next token is read off the position before the last
     believed: In training targets are one behind, so the last position has none. Here the last
         position is the one that looks into the future.
@@ -412,43 +372,38 @@ bug("""generate: reads_the_position_before_the_last
     - ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
     + last = max(logits.shape[1] - 2, 0)
     + ids = torch.cat([ids, sample(logits[:, last], **sampling)[:, None]], dim=1)
-""")
 
-bug("""generate: does_not_crop
+does_not_crop
     the text is not cropped to context_length
     believed: The model takes what it gets. It has no position embeddings beyond its context.
     seen: An error as soon as the text is longer than the context.
     reported: huggingface/transformers#4542, Lightning-AI/litgpt#43
     - logits = model(ids[:, -model.config.context_length :])
     + logits = model(ids)
-""")
 
-bug("""generate: crops_the_end_off
+crops_the_end_off
     the model sees the beginning of a long text, not its end
     believed: A slice up to context_length has the right length. It is the wrong end.
     seen: Past the context the text repeats one token for ever.
     - logits = model(ids[:, -model.config.context_length :])
     + logits = model(ids[:, : model.config.context_length])
-""")
 
-bug("""generate: crops_one_too_many
+crops_one_too_many
     the model sees one token less than it could
     believed: There must be room for the new token. The new token is not an input yet.
     seen: A slightly worse text past the context; nothing at all before.
     - logits = model(ids[:, -model.config.context_length :])
     + logits = model(ids[:, -max(model.config.context_length - 1, 1) :])
-""")
 
-bug("""generate: returns_the_cropped_text
+returns_the_cropped_text
     what is cropped off is missing in the result
     believed: ids = ids[…] crops for the model only. It overwrites the text.
     seen: Long texts come back without their beginning.
     - logits = model(ids[:, -model.config.context_length :])
     + ids = ids[:, -model.config.context_length :]
     + logits = model(ids)
-""")
 
-bug("""generate: returns_without_the_prompt
+returns_without_the_prompt
     only the new tokens come back
     believed: The caller knows the prompt. The contract is the whole text.
     seen: The text begins in the middle of a sentence.
@@ -457,27 +412,24 @@ bug("""generate: returns_without_the_prompt
 
     - return ids
     + return ids[:, n_prompt:]
-""")
 
-bug("""generate: does_not_evaluate
+does_not_evaluate
     the model stays in training mode
     believed: A trained model needs no switch. With dropout it thinks with holes.
     seen: Worse text than the loss promises, and greedy text that differs from run to run.
     reported: karpathy/nanoGPT#240
     - with _evaluating(model):
     + with torch.no_grad():
-""")
 
-bug("""generate: stays_in_evaluation
+stays_in_evaluation
     the model is left in evaluation mode
     believed: eval() is a setting of this function. It is one of the caller's model.
     seen: After the first sample in a training run, dropout is off for good.
     - with _evaluating(model):
     + model.eval()
     + with torch.no_grad():
-""")
 
-bug("""generate: always_goes_back_to_training
+always_goes_back_to_training
     the model is put into training mode at the end, whatever it was
     believed: Whoever samples is training. The caller may have switched to evaluation.
     seen: The second call of an evaluated model, or its next loss, has dropout in it.
@@ -487,9 +439,8 @@ bug("""generate: always_goes_back_to_training
 
     + model.train()
     = return ids
-""")
 
-bug("""generate: restores_only_without_errors
+restores_only_without_errors
     after an error the model's mode is not restored
     believed: The last line of a function is always reached. An error leaves before it.
     seen: After an interrupted sample training goes on without dropout.
@@ -500,9 +451,8 @@ bug("""generate: restores_only_without_errors
 
     + model.train(was_training)
     = return ids
-""")
 
-bug("""generate: keeps_recording_gradients
+keeps_recording_gradients
     gradients are recorded all along
     believed: eval() switches gradients off. It switches dropout off, and nothing else.
     seen: Memory grows with every call of the model.
@@ -514,34 +464,30 @@ bug("""generate: keeps_recording_gradients
     + finally:
     +     model.train(was_training)
     = return ids
-""")
 
-bug("""generate: drops_the_options
+drops_the_options
     the options of sampling are dropped
     believed: **sampling in the signature is enough. It must be passed on.
     seen: temperature=0 gives another text each time.
     - ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
     + ids = torch.cat([ids, sample(logits[:, -1])[:, None]], dim=1)
-""")
 
-bug("""generate: drops_the_generator
+drops_the_generator
     the generator is not passed on
     believed: Temperature, top_k, top_p: those are the options. The generator is one too.
     seen: The same seed gives another text each time.
     = _check_prompt(ids, n_new)
     + sampling.pop("generator", None)
-""")
 
-bug("""generate: gives_all_rows_one_token
+gives_all_rows_one_token
     every row gets the first row's token
     believed: One prompt, one token. A batch holds several texts.
     seen: All texts of a batch go on in the same words.
     - ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
     + new = sample(logits[:1, -1], **sampling).expand(len(ids))
     + ids = torch.cat([ids, new[:, None]], dim=1)
-""")
 
-bug("""generate: feeds_the_newest_token_alone
+feeds_the_newest_token_alone
     the model is given the newest token alone
     believed: The model remembers what came before. It remembers nothing: that takes a cache.
     seen: Each token follows from the one before it, and from nothing else.
@@ -552,9 +498,8 @@ bug("""generate: feeds_the_newest_token_alone
     + logits = model(new[:, -model.config.context_length :])
     = ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
     + new = ids[:, -1:]
-""")
 
-bug("""generate: feeds_the_prompt_alone
+feeds_the_prompt_alone
     the model is given the prompt alone, at every step
     believed: The prompt says what to write. What has been written since belongs to it.
     seen: Greedy text repeats one token; drawn text is a bag of first words.
@@ -563,42 +508,37 @@ bug("""generate: feeds_the_prompt_alone
 
     - logits = model(ids[:, -model.config.context_length :])
     + logits = model(prompt[:, -model.config.context_length :])
-""")
 
-bug("""generate: puts_new_tokens_in_front
+puts_new_tokens_in_front
     new tokens are put in front
     believed: cat takes the new one and the old ones. It takes them in that order.
     seen: Text that grows backwards.
     - ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
     + ids = torch.cat([sample(logits[:, -1], **sampling)[:, None], ids], dim=1)
-""")
 
-bug("""generate: counts_the_prompt
+counts_the_prompt
     n_new counts the whole text, prompt included
     believed: max_length and max_new_tokens are one option. Libraries have both.
     seen: Short texts; with a long prompt nothing at all.
     - for _ in range(n_new):
     + while ids.shape[1] < n_new:
-""")
 
-bug("""generate: writes_one_too_many
+writes_one_too_many
     one token too many is written
     believed: A loop from 0 to n_new, both included.
     seen: Texts one token longer than asked for.
     - for _ in range(n_new):
     + for _ in range(n_new + 1):
-""")
 
-bug("""generate: takes_an_empty_prompt
+takes_an_empty_prompt
     an empty prompt is let through to the model
     believed: Somebody further down will complain. They do, about something else.
     seen: IndexError: index -1 is out of bounds for dimension 1 with size 0.
     - _check_prompt(ids, n_new)
     + if n_new < 0:
     +     raise ValueError(f"n_new must be at least 0, got n_new={n_new}.")
-""")
 
-bug("""generate: takes_a_negative_n_new
+takes_a_negative_n_new
     a negative n_new gives the prompt back
     believed: range(-1) is an error. It is empty.
     seen: A mistake in the caller's arithmetic goes unnoticed.

@@ -2,64 +2,58 @@
 
 from course_lib.transformer.masking import masked_softmax
 
-from . import bug
+from . import bugs
 
-# --- attention_flops -------------------------------------------------------------------------
+bugs("""attention_flops:
 
-bug("""attention_flops: counts_half_of_the_operations
+counts_half_of_the_operations
     half of it: one operation a multiply-add, or one product instead of two
     believed: A multiply-add is one step for the hardware. It counts as two operations, and the
         weights times the values cost as much again as the scores.
     seen: The hardware seems to reach half of the speed that its maker promises.
     - return 4 * n_tokens**2 * d_model
     + return 2 * n_tokens**2 * d_model
-""")
 
-bug("""attention_flops: counts_no_factor
+counts_no_factor
     T²·C: one number for each score and channel, without the factor 4
     believed: T² scores with C channels each are T²·C operations. They are multiply-adds, in two
         products.
     seen: Estimated times are four times too short.
     - return 4 * n_tokens**2 * d_model
     + return n_tokens**2 * d_model
-""")
 
-bug("""attention_flops: squares_the_width
+squares_the_width
     the width is squared instead of the length: 4·T·C²
     believed: The square belongs to the matrices. Those of the linear layers are C×C; the scores are
         T×T.
     seen: The cost seems to grow no faster than the text.
     - return 4 * n_tokens**2 * d_model
     + return 4 * n_tokens * d_model**2
-""")
 
-bug("""attention_flops: counts_the_linear_layers_too
+counts_the_linear_layers_too
     the linear layers are counted too: + 8·T·C²
     believed: Attention is the whole layer. Here its scores and weighted sums alone are asked for:
         what grows with the square of the length.
     seen: Far too much for short texts, nearly right for very long ones.
     - return 4 * n_tokens**2 * d_model
     + return 4 * n_tokens**2 * d_model + 8 * n_tokens * d_model**2
-""")
 
-bug("""attention_flops: writes_a_caret
+writes_a_caret
     ^ instead of **: in Python that is a bitwise exclusive or
     believed: ^ raises to a power, as on paper. In Python it compares bits.
     seen: A number that jumps about and is far too small.
     - return 4 * n_tokens**2 * d_model
     + return 4 * n_tokens ^ 2 * d_model
-""")
 
-bug("""attention_flops: counts_operations_in_a_float
+counts_operations_in_a_float
     a float comes back instead of an int
     believed: Large numbers are floats: 4e0, or a division. A float holds 16 digits, and then it
         rounds.
     seen: Prints as 4.9e+16; the last digits of large counts are wrong.
     - return 4 * n_tokens**2 * d_model
     + return 4.0 * n_tokens**2 * d_model
-""")
 
-bug("""attention_flops: grows_with_the_length_alone
+grows_with_the_length_alone
     linear in the length: 4·T·C
     believed: Each token is attended to once. It is, by each of the other tokens.
     seen: Twice the text seems to cost twice as much; it costs four times.
@@ -68,67 +62,60 @@ bug("""attention_flops: grows_with_the_length_alone
 """)
 
 
-# --- attention_bytes -------------------------------------------------------------------------
+bugs("""attention_bytes:
 
-bug("""attention_bytes: forgets_the_heads
+forgets_the_heads
     the heads are forgotten: one T×T table instead of one a head
     believed: The heads share the channels, so together they cost what one costs. They share the
         operations; each has a table of its own.
     seen: Out of memory at a twelfth of what was planned for.
     - return n_heads * n_tokens**2 * bytes_per_element
     + return n_tokens**2 * bytes_per_element
-""")
 
-bug("""attention_bytes: counts_one_row_of_weights
+counts_one_row_of_weights
     linear in the length: T numbers a head
     believed: A weight for each token. For each pair of tokens.
     seen: Kilobytes are expected where gigabytes are needed.
     - return n_heads * n_tokens**2 * bytes_per_element
     + return n_tokens * n_heads * bytes_per_element
-""")
 
-bug("""attention_bytes: counts_weights_not_bytes
+counts_weights_not_bytes
     numbers, not bytes: bytes_per_element is not used
     believed: Memory is how many numbers there are. Each takes two or four bytes.
     seen: Too little by a factor of 2 or 4.
     - return n_heads * n_tokens**2 * bytes_per_element
     + return n_heads * n_tokens**2
-""")
 
-bug("""attention_bytes: always_counts_four_bytes
+always_counts_four_bytes
     4 bytes a number, whatever bytes_per_element says
     believed: A number has four bytes. In half precision it has two.
     seen: Right for float32; twice too much for bfloat16.
     - return n_heads * n_tokens**2 * bytes_per_element
     + return n_heads * n_tokens**2 * 4
-""")
 
-bug("""attention_bytes: counts_bits
+counts_bits
     bits instead of bytes: eight times too much
     believed: bytes_per_element is turned into bits, as for a bandwidth.
     seen: Eight times too much.
     - return n_heads * n_tokens**2 * bytes_per_element
     + return n_heads * n_tokens**2 * bytes_per_element * 8
-""")
 
-bug("""attention_bytes: counts_scores_and_weights
+counts_scores_and_weights
     scores and weights are both counted: twice the table
     believed: There are two tables, before and after the softmax. What is asked for here is one of
         them, the weights.
     seen: Twice too much.
     - return n_heads * n_tokens**2 * bytes_per_element
     + return 2 * n_heads * n_tokens**2 * bytes_per_element
-""")
 
-bug("""attention_bytes: counts_the_triangle
+counts_the_triangle
     only the causal half is counted: T·(T + 1)/2 weights
     believed: What is masked takes no memory. The table is square; the zeros stand in it.
     seen: Half of what is really taken.
     - return n_heads * n_tokens**2 * bytes_per_element
     + return n_heads * (n_tokens * (n_tokens + 1) // 2) * bytes_per_element
-""")
 
-bug("""attention_bytes: returns_mebibytes
+returns_mebibytes
     mebibytes come back, not bytes
     believed: Bytes are too small a unit to be meant.
     seen: A float, a million times too small.
@@ -137,66 +124,59 @@ bug("""attention_bytes: returns_mebibytes
 """)
 
 
-# --- kv_cache_bytes --------------------------------------------------------------------------
+bugs("""kv_cache_bytes:
 
-bug("""kv_cache_bytes: counts_keys_alone
+counts_keys_alone
     keys or values alone: the factor 2 is missing
     believed: A cache entry is a vector. It is two, a key and a value.
     seen: Out of memory at half of the length that was planned for.
     - return 2 * n_elements * bytes_per_element  # keys and values
     + return n_elements * bytes_per_element
-""")
 
-bug("""kv_cache_bytes: counts_one_text
+counts_one_text
     batch_size is not used: the cache of one text
     believed: All texts share one cache. Each has keys and values of its own.
     seen: Right for one text; a server runs out of memory when users come.
     - n_elements = batch_size * n_layers * n_kv_heads * n_tokens * d_head
     + n_elements = n_layers * n_kv_heads * n_tokens * d_head
-""")
 
-bug("""kv_cache_bytes: counts_one_layer
+counts_one_layer
     n_layers is not used: the cache of one layer
     believed: The model has a cache. Each of its layers has one.
     seen: Too little by the number of layers.
     - n_elements = batch_size * n_layers * n_kv_heads * n_tokens * d_head
     + n_elements = batch_size * n_kv_heads * n_tokens * d_head
-""")
 
-bug("""kv_cache_bytes: caches_the_weights
+caches_the_weights
     quadratic in the length: T² instead of T
     believed: Attention is quadratic, and so is its cache. Keys and values are kept, not the
         weights: T of each.
     seen: Terabytes for a book.
     - n_elements = batch_size * n_layers * n_kv_heads * n_tokens * d_head
     + n_elements = batch_size * n_layers * n_kv_heads * n_tokens**2 * d_head
-""")
 
-bug("""kv_cache_bytes: caches_queries_too
+caches_queries_too
     queries are counted as well: three tensors instead of two
     believed: Attention has q, k and v. A query is used once, when it is made, and never again.
     seen: One and a half times too much.
     - return 2 * n_elements * bytes_per_element  # keys and values
     + return 3 * n_elements * bytes_per_element  # queries, keys and values
-""")
 
-bug("""kv_cache_bytes: counts_cached_numbers
+counts_cached_numbers
     numbers, not bytes: bytes_per_element is not used
     believed: Memory is how many numbers there are. Each takes two or four bytes.
     seen: Too little by a factor of 2 or 4.
     - return 2 * n_elements * bytes_per_element  # keys and values
     + return 2 * n_elements  # keys and values
-""")
 
-bug("""kv_cache_bytes: counts_a_number_a_head
+counts_a_number_a_head
     d_head is not used: one number a head
     believed: A head keeps a key for each token. The key is a vector of d_head numbers.
     seen: A hundred times too little.
     - n_elements = batch_size * n_layers * n_kv_heads * n_tokens * d_head
     + n_elements = batch_size * n_layers * n_kv_heads * n_tokens
-""")
 
-bug("""kv_cache_bytes: requires_a_batch_size
+requires_a_batch_size
     batch_size has no default
     believed: A function must be told everything. Here one text is the rule.
     seen: TypeError 'missing 1 required keyword-only argument'.
@@ -205,9 +185,9 @@ bug("""kv_cache_bytes: requires_a_batch_size
 """)
 
 
-# --- sinusoidal_positions --------------------------------------------------------------------
+bugs("""sinusoidal_positions:
 
-bug("""sinusoidal_positions: puts_all_sines_first
+puts_all_sines_first
     all sines first, then all cosines
     believed: The order of the channels does not matter. A trained model expects one of them, and
         the formula has sine and cosine side by side.
@@ -215,25 +195,22 @@ bug("""sinusoidal_positions: puts_all_sines_first
     - waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (P, C/2, 2)
     - return waves.flatten(1).float()
     + return torch.cat([angles.sin(), angles.cos()], dim=-1).float()
-""")
 
-bug("""sinusoidal_positions: begins_with_the_cosine
+begins_with_the_cosine
     cosine in the even channels, sine in the odd ones
     believed: Sine and cosine are the same wave, a quarter apart. The formula begins with the sine.
     seen: Trains as well as the right one; position 0 is 1, 0, 1, 0, ….
     - waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (P, C/2, 2)
     + waves = torch.stack([angles.cos(), angles.sin()], dim=-1)  # (P, C/2, 2)
-""")
 
-bug("""sinusoidal_positions: doubles_the_exponent
+doubles_the_exponent
     the exponent is doubled: 4i/C instead of 2i/C
     believed: The formula says 2i, so the channel 2i is multiplied by 2 once more.
     seen: Wavelengths up to a hundred million: half of the channels hardly ever move.
     - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
     + angles = positions[:, None] * 10000.0 ** (-2 * channels / d_model)  # (P, C/2)
-""")
 
-bug("""sinusoidal_positions: halves_the_exponent
+halves_the_exponent
     the exponent is halved: i/C instead of 2i/C
     believed: i counts the pairs, so the exponent is i/C. There are C/2 pairs.
     seen: Wavelengths up to a hundred only; distant positions look alike.
@@ -241,9 +218,8 @@ bug("""sinusoidal_positions: halves_the_exponent
     - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
     + pairs = torch.arange(d_model // 2, dtype=torch.float64)
     + angles = positions[:, None] * 10000.0 ** (-pairs / d_model)  # (P, C/2)
-""")
 
-bug("""sinusoidal_positions: gives_each_channel_its_own_angle
+gives_each_channel_its_own_angle
     every channel has a wavelength of its own: c/C, not the pair's 2i/C
     believed: The exponent is the channel over C, for odd channels too. Sine and cosine of a pair
         share one angle: that makes a shift a rotation.
@@ -254,33 +230,29 @@ bug("""sinusoidal_positions: gives_each_channel_its_own_angle
     + channels = torch.arange(d_model, dtype=torch.float64)
     + angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C)
     + waves = torch.stack([angles[:, 0::2].sin(), angles[:, 1::2].cos()], dim=-1)  # (P, C/2, 2)
-""")
 
-bug("""sinusoidal_positions: multiplies_by_the_power
+multiplies_by_the_power
     the sign of the exponent: angles are multiplied by 10000^(2i/C)
     believed: The power stands below the fraction line, and a sign got lost.
     seen: Waves so short that the values look like noise.
     - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
     + angles = positions[:, None] * 10000.0 ** (channels / d_model)  # (P, C/2)
-""")
 
-bug("""sinusoidal_positions: counts_positions_from_one
+counts_positions_from_one
     positions are counted from 1
     believed: The first token is number 1. All counting here starts at 0.
     seen: The whole table is shifted by a row.
     - positions = torch.arange(n_positions, dtype=torch.float64)
     + positions = torch.arange(1, n_positions + 1, dtype=torch.float64)
-""")
 
-bug("""sinusoidal_positions: has_a_smaller_base
+has_a_smaller_base
     the base is 1000 instead of 10000
     believed: A zero got lost.
     seen: Looks right; weights of other models, loaded, work badly.
     - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
     + angles = positions[:, None] * 1000.0 ** (-channels / d_model)  # (P, C/2)
-""")
 
-bug("""sinusoidal_positions: ends_at_the_longest_wave
+ends_at_the_longest_wave
     the exponent runs up to 1: divided by C/2 - 1, as some libraries do
     believed: The last pair should have the wavelength 10000 exactly. In the paper's formula it
         stays below.
@@ -290,18 +262,16 @@ bug("""sinusoidal_positions: ends_at_the_longest_wave
     + pairs = torch.arange(d_model // 2, dtype=torch.float64)
     + step = math.log(10000.0) / (d_model // 2 - 1)
     + angles = positions[:, None] * torch.exp(-pairs * step)  # (P, C/2)
-""")
 
-bug("""sinusoidal_positions: keeps_float64
+keeps_float64
     the table comes back in float64
     believed: More digits do no harm. A float32 model plus a float64 table is a float64 tensor,
         which the next layer refuses.
     seen: 'expected mat1 and mat2 to have the same dtype' at the first linear layer.
     - return waves.flatten(1).float()
     + return waves.flatten(1)
-""")
 
-bug("""sinusoidal_positions: has_sines_only
+has_sines_only
     sines only: the odd channels hold no cosine
     believed: One wave a channel is enough. Without the cosine a wave does not tell rising from
         falling.
@@ -311,9 +281,9 @@ bug("""sinusoidal_positions: has_sines_only
 """)
 
 
-# --- rotate ----------------------------------------------------------------------------------
+bugs("""rotate:
 
-bug("""rotate: pairs_the_halves
+pairs_the_halves
     channel i is paired with i + D/2, not with its neighbour
     believed: The two halves are the pairs. Many libraries have it so, with weights to match; here
         2i and 2i + 1 are a pair.
@@ -324,9 +294,8 @@ bug("""rotate: pairs_the_halves
     + a, b = x.to(wide).chunk(2, dim=-1)
     + turned = torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D)
     + return turned.to(x.dtype)
-""")
 
-bug("""rotate: joins_the_halves
+joins_the_halves
     neighbours are turned, but come back in halves: all a, then all b
     believed: cat puts them together again. It puts all first partners in front; stack and flatten
         put each beside its own.
@@ -336,25 +305,22 @@ bug("""rotate: joins_the_halves
     - return turned.flatten(-2).to(x.dtype)
     + turned = torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D)
     + return turned.to(x.dtype)
-""")
 
-bug("""rotate: turns_the_other_way
+turns_the_other_way
     turned the other way: the sign of the sine is wrong
     believed: The minus may stand in either line. It decides the direction.
     seen: Distances come out right, so it trains; loaded weights read the text backwards.
     - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
     + turned = torch.stack([a * cos + b * sin, b * cos - a * sin], dim=-1)  # (..., T, D/2, 2)
-""")
 
-bug("""rotate: turns_without_the_minus
+turns_without_the_minus
     no minus at all: (a cos + b sin, a sin + b cos)
     believed: The two lines look alike. With two plus signs it is no rotation.
     seen: Lengths change with the position; pairs collapse where sine and cosine are equal.
     - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
     + turned = torch.stack([a * cos + b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
-""")
 
-bug("""rotate: overwrites_the_first_partner
+overwrites_the_first_partner
     the second line uses the a that was turned already
     believed: a is overwritten, then b. The second line needs the old a.
     seen: Right at position 0; lengths change elsewhere.
@@ -362,50 +328,44 @@ bug("""rotate: overwrites_the_first_partner
     + a = a * cos - b * sin
     + b = a * sin + b * cos
     + turned = torch.stack([a, b], dim=-1)  # (..., T, D/2, 2)
-""")
 
-bug("""rotate: turns_by_the_row
+turns_by_the_row
     positions are not used: row t turns by t
     believed: The rows are the positions. With a cache, a single row may stand anywhere.
     seen: Right without a cache; with one, every new token believes it is the first.
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
     + rows = torch.arange(x.shape[-2], device=x.device)
     + angles = rows[:, None].double() * base**-exponents  # (T, D/2)
-""")
 
-bug("""rotate: ignores_the_base
+ignores_the_base
     base is not used: it is always 10000
     believed: 10000 is part of the formula. Models for long texts take a larger base.
     seen: Loaded weights of such a model get worse the longer the text.
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
     + angles = positions[:, None].double() * 10000.0**-exponents  # (T, D/2)
-""")
 
-bug("""rotate: halves_the_exponent_of_the_base
+halves_the_exponent_of_the_base
     the exponent is halved: i/D instead of 2i/D
     believed: i counts the pairs, so the exponent is i/D. There are D/2 pairs.
     seen: Slow pairs turn too fast: distant positions look alike.
     - exponents = torch.arange(0, d_head, 2, dtype=torch.float64, device=x.device) / d_head
     + exponents = torch.arange(d_head // 2, dtype=torch.float64, device=x.device) / d_head
-""")
 
-bug("""rotate: doubles_the_exponent_of_the_base
+doubles_the_exponent_of_the_base
     the exponent is doubled: 4i/D instead of 2i/D
     believed: The formula says 2i, so the channel 2i is multiplied by 2 once more.
     seen: Half of the pairs hardly turn at all.
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
     + angles = positions[:, None].double() * base ** (-2 * exponents)  # (T, D/2)
-""")
 
-bug("""rotate: turns_faster_and_faster
+turns_faster_and_faster
     the sign of the exponent: angles are multiplied by base^(2i/D)
     believed: A sign got lost. Later pairs turn more slowly, not faster.
     seen: Angles in the thousands from one position to the next: noise.
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
     + angles = positions[:, None].double() * base**exponents  # (T, D/2)
-""")
 
-bug("""rotate: turns_all_pairs_alike
+turns_all_pairs_alike
     all pairs turn by the same angle
     believed: The position is the angle. Then position 0 and position 44 are the same, for 44 is
         seven whole turns.
@@ -413,18 +373,16 @@ bug("""rotate: turns_all_pairs_alike
     - exponents = torch.arange(0, d_head, 2, dtype=torch.float64, device=x.device) / d_head
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
     + angles = positions[:, None].double()  # (T, 1)
-""")
 
-bug("""rotate: turns_one_too_far
+turns_one_too_far
     positions are counted from 1
     believed: The first token is number 1. Distances stay right, but not what a cache or another
         program has turned.
     seen: Nothing, until keys of another program meet these queries.
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
     + angles = (positions[:, None].double() + 1) * base**-exponents  # (T, D/2)
-""")
 
-bug("""rotate: makes_angles_in_half_precision
+makes_angles_in_half_precision
     angles in the dtype of x: half precision does not hold them
     believed: Everything should have one dtype. In bfloat16, position 3001 is 3008.
     seen: Right in float32; in half precision long texts get worse with every thousand.
@@ -432,34 +390,30 @@ bug("""rotate: makes_angles_in_half_precision
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
     + exponents = torch.arange(0, d_head, 2, dtype=x.dtype, device=x.device) / d_head
     + angles = positions[:, None].to(x.dtype) * base**-exponents  # (T, D/2)
-""")
 
-bug("""rotate: returns_the_wide_dtype
+returns_the_wide_dtype
     half precision comes back as float32
     believed: The angles are float32, and so is the product. The caller works in the dtype of x.
     seen: 'expected … to have the same dtype' where the queries meet a bfloat16 cache.
     - return turned.flatten(-2).to(x.dtype)
     + return turned.flatten(-2)
-""")
 
-bug("""rotate: turns_by_head
+turns_by_head
     the angles belong to the axis before the positions
     believed: The positions are axis 1, as in (B, T, H, D). Here heads come before positions: (...,
         T, D).
     seen: An error, or, with as many heads as positions, heads that turn instead.
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
     + angles = positions[:, None, None].double() * base**-exponents  # (T, 1, D/2)
-""")
 
-bug("""rotate: expects_even_channels
+expects_even_channels
     an odd number of channels is not refused
     believed: Slices fit anyway. With D = 5 there are three first partners and two second ones.
     seen: RuntimeError about sizes 3 and 2, far from the cause.
     - if d_head % 2 != 0:
     -     raise ValueError(f"x must have an even number of channels, got D={d_head}.")
-""")
 
-bug("""rotate: leaves_the_last_channel
+leaves_the_last_channel
     the last channel of an odd number is left as it is
     believed: What has no partner does not turn. A head of odd width is a mistake of the caller, who
         should hear of it.
@@ -474,9 +428,8 @@ bug("""rotate: leaves_the_last_channel
 
     - return turned.flatten(-2).to(x.dtype)
     + return torch.cat([turned.flatten(-2).to(x.dtype), x[..., d_head:]], dim=-1)
-""")
 
-bug("""rotate: turns_x_itself
+turns_x_itself
     the result is written into x
     believed: x is not needed any more. The caller's queries are, in the cache or in a test.
     seen: The second call turns what was turned already; gradients raise an error.
@@ -485,43 +438,39 @@ bug("""rotate: turns_x_itself
 """)
 
 
-# --- sliding_window_mask ---------------------------------------------------------------------
+bugs("""sliding_window_mask:
 
-bug("""sliding_window_mask: sees_one_too_many
+sees_one_too_many
     one key too many: window + 1 keys, the query's own not counted
     believed: The window counts what lies before. Here the query's own key is one of them.
     seen: A cache of `window` entries lacks the oldest one.
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
     + return causal & causal.new_ones(causal.shape).triu(n_before - window)
-""")
 
-bug("""sliding_window_mask: sees_one_too_few
+sees_one_too_few
     one key too few: the oldest of the window is missing
     believed: Less than window - 1 before. Distances 0 to window - 1 are `window` keys.
     seen: With window=1 nothing may be read, and the rows are empty.
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
     + return causal & causal.new_ones(causal.shape).triu(n_before - window + 2)
-""")
 
-bug("""sliding_window_mask: looks_both_ways
+looks_both_ways
     the window reaches into the future as well
     believed: A window lies around its query: |distance| < window. It must be causal, too.
     seen: The loss falls too far, and the model writes nonsense: it has seen the answer.
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
     + not_too_old = causal.new_ones(causal.shape).triu(n_before - window + 1)
     + return not_too_old.tril(n_before + window - 1)
-""")
 
-bug("""sliding_window_mask: forgets_the_window
+forgets_the_window
     the window is ignored: a causal mask
     believed: The mask is causal, and the window is only a name for its rows.
     seen: The cost is that of full attention.
     - n_before = causal.shape[1] - n_queries
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
     + return causal
-""")
 
-bug("""sliding_window_mask: aligns_the_window_top_left
+aligns_the_window_top_left
     with more keys than queries, the queries are taken for the first positions
     believed: Row t is position t. With a cache, the queries are the last positions.
     seen: Right without a cache. With one, each new token sees the first tokens alone.
@@ -530,36 +479,32 @@ bug("""sliding_window_mask: aligns_the_window_top_left
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
     + ones = causal.new_ones(causal.shape)
     + return ones.tril() & ones.triu(1 - window)
-""")
 
-bug("""sliding_window_mask: shifts_one_edge_alone
+shifts_one_edge_alone
     the causal edge is shifted for a cache, the far edge of the window is not
     believed: causal_mask takes care of the cache. triu knows nothing of it.
     seen: Right without a cache. With one, the window is longer than it should be.
     - n_before = causal.shape[1] - n_queries
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
     + return causal & causal.new_ones(causal.shape).triu(1 - window)
-""")
 
-bug("""sliding_window_mask: marks_what_is_outside
+marks_what_is_outside
     the mask was inverted: True where a query may not look
     believed: True marks what is masked. Here True means may attend.
     seen: Every query sees the future and the far past, and nothing near.
     reported: rasbt/LLMs-from-scratch#1061
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
     + return ~(causal & causal.new_ones(causal.shape).triu(n_before - window + 1))
-""")
 
-bug("""sliding_window_mask: cuts_the_text_into_pieces
+cuts_the_text_into_pieces
     fixed pieces instead of a window: a query sees its own piece of the text
     believed: The text is cut into windows. A sliding one moves with the query.
     seen: The first token of each piece sees nothing but itself.
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
     + piece = torch.arange(causal.shape[1], device=device) // window
     + return causal & (piece == piece[n_before:, None])
-""")
 
-bug("""sliding_window_mask: keeps_the_last_keys_for_all
+keeps_the_last_keys_for_all
     all queries share the last `window` keys of the text
     believed: A window keeps the newest keys. For each query those before *it* are the newest.
     seen: Early queries may look at nothing at all.
@@ -567,17 +512,15 @@ bug("""sliding_window_mask: keeps_the_last_keys_for_all
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
     + places = torch.arange(causal.shape[1], device=device)
     + return causal & (places >= causal.shape[1] - window)
-""")
 
-bug("""sliding_window_mask: accepts_an_empty_window
+accepts_an_empty_window
     a window below 1 is not refused
     believed: Nobody asks for it. An off-by-one in the caller does, and every row is empty.
     seen: No error; all outputs of the layer are its bias.
     - if window < 1:
     -     raise ValueError(f"window must be at least 1, got window={window}.")
-""")
 
-bug("""sliding_window_mask: accepts_fewer_keys
+accepts_fewer_keys
     fewer keys than queries are not refused
     believed: The formula gives something for any sizes. For the first queries, with no position to
         stand at, it gives empty rows.
@@ -587,9 +530,8 @@ bug("""sliding_window_mask: accepts_fewer_keys
     + n_keys = n_queries if n_keys is None else n_keys
     + n_before = n_keys - n_queries
     + causal = torch.ones(n_queries, n_keys, dtype=torch.bool, device=device).tril(n_before)
-""")
 
-bug("""sliding_window_mask: ignores_the_device_of_the_window
+ignores_the_device_of_the_window
     the mask is made on the default device
     believed: torch.ones makes it where it is needed. It makes it on the CPU.
     seen: 'expected all tensors to be on the same device' on a GPU.
@@ -599,9 +541,9 @@ bug("""sliding_window_mask: ignores_the_device_of_the_window
 """)
 
 
-# --- blockwise_attention ---------------------------------------------------------------------
+bugs("""blockwise_attention:
 
-bug("""blockwise_attention: never_rescales
+never_rescales
     nothing shrinks when a higher score turns up
     believed: Each block's exponentials are added up. They were taken relative to another maximum,
         and 1 no longer means the same.
@@ -611,33 +553,29 @@ bug("""blockwise_attention: never_rescales
     - output = output * shrink + weights @ v[..., block, :].to(wide)
     + sums = sums + weights.sum(dim=-1, keepdim=True)
     + output = output + weights @ v[..., block, :].to(wide)
-""")
 
-bug("""blockwise_attention: rescales_the_sum_alone
+rescales_the_sum_alone
     the sum shrinks when a higher score turns up, the weighted sum of values does not
     believed: Only the normaliser has to follow the maximum. Whatever holds exponentials has to.
     seen: Outputs are too large, and the more so the later the maximum comes.
     - output = output * shrink + weights @ v[..., block, :].to(wide)
     + output = output + weights @ v[..., block, :].to(wide)
-""")
 
-bug("""blockwise_attention: rescales_the_output_alone
+rescales_the_output_alone
     the weighted sum of values shrinks when a higher score turns up, the sum does not
     believed: Only the output has to follow the maximum. Whatever holds exponentials has to.
     seen: Outputs are too small, and the more so the later the maximum comes.
     - sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
     + sums = sums + weights.sum(dim=-1, keepdim=True)
-""")
 
-bug("""blockwise_attention: rescales_upside_down
+rescales_upside_down
     shrinks by exp(new - old), which makes it grow
     believed: The difference of the two maxima, in either order. Only exp(old - new) is below 1.
     seen: Early keys win; large scores give inf and nan.
     - shrink = torch.exp(highest - new_highest)
     + shrink = torch.exp(new_highest - highest) if start > 0 else 1.0
-""")
 
-bug("""blockwise_attention: averages_the_blocks
+averages_the_blocks
     each block is normalised by itself, and the blocks' outputs are averaged
     believed: The average of averages is the average. Blocks with little weight would have to count
         less.
@@ -651,9 +589,8 @@ bug("""blockwise_attention: averages_the_blocks
     + weights = masked_softmax(scores, scores > -math.inf)
     + sums = sums + weights.sum(dim=-1, keepdim=True)  # how many blocks: each sums to 1
     + output = output + weights @ v[..., block, :].to(wide)
-""")
 
-bug("""blockwise_attention: subtracts_no_maximum
+subtracts_no_maximum
     no maximum is subtracted: large scores overflow
     believed: The maximum cancels in the quotient, so it may be left out. Before the quotient there
         is an exponential, and exp(1000) is infinite.
@@ -667,25 +604,22 @@ bug("""blockwise_attention: subtracts_no_maximum
     + weights = torch.exp(scores)
     + sums = sums + weights.sum(dim=-1, keepdim=True)
     + output = output + weights @ v[..., block, :].to(wide)
-""")
 
-bug("""blockwise_attention: keeps_the_first_maximum
+keeps_the_first_maximum
     the maximum of the first block is kept for all blocks
     believed: Any number close to the maximum will do. A later score may be 10,000 higher.
     seen: Right for small scores; nan as soon as a later block has a much larger one.
     - new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
     + new_highest = highest if start > 0 else scores.amax(dim=-1, keepdim=True)
-""")
 
-bug("""blockwise_attention: starts_the_maximum_at_zero
+starts_the_maximum_at_zero
     the running maximum starts at 0 instead of minus infinity
     believed: 0 is where one starts. If all scores are far below 0, it stays the maximum.
     seen: nan where all scores of a query are below -100 or so; right elsewhere.
     - highest = q.new_full((*q.shape[:-1], 1), -math.inf)  # (..., T, 1)
     + highest = q.new_zeros((*q.shape[:-1], 1))
-""")
 
-bug("""blockwise_attention: keeps_each_blocks_own_maximum
+keeps_each_blocks_own_maximum
     a block's exponentials are taken relative to its own maximum, not the running one
     believed: The block is exponentiated, then added. What is added must be relative to the same
         maximum as what is there.
@@ -693,85 +627,75 @@ bug("""blockwise_attention: keeps_each_blocks_own_maximum
     - weights = torch.exp(scores - new_highest)
     + of_block = scores.amax(dim=-1, keepdim=True).clamp(min=torch.finfo(wide).min)
     + weights = torch.exp(scores - of_block)
-""")
 
-bug("""blockwise_attention: shares_one_maximum
+shares_one_maximum
     one maximum for all queries instead of one for each
     believed: Any common number cancels. Queries whose scores are far below it are left with zeros,
         divided by zeros.
     seen: Right for small scores; nan for queries with low ones.
     - new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
     + new_highest = torch.maximum(highest, scores.max())
-""")
 
-bug("""blockwise_attention: never_divides_by_the_sum
+never_divides_by_the_sum
     never divided by the sum of the exponentials
     believed: The weights are exponentials. They are weights only once they sum to 1.
     seen: Outputs grow with the number of keys.
     - return (output / sums).to(v.dtype)
     + return output.to(v.dtype)
-""")
 
-bug("""blockwise_attention: drops_the_last_block
+drops_the_last_block
     the last, shorter block is left out
     believed: S // block_size is the number of blocks. With a remainder there is one more.
     seen: Right where the block size divides S; elsewhere the last keys are never read.
     - for start in range(0, n_keys, block_size):
     + for start in range(0, n_keys - block_size + 1, block_size):
-""")
 
-bug("""blockwise_attention: aligns_blocks_top_left
+aligns_blocks_top_left
     causal with more keys than queries: the queries are taken for the first positions
     believed: Row t is position t. With a cache, the queries are the last positions.
     seen: Right without a cache. With one, the newest keys are never read.
     reported: pytorch/pytorch#108108, rasbt/LLMs-from-scratch#697
     - own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
     + own_place = torch.arange(n_queries, device=q.device)[:, None]
-""")
 
-bug("""blockwise_attention: ignores_causal_in_blocks
+ignores_causal_in_blocks
     causal is ignored: every query sees every key
     believed: Blocks are cut from the keys, and masks from scores; the mask was forgotten.
     seen: The loss falls too far, and the model writes nonsense: it has seen the answer.
     - if causal:
     -     places = torch.arange(start, start + scores.shape[-1], device=q.device)
     -     scores = scores.masked_fill(places > own_place, -math.inf)
-""")
 
-bug("""blockwise_attention: counts_places_within_the_block
+counts_places_within_the_block
     each block's mask counts its keys from 0 again
     believed: arange(block) are the keys' places. They are counted within the block; its start must
         be added.
     seen: Right with one block; with more, each query sees the future of later blocks.
     - places = torch.arange(start, start + scores.shape[-1], device=q.device)
     + places = torch.arange(scores.shape[-1], device=q.device)
-""")
 
-bug("""blockwise_attention: hides_the_own_key
+hides_the_own_key
     a query's own key is hidden from it
     believed: A query may look at what came before. It may look at itself as well.
     seen: The first query has nothing to look at: nan.
     - scores = scores.masked_fill(places > own_place, -math.inf)
     + scores = scores.masked_fill(places >= own_place, -math.inf)
-""")
 
-bug("""blockwise_attention: masks_with_ten_thousand
+masks_with_ten_thousand
     masked scores become -1e4, which a real score can be below
     believed: -1e4 is as good as minus infinity. A score of -1e4 is as good as masked, then.
     seen: Right for usual scores; with very low ones the future comes through.
     - scores = scores.masked_fill(places > own_place, -math.inf)
     + scores = scores.masked_fill(places > own_place, -1e4)
-""")
 
-bug("""blockwise_attention: makes_all_scores
+makes_all_scores
     all T×S scores are made at once
     believed: The result is what counts. It is right, and the memory is that of full attention.
     seen: Right, and out of memory for a long text.
     + block_size = n_keys  # one block
     = for start in range(0, n_keys, block_size):
-""")
 
-bug("""blockwise_attention: makes_the_whole_mask
+makes_the_whole_mask
     the whole T×S mask is made at once, though the scores are not
     believed: A mask costs nothing. It has a byte for each pair of query and key.
     seen: Right, and out of memory for a text twice as long as with all scores.
@@ -781,67 +705,59 @@ bug("""blockwise_attention: makes_the_whole_mask
     - places = torch.arange(start, start + scores.shape[-1], device=q.device)
     - scores = scores.masked_fill(places > own_place, -math.inf)
     + scores = scores.masked_fill(~mask[:, block], -math.inf)
-""")
 
-bug("""blockwise_attention: accumulates_in_half_precision
+accumulates_in_half_precision
     sums over blocks are kept in half precision
     believed: Everything should have the dtype of q. In bfloat16, 256 + 1 is 256.
     seen: Right in float32; in half precision worse the more blocks there are.
     - wide = torch.promote_types(q.dtype, torch.float32)
     + wide = q.dtype
-""")
 
-bug("""blockwise_attention: computes_in_float32_always
+computes_in_float32_always
     always computed in float32: float64 loses half of its digits
     believed: .float() makes wide numbers. Of float64 it makes narrow ones.
     seen: Agrees to seven digits in float64, and not to fifteen; gradcheck fails.
     - wide = torch.promote_types(q.dtype, torch.float32)
     + wide = torch.float32
-""")
 
-bug("""blockwise_attention: returns_the_accumulators_dtype
+returns_the_accumulators_dtype
     half precision comes back as float32
     believed: The sums are float32, and so is the result. The caller works in half precision.
     seen: 'expected … to have the same dtype' at the next layer.
     - return (output / sums).to(v.dtype)
     + return output / sums
-""")
 
-bug("""blockwise_attention: forgets_the_scale_of_blocks
+forgets_the_scale_of_blocks
     the scores are not divided by sqrt(D)
     believed: The scale is part of attention, not of the softmax. It has to be somewhere.
     seen: The weights are too sharp, the more so the wider the heads.
     reported: delzac/cntkx#10
     - q = q.to(wide) / math.sqrt(q.shape[-1])
     + q = q.to(wide)
-""")
 
-bug("""blockwise_attention: leaves_the_block_size_to_range
+leaves_the_block_size_to_range
     a block_size below 1 is not refused by name
     believed: range() refuses a step of 0. With a negative one it just makes no step.
     seen: 'range() arg 3 must not be zero', or nan everywhere.
     - if block_size < 1:
     -     raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
-""")
 
-bug("""blockwise_attention: accepts_more_queries_than_keys
+accepts_more_queries_than_keys
     causal with more queries than keys is not refused
     believed: The formula gives something for any sizes. The first queries have no position to stand
         at, and get nan.
     seen: nan in the first rows.
     - if causal and n_queries > n_keys:
     -     raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
-""")
 
-bug("""blockwise_attention: loops_without_gradients
+loops_without_gradients
     no gradients: the loop ran under no_grad
     believed: The running sums need no graph. The result does.
     seen: 'does not require grad', or a layer that never learns.
     + @torch.no_grad()
     = def blockwise_attention(
-""")
 
-bug("""blockwise_attention: scales_the_callers_queries
+scales_the_callers_queries
     q was scaled in place
     believed: q /= … saves memory. It writes into the caller's queries.
     seen: A second call gives another result; gradients raise an error.
@@ -851,9 +767,9 @@ bug("""blockwise_attention: scales_the_callers_queries
 """)
 
 
-# --- GroupedQueryAttention -------------------------------------------------------------------
+bugs("""GroupedQueryAttention:
 
-bug("""GroupedQueryAttention: RepeatsHeadsInTurn
+RepeatsHeadsInTurn
     head h reads key head h % n_kv_heads: repeated in the wrong order
     believed: repeat makes as many heads as needed. It puts 0, 1, 0, 1 where 0, 0, 1, 1 is wanted:
         repeat_interleave.
@@ -862,17 +778,15 @@ bug("""GroupedQueryAttention: RepeatsHeadsInTurn
     - v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
     + k = split_heads(self.key(x), self.n_kv_heads).repeat(1, group, 1, 1)
     + v = split_heads(self.value(x), self.n_kv_heads).repeat(1, group, 1, 1)
-""")
 
-bug("""GroupedQueryAttention: RepeatsValuesInTurn
+RepeatsValuesInTurn
     keys in groups, values in turn: a head reads values of another head
     believed: Keys and values may be repeated either way. They must be repeated alike.
     seen: Each head looks in the right place and takes what stands elsewhere.
     - v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
     + v = split_heads(self.value(x), self.n_kv_heads).repeat(1, group, 1, 1)
-""")
 
-bug("""GroupedQueryAttention: ReadsTheFirstKeyHead
+ReadsTheFirstKeyHead
     all heads read the first key head: multi-query attention
     believed: Shared means shared by all. n_kv_heads says by how many.
     seen: The other key heads never get a gradient.
@@ -882,95 +796,84 @@ bug("""GroupedQueryAttention: ReadsTheFirstKeyHead
     - v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
     + k = split_heads(self.key(x), self.n_kv_heads)[:, :1]
     + v = split_heads(self.value(x), self.n_kv_heads)[:, :1]
-""")
 
-bug("""GroupedQueryAttention: MakesAllKeyHeads
+MakesAllKeyHeads
     key and value are as wide as query: C -> C, nothing is shared
     believed: Sharing happens in forward. What is not made need not be shared, and the small layers
         are the point.
     seen: Parameters and cache of multi-head attention; checkpoints do not fit.
     - d_kv = n_kv_heads * (d_model // n_heads)
     + d_kv = d_model
-""")
 
-bug("""GroupedQueryAttention: WidensTheKeyHeads
+WidensTheKeyHeads
     key and value are C / n_kv_heads wide instead of n_kv_heads·D
     believed: Fewer key heads, fewer channels: C is divided by them. A key head is as wide as a
         query's head, so with more key heads the layers are wider, not narrower.
     seen: Right where n_kv_heads² is n_heads; elsewhere an error about shapes in forward.
     - d_kv = n_kv_heads * (d_model // n_heads)
     + d_kv = d_model // n_kv_heads
-""")
 
-bug("""GroupedQueryAttention: TakesTextsForGroups
+TakesTextsForGroups
     the mask got no axis for the heads: texts are taken for heads
     believed: (B, T, S) broadcasts to (B, H, T, S). It does from the right: B meets H.
     seen: An error, unless B = H: then head h wears the mask of text h.
     - if mask is not None:
     -     mask = mask.unsqueeze(-3)
-""")
 
-bug("""GroupedQueryAttention: ForgetsTheMaskOfTheGroups
+ForgetsTheMaskOfTheGroups
     the mask is not used
     believed: Grouping changes the keys, not the mask, and so it was left out.
     seen: The loss falls too far, and the model writes nonsense: it has seen the answer.
     - output, _ = masked_attention(q, k, v, mask)
     + output, _ = masked_attention(q, k, v)
-""")
 
-bug("""GroupedQueryAttention: HidesWhatMayBeRead
+HidesWhatMayBeRead
     the mask is read the wrong way round: True hides
     believed: True marks what is masked. Here True means may attend.
     seen: Each query sees the future alone, and the last one nothing.
     reported: rasbt/LLMs-from-scratch#1061
     - mask = mask.unsqueeze(-3)
     + mask = ~mask.unsqueeze(-3)
-""")
 
-bug("""GroupedQueryAttention: GroupsAreAlwaysCausal
+GroupsAreAlwaysCausal
     always causal, with or without a mask
     believed: A language model is causal. The layer is what the caller's mask makes of it.
     seen: Right in a language model; wrong where every token may see every other.
     + causal = causal_mask(x.shape[-2], device=x.device)
     + mask = causal if mask is None else causal & mask
     = output, _ = masked_attention(q, k, v, mask)
-""")
 
-bug("""GroupedQueryAttention: ExchangesKeyAndValue
+ExchangesKeyAndValue
     key and value are exchanged
     believed: Two layers of one shape, and the order is easy to lose.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - output, _ = masked_attention(q, k, v, mask)
     + output, _ = masked_attention(q, v, k, mask)
-""")
 
-bug("""GroupedQueryAttention: GroupsLeaveOutOut
+GroupsLeaveOutOut
     the heads' results do not go through out
     believed: Merging is the end. The heads' results lie side by side, and nothing has mixed them.
     seen: out never gets a gradient.
     reported: Kyubyong/transformer#17
     - return self.out(merge_heads(output))
     + return merge_heads(output)
-""")
 
-bug("""GroupedQueryAttention: ScalesByAllKeyHeads
+ScalesByAllKeyHeads
     scaled by the width of all key heads together, not by that of one head
     believed: The keys are n_kv_heads·D wide. Each dot product runs over D channels.
     seen: Weights are too even; right with a single key head.
     - q = split_heads(self.query(x), self.n_heads)
     + q = split_heads(self.query(x), self.n_heads) / math.sqrt(self.n_kv_heads)
-""")
 
-bug("""GroupedQueryAttention: ScalesGroupsByTheModel
+ScalesGroupsByTheModel
     scaled by 1/sqrt(C) instead of 1/sqrt(D)
     believed: The model is C wide. Each dot product runs over D channels.
     seen: Weights are too even; the model learns, only more slowly.
     reported: karpathy/ng-video-lecture#6
     - q = split_heads(self.query(x), self.n_heads)
     + q = split_heads(self.query(x), self.n_heads) / math.sqrt(self.n_heads)
-""")
 
-bug("""GroupedQueryAttention: JoinsGroupsByAReshape
+JoinsGroupsByAReshape
     the heads are joined by a reshape alone, across positions
     believed: reshape(B, T, C) gives the right shape, so it is right. Head 0 of all positions stands
         first in memory; transpose first.
@@ -978,9 +881,8 @@ bug("""GroupedQueryAttention: JoinsGroupsByAReshape
     reported: jsbaan/transformer-from-scratch#6
     - return self.out(merge_heads(output))
     + return self.out(output.reshape(x.shape))
-""")
 
-bug("""GroupedQueryAttention: KeepsBiasesOfTheKeys
+KeepsBiasesOfTheKeys
     bias=False is ignored by key and value
     believed: bias=False was meant for query and out. It is for all four layers.
     seen: Missing keys when a checkpoint without biases is loaded.
@@ -988,9 +890,8 @@ bug("""GroupedQueryAttention: KeepsBiasesOfTheKeys
     - self.value = nn.Linear(d_model, d_kv, bias=bias)
     + self.key = nn.Linear(d_model, d_kv)
     + self.value = nn.Linear(d_model, d_kv)
-""")
 
-bug("""GroupedQueryAttention: AcceptsUnevenGroups
+AcceptsUnevenGroups
     n_kv_heads that does not divide n_heads is not refused
     believed: H // n_kv_heads is the size of a group. With a remainder some heads have no group.
     seen: RuntimeError about sizes in forward, far from the cause.
@@ -999,9 +900,8 @@ bug("""GroupedQueryAttention: AcceptsUnevenGroups
     -         f"n_kv_heads must divide n_heads, got n_kv_heads={n_kv_heads} "
     -         f"and n_heads={n_heads}."
     -     )
-""")
 
-bug("""GroupedQueryAttention: AcceptsUnevenHeads
+AcceptsUnevenHeads
     n_heads that does not divide d_model is not refused
     believed: C // H is the width of a head. With a remainder channels are left over.
     seen: An error in forward, when a model is long built.

@@ -8,11 +8,11 @@ from torch import nn
 from course_lib.transformer.attention import SelfAttention, attention
 from course_lib.transformer.masking import causal_mask, masked_attention, masked_softmax
 
-from . import bug, whole_bug
+from . import bugs, whole_bug
 
-# --- causal_mask -----------------------------------------------------------------------------
+bugs("""causal_mask:
 
-bug("""causal_mask: hides_the_diagonal
+hides_the_diagonal
     the diagonal is hidden: no query may see itself
     believed: A token must not see what it predicts. It predicts the next one, so it may see itself,
         and the first has nothing else.
@@ -20,9 +20,8 @@ bug("""causal_mask: hides_the_diagonal
     reported: pbloem/former#10
     - return key_positions <= query_positions[:, None]
     + return key_positions < query_positions[:, None]
-""")
 
-bug("""causal_mask: lets_the_next_key_in
+lets_the_next_key_in
     each query also sees the next key
     believed: The diagonal of tril is counted from 1. diagonal=1 is one above the main one.
     seen: The training loss falls to nearly 0, and generated text is nonsense.
@@ -31,9 +30,8 @@ bug("""causal_mask: lets_the_next_key_in
     - return key_positions <= query_positions[:, None]
     + allowed = torch.ones(n_queries, n_keys, dtype=torch.bool, device=device)
     + return allowed.tril(diagonal=n_keys - n_queries + 1)
-""")
 
-bug("""causal_mask: inverts_the_causal_mask
+inverts_the_causal_mask
     the mask was inverted
     believed: True is taken for 'hide this'. Some libraries mean that; here True means may attend.
     seen: The heat map is lit above the diagonal only, and the last row is empty.
@@ -41,17 +39,15 @@ bug("""causal_mask: inverts_the_causal_mask
         lucidrains/halonet-pytorch#4
     - return key_positions <= query_positions[:, None]
     + return key_positions > query_positions[:, None]
-""")
 
-bug("""causal_mask: looks_only_ahead
+looks_only_ahead
     the mask is mirrored: each query sees itself and later keys
     believed: triu and tril were confused, or rows and columns: rows are queries.
     seen: The heat map is lit on and above the diagonal; only the last query is alone.
     - return key_positions <= query_positions[:, None]
     + return key_positions >= query_positions[:, None]
-""")
 
-bug("""causal_mask: aligns_the_queries_with_the_first_keys
+aligns_the_queries_with_the_first_keys
     queries were taken for the first positions, not the last
     believed: tril is the causal mask. It starts at the top left, where query 0 is position 0;
         beside a cache, query 0 comes after all the keys kept.
@@ -61,9 +57,8 @@ bug("""causal_mask: aligns_the_queries_with_the_first_keys
     - key_positions = torch.arange(n_keys, device=device)
     - return key_positions <= query_positions[:, None]
     + return torch.ones(n_queries, n_keys, dtype=torch.bool, device=device).tril()
-""")
 
-bug("""causal_mask: hides_the_cached_keys
+hides_the_cached_keys
     the keys before the first query are hidden
     believed: The new tokens are causal among themselves, and the rest of the mask may stay False.
         The rest is the past, which is what a cache is for.
@@ -73,9 +68,8 @@ bug("""causal_mask: hides_the_cached_keys
     - return key_positions <= query_positions[:, None]
     + is_new = key_positions >= n_keys - n_queries
     + return is_new & (key_positions <= query_positions[:, None])
-""")
 
-bug("""causal_mask: hides_nothing_beside_a_cache
+hides_nothing_beside_a_cache
     with more keys than queries nothing is hidden
     believed: Beside a cache all keys are past, so no mask is needed. That holds for one new token;
         several must not see each other's future.
@@ -83,17 +77,15 @@ bug("""causal_mask: hides_nothing_beside_a_cache
     + if n_keys > n_queries:
     +     return torch.ones(n_queries, n_keys, dtype=torch.bool, device=device)
     = query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
-""")
 
-bug("""causal_mask: keeps_a_row_for_every_key
+keeps_a_row_for_every_key
     one row for every key, not for every query
     believed: A causal mask is square. Only the rows of the queries that are asked belong to it.
     seen: Shape (S, S) instead of (T, S): an error as soon as it meets the scores.
     - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
     + query_positions = torch.arange(n_keys, device=device)
-""")
 
-bug("""causal_mask: makes_a_mask_of_ones_and_zeros
+makes_a_mask_of_ones_and_zeros
     numbers 1 and 0 instead of True and False
     believed: tril(ones) is a mask already. Its numbers are floats, and ~ or masked_fill want
         booleans.
@@ -102,9 +94,8 @@ bug("""causal_mask: makes_a_mask_of_ones_and_zeros
     - key_positions = torch.arange(n_keys, device=device)
     - return key_positions <= query_positions[:, None]
     + return torch.ones(n_queries, n_keys, device=device).tril(diagonal=n_keys - n_queries)
-""")
 
-bug("""causal_mask: makes_an_additive_mask
+makes_an_additive_mask
     an additive mask of 0 and -inf instead of booleans
     believed: All masks are added to the scores. This one is a boolean; read as one, 0 counts as
         False and -inf as True.
@@ -115,9 +106,8 @@ bug("""causal_mask: makes_an_additive_mask
     - return key_positions <= query_positions[:, None]
     + hidden = torch.full((n_queries, n_keys), -math.inf, device=device)
     + return hidden.triu(diagonal=n_keys - n_queries + 1)
-""")
 
-bug("""causal_mask: makes_the_mask_on_the_cpu
+makes_the_mask_on_the_cpu
     device is ignored, the mask is always on the CPU
     believed: A new tensor goes where the others are. It goes to the CPU unless told.
     seen: Right on a CPU; on a GPU 'expected all tensors to be on the same device'.
@@ -125,9 +115,8 @@ bug("""causal_mask: makes_the_mask_on_the_cpu
     - key_positions = torch.arange(n_keys, device=device)
     + query_positions = torch.arange(n_keys - n_queries, n_keys)
     + key_positions = torch.arange(n_keys)
-""")
 
-bug("""causal_mask: accepts_fewer_keys_than_queries
+accepts_fewer_keys_than_queries
     fewer keys than queries are accepted
     believed: The formula gives something for any two numbers, so no check is needed. Queries before
         position 0 see nothing at all.
@@ -141,35 +130,32 @@ bug("""causal_mask: accepts_fewer_keys_than_queries
 """)
 
 
-# --- padding_mask ----------------------------------------------------------------------------
+bugs("""padding_mask:
 
-bug("""padding_mask: inverts_the_padding_mask
+inverts_the_padding_mask
     the mask was inverted: True where a key is padding
     believed: A padding mask marks the padding. Here every mask marks what may be seen.
     seen: Only the filling is attended to; a full text attends to nothing.
     - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
     + return torch.arange(n_keys, device=lengths.device) >= lengths[:, None, None]
-""")
 
-bug("""padding_mask: shows_the_first_padding_key
+shows_the_first_padding_key
     one padding key too many is shown (<= instead of <)
     believed: A text of length 3 is real up to position 3. Positions count from 0, so the last real
         one is 2.
     seen: Each text attends to the first token of its filling.
     - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
     + return torch.arange(n_keys, device=lengths.device) <= lengths[:, None, None]
-""")
 
-bug("""padding_mask: expects_padding_on_the_left
+expects_padding_on_the_left
     the last positions are taken for real, not the first
     believed: Padding stands on the left. Some tokenizers put it there; here texts are filled up at
         the end.
     seen: Short texts attend to their filling and miss their own beginning.
     - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
     + return torch.arange(n_keys, device=lengths.device) >= n_keys - lengths[:, None, None]
-""")
 
-bug("""padding_mask: masks_the_queries
+masks_the_queries
     queries were masked instead of keys
     believed: A padding token should not count, so its row goes. What must not count is the token as
         a key, which is a column.
@@ -177,18 +163,16 @@ bug("""padding_mask: masks_the_queries
     reported: hyunwoongko/transformer#40, keras-team/keras-io#1046
     - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
     + return (torch.arange(n_keys, device=lengths.device) < lengths[:, None])[:, :, None]
-""")
 
-bug("""padding_mask: forgets_the_axis_of_the_queries
+forgets_the_axis_of_the_queries
     the axis for the queries is missing: (B, S), not (B, 1, S)
     believed: One row of keys a text is all there is to say. Broadcasting lines axes up from the
         right, so B then meets the queries.
     seen: An error with the scores; with B = T, query b of every text gets text b's length.
     - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
     + return torch.arange(n_keys, device=lengths.device) < lengths[:, None]
-""")
 
-bug("""padding_mask: uses_the_longest_length_for_all
+uses_the_longest_length_for_all
     every text got the length of the longest
     believed: Texts are filled up to the longest, so that one's length says where the filling
         starts. It does for that text only.
@@ -196,26 +180,23 @@ bug("""padding_mask: uses_the_longest_length_for_all
     - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
     + real = torch.arange(n_keys, device=lengths.device) < lengths.max()
     + return real.repeat(len(lengths), 1, 1)
-""")
 
-bug("""padding_mask: refuses_a_text_without_padding
+refuses_a_text_without_padding
     a text without any padding is refused
     believed: A length must be below n_keys like an index. A length may equal it: that text fills
         its row.
     seen: ValueError for the longest text of every batch.
     - wrong = (lengths < 0) | (lengths > n_keys)
     + wrong = (lengths < 0) | (lengths >= n_keys)
-""")
 
-bug("""padding_mask: refuses_an_empty_text
+refuses_an_empty_text
     an empty text is refused
     believed: A text has at least one token. Batches of prompts do hold empty ones.
     seen: ValueError for lengths that hold a 0.
     - wrong = (lengths < 0) | (lengths > n_keys)
     + wrong = (lengths < 1) | (lengths > n_keys)
-""")
 
-bug("""padding_mask: accepts_impossible_lengths
+accepts_impossible_lengths
     impossible lengths are accepted
     believed: A comparison works with any number, so no check is needed. A length past n_keys says
         that a text was cut off unnoticed.
@@ -229,9 +210,9 @@ bug("""padding_mask: accepts_impossible_lengths
 """)
 
 
-# --- masked_softmax --------------------------------------------------------------------------
+bugs("""masked_softmax:
 
-bug("""masked_softmax: hides_with_a_score_of_zero
+hides_with_a_score_of_zero
     hidden scores became 0 instead of -inf
     believed: Multiplying by the mask removes a score, and so does filling in 1e-9 where -1e9 was
         meant. A score of 0 is an ordinary score: exp(0) is 1.
@@ -240,9 +221,8 @@ bug("""masked_softmax: hides_with_a_score_of_zero
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     - return weights.masked_fill(~mask, 0.0)
     + return (scores * mask).softmax(dim=-1)
-""")
 
-bug("""masked_softmax: masks_after_softmax
+masks_after_softmax
     masked after softmax, without renormalising
     believed: Removing the hidden weights is enough. The rest then sums to less than 1, and the
         future still decided how much less.
@@ -252,9 +232,8 @@ bug("""masked_softmax: masks_after_softmax
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     - return weights.masked_fill(~mask, 0.0)
     + return scores.softmax(dim=-1).masked_fill(~mask, 0.0)
-""")
 
-bug("""masked_softmax: renormalises_too_late
+renormalises_too_late
     renormalised too late: hidden scores took part in softmax
     believed: Masking after softmax is repaired by dividing by the sum. When a hidden score is the
         largest by far, all visible weights are 0 already and cannot be repaired.
@@ -265,9 +244,8 @@ bug("""masked_softmax: renormalises_too_late
     + weights = scores.softmax(dim=-1).masked_fill(~mask, 0.0)
     + total = weights.sum(dim=-1, keepdim=True)
     + return weights / torch.where(total > 0, total, 1.0)
-""")
 
-bug("""masked_softmax: hides_with_minus_ten_thousand
+hides_with_minus_ten_thousand
     hidden scores are -1e4: too weak for large scores
     believed: -10000 is as good as minus infinity. It is above every score below it.
     seen: Right on ordinary scores; with very negative ones all weight goes to hidden keys.
@@ -276,9 +254,8 @@ bug("""masked_softmax: hides_with_minus_ten_thousand
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     - return weights.masked_fill(~mask, 0.0)
     + return scores.masked_fill(~mask, -1e4).softmax(dim=-1)
-""")
 
-bug("""masked_softmax: hides_with_minus_a_billion
+hides_with_minus_a_billion
     hidden scores are -1e9: too large for half precision
     believed: -1e9 fits every float. float16 ends at 65504.
     seen: Right in float32; in float16 'value cannot be converted without overflow'.
@@ -288,18 +265,16 @@ bug("""masked_softmax: hides_with_minus_a_billion
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     - return weights.masked_fill(~mask, 0.0)
     + return scores.masked_fill(~mask, -1e9).softmax(dim=-1)
-""")
 
-bug("""masked_softmax: shares_an_empty_row_evenly
+shares_an_empty_row_evenly
     a row with nothing to attend to is uniform, not zero
     believed: The lowest number of the dtype hides a key. Where all keys have it, they are equal
         again.
     seen: Empty rows average the padding: gray stripes in the heat map.
     - return weights.masked_fill(~mask, 0.0)
     + return weights
-""")
 
-bug("""masked_softmax: gives_nan_on_an_empty_row
+gives_nan_on_an_empty_row
     a row with nothing to attend to is nan
     believed: -inf hides a key in every case. A row of nothing but -inf is 0/0.
     seen: One text that is all padding, and the loss of the whole batch is nan.
@@ -308,9 +283,8 @@ bug("""masked_softmax: gives_nan_on_an_empty_row
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     - return weights.masked_fill(~mask, 0.0)
     + return scores.masked_fill(~mask, -math.inf).softmax(dim=-1)
-""")
 
-bug("""masked_softmax: hides_the_nan_but_not_its_gradient
+hides_the_nan_but_not_its_gradient
     zeros in an empty row, but its gradient is nan
     believed: nan_to_num repairs an empty row. It repairs the weights; the gradient goes through the
         nan behind them.
@@ -321,9 +295,8 @@ bug("""masked_softmax: hides_the_nan_but_not_its_gradient
     - return weights.masked_fill(~mask, 0.0)
     + bias = torch.zeros_like(scores).masked_fill(~mask, -math.inf)
     + return (scores + bias).softmax(dim=-1).nan_to_num(0.0)
-""")
 
-bug("""masked_softmax: multiplies_zero_by_infinity
+multiplies_zero_by_infinity
     0 * -inf: every row is nan
     believed: (1 - mask) * -inf is 0 where the mask is 1. 0 times infinity is nan.
     seen: nan in every row that has a visible key, from the first step on.
@@ -331,9 +304,8 @@ bug("""masked_softmax: multiplies_zero_by_infinity
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     - return weights.masked_fill(~mask, 0.0)
     + return (scores + (1 - mask.to(scores.dtype)) * -math.inf).softmax(dim=-1)
-""")
 
-bug("""masked_softmax: hides_the_allowed_keys
+hides_the_allowed_keys
     the mask was inverted
     believed: masked_fill fills where its mask is True, so the mask is passed as it is. True means
         may attend here.
@@ -343,9 +315,8 @@ bug("""masked_softmax: hides_the_allowed_keys
     - return weights.masked_fill(~mask, 0.0)
     + weights = scores.masked_fill(mask, lowest).softmax(dim=-1)
     + return weights.masked_fill(mask, 0.0)
-""")
 
-bug("""masked_softmax: throws_the_masked_scores_away
+throws_the_masked_scores_away
     the masked scores were thrown away: nothing is hidden
     believed: scores.masked_fill(...) changes scores. Only masked_fill_ would; this one returns a
         new tensor that nobody kept.
@@ -354,17 +325,15 @@ bug("""masked_softmax: throws_the_masked_scores_away
     - return weights.masked_fill(~mask, 0.0)
     + scores.masked_fill(~mask, lowest)
     + return scores.softmax(dim=-1)
-""")
 
-bug("""masked_softmax: masks_the_scores_in_place
+masks_the_scores_in_place
     the scores themselves were changed (masked_fill_)
     believed: masked_fill_ saves memory. The memory is the caller's.
     seen: The weights are right; the scores looked at afterwards are -3e38 in places.
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     + weights = scores.masked_fill_(~mask, lowest).softmax(dim=-1)
-""")
 
-bug("""masked_softmax: adds_the_mask
+adds_the_mask
     the mask was added to the scores as 0 and 1
     believed: A mask is added to the scores. A mask of 0 and -inf is; a boolean one adds 1 to what
         is allowed.
@@ -373,9 +342,8 @@ bug("""masked_softmax: adds_the_mask
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     - return weights.masked_fill(~mask, 0.0)
     + return (scores + mask).softmax(dim=-1)
-""")
 
-bug("""masked_softmax: normalises_over_the_queries
+normalises_over_the_queries
     softmax over the queries instead of the keys
     believed: Softmax may run along either side of the square table. A query chooses among keys, so
         it is each row that must sum to 1.
@@ -384,9 +352,8 @@ bug("""masked_softmax: normalises_over_the_queries
         nerminnuraydogan/vision-transformer#1
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     + weights = scores.masked_fill(~mask, lowest).softmax(dim=-2)
-""")
 
-bug("""masked_softmax: leaves_the_weights_in_float32
+leaves_the_weights_in_float32
     weights come back in float32, whatever the scores were
     believed: Softmax is safer in float32, which holds for half precision. The way back to the
         scores' dtype was forgotten.
@@ -398,9 +365,9 @@ bug("""masked_softmax: leaves_the_weights_in_float32
 """)
 
 
-# --- masked_attention ------------------------------------------------------------------------
+bugs("""masked_attention:
 
-bug("""masked_attention: attends_where_it_must_not
+attends_where_it_must_not
     the mask was inverted
     believed: True is taken for 'hide this', as in nn.MultiheadAttention. Here, as in
         scaled_dot_product_attention, True means may attend.
@@ -410,35 +377,31 @@ bug("""masked_attention: attends_where_it_must_not
     =     mask = torch.ones((), dtype=torch.bool, device=scores.device)
     + else:
     +     mask = ~mask
-""")
 
-bug("""masked_attention: forgets_the_scale_under_a_mask
+forgets_the_scale_under_a_mask
     scores are not divided by sqrt(D)
     believed: The mask is new here, so the line with the scale was left out.
     seen: The heat map is almost black and white, the more so the wider the head.
     reported: delzac/cntkx#10, huggingface/blog#2893
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = q @ k.transpose(-2, -1)
-""")
 
-bug("""masked_attention: cannot_do_without_a_mask
+cannot_do_without_a_mask
     without a mask it fails: None is not handled
     believed: There is always a mask. The default says that there may be none.
     seen: TypeError or AttributeError about NoneType as soon as mask is left out.
     - if mask is None:
     -     mask = torch.ones((), dtype=torch.bool, device=scores.device)
-""")
 
-bug("""masked_attention: is_causal_unless_told_otherwise
+is_causal_unless_told_otherwise
     without a mask it is causal
     believed: This is the lesson about causal masks, so None means the causal one. It means that
         everything may be seen.
     seen: The heat map is dark above the diagonal although no mask was given.
     - mask = torch.ones((), dtype=torch.bool, device=scores.device)
     + mask = torch.ones_like(scores, dtype=torch.bool).tril(scores.shape[-1] - scores.shape[-2])
-""")
 
-bug("""masked_attention: hides_keys_after_softmax
+hides_keys_after_softmax
     masked after softmax, without renormalising
     believed: Removing the hidden weights is enough. The rest then sums to less than 1, and the
         future still decided how much less.
@@ -446,45 +409,40 @@ bug("""masked_attention: hides_keys_after_softmax
     reported: huggingface/pytorch-image-models#2236
     - weights = masked_softmax(scores, mask)
     + weights = scores.softmax(dim=-1).masked_fill(~mask, 0.0)
-""")
 
-bug("""masked_attention: shows_the_weights_without_the_mask
+shows_the_weights_without_the_mask
     the weights shown are those without the mask
     believed: The weights come from attention and the output from a masked copy. They are asked for
         to show what the output was made of.
     seen: The output is right, and the heat map shows a leak that is not there.
     - return weights @ v, weights
     + return weights @ v, scores.softmax(dim=-1)
-""")
 
-bug("""masked_attention: answers_an_empty_query_with_nan
+answers_an_empty_query_with_nan
     a query with nothing to attend to gives nan
     believed: -inf hides a key in every case. A row of nothing but -inf is 0/0.
     seen: One text that is all padding, and the loss of the whole batch is nan.
     reported: pytorch/pytorch#103963
     - weights = masked_softmax(scores, mask)
     + weights = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)
-""")
 
-bug("""masked_attention: answers_an_empty_query_with_the_mean
+answers_an_empty_query_with_the_mean
     a query with nothing to attend to averages all values
     believed: The lowest number of the dtype hides a key. Where all keys have it, they are equal
         again.
     seen: A text that is all padding still sends something on.
     - weights = masked_softmax(scores, mask)
     + weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
-""")
 
-bug("""masked_attention: adds_a_head_axis_to_the_mask
+adds_a_head_axis_to_the_mask
     a head axis was put into every mask of three axes
     believed: A mask (B, T, S) lacks the heads, so attention adds them. When the queries have no
         heads, the mask was complete.
     seen: Right with heads; without them the weights have an axis too many.
     - weights = masked_softmax(scores, mask)
     + weights = masked_softmax(scores, mask.unsqueeze(1) if mask.dim() == 3 else mask)
-""")
 
-bug("""masked_attention: uses_the_first_mask_for_all_texts
+uses_the_first_mask_for_all_texts
     the first text's mask was used for the whole batch
     believed: A mask says what attention may do, the same for every text. A padding mask differs
         from text to text.
@@ -494,9 +452,9 @@ bug("""masked_attention: uses_the_first_mask_for_all_texts
 """)
 
 
-# --- CausalSelfAttention ---------------------------------------------------------------------
+bugs("""CausalSelfAttention:
 
-bug("""CausalSelfAttention: SeesTheWholeText
+SeesTheWholeText
     nothing is hidden: every position sees the whole text
     believed: A causal module inherits from SelfAttention, and the rest follows. Somebody must build
         the mask and pass it on.
@@ -505,9 +463,8 @@ bug("""CausalSelfAttention: SeesTheWholeText
     - mask = causal_mask(x.shape[-2], device=x.device)
     - output, _ = masked_attention(self.query(x), self.key(x), self.value(x), mask)
     + output, _ = attention(self.query(x), self.key(x), self.value(x))
-""")
 
-bug("""CausalSelfAttention: HidesEveryPositionFromItself
+HidesEveryPositionFromItself
     the diagonal is hidden too, so the first position is nan
     believed: A token must not see what it predicts. It predicts the next one, so it may see itself,
         and the first has nothing else.
@@ -520,18 +477,16 @@ bug("""CausalSelfAttention: HidesEveryPositionFromItself
     + scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + hidden = torch.ones_like(scores, dtype=torch.bool).triu()
     + return scores.masked_fill(hidden, -math.inf).softmax(dim=-1) @ v
-""")
 
-bug("""CausalSelfAttention: SeesOnlyTheFuture
+SeesOnlyTheFuture
     the mask was inverted: only the future is seen
     believed: True is taken for 'hide this', so the mask was turned around on its way in.
     seen: The last position, with no future left, is zero; the training loss is too good to be true.
     reported: rasbt/LLMs-from-scratch#1061, pytorch/examples#649
     - mask = causal_mask(x.shape[-2], device=x.device)
     + mask = ~causal_mask(x.shape[-2], device=x.device)
-""")
 
-bug("""CausalSelfAttention: HidesTheFutureAfterSoftmax
+HidesTheFutureAfterSoftmax
     masked after softmax, without renormalising
     believed: Removing the hidden weights is enough. The rest then sums to less than 1, and the
         future still decided how much less.
@@ -543,9 +498,8 @@ bug("""CausalSelfAttention: HidesTheFutureAfterSoftmax
     + v = self.value(x)
     + _, weights = attention(self.query(x), self.key(x), v)
     + return weights.tril() @ v
-""")
 
-bug("""CausalSelfAttention: KeepsTheFirstMask
+KeepsTheFirstMask
     the mask of the first text is kept for all later ones
     believed: The mask is always the same, so it is built once. Its size is that of the text, and
         texts differ.
@@ -558,34 +512,30 @@ bug("""CausalSelfAttention: KeepsTheFirstMask
     +     if self.mask is None:
     +         self.mask = causal_mask(x.shape[-2], device=x.device)
     +     output, _ = masked_attention(self.query(x), self.key(x), self.value(x), self.mask)
-""")
 
-bug("""CausalSelfAttention: HidesTheFutureInTrainingOnly
+HidesTheFutureInTrainingOnly
     the future is hidden in training only
     believed: The mask is there to keep training honest, as dropout is. A model that then sees what
         it never saw in training computes something else.
     seen: The validation loss is far off the training loss, and eval() changes the output.
     - mask = causal_mask(x.shape[-2], device=x.device)
     + mask = causal_mask(x.shape[-2], device=x.device) if self.training else None
-""")
 
-bug("""CausalSelfAttention: LeavesTheMaskOnTheCpu
+LeavesTheMaskOnTheCpu
     the mask is always on the CPU
     believed: A new tensor goes where the others are. It goes to the CPU unless told.
     seen: Right on a CPU; on a GPU 'expected all tensors to be on the same device'.
     - mask = causal_mask(x.shape[-2], device=x.device)
     + mask = causal_mask(x.shape[-2])
-""")
 
-bug("""CausalSelfAttention: SizesTheMaskByAxisOne
+SizesTheMaskByAxisOne
     the mask is sized by axis 1, whatever the number of axes
     believed: Axis 1 is the time axis, since there is always a batch in front and nothing else.
     seen: Right for (B, T, C); RuntimeError about sizes for one text or with two axes in front.
     - mask = causal_mask(x.shape[-2], device=x.device)
     + mask = causal_mask(x.shape[1], device=x.device)
-""")
 
-bug("""CausalSelfAttention: ScalesCausalScoresByTheModelWidth
+ScalesCausalScoresByTheModelWidth
     scores are scaled by the model's width, not the head's
     believed: C stands in the same line of code, so C**-0.5 is the scale. The dot product runs over
         the D numbers of a head.
@@ -595,9 +545,8 @@ bug("""CausalSelfAttention: ScalesCausalScoresByTheModelWidth
     + q, k, v = self.query(x), self.key(x), self.value(x)
     + scores = q @ k.transpose(-2, -1) / math.sqrt(x.shape[-1])
     + output = masked_softmax(scores, mask) @ v
-""")
 
-bug("""CausalSelfAttention: SavesTheMaskWithTheWeights
+SavesTheMaskWithTheWeights
     the mask is saved among the weights
     believed: register_buffer is for what is no parameter. Unless persistent=False is said, a buffer
         is saved and loaded with the weights.
@@ -612,18 +561,17 @@ bug("""CausalSelfAttention: SavesTheMaskWithTheWeights
 """)
 
 
-# --- future_influence ------------------------------------------------------------------------
+bugs("""future_influence:
 
-bug("""future_influence: swaps_outputs_and_inputs
+swaps_outputs_and_inputs
     outputs and inputs are swapped: entry [s, t], not [t, s]
     believed: A table is the same from both sides. Rows are outputs here, so the future lies above
         the diagonal.
     seen: A causal function lights up above the diagonal, as if it saw the future.
     - return by_entry.square().sum(dim=(1, 3)).sqrt()
     + return by_entry.square().sum(dim=(1, 3)).sqrt().T
-""")
 
-bug("""future_influence: sums_the_outputs_first
+sums_the_outputs_first
     the outputs of a position were summed before differentiating
     believed: A gradient needs one number, so the outputs are summed first. Influences of opposite
         sign then cancel.
@@ -631,9 +579,8 @@ bug("""future_influence: sums_the_outputs_first
     - jacobian = torch.autograd.functional.jacobian(fn, x)  # (T, ..., T, C)
     + sums = lambda x: fn(x).flatten(start_dim=1).sum(dim=1)
     + jacobian = torch.autograd.functional.jacobian(sums, x)
-""")
 
-bug("""future_influence: follows_the_first_channel
+follows_the_first_channel
     only the first channel of each output was differentiated
     believed: One channel shows whether there is influence. It may be the one that does not depend
         on that input.
@@ -641,18 +588,16 @@ bug("""future_influence: follows_the_first_channel
     - jacobian = torch.autograd.functional.jacobian(fn, x)  # (T, ..., T, C)
     + first = lambda x: fn(x).reshape(len(x), -1)[:, 0]
     + jacobian = torch.autograd.functional.jacobian(first, x)
-""")
 
-bug("""future_influence: takes_the_largest_entry
+takes_the_largest_entry
     the largest entry was taken instead of the Frobenius norm
     believed: Any size of a block will do. The Frobenius norm is the root of the sum of squares of
         all its entries.
     seen: The pattern is right; every number is too small.
     - return by_entry.square().sum(dim=(1, 3)).sqrt()
     + return by_entry.abs().amax(dim=(1, 3))
-""")
 
-bug("""future_influence: forgets_the_square_root
+forgets_the_square_root
     the square root of the norm is missing
     believed: The sum of squares is the norm. It is the norm's square.
     seen: The pattern is right; small numbers are too small and large ones too large.
@@ -699,16 +644,17 @@ def leaves_gradients_on_the_parameters(fn, x):
     return torch.stack(rows)
 
 
-bug("""future_influence: switches_on_the_gradient_of_x
+bugs("""future_influence:
+
+switches_on_the_gradient_of_x
     x itself was switched to requires_grad
     believed: requires_grad_() prepares a tensor for this one call. It changes the caller's tensor
         for good.
     seen: The table is right; afterwards every result made from x drags a graph along.
     - x = x.detach()
     + x.requires_grad_()
-""")
 
-bug("""future_influence: keeps_the_graph
+keeps_the_graph
     the result still carries its graph: it is not detached
     believed: A number that was computed is just a number. With create_graph it remembers how it was
         made.
@@ -739,15 +685,16 @@ def takes_differences_instead_of_derivatives(fn, x):
     return torch.stack(columns, dim=1)
 
 
-bug("""future_influence: expects_outputs_as_wide_as_inputs
+bugs("""future_influence:
+
+expects_outputs_as_wide_as_inputs
     outputs are assumed to be as wide as the inputs
     believed: A layer keeps the shape of x. fn promises to keep only its first axis.
     seen: RuntimeError 'shape is invalid for input' when fn changes the width.
     - by_entry = jacobian.reshape(n_positions, -1, n_positions, x.shape[1])
     + by_entry = jacobian.reshape(n_positions, x.shape[1], n_positions, x.shape[1])
-""")
 
-bug("""future_influence: erases_the_future
+erases_the_future
     all above the diagonal is set to 0, leak or not
     believed: The future has no influence, so those entries are 0. Whether it has none is what is
         being measured.

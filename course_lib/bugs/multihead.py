@@ -9,11 +9,11 @@ from torch import nn
 from course_lib.transformer.masking import masked_attention, masked_softmax
 from course_lib.transformer.multihead import merge_heads, split_heads
 
-from . import bug, whole_bug
+from . import bugs, whole_bug
 
-# --- split_heads -----------------------------------------------------------------------------
+bugs("""split_heads:
 
-bug("""split_heads: splits_by_a_view_alone
+splits_by_a_view_alone
     cut by a view alone: heads are pieces of the text, not of the channels
     believed: view(…, H, T, D) gives the right shape, so it is right. A view keeps the order in
         memory, where the channels of a position stand together.
@@ -22,9 +22,8 @@ bug("""split_heads: splits_by_a_view_alone
     - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
     - return by_head.transpose(-3, -2)
     + return x.reshape(*x.shape[:-2], n_heads, x.shape[-2], d_model // n_heads)
-""")
 
-bug("""split_heads: splits_head_minor
+splits_head_minor
     head h owns every H-th channel, not a block of neighbours
     believed: (D, H) and (H, D) are both H groups of D. They group other channels: h, h + H, h + 2H,
         … instead of h·D, h·D + 1, ….
@@ -33,42 +32,37 @@ bug("""split_heads: splits_head_minor
     - return by_head.transpose(-3, -2)
     + by_channel = x.unflatten(-1, (d_model // n_heads, n_heads))
     + return by_channel.movedim(-1, -3)
-""")
 
-bug("""split_heads: leaves_the_heads_behind_the_positions
+leaves_the_heads_behind_the_positions
     the heads are left behind the positions: (T, H, D), not (H, T, D)
     believed: Cutting the channels is all there is to it. Attention works on the last two axes, and
         these must be positions and channels.
     seen: Heads attend to each other instead of positions; a mask (T, S) no longer fits.
     - return by_head.transpose(-3, -2)
     + return by_head
-""")
 
-bug("""split_heads: takes_the_number_for_the_width
+takes_the_number_for_the_width
     D heads of width H, not H heads of width D
     believed: The number of heads was taken for the width of a head.
     seen: Right where H = D. Elsewhere the shape is off, and so is the scale, 1 / sqrt(D).
     - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
     + by_head = x.unflatten(-1, (d_model // n_heads, n_heads))
-""")
 
-bug("""split_heads: puts_heads_before_texts
+puts_heads_before_texts
     the head axis went in front of all axes, the batch too
     believed: Heads come first. They come first within a text: (B, H, T, D).
     seen: Right for a single text. With B = H no shape tells; texts and heads are exchanged.
     - return by_head.transpose(-3, -2)
     + return by_head.movedim(-2, 0)
-""")
 
-bug("""split_heads: expects_one_leading_axis
+expects_one_leading_axis
     exactly one leading axis is expected
     believed: x is always (B, T, C). `...` stands for any number of leading axes, also none.
     seen: ValueError 'not enough values to unpack' for a single text without a batch.
     - d_model = x.shape[-1]
     + n_texts, n_tokens, d_model = x.shape
-""")
 
-bug("""split_heads: drops_what_does_not_fit
+drops_what_does_not_fit
     channels that do not fit are dropped without a word
     believed: C // H is the width of a head. With a remainder it leaves channels over.
     seen: No error for n_heads=3 and 8 channels, and the last two are never used.
@@ -79,9 +73,8 @@ bug("""split_heads: drops_what_does_not_fit
     - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
     + d_head = d_model // n_heads
     + by_head = x[..., : n_heads * d_head].unflatten(-1, (n_heads, d_head))
-""")
 
-bug("""split_heads: asserts_that_heads_divide
+asserts_that_heads_divide
     the wrong n_heads is refused by assert: AssertionError, not ValueError
     believed: assert checks arguments. It is for what cannot happen, and python -O skips it.
     seen: Code that expects ValueError does not catch it; with -O nothing is checked.
@@ -90,9 +83,8 @@ bug("""split_heads: asserts_that_heads_divide
     -         f"n_heads must divide the channels of x, got n_heads={n_heads} and {d_model} channels."
     -     )
     + assert d_model % n_heads == 0, f"n_heads={n_heads} does not divide {d_model}"
-""")
 
-bug("""split_heads: views_what_a_transpose_came_before
+views_what_a_transpose_came_before
     view on an x that a transpose or a slice came before
     believed: view and reshape are the same. view changes no place in memory, and so it refuses
         where axes that it joins do not lie one behind the other.
@@ -104,9 +96,9 @@ bug("""split_heads: views_what_a_transpose_came_before
 """)
 
 
-# --- merge_heads -----------------------------------------------------------------------------
+bugs("""merge_heads:
 
-bug("""merge_heads: merges_by_a_reshape_alone
+merges_by_a_reshape_alone
     joined by a reshape alone: a position gets pieces of other positions
     believed: reshape(…, T, C) has the right shape, so it is right. Head 0 of all positions stands
         first in memory, and fills the first positions.
@@ -117,18 +109,16 @@ bug("""merge_heads: merges_by_a_reshape_alone
     - return by_position.flatten(start_dim=-2)
     + *lead, n_heads, n_tokens, d_head = x.shape
     + return x.reshape(*lead, n_tokens, n_heads * d_head)
-""")
 
-bug("""merge_heads: merges_head_minor
+merges_head_minor
     the heads' channels are interleaved: first channels first, then all second ones
     believed: The heads may be joined in any order, for a layer comes after. That layer's weights
         belong to one order.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
     + by_position = x.movedim(-3, -1)
-""")
 
-bug("""merge_heads: sums_the_heads
+sums_the_heads
     the heads are summed instead of put side by side
     believed: Joining is adding. A sum forgets which head found what.
     seen: The width is D, not C: an error at the next layer.
@@ -136,36 +126,32 @@ bug("""merge_heads: sums_the_heads
     - by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
     - return by_position.flatten(start_dim=-2)
     + return x.sum(dim=-3)
-""")
 
-bug("""merge_heads: mixes_texts_and_heads
+mixes_texts_and_heads
     texts and heads were exchanged
     believed: transpose(0, 1) was meant to bring heads and positions together. Axis 0 is the batch.
     seen: With B = H no error: each text is filled with one head of all the texts.
     reported: gazelle93/Transformer-Various-Positional-Encoding#1
     - by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
     + by_position = x.transpose(0, -3).transpose(-3, -2)
-""")
 
-bug("""merge_heads: views_what_is_not_contiguous
+views_what_is_not_contiguous
     a view of transposed axes, which view refuses
     believed: view joins any two neighbouring axes. It copies nothing, so they must be neighbours in
         memory as well.
     seen: RuntimeError 'view size is not compatible … Use .reshape(...) instead'.
     - return by_position.flatten(start_dim=-2)
     + return by_position.view(*by_position.shape[:-2], -1)
-""")
 
-bug("""merge_heads: only_transposes
+only_transposes
     the heads are transposed but not joined
     believed: After the transposition the channels stand side by side already. They still lie on two
         axes, H and D.
     seen: Shape (…, T, H, D): an error at the next layer.
     - return by_position.flatten(start_dim=-2)
     + return by_position
-""")
 
-bug("""merge_heads: counts_axes_from_the_front
+counts_axes_from_the_front
     the axes are counted from the front: only (B, H, T, D) works
     believed: transpose(1, 2) exchanges heads and positions. It does for four axes; counted from the
         end, -3 and -2, it always does.
@@ -175,9 +161,9 @@ bug("""merge_heads: counts_axes_from_the_front
 """)
 
 
-# --- MultiHeadAttention ----------------------------------------------------------------------
+bugs("""MultiHeadAttention:
 
-bug("""MultiHeadAttention: CutsHeadsByAView
+CutsHeadsByAView
     the heads are cut by a view alone, and are pieces of the text
     believed: view(B, H, T, D) gives the right shape, so it is right. The channels of a position
         stand together in memory; cut first, then transpose.
@@ -186,9 +172,8 @@ bug("""MultiHeadAttention: CutsHeadsByAView
     - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
     + shape = (len(x), self.n_heads, x.shape[1], -1)
     + q, k, v = (part.reshape(shape) for part in self.qkv(x).chunk(3, dim=-1))
-""")
 
-bug("""MultiHeadAttention: JoinsHeadsByAReshape
+JoinsHeadsByAReshape
     the heads are joined by a reshape alone, across positions
     believed: reshape(B, T, C) gives the right shape, so it is right. Head 0 of all positions stands
         first in memory; transpose first.
@@ -196,9 +181,8 @@ bug("""MultiHeadAttention: JoinsHeadsByAReshape
     reported: jsbaan/transformer-from-scratch#6, huggingface/pytorch-image-models#2388
     - return self.dropout(self.out(merge_heads(gathered)))
     + return self.dropout(self.out(gathered.reshape(x.shape)))
-""")
 
-bug("""MultiHeadAttention: CutsAndJoinsByViews
+CutsAndJoinsByViews
     cut and joined by views alone: each head sees a stretch of the text
     believed: What the first view does, the second undoes. In between, attention has compared pieces
         of different positions.
@@ -211,9 +195,8 @@ bug("""MultiHeadAttention: CutsAndJoinsByViews
 
     - return self.dropout(self.out(merge_heads(gathered)))
     + return self.dropout(self.out(gathered.reshape(x.shape)))
-""")
 
-bug("""MultiHeadAttention: DealsChannelsOneByOne
+DealsChannelsOneByOne
     head h owns every H-th channel, not a block of neighbours
     believed: (D, H) and (H, D) are both H groups of D channels. They are other groups, and weights
         belong to one grouping.
@@ -224,9 +207,8 @@ bug("""MultiHeadAttention: DealsChannelsOneByOne
 
     - return self.dropout(self.out(merge_heads(gathered)))
     + return self.dropout(self.out(gathered.permute(0, 2, 3, 1).flatten(-2)))
-""")
 
-bug("""MultiHeadAttention: DealsChannelsOneByOneButJoinsBlocks
+DealsChannelsOneByOneButJoinsBlocks
     cut with every H-th channel to a head, joined in blocks
     believed: Splitting and merging need not agree. Each must put the channels where the layers
         expect them.
@@ -234,9 +216,8 @@ bug("""MultiHeadAttention: DealsChannelsOneByOneButJoinsBlocks
     - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
     + parts = (part.unflatten(-1, (-1, self.n_heads)) for part in self.qkv(x).chunk(3, dim=-1))
     + q, k, v = (part.permute(0, 3, 1, 2) for part in parts)
-""")
 
-bug("""MultiHeadAttention: ReadsQkvHeadByHead
+ReadsQkvHeadByHead
     qkv is read head by head: q, k, v of head 0, then of head 1, and so on
     believed: Cutting into heads first and into three afterwards is the same. Other models do store
         it so; here all queries come first.
@@ -244,36 +225,32 @@ bug("""MultiHeadAttention: ReadsQkvHeadByHead
     reported: Lightning-AI/litgpt#1013
     - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
     + q, k, v = split_heads(self.qkv(x), self.n_heads).chunk(3, dim=-1)
-""")
 
-bug("""MultiHeadAttention: ReadsKeysFirst
+ReadsKeysFirst
     keys and queries are exchanged: qkv was read as k, q, v
     believed: The order of the three does not matter. It does as soon as weights come from
         elsewhere.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
     + k, q, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
-""")
 
-bug("""MultiHeadAttention: ReadsValuesFirst
+ReadsValuesFirst
     values come first: qkv was read as v, k, q
     believed: The order of the three does not matter. It does as soon as weights come from
         elsewhere.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
     + v, k, q = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
-""")
 
-bug("""MultiHeadAttention: UsesKeysAsValues
+UsesKeysAsValues
     the keys are used as values too
     believed: A copied line: the value was made from the key's part.
     seen: No error. The third part of qkv gets no gradient.
     reported: yflyzhang/AnnotatedTransformer#1
     - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
     + gathered = self.dropout(weights) @ k  # dropout comes between the weights and the values
-""")
 
-bug("""MultiHeadAttention: ScalesByTheModelsWidth
+ScalesByTheModelsWidth
     scores are scaled by the model's width C, not the head's D
     believed: The paper divides by sqrt(d_k), and C is the d at hand. Each dot product runs over D
         channels only.
@@ -285,9 +262,8 @@ bug("""MultiHeadAttention: ScalesByTheModelsWidth
     + scores = q @ k.transpose(-2, -1) / math.sqrt(x.shape[-1])
     + everything = torch.ones_like(scores, dtype=torch.bool)
     + weights = masked_softmax(scores, everything if mask is None else mask)
-""")
 
-bug("""MultiHeadAttention: DoesNotScale
+DoesNotScale
     scores are not divided by sqrt(D)
     believed: The scale is a detail. Without it, scores grow with D, and softmax picks one key.
     seen: In wide heads fresh weights near 0 and 1, small gradients, a late start. In narrow ones
@@ -297,9 +273,8 @@ bug("""MultiHeadAttention: DoesNotScale
     + scores = q @ k.transpose(-2, -1)
     + everything = torch.ones_like(scores, dtype=torch.bool)
     + weights = masked_softmax(scores, everything if mask is None else mask)
-""")
 
-bug("""MultiHeadAttention: ScalesByTheNumberOfHeads
+ScalesByTheNumberOfHeads
     scores are divided by sqrt(H), not by sqrt(D)
     believed: The number of heads was taken for the width of a head.
     seen: Right where H = D. Elsewhere the weights are too sharp or too even.
@@ -308,9 +283,8 @@ bug("""MultiHeadAttention: ScalesByTheNumberOfHeads
     + scores = q @ k.transpose(-2, -1) / math.sqrt(self.n_heads)
     + everything = torch.ones_like(scores, dtype=torch.bool)
     + weights = masked_softmax(scores, everything if mask is None else mask)
-""")
 
-bug("""MultiHeadAttention: SoftmaxOverTheHeads
+SoftmaxOverTheHeads
     softmax over the heads instead of the keys
     believed: dim=1 is the axis after the batch. In (B, H, T, S) that is the heads; the keys are
         last.
@@ -320,17 +294,15 @@ bug("""MultiHeadAttention: SoftmaxOverTheHeads
     + hidden = torch.zeros((), dtype=torch.bool) if mask is None else ~mask
     + weights = scores.masked_fill(hidden, torch.finfo(scores.dtype).min).softmax(dim=1)
     + weights = weights.masked_fill(hidden, 0.0)
-""")
 
-bug("""MultiHeadAttention: ForgetsTheMask
+ForgetsTheMask
     the mask is ignored
     believed: The argument was added and never passed on.
     seen: Padding is read, and in a GPT the future: a loss too good to be true.
     - _, weights = masked_attention(q, k, v, mask)
     + _, weights = masked_attention(q, k, v)
-""")
 
-bug("""MultiHeadAttention: HidesWhatIsAllowed
+HidesWhatIsAllowed
     the mask was inverted
     believed: True is taken for 'hide this', as nn.MultiheadAttention has it. Here True means may
         attend.
@@ -338,9 +310,8 @@ bug("""MultiHeadAttention: HidesWhatIsAllowed
     reported: rasbt/LLMs-from-scratch#1061, pytorch/pytorch#29546
     - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
     + mask = ~mask.unsqueeze(-3)
-""")
 
-bug("""MultiHeadAttention: IsAlwaysCausal
+IsAlwaysCausal
     without a mask it is causal
     believed: Attention in a GPT is causal. This layer obeys the mask it is given, and None allows
         everything.
@@ -348,18 +319,16 @@ bug("""MultiHeadAttention: IsAlwaysCausal
     + if mask is None:
     +     mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
     = if mask is not None:
-""")
 
-bug("""MultiHeadAttention: TakesTextsForHeads
+TakesTextsForHeads
     the mask (B, T, S) has no head axis: texts are taken for heads
     believed: Masks broadcast by themselves. Aligned from the right, B meets the axis of the heads.
     seen: An error while B and H differ. With B = H, or B = 1, no error; each head gets a text's
         mask.
     - if mask is not None:
     -     mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
-""")
 
-bug("""MultiHeadAttention: RepeatsMasksInTheWrongOrder
+RepeatsMasksInTheWrongOrder
     the masks are repeated in the wrong order: for heads, then texts
     believed: repeat(H, 1, 1) gives each text its mask H times in a row. It tiles: all texts once,
         then again.
@@ -369,26 +338,23 @@ bug("""MultiHeadAttention: RepeatsMasksInTheWrongOrder
     - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
     + mask = mask.expand(len(x), -1, -1).repeat(self.n_heads, 1, 1)
     + mask = mask.unflatten(0, (len(x), self.n_heads))
-""")
 
-bug("""MultiHeadAttention: UsesTheFirstTextsMask
+UsesTheFirstTextsMask
     the first text's mask is used for the whole batch
     believed: All texts are masked alike. Their lengths differ, and so do their masks.
     seen: Right for one text, or texts of one length.
     - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
     + mask = mask[0] if mask.dim() == 3 else mask
-""")
 
-bug("""MultiHeadAttention: PutsTwoAxesBeforeEveryMask
+PutsTwoAxesBeforeEveryMask
     two axes were put before every mask: (B, T, S) no longer fits
     believed: A mask is (T, S), and scores are (B, H, T, S). With padding there is one for each
         text, and it lacks the heads only.
     seen: Right with a causal mask. An error, or five axes, as soon as a batch has padding.
     - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
     + mask = mask[None, None]
-""")
 
-bug("""MultiHeadAttention: HasNoOutputLayer
+HasNoOutputLayer
     there is no output layer .out
     believed: Merging the heads finishes the work. Without .out no channel of one head ever meets
         another's.
@@ -399,25 +365,22 @@ bug("""MultiHeadAttention: HasNoOutputLayer
 
     - return self.dropout(self.out(merge_heads(gathered)))
     + return self.dropout(merge_heads(gathered))
-""")
 
-bug("""MultiHeadAttention: NeverUsesTheOutputLayer
+NeverUsesTheOutputLayer
     the output layer .out is there and never used
     believed: Made in __init__, forgotten in forward.
     seen: No error. The gradient of out.weight stays None.
     - return self.dropout(self.out(merge_heads(gathered)))
     + return self.dropout(merge_heads(gathered))
-""")
 
-bug("""MultiHeadAttention: KeepsTheBiasOfOut
+KeepsTheBiasOfOut
     bias=False is obeyed by qkv only: .out still has a bias
     believed: bias is about queries, keys and values. It is about both layers.
     seen: Missing key 'out.bias' when weights without bias are loaded.
     - self.out = nn.Linear(d_model, d_model, bias=bias)
     + self.out = nn.Linear(d_model, d_model)
-""")
 
-bug("""MultiHeadAttention: IgnoresBias
+IgnoresBias
     bias=False is ignored: both layers have a bias
     believed: The argument was added to the signature and never passed on.
     seen: Missing keys when weights without bias are loaded.
@@ -425,9 +388,8 @@ bug("""MultiHeadAttention: IgnoresBias
     - self.out = nn.Linear(d_model, d_model, bias=bias)
     + self.qkv = nn.Linear(d_model, 3 * d_model)
     + self.out = nn.Linear(d_model, d_model)
-""")
 
-bug("""MultiHeadAttention: HasThreeLayers
+HasThreeLayers
     query, key and value are three layers, not one .qkv
     believed: Three layers compute the same. They do, under other names, and weights are found by
         name.
@@ -439,26 +401,23 @@ bug("""MultiHeadAttention: HasThreeLayers
 
     - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
     + q, k, v = (split_heads(f(x), self.n_heads) for f in (self.query, self.key, self.value))
-""")
 
-bug("""MultiHeadAttention: DropsOnlyTheOutput
+DropsOnlyTheOutput
     dropout on the output only, not on the weights
     believed: One dropout is enough. The one on the weights hides single keys from single queries.
     seen: Less is dropped than was asked for; no other sign.
     - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
     + gathered = weights @ v
-""")
 
-bug("""MultiHeadAttention: DropsOnlyTheWeights
+DropsOnlyTheWeights
     dropout on the weights only, not on the output
     believed: One dropout is enough. The one on the output acts on what goes into the residual
         stream.
     seen: Less is dropped than was asked for; no other sign.
     - return self.dropout(self.out(merge_heads(gathered)))
     + return self.out(merge_heads(gathered))
-""")
 
-bug("""MultiHeadAttention: DropsNothing
+DropsNothing
     dropout is ignored
     believed: The argument was stored and never used.
     seen: Training and evaluation agree to the last digit, however large dropout is.
@@ -466,17 +425,15 @@ bug("""MultiHeadAttention: DropsNothing
     - return self.dropout(self.out(merge_heads(gathered)))
     + gathered = weights @ v
     + return self.out(merge_heads(gathered))
-""")
 
-bug("""MultiHeadAttention: DropsBeforeTheOutputLayer
+DropsBeforeTheOutputLayer
     the second dropout acts before .out, not after it
     believed: Dropout goes between any two steps. The contract has it on the output.
     seen: No output is ever exactly 0; the bias of .out is never dropped.
     - return self.dropout(self.out(merge_heads(gathered)))
     + return self.out(self.dropout(merge_heads(gathered)))
-""")
 
-bug("""MultiHeadAttention: DropsInEvaluationToo
+DropsInEvaluationToo
     dropout acts in evaluation too
     believed: F.dropout knows the mode. It does not: without training=self.training it always drops.
     seen: Two calls of model.eval() differ, and the loss in evaluation is worse than it could be.
@@ -485,9 +442,8 @@ bug("""MultiHeadAttention: DropsInEvaluationToo
     - return self.dropout(self.out(merge_heads(gathered)))
     + gathered = F.dropout(weights, self.dropout.p) @ v
     + return F.dropout(self.out(merge_heads(gathered)), self.dropout.p)
-""")
 
-bug("""MultiHeadAttention: DropsWeightsInEvaluationToo
+DropsWeightsInEvaluationToo
     dropout on the weights acts in evaluation too
     believed: dropout_p of torch's attention, or F.dropout, knows the mode. It must be told: 0 in
         evaluation.
@@ -495,18 +451,16 @@ bug("""MultiHeadAttention: DropsWeightsInEvaluationToo
     reported: karpathy/nanoGPT#240, pytorch/pytorch#124464, huggingface/pytorch-image-models#1978
     - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
     + gathered = F.dropout(weights, self.dropout.p) @ v
-""")
 
-bug("""MultiHeadAttention: KeepsWhatItShouldDrop
+KeepsWhatItShouldDrop
     dropout=p keeps a share p, instead of dropping it
     believed: In some old libraries the number was the share to keep. In torch it is the share to
         drop.
     seen: With dropout=0.1 the training loss hardly falls: nine tenths are gone.
     - self.dropout = nn.Dropout(dropout)
     + self.dropout = nn.Dropout(1 - dropout if dropout else 0.0)
-""")
 
-bug("""MultiHeadAttention: DividesWithoutLooking
+DividesWithoutLooking
     an n_heads that does not divide d_model is accepted
     believed: C // H is the width of a head. With a remainder it leaves channels over.
     seen: The layer is made; the first call fails somewhere inside, or channels go missing.
@@ -519,9 +473,8 @@ bug("""MultiHeadAttention: DividesWithoutLooking
     - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
     + shape = (len(x), x.shape[1], self.n_heads, -1)
     + q, k, v = (part.reshape(shape).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
-""")
 
-bug("""MultiHeadAttention: AssertsThatHeadsDivide
+AssertsThatHeadsDivide
     the wrong n_heads is refused by assert: AssertionError, not ValueError
     believed: assert checks arguments. It is for what cannot happen, and python -O skips it.
     seen: Code that expects ValueError does not catch it; with -O nothing is checked.
@@ -530,9 +483,8 @@ bug("""MultiHeadAttention: AssertsThatHeadsDivide
     -         f"n_heads must divide d_model, got n_heads={n_heads} and d_model={d_model}."
     -     )
     + assert d_model % n_heads == 0, f"n_heads={n_heads} does not divide {d_model}"
-""")
 
-bug("""MultiHeadAttention: MakesTheMaskOnTheCpu
+MakesTheMaskOnTheCpu
     a mask made inside is always on the CPU
     believed: Tensors meet wherever they are. They must be on one device.
     seen: Right on a laptop; on a GPU 'Expected all tensors to be on the same device'.
@@ -540,9 +492,8 @@ bug("""MultiHeadAttention: MakesTheMaskOnTheCpu
     -     mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
     + everything = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool)
     + mask = everything if mask is None else mask.unsqueeze(-3) & everything
-""")
 
-bug("""MultiHeadAttention: ChangesTheMask
+ChangesTheMask
     the mask itself is changed
     believed: logical_not_ and friends are quicker. They write into the caller's mask, which the
         next layer uses.
@@ -550,9 +501,8 @@ bug("""MultiHeadAttention: ChangesTheMask
     - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
     + mask.logical_not_()
     + mask = ~mask.unsqueeze(-3)
-""")
 
-bug("""MultiHeadAttention: MasksAfterSoftmax
+MasksAfterSoftmax
     masked after softmax, without renormalising
     believed: A weight of 0 hides a key at any time. Each row was divided by a sum that the hidden
         scores took part in.
@@ -561,9 +511,8 @@ bug("""MultiHeadAttention: MasksAfterSoftmax
     - _, weights = masked_attention(q, k, v, mask)
     + _, weights = masked_attention(q, k, v)
     + weights = weights if mask is None else weights * mask
-""")
 
-bug("""MultiHeadAttention: AnswersEmptyQueriesWithNan
+AnswersEmptyQueriesWithNan
     a query with nothing to attend to gives nan
     believed: Some key is always left. Padding in front, or an empty text, leaves none: 0 / 0.
     seen: nan spreads from one padded text to the loss and every weight.

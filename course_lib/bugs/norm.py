@@ -5,11 +5,11 @@ from torch import nn
 
 from course_lib.transformer.norm import layer_norm
 
-from . import bug, whole_bug
+from . import bugs, whole_bug
 
-# --- layer_norm ------------------------------------------------------------------------------
+bugs("""layer_norm:
 
-bug("""layer_norm: adds_eps_to_the_deviation
+adds_eps_to_the_deviation
     eps was added outside the root, to the standard deviation
     believed: eps keeps from dividing by 0, so it may stand anywhere in the denominator. Outside the
         root it is 300 times weaker: sqrt(1e-5) is 0.003.
@@ -17,9 +17,8 @@ bug("""layer_norm: adds_eps_to_the_deviation
     reported: hkproj/pytorch-transformer#31, hyunwoongko/transformer#7, codertimo/BERT-pytorch#30
     - normed = centred / torch.sqrt(variance + eps) * weight
     + normed = centred / (torch.sqrt(variance) + eps) * weight
-""")
 
-bug("""layer_norm: divides_by_one_less
+divides_by_one_less
     the variance divides by C - 1 instead of C
     believed: var() is the variance. By default torch corrects it for a sample; here the C channels
         are all there are.
@@ -27,18 +26,16 @@ bug("""layer_norm: divides_by_one_less
     reported: harvardnlp/annotated-transformer#119, harvardnlp/annotated-transformer#122
     - variance = centred.square().mean(dim=-1, keepdim=True)
     + variance = centred.square().sum(dim=-1, keepdim=True) / (x.shape[-1] - 1)
-""")
 
-bug("""layer_norm: leaves_eps_out
+leaves_eps_out
     eps is left out
     believed: The variance of real numbers is never 0. It is for a vector of zeros, such as an
         embedding of padding.
     seen: nan at the first constant vector; nearly constant ones come out too large.
     - normed = centred / torch.sqrt(variance + eps) * weight
     + normed = centred / torch.sqrt(variance) * weight
-""")
 
-bug("""layer_norm: ignores_the_given_eps
+ignores_the_given_eps
     the given eps is ignored: it is always 1e-5
     believed: eps is a constant of the formula. Models differ in it, and their weights were trained
         with it.
@@ -46,43 +43,38 @@ bug("""layer_norm: ignores_the_given_eps
     reported: keras-team/keras-hub#642
     - normed = centred / torch.sqrt(variance + eps) * weight
     + normed = centred / torch.sqrt(variance + 1e-5) * weight
-""")
 
-bug("""layer_norm: has_a_smaller_default_eps
+has_a_smaller_default_eps
     the default eps is 1e-6, not 1e-5
     believed: All small numbers are alike. The variance of a quiet vector may be smaller.
     seen: Right on usual inputs; nearly constant vectors come out too large.
     - eps: float = 1e-5,
     + eps: float = 1e-6,
-""")
 
-bug("""layer_norm: divides_by_the_variance
+divides_by_the_variance
     divided by the variance, not by its root
     believed: Variance 1 is reached by dividing by the variance. Dividing x by a number divides its
         variance by the square of it.
     seen: Vectors with a small spread explode, and those with a large one vanish.
     - normed = centred / torch.sqrt(variance + eps) * weight
     + normed = centred / (variance + eps) * weight
-""")
 
-bug("""layer_norm: normalises_by_the_root_mean_square
+normalises_by_the_root_mean_square
     the mean is not subtracted: this is RMSNorm
     believed: Dividing by the root mean square is the newer form, so it is the same thing. It keeps
         the mean.
     seen: Right where the mean is 0 already; an offset common to all channels comes through.
     - centred = wide - wide.mean(dim=-1, keepdim=True)
     + centred = wide
-""")
 
-bug("""layer_norm: forgets_to_centre
+forgets_to_centre
     the mean is not subtracted from x, only inside the variance
     believed: The variance knows the mean already. It says how wide x spreads, not where.
     seen: The outputs have variance 1, but their mean is not 0.
     - normed = centred / torch.sqrt(variance + eps) * weight
     + normed = wide / torch.sqrt(variance + eps) * weight
-""")
 
-bug("""layer_norm: normalises_over_the_positions
+normalises_over_the_positions
     mean and variance over the positions, not over the channels
     believed: dim=-2 and dim=-1 were confused. Each position is a vector of its own, whose channels
         are compared with each other.
@@ -92,9 +84,8 @@ bug("""layer_norm: normalises_over_the_positions
     - variance = centred.square().mean(dim=-1, keepdim=True)
     + centred = wide - wide.mean(dim=-2, keepdim=True)
     + variance = centred.square().mean(dim=-2, keepdim=True)
-""")
 
-bug("""layer_norm: normalises_each_text_as_a_whole
+normalises_each_text_as_a_whole
     one mean and variance for all positions of a text
     believed: A layer has the shape (T, C), so that is what is normalised. In a language model each
         position is normalised by itself.
@@ -105,9 +96,8 @@ bug("""layer_norm: normalises_each_text_as_a_whole
     + axes = (-2, -1) if x.dim() > 1 else -1
     + centred = wide - wide.mean(dim=axes, keepdim=True)
     + variance = centred.square().mean(dim=axes, keepdim=True)
-""")
 
-bug("""layer_norm: normalises_all_axes_but_the_first
+normalises_all_axes_but_the_first
     all axes but the first share one mean and variance
     believed: The first axis counts examples, and the rest is one of them. Each position of a text
         is an example of its own.
@@ -118,9 +108,8 @@ bug("""layer_norm: normalises_all_axes_but_the_first
     + axes = tuple(range(1, x.dim())) if x.dim() > 1 else -1
     + centred = wide - wide.mean(dim=axes, keepdim=True)
     + variance = centred.square().mean(dim=axes, keepdim=True)
-""")
 
-bug("""layer_norm: normalises_the_whole_batch
+normalises_the_whole_batch
     one mean and variance for the whole batch
     believed: mean() without an axis is the mean. It is the mean of everything.
     seen: A text gets other logits when another text stands beside it.
@@ -128,9 +117,8 @@ bug("""layer_norm: normalises_the_whole_batch
     - variance = centred.square().mean(dim=-1, keepdim=True)
     + centred = wide - wide.mean()
     + variance = centred.square().mean()
-""")
 
-bug("""layer_norm: normalises_over_the_first_axis
+normalises_over_the_first_axis
     mean and variance over the batch: this is batch norm
     believed: Normalising is over the first axis, as in networks for images. Texts of a batch have
         nothing to do with each other.
@@ -139,9 +127,8 @@ bug("""layer_norm: normalises_over_the_first_axis
     - variance = centred.square().mean(dim=-1, keepdim=True)
     + centred = wide - wide.mean(dim=0, keepdim=True)
     + variance = centred.square().mean(dim=0, keepdim=True)
-""")
 
-bug("""layer_norm: swaps_weight_and_bias
+swaps_weight_and_bias
     weight and bias are swapped
     believed: Two vectors of the same shape, and the order is easy to lose. Papers call them gamma,
         which multiplies, and beta, which is added.
@@ -149,9 +136,8 @@ bug("""layer_norm: swaps_weight_and_bias
     = ) -> Float[Tensor, "... C"]:
     +     if bias is not None:
     +         weight, bias = bias, weight
-""")
 
-bug("""layer_norm: shifts_before_it_scales
+shifts_before_it_scales
     the bias was added before the weight multiplied
     believed: Scale and shift may come in any order. (n + b)·w is n·w + b·w.
     seen: Right while the weights are near 1, so a fresh model shows nothing.
@@ -161,18 +147,16 @@ bug("""layer_norm: shifts_before_it_scales
     =     normed = normed + bias
     - return normed.to(x.dtype)
     + return (normed * weight).to(x.dtype)
-""")
 
-bug("""layer_norm: forgets_the_bias
+forgets_the_bias
     the bias is never added
     believed: Normalised means mean 0. The layer learns how far from 0 to put it again.
     seen: Right in a fresh model, where the bias is 0; loaded weights give other logits.
     - if bias is not None:
     -     normed = normed + bias
     = return normed.to(x.dtype)
-""")
 
-bug("""layer_norm: ignores_weight_and_bias
+ignores_weight_and_bias
     weight and bias are both left out
     believed: Normalising is all there is to it. The two parameters let each channel be as loud as
         it needs.
@@ -181,18 +165,16 @@ bug("""layer_norm: ignores_weight_and_bias
     - if bias is not None:
     -     normed = normed + bias
     + normed = centred / torch.sqrt(variance + eps)
-""")
 
-bug("""layer_norm: expects_a_bias
+expects_a_bias
     bias=None is not expected
     believed: There is always a bias. Many models leave it out, and pass None.
     seen: TypeError in every model with bias=False.
     - if bias is not None:
     -     normed = normed + bias
     + normed = normed + bias
-""")
 
-bug("""layer_norm: takes_statistics_in_half_precision
+takes_statistics_in_half_precision
     the statistics of half precision were taken in half precision
     believed: torch's mean is exact enough in any dtype. Its result is rounded to the dtype of x: in
         bfloat16, 257 becomes 256 or 258.
@@ -201,9 +183,8 @@ bug("""layer_norm: takes_statistics_in_half_precision
     reported: pytorch/pytorch#66707, facebookresearch/fairseq#335, microsoft/onnxruntime#28442
     - wide = x.to(torch.promote_types(x.dtype, torch.float32))
     + wide = x
-""")
 
-bug("""layer_norm: copies_the_annotated_formula
+copies_the_annotated_formula
     x.std() + eps: C - 1, eps outside the root, statistics in x's own dtype
     believed: This is the formula of a well-known annotated paper. torch's own function, and so
         every checkpoint, has it otherwise.
@@ -215,9 +196,8 @@ bug("""layer_norm: copies_the_annotated_formula
     - normed = centred / torch.sqrt(variance + eps) * weight
     + mean, deviation = x.mean(dim=-1, keepdim=True), x.std(dim=-1, keepdim=True)
     + normed = weight * (x - mean) / (deviation + eps)
-""")
 
-bug("""layer_norm: takes_var_as_it_comes
+takes_var_as_it_comes
     x.var() as it comes: it divides by C - 1, in x's own dtype
     believed: var() is the variance. By default torch corrects it for a sample, and rounds it to the
         dtype of x.
@@ -228,35 +208,31 @@ bug("""layer_norm: takes_var_as_it_comes
     = centred = wide - wide.mean(dim=-1, keepdim=True)
     - variance = centred.square().mean(dim=-1, keepdim=True)
     + variance = x.var(dim=-1, keepdim=True)
-""")
 
-bug("""layer_norm: returns_float32_for_half_precision
+returns_float32_for_half_precision
     half precision comes back as float32
     believed: Taking the statistics in float32 is all. The next layer still holds weights in half
         precision.
     seen: RuntimeError about dtypes in the next linear layer.
     - return normed.to(x.dtype)
     + return normed
-""")
 
-bug("""layer_norm: squeezes_float64_through_float32
+squeezes_float64_through_float32
     float64 is computed in float32
     believed: float32 is the wider type. Of float64 it keeps half the digits.
     seen: float64 comes back rounded: gradient checks fail in the eighth digit.
     - wide = x.to(torch.promote_types(x.dtype, torch.float32))
     + wide = x.float()
-""")
 
-bug("""layer_norm: centres_x_in_place
+centres_x_in_place
     x was changed in place
     believed: x -= mean saves memory. In a block, x is the residual stream, and it is still needed.
     seen: The residual sum adds normalised x; or RuntimeError about an in-place operation.
     = wide = x.to(torch.promote_types(x.dtype, torch.float32))
     + x -= x.mean(dim=-1, keepdim=True)
     = centred = wide - wide.mean(dim=-1, keepdim=True)
-""")
 
-bug("""layer_norm: detaches_the_statistics
+detaches_the_statistics
     mean and variance were cut off from the gradient
     believed: Statistics are numbers, not part of the network. They are made of x, and change with
         it.
@@ -265,9 +241,8 @@ bug("""layer_norm: detaches_the_statistics
     - variance = centred.square().mean(dim=-1, keepdim=True)
     + centred = wide - wide.mean(dim=-1, keepdim=True).detach()
     + variance = centred.square().mean(dim=-1, keepdim=True).detach()
-""")
 
-bug("""layer_norm: takes_the_variance_in_one_pass
+takes_the_variance_in_one_pass
     the variance as mean of the squares minus square of the mean
     believed: E[x²] - E[x]² is the variance. It is, in exact numbers. With a mean far above the
         spread both are huge and alike, and float32 has no digit left for their difference.
@@ -281,9 +256,9 @@ bug("""layer_norm: takes_the_variance_in_one_pass
 """)
 
 
-# --- LayerNorm -------------------------------------------------------------------------------
+bugs("""LayerNorm:
 
-bug("""LayerNorm: KeepsPlainGainAndShift
+KeepsPlainGainAndShift
     weight and bias are plain tensors, not parameters
     believed: A tensor on self is part of the module. Only nn.Parameter is learned, saved and moved
         with it.
@@ -292,9 +267,8 @@ bug("""LayerNorm: KeepsPlainGainAndShift
     - self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
     + self.weight = torch.ones(d_model)
     + self.bias = torch.zeros(d_model) if bias else None
-""")
 
-bug("""LayerNorm: KeepsBuffers
+KeepsBuffers
     weight and bias are buffers, which are not trained
     believed: register_buffer puts a tensor into the module. Into its state, but not before the
         optimizer.
@@ -303,9 +277,8 @@ bug("""LayerNorm: KeepsBuffers
     - self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
     + self.register_buffer("weight", torch.ones(d_model))
     + self.register_buffer("bias", torch.zeros(d_model) if bias else None)
-""")
 
-bug("""LayerNorm: CallsThemGammaAndBeta
+CallsThemGammaAndBeta
     the parameters are called gamma and beta, not weight and bias
     believed: The paper's letters are the names. Checkpoints are found by name, and here they are
         weight and bias.
@@ -317,43 +290,38 @@ bug("""LayerNorm: CallsThemGammaAndBeta
 
     - return layer_norm(x, self.weight, self.bias, self.eps)
     + return layer_norm(x, self.gamma, self.beta, self.eps)
-""")
 
-bug("""LayerNorm: StartsWithAWeightOfZero
+StartsWithAWeightOfZero
     the weight starts at 0 instead of 1
     believed: A fresh layer should do nothing, so all parameters are 0. A weight of 0 lets nothing
         through.
     seen: A fresh layer returns zeros whatever goes in, and nothing before it learns.
     - self.weight = nn.Parameter(torch.ones(d_model))
     + self.weight = nn.Parameter(torch.zeros(d_model))
-""")
 
-bug("""LayerNorm: StartsWithARandomWeight
+StartsWithARandomWeight
     the weight starts at random numbers instead of 1
     believed: Parameters start at random, as in a linear layer. There they must differ; here the
         channels differ already.
     seen: A fresh layer mutes some channels and turns others over.
     - self.weight = nn.Parameter(torch.ones(d_model))
     + self.weight = nn.Parameter(torch.randn(d_model))
-""")
 
-bug("""LayerNorm: StartsWithABiasOfOne
+StartsWithABiasOfOne
     the bias starts at 1 instead of 0
     believed: Both parameters start at 1. What multiplies does; what is added starts at 0.
     seen: Every output of a fresh layer is 1 too high.
     - self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
     + self.bias = nn.Parameter(torch.ones(d_model)) if bias else None
-""")
 
-bug("""LayerNorm: AlwaysHasABias
+AlwaysHasABias
     bias=False is ignored: there is a bias all the same
     believed: A bias of 0 is no bias. It is trained like any parameter, and does not stay 0.
     seen: A missing key when a checkpoint without biases is loaded.
     - self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
     + self.bias = nn.Parameter(torch.zeros(d_model))
-""")
 
-bug("""LayerNorm: HasNoAttributeForTheBias
+HasNoAttributeForTheBias
     with bias=False there is no attribute .bias at all
     believed: What does not exist needs no name. Code that goes over the layers asks whether .bias
         is None.
@@ -364,9 +332,8 @@ bug("""LayerNorm: HasNoAttributeForTheBias
 
     - return layer_norm(x, self.weight, self.bias, self.eps)
     + return layer_norm(x, self.weight, getattr(self, "bias", None), self.eps)
-""")
 
-bug("""LayerNorm: KeepsEpsToItself
+KeepsEpsToItself
     the given eps is not passed on
     believed: layer_norm has a default, so it need not be told. It then never learns what was asked
         for.
@@ -374,25 +341,22 @@ bug("""LayerNorm: KeepsEpsToItself
     reported: keras-team/keras-hub#642
     - return layer_norm(x, self.weight, self.bias, self.eps)
     + return layer_norm(x, self.weight, self.bias)
-""")
 
-bug("""LayerNorm: PassesTheBiasAsTheWeight
+PassesTheBiasAsTheWeight
     weight and bias are passed in the wrong order
     believed: Bias, then weight, as they come to mind. Two vectors of one shape raise no error.
     seen: With fresh parameters (1 and 0) every output is 1, whatever goes in.
     - return layer_norm(x, self.weight, self.bias, self.eps)
     + return layer_norm(x, self.bias, self.weight, self.eps)
-""")
 
-bug("""LayerNorm: NormalisesWithoutItsParameters
+NormalisesWithoutItsParameters
     weight and bias never reach layer_norm
     believed: They start at 1 and 0, so leaving them out changes nothing. Not at the start.
     seen: Right in a fresh model; after training, or with loaded weights, wrong.
     - return layer_norm(x, self.weight, self.bias, self.eps)
     + return layer_norm(x, torch.ones_like(self.weight), None, self.eps)
-""")
 
-bug("""LayerNorm: DividesByTheSampleDeviation
+DividesByTheSampleDeviation
     eps was added to the standard deviation, with the C - 1 variance
     believed: x.std() + eps is the formula of a well-known annotated paper. torch's own layer, and
         so every checkpoint, has it otherwise.
@@ -404,9 +368,8 @@ bug("""LayerNorm: DividesByTheSampleDeviation
     + variance = centred.square().sum(dim=-1, keepdim=True) / (x.shape[-1] - 1)
     + normed = centred / (variance.sqrt() + self.eps) * self.weight
     + return (normed if self.bias is None else normed + self.bias).to(x.dtype)
-""")
 
-bug("""LayerNorm: CopiesTheAnnotatedLayer
+CopiesTheAnnotatedLayer
     x.std() + eps: C - 1, eps outside the root, statistics in x's own dtype
     believed: This is the formula of a well-known annotated paper. torch's own layer, and so every
         checkpoint, has it otherwise.
@@ -416,9 +379,8 @@ bug("""LayerNorm: CopiesTheAnnotatedLayer
     + mean, deviation = x.mean(dim=-1, keepdim=True), x.std(dim=-1, keepdim=True)
     + normed = self.weight * (x - mean) / (deviation + self.eps)
     + return normed if self.bias is None else normed + self.bias
-""")
 
-bug("""LayerNorm: TakesStatisticsInItsOwnDtype
+TakesStatisticsInItsOwnDtype
     the statistics of half precision were taken in half precision
     believed: The formula was written out again in forward. layer_norm knows about half precision
         already.
@@ -429,9 +391,8 @@ bug("""LayerNorm: TakesStatisticsInItsOwnDtype
     + variance = centred.square().mean(dim=-1, keepdim=True)
     + normed = centred / torch.sqrt(variance + self.eps) * self.weight
     + return normed if self.bias is None else normed + self.bias
-""")
 
-bug("""LayerNorm: IsRMSNorm
+IsRMSNorm
     the mean is not subtracted: this is RMSNorm
     believed: Newer models do without the mean, so it is the same thing. GPT-2 has it.
     seen: Weights of GPT-2 give nonsense.
@@ -440,9 +401,8 @@ bug("""LayerNorm: IsRMSNorm
     + size = torch.sqrt(wide.square().mean(dim=-1, keepdim=True) + self.eps)
     + normed = wide / size * self.weight
     + return (normed if self.bias is None else normed + self.bias).to(x.dtype)
-""")
 
-bug("""LayerNorm: KeepsARunningMean
+KeepsARunningMean
     the mean and variance of training are used in evaluation, as in batch norm
     believed: What was seen in training is needed later. Each vector brings its own mean.
     seen: The loss jumps as soon as a trained model is put into eval mode.
@@ -457,9 +417,8 @@ bug("""LayerNorm: KeepsARunningMean
     + mean, variance = self.statistics
     + normed = (x - mean) / torch.sqrt(variance + self.eps) * self.weight
     + return normed if self.bias is None else normed + self.bias
-""")
 
-bug("""LayerNorm: NormalisesInTrainingOnly
+NormalisesInTrainingOnly
     it normalises in training only
     believed: Norms behave differently in evaluation, as dropout and batch norm do. Layer norm does
         not.
@@ -472,9 +431,9 @@ bug("""LayerNorm: NormalisesInTrainingOnly
 """)
 
 
-# --- pre_norm --------------------------------------------------------------------------------
+bugs("""pre_norm:
 
-bug("""pre_norm: adds_the_normalised_x
+adds_the_normalised_x
     the normalised x was added, not x itself
     believed: x was overwritten by its norm, which is then taken for x. The straight path carries
         what came in, untouched.
@@ -484,9 +443,8 @@ bug("""pre_norm: adds_the_normalised_x
     - return x + sublayer(norm(x))
     + x = norm(x)
     + return x + sublayer(x)
-""")
 
-bug("""pre_norm: forgets_to_add_x
+forgets_to_add_x
     x is not added: the residual connection is missing
     believed: The sublayer's output goes on to the next. It is a correction to x, not a replacement
         for it.
@@ -494,9 +452,8 @@ bug("""pre_norm: forgets_to_add_x
     reported: znxlwm/UGATIT-pytorch#32
     - return x + sublayer(norm(x))
     + return sublayer(norm(x))
-""")
 
-bug("""pre_norm: normalises_the_sum
+normalises_the_sum
     this is post-norm: the sum was normalised
     believed: The figure of 2017 shows the norm after the sum. Since GPT-2 it stands before the
         sublayer.
@@ -504,27 +461,24 @@ bug("""pre_norm: normalises_the_sum
         a warm-up.
     - return x + sublayer(norm(x))
     + return norm(x + sublayer(x))
-""")
 
-bug("""pre_norm: leaves_the_norm_out
+leaves_the_norm_out
     nothing is normalised
     believed: The norm is applied somewhere else. Here is the place.
     seen: The residual stream grows with depth. Layers that start quiet learn all the same; with
         loud ones the loss begins in the hundreds or thousands.
     - return x + sublayer(norm(x))
     + return x + sublayer(x)
-""")
 
-bug("""pre_norm: normalises_what_the_sublayer_returns
+normalises_what_the_sublayer_returns
     the norm stands after the sublayer, not before it
     believed: x + norm(sublayer(x)) also leaves x alone. But the sublayer then reads the stream as
         it is, however large.
     seen: Loaded weights give nonsense; the sublayer's inputs grow with depth.
     - return x + sublayer(norm(x))
     + return x + norm(sublayer(x))
-""")
 
-bug("""pre_norm: doubles_what_the_sublayer_returns
+doubles_what_the_sublayer_returns
     the sublayer's output was added to itself, not to x
     believed: x was overwritten by the sublayer, and x + x then looks like the residual sum.
     seen: Trains like a model without residual connections: a deep one does not learn.
@@ -532,18 +486,16 @@ bug("""pre_norm: doubles_what_the_sublayer_returns
     - return x + sublayer(norm(x))
     + x = sublayer(norm(x))
     + return x + x
-""")
 
-bug("""pre_norm: adds_into_x
+adds_into_x
     x was changed in place by +=
     believed: x += y is short for x = x + y. It writes into the tensor that the caller still holds.
     seen: The caller's x is another one after the call; in training a RuntimeError.
     - return x + sublayer(norm(x))
     + x += sublayer(norm(x))
     + return x
-""")
 
-bug("""pre_norm: adds_into_what_the_sublayer_returns
+adds_into_what_the_sublayer_returns
     the sum was written into what the sublayer returned
     believed: The sublayer's output is fresh memory. An identity returns its argument, and a norm
         that does nothing does too.
@@ -552,17 +504,15 @@ bug("""pre_norm: adds_into_what_the_sublayer_returns
     + y = sublayer(norm(x))
     + y += x
     + return y
-""")
 
-bug("""pre_norm: applies_the_sublayer_twice
+applies_the_sublayer_twice
     the sublayer was called twice, one call on the other
     believed: norm and sublayer are called to see their shapes, or one line was repeated.
     seen: Twice the time, and logits that no checkpoint agrees with.
     - return x + sublayer(norm(x))
     + return x + sublayer(sublayer(norm(x)))
-""")
 
-bug("""pre_norm: normalises_before_and_after
+normalises_before_and_after
     the sum was normalised as well
     believed: Norm before and norm after is twice as safe. After the sum it breaks the straight
         path.
@@ -572,52 +522,47 @@ bug("""pre_norm: normalises_before_and_after
 """)
 
 
-# --- post_norm -------------------------------------------------------------------------------
+bugs("""post_norm:
 
-bug("""post_norm: normalises_what_the_sublayer_reads
+normalises_what_the_sublayer_reads
     this is pre-norm: x was normalised before the sublayer
     believed: Pre-norm is the better one, so it is the one that is meant. BERT and the transformer
         of 2017 have the other.
     seen: Weights of BERT give nonsense.
     - return norm(x + sublayer(x))
     + return x + sublayer(norm(x))
-""")
 
-bug("""post_norm: normalises_the_sublayer_alone
+normalises_the_sublayer_alone
     x is not added: the residual connection is missing
     believed: The norm follows the sublayer. Between them x is added.
     seen: A shallow model trains; a deep one hardly moves.
     - return norm(x + sublayer(x))
     + return norm(sublayer(x))
-""")
 
-bug("""post_norm: adds_x_after_the_norm
+adds_x_after_the_norm
     x was added after the norm
     believed: The residual connection goes around everything, the norm included. In post-norm it
         goes around the sublayer.
     seen: The outputs grow with depth, though every layer ends in a norm.
     - return norm(x + sublayer(x))
     + return x + norm(sublayer(x))
-""")
 
-bug("""post_norm: adds_without_a_norm
+adds_without_a_norm
     nothing is normalised
     believed: The norm is applied somewhere else. Here is the place.
     seen: The outputs grow with depth, the more the louder the layers are.
     - return norm(x + sublayer(x))
     + return x + sublayer(x)
-""")
 
-bug("""post_norm: normalises_both_summands
+normalises_both_summands
     x and the sublayer's output were normalised one by one
     believed: The norm of a sum is the sum of the norms. It is not, and the sum then has twice the
         variance.
     seen: The outputs have a variance near 2 instead of 1.
     - return norm(x + sublayer(x))
     + return norm(x) + norm(sublayer(x))
-""")
 
-bug("""post_norm: normalises_twice_the_sublayer
+normalises_twice_the_sublayer
     the sublayer's output was added to itself, not to x
     believed: x was overwritten by the sublayer, and x + x then looks like the residual sum.
     seen: Trains like a model without residual connections.
@@ -625,18 +570,16 @@ bug("""post_norm: normalises_twice_the_sublayer
     - return norm(x + sublayer(x))
     + x = sublayer(x)
     + return norm(x + x)
-""")
 
-bug("""post_norm: adds_into_x_before_the_norm
+adds_into_x_before_the_norm
     x was changed in place by +=
     believed: x += y is short for x = x + y. It writes into the tensor that the caller still holds.
     seen: The caller's x is another one after the call; in training a RuntimeError.
     - return norm(x + sublayer(x))
     + x += sublayer(x)
     + return norm(x)
-""")
 
-bug("""post_norm: adds_into_the_answer_before_the_norm
+adds_into_the_answer_before_the_norm
     the sum was written into what the sublayer returned
     believed: The sublayer's output is fresh memory. An identity returns its argument, which is the
         caller's x.
@@ -645,9 +588,8 @@ bug("""post_norm: adds_into_the_answer_before_the_norm
     + y = sublayer(x)
     + y += x
     + return norm(y)
-""")
 
-bug("""post_norm: normalises_on_either_side
+normalises_on_either_side
     x was normalised before the sublayer as well
     believed: Norm before and norm after is twice as safe. It is another model.
     seen: Weights of BERT give nonsense.

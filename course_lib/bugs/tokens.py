@@ -10,20 +10,19 @@ from torch import nn
 
 from course_lib.transformer.tokens import merge_pair
 
-from . import bug, whole_bug
+from . import bugs, whole_bug
 
-# --- CharTokenizer ---------------------------------------------------------------------------
+bugs("""CharTokenizer:
 
-bug("""CharTokenizer: KeepsTheOrderOfAppearance
+KeepsTheOrderOfAppearance
     the vocabulary is in the order of first appearance, not sorted
     believed: Any order will do as long as encode and decode agree. Two programs that read different
         texts first then disagree.
     seen: Round trips work; a saved model reads nonsense in another run.
     - self.characters = sorted(set(text))
     + self.characters = list(dict.fromkeys(text))
-""")
 
-bug("""CharTokenizer: UsesCodePoints
+UsesCodePoints
     ids are code points (ord), not places in the vocabulary
     believed: ord gives every character a number already. They reach past a million, and the model
         needs a row for each.
@@ -36,9 +35,8 @@ bug("""CharTokenizer: UsesCodePoints
 
     - return "".join(self.characters[i] for i in ids)
     + return "".join(chr(i) for i in ids)
-""")
 
-bug("""CharTokenizer: CountsFromOne
+CountsFromOne
     ids begin at 1
     believed: The first one is number 1. Rows of a table are counted from 0.
     seen: The last character has an id that the embedding does not have: IndexError.
@@ -50,9 +48,8 @@ bug("""CharTokenizer: CountsFromOne
 
     - return "".join(self.characters[i] for i in ids)
     + return "".join(self.characters[i - 1] for i in ids)
-""")
 
-bug("""CharTokenizer: SkipsUnknownCharacters
+SkipsUnknownCharacters
     unknown characters are left out without a word
     believed: A tokenizer should take anything. Then decode(encode(text)) is another text, and
         nobody knows.
@@ -62,9 +59,8 @@ bug("""CharTokenizer: SkipsUnknownCharacters
     -     raise ValueError(f"text must hold known characters only, got {unknown[0]!r}.")
     - return [self.ids[character] for character in text]
     + return [self.ids[character] for character in text if character in self.ids]
-""")
 
-bug("""CharTokenizer: TurnsUnknownCharactersIntoZero
+TurnsUnknownCharactersIntoZero
     unknown characters become the id 0
     believed: 0 is free for the unknown. It is the first character of the vocabulary.
     seen: Unknown letters come back as spaces or line ends.
@@ -73,17 +69,15 @@ bug("""CharTokenizer: TurnsUnknownCharactersIntoZero
     -     raise ValueError(f"text must hold known characters only, got {unknown[0]!r}.")
     - return [self.ids[character] for character in text]
     + return [self.ids.get(character, 0) for character in text]
-""")
 
-bug("""CharTokenizer: ReadsNegativeIds
+ReadsNegativeIds
     negative ids count from the end of the vocabulary
     believed: A list raises an IndexError for a wrong index. For -1 it returns the last item.
     seen: A wrong id, such as the -100 that marks ignored targets, becomes a letter.
     - unknown = [i for i in ids if not 0 <= i < self.vocab_size]
     + unknown = [i for i in ids if not -self.vocab_size <= i < self.vocab_size]
-""")
 
-bug("""CharTokenizer: LooksUpWithoutLooking
+LooksUpWithoutLooking
     what is unknown raises KeyError or IndexError, not ValueError
     believed: It raises something, and that is enough. KeyError: 'd' says neither which argument was
         wrong nor why.
@@ -98,18 +92,16 @@ bug("""CharTokenizer: LooksUpWithoutLooking
     - if unknown:
     -     raise ValueError(f"ids must lie in 0..{self.vocab_size - 1}, got {unknown[0]}.")
     = return "".join(self.characters[i] for i in ids)
-""")
 
-bug("""CharTokenizer: DecodesToAList
+DecodesToAList
     decode returns a list of characters, not a string
     believed: A list of characters is as good as a text. It prints with commas, and text +
         decode(ids) fails.
     seen: TypeError: can only concatenate str to str.
     - return "".join(self.characters[i] for i in ids)
     + return [self.characters[i] for i in ids]
-""")
 
-bug("""CharTokenizer: MeasuresTheText
+MeasuresTheText
     vocab_size is the length of the text
     believed: len(text) counts characters. It counts each as often as it occurs.
     seen: An embedding of a million rows, of which 65 are used.
@@ -118,9 +110,8 @@ bug("""CharTokenizer: MeasuresTheText
 
     - unknown = [i for i in ids if not 0 <= i < self.vocab_size]
     + unknown = [i for i in ids if not 0 <= i < len(self.characters)]
-""")
 
-bug("""CharTokenizer: MakesTheSizeAMethod
+MakesTheSizeAMethod
     vocab_size is a method, not a number
     believed: tokenizer.vocab_size() reads well. nn.Embedding(tokenizer.vocab_size, …) wants a
         number.
@@ -135,9 +126,8 @@ bug("""CharTokenizer: MakesTheSizeAMethod
 
     - raise ValueError(f"ids must lie in 0..{self.vocab_size - 1}, got {unknown[0]}.")
     + raise ValueError(f"ids must lie in 0..{self.vocab_size() - 1}, got {unknown[0]}.")
-""")
 
-bug("""CharTokenizer: LowersTheText
+LowersTheText
     upper and lower case were made one
     believed: A smaller vocabulary learns faster. It also cannot say 'I'.
     seen: Text comes back in lower case.
@@ -146,9 +136,8 @@ bug("""CharTokenizer: LowersTheText
 
     = def encode(self, text: str) -> list[int]:
     +     text = text.lower()
-""")
 
-bug("""CharTokenizer: StripsTheText
+StripsTheText
     spaces and line ends at the edges were stripped
     believed: strip() tidies a text up. A token is a token, spaces included.
     seen: 'the ' and 'the' have the same ids, and words grow together.
@@ -160,18 +149,17 @@ bug("""CharTokenizer: StripsTheText
 """)
 
 
-# --- merge_pair ------------------------------------------------------------------------------
+bugs("""merge_pair:
 
-bug("""merge_pair: keeps_the_second_id
+keeps_the_second_id
     after a match the second id of the pair stays in the list
     believed: A for loop over all places sees every pair. It also visits the second id of a pair
         that was merged.
     seen: The list does not get shorter.
     - position += 2
     + position += 1
-""")
 
-bug("""merge_pair: merges_from_the_right
+merges_from_the_right
     merged from right to left
     believed: The direction does not matter. It does in a run: a, a, a has two readings.
     seen: Only runs of equal ids differ; encode and training disagree.
@@ -190,43 +178,38 @@ bug("""merge_pair: merges_from_the_right
     - return merged
     +         position -= 1
     + return merged[::-1]
-""")
 
-bug("""merge_pair: loses_the_last_id
+loses_the_last_id
     the last id is lost
     believed: Pairs end at len(ids) - 1, so the loop does too. An id that is in no pair has to be
         copied all the same.
     seen: Texts end one token early, unless they end in the pair.
     - while position < len(ids):
     + while position < len(ids) - 1:
-""")
 
-bug("""merge_pair: looks_past_the_end
+looks_past_the_end
     the last id has no neighbour: IndexError
     believed: ids[n + 1] is always there. Not for the last n.
     seen: IndexError: list index out of range, unless the list ends in the pair.
     - if tuple(ids[position : position + 2]) == pair:
     + if (ids[position], ids[position + 1]) == pair:
-""")
 
-bug("""merge_pair: merges_once
+merges_once
     only the first pair was merged
     believed: Find it, replace it, done. There may be more.
     seen: The list gets shorter by one, however often the pair occurs.
     - merged.append(new_id)
     - position += 2
     + return [*ids[:position], new_id, *ids[position + 2 :]]
-""")
 
-bug("""merge_pair: ignores_the_order_of_the_pair
+ignores_the_order_of_the_pair
     the pair is merged in either order
     believed: A pair is two ids. It is two ids in an order: 'ab' is not 'ba'.
     seen: 'ab' and 'ba' decode to the same text.
     - if tuple(ids[position : position + 2]) == pair:
     + if tuple(ids[position : position + 2]) in (pair, pair[::-1]):
-""")
 
-bug("""merge_pair: walks_in_steps_of_two
+walks_in_steps_of_two
     always on by two places
     believed: Pairs are two ids long, so the list is walked in steps of two. A pair may begin at an
         odd place.
@@ -235,9 +218,8 @@ bug("""merge_pair: walks_in_steps_of_two
     - position += 1
     + merged += ids[position : position + 2]
     + position += 2
-""")
 
-bug("""merge_pair: merges_in_place
+merges_in_place
     the caller's list was changed
     believed: del ids[n] works on my list. It is the caller's.
     seen: Right the first time; then training data are merged already.
@@ -254,16 +236,14 @@ bug("""merge_pair: merges_in_place
     +         ids[position : position + 2] = [new_id]
     +     position += 1
     + return ids
-""")
 
-bug("""merge_pair: returns_nothing
+returns_nothing
     nothing is returned
     believed: The new list is made, so the work is done. The caller gets it by return only.
     seen: TypeError: 'NoneType' object is not iterable, in the next round.
     - return merged
-""")
 
-bug("""merge_pair: compares_objects
+compares_objects
     numbers compared with `is`
     believed: is means equal. It means the same object, which small numbers happen to be.
     seen: Works for bytes; ids above 256 are never merged.
@@ -282,9 +262,9 @@ def replaces_in_a_string(ids, pair, new_id):
     return [int(number) for number in text.split()]
 
 
-# --- train_bpe -------------------------------------------------------------------------------
+bugs("""train_bpe:
 
-bug("""train_bpe: takes_the_first_of_equals
+takes_the_first_of_equals
     of equally frequent pairs the one seen first is taken
     believed: max() and most_common() pick one, and any will do. They pick the first they meet, so
         the order of the texts decides.
@@ -292,17 +272,15 @@ bug("""train_bpe: takes_the_first_of_equals
     reported: karpathy/minbpe#90
     - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
     + best = max(counts, key=counts.get, default=None)
-""")
 
-bug("""train_bpe: takes_the_largest_of_equals
+takes_the_largest_of_equals
     of equally frequent pairs the largest is taken
     believed: max over (count, pair) settles ties. It settles them the other way round.
     seen: Right until two pairs are equally frequent.
     - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
     + best = max(counts, key=lambda pair: (counts[pair], pair), default=None)
-""")
 
-bug("""train_bpe: counts_without_overlap
+counts_without_overlap
     overlapping pairs are not counted
     believed: Only what can be merged should count, and in a, a, a that is once. A fair view; here
         every position counts, as in most programs.
@@ -314,9 +292,8 @@ bug("""train_bpe: counts_without_overlap
     +     if free.get(pair, 0) <= n:
     +         counts[pair] += 1
     +         free[pair] = n + 2
-""")
 
-bug("""train_bpe: counts_only_once
+counts_only_once
     pairs are counted once, before the first merge
     believed: The counts say which pairs are frequent. Each merge changes them and makes new pairs.
     seen: No merge ever builds on another: tokens of two bytes only.
@@ -327,59 +304,52 @@ bug("""train_bpe: counts_only_once
 
     - ids = merge_pair(ids, best, first_new_id + len(merges))
     + del counts[best]
-""")
 
-bug("""train_bpe: merges_what_occurs_once
+merges_what_occurs_once
     goes on when no pair occurs twice
     believed: n_merges merges were asked for. A pair that occurs once saves one id and costs one.
     seen: Merges that spell the training text out, whole sentences as one token.
     - if counts[best] < 2:
     + if counts[best] < 1:
-""")
 
-bug("""train_bpe: wants_three
+wants_three
     stops although a pair still occurs twice
     believed: More than twice is 'often'. Twice is enough.
     seen: Fewer merges than asked for.
     - if counts[best] < 2:
     + if counts[best] <= 2:
-""")
 
-bug("""train_bpe: needs_a_pair
+needs_a_pair
     a text without pairs is an error
     believed: There is always a most frequent pair. Not in an empty text, nor at the end of one that
         was merged away.
     seen: ValueError from min(), which has nothing to choose from.
     - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
     + best = min(counts, key=lambda pair: (-counts[pair], pair))
-""")
 
-bug("""train_bpe: always_begins_at_256
+always_begins_at_256
     new ids always begin at 256
     believed: Merged ids come after the bytes. They come after first_new_id.
     seen: Right by default; with another first_new_id, ids that mean nothing.
     - ids = merge_pair(ids, best, first_new_id + len(merges))
     + ids = merge_pair(ids, best, 256 + len(merges))
-""")
 
-bug("""train_bpe: reuses_the_first_new_id
+reuses_the_first_new_id
     every merge makes the same new id
     believed: first_new_id is the new id. It is that of the first merge.
     seen: Different pairs become one token, and later merges join what never stood together.
     - ids = merge_pair(ids, best, first_new_id + len(merges))
     + ids = merge_pair(ids, best, first_new_id)
-""")
 
-bug("""train_bpe: merges_the_rarest
+merges_the_rarest
     the rarest pair is merged, not the most frequent one
     believed: min() with the counts as its key gives the smallest count.
     seen: Tokens for typing errors and none for 'the'.
     - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
     + often = [pair for pair in counts if counts[pair] >= 2]
     + best = min(often, key=lambda pair: (counts[pair], pair), default=None)
-""")
 
-bug("""train_bpe: returns_a_dictionary
+returns_a_dictionary
     a dictionary of pairs and ids instead of the list of pairs
     believed: encode wants to look pairs up. The order is what matters here, and a list has it.
     seen: TypeError or strange merges in whatever expects pairs.
@@ -390,18 +360,16 @@ bug("""train_bpe: returns_a_dictionary
     - merges.append(best)
     + merges[best] = first_new_id + len(merges)
     + ids = merge_pair(ids, best, merges[best])
-""")
 
-bug("""train_bpe: accepts_large_ids
+accepts_large_ids
     ids of first_new_id and above are accepted
     believed: Whoever calls this passes bytes. Ids from another tokenizer are taken for merged
         pairs, and decode to something else.
     seen: Two meanings for one id.
     - if max(ids, default=0) >= first_new_id:
     -     raise ValueError(f"ids must be below first_new_id={first_new_id}, got {max(ids)}.")
-""")
 
-bug("""train_bpe: trains_in_place
+trains_in_place
     the caller's list was changed
     believed: ids[:] = … saves memory. The training data are then merged, too.
     seen: A second training on the same list gives other merges, or a ValueError.
@@ -410,9 +378,9 @@ bug("""train_bpe: trains_in_place
 """)
 
 
-# --- BPETokenizer ----------------------------------------------------------------------------
+bugs("""BPETokenizer:
 
-bug("""BPETokenizer: EncodesCodePoints
+EncodesCodePoints
     code points (ord, chr) instead of UTF-8 bytes
     believed: ord gives numbers below 256. For English it does.
     seen: Right for English; 'é' has the wrong id, and an emoji has one that means nothing.
@@ -424,45 +392,40 @@ bug("""BPETokenizer: EncodesCodePoints
 
     - return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
     + return "".join(self.pieces[i] for i in ids)
-""")
 
-bug("""BPETokenizer: DecodesIdById
+DecodesIdById
     each id is decoded by itself
     believed: A token is a piece of text. It is a piece of bytes, and may be half a letter.
     seen: Emoji and accents come out as � while English is fine.
     reported: exo-explore/exo#1691, antonellof/ferrox#124
     - return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
     + return "".join(self.pieces[i].decode("utf-8", errors="replace") for i in ids)
-""")
 
-bug("""BPETokenizer: DecodesStrictly
+DecodesStrictly
     invalid bytes are an error
     believed: decode('utf-8') reads what encode('utf-8') wrote. A model may write anything.
     seen: UnicodeDecodeError in the middle of a generated text.
     reported: Blaizzy/mlx-vlm#835
     - return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
     + return b"".join(self.pieces[i] for i in ids).decode("utf-8")
-""")
 
-bug("""BPETokenizer: IgnoresInvalidBytes
+IgnoresInvalidBytes
     invalid bytes vanish
     believed: errors='ignore' makes the error go away. The reader cannot see that something was
         there.
     seen: Letters are missing in generated text, without a trace.
     - return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
     + return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="ignore")
-""")
 
-bug("""BPETokenizer: MergesInReverse
+MergesInReverse
     the merges are applied last one first
     believed: The last merges are the longest tokens, so they go first. They are made of earlier
         ones, which do not exist yet.
     seen: Hardly anything is merged: texts are longer than in training.
     - for new_id, pair in self.merges.items():
     + for new_id, pair in reversed(self.merges.items()):
-""")
 
-bug("""BPETokenizer: TakesTheLongestToken
+TakesTheLongestToken
     the longest token is taken at each place, not the merges in their order
     believed: Encoding is finding the longest token that fits. BPE has no such rule: its merges are
         played back.
@@ -476,18 +439,16 @@ bug("""BPETokenizer: TakesTheLongestToken
     +     fitting = [i for i, piece in self.pieces.items() if left.startswith(piece)]
     +     ids.append(max(fitting, key=lambda i: len(self.pieces[i])))
     +     left = left[len(self.pieces[ids[-1]]) :]
-""")
 
-bug("""BPETokenizer: NormalisesTheText
+NormalisesTheText
     the text was normalised (NFC) first
     believed: é is é. As one character or as e and an accent it is not the same bytes, and what goes
         in should come out.
     seen: Round trips change some texts in ways that one cannot see.
     - ids = list(text.encode("utf-8"))
     + ids = list(unicodedata.normalize("NFC", text).encode("utf-8"))
-""")
 
-bug("""BPETokenizer: IgnoresTheFirstNewId
+IgnoresTheFirstNewId
     new ids always begin at 256, whatever first_new_id
     believed: There are 256 bytes, so the first merge is 256. Unless ids were kept free.
     seen: Right by default; otherwise other ids, and a KeyError where a merge is made of merges.
@@ -495,17 +456,15 @@ bug("""BPETokenizer: IgnoresTheFirstNewId
     - self.vocab_size = first_new_id + len(merges)
     + self.merges = dict(enumerate(merges, start=256))
     + self.vocab_size = 256 + len(merges)
-""")
 
-bug("""BPETokenizer: CountsTheMergesOnly
+CountsTheMergesOnly
     vocab_size counts the merges only
     believed: The vocabulary is what was learned. The 256 bytes belong to it.
     seen: IndexError in the embedding for nearly every text.
     - self.vocab_size = first_new_id + len(merges)
     + self.vocab_size = len(merges)
-""")
 
-bug("""BPETokenizer: SkipsUnknownIds
+SkipsUnknownIds
     unknown ids are left out without a word
     believed: What is not in the table has no text. It is a mistake of somebody, and should be told.
     seen: Pieces are missing from the text.
@@ -514,9 +473,8 @@ bug("""BPETokenizer: SkipsUnknownIds
     -     raise ValueError(f"ids must be bytes or merged pairs, got {unknown[0]}.")
     + ids = [i for i in ids if i in self.pieces]
     = return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
-""")
 
-bug("""BPETokenizer: LooksUpUnknownIds
+LooksUpUnknownIds
     unknown ids raise KeyError, not ValueError
     believed: The dictionary complains, and that is enough. KeyError: 300 does not say which
         argument was wrong.
@@ -525,9 +483,8 @@ bug("""BPETokenizer: LooksUpUnknownIds
     - unknown = [i for i in ids if i not in self.pieces]
     - if unknown:
     -     raise ValueError(f"ids must be bytes or merged pairs, got {unknown[0]}.")
-""")
 
-bug("""BPETokenizer: AcceptsIdsOfBytes
+AcceptsIdsOfBytes
     first_new_id below 256 is accepted
     believed: Nobody does that. With 255, one id is a byte and a merged pair, and one of them is
         lost.
@@ -538,18 +495,17 @@ bug("""BPETokenizer: AcceptsIdsOfBytes
 """)
 
 
-# --- Embeddings ------------------------------------------------------------------------------
+bugs("""Embeddings:
 
-bug("""Embeddings: NeverAddsPositions
+NeverAddsPositions
     the positions are not added
     believed: The layer is there, so it works. forward must use it.
     seen: 'dog bites man' and 'man bites dog' are the same; position never gets a gradient.
     - positions = torch.arange(offset, end, device=ids.device)
     - return self.token(ids) + self.position(positions)
     + return self.token(ids)
-""")
 
-bug("""Embeddings: IgnoresTheOffset
+IgnoresTheOffset
     the offset is ignored, positions always begin at 0
     believed: A text begins at position 0. The one token that a cache is given does not.
     seen: Right in training; each new token believes that it is the first.
@@ -557,9 +513,8 @@ bug("""Embeddings: IgnoresTheOffset
     - positions = torch.arange(offset, end, device=ids.device)
     - return self.token(ids) + self.position(positions)
     + return self.token(ids) + self.position(torch.arange(ids.shape[1], device=ids.device))
-""")
 
-bug("""Embeddings: CountsOnFromTheLastCall
+CountsOnFromTheLastCall
     positions go on from where the last call ended
     believed: The layer can count by itself how far the text has come. It cannot know that the next
         call is another text.
@@ -570,18 +525,16 @@ bug("""Embeddings: CountsOnFromTheLastCall
     - end = offset + ids.shape[1]
     + offset = offset or self.n_seen
     + end = self.n_seen = offset + ids.shape[1]
-""")
 
-bug("""Embeddings: GivesAllTheSamePosition
+GivesAllTheSamePosition
     every token has the position of the first
     believed: offset is the position. It is that of the first token; the others follow.
     seen: Right for one token at a time, wrong for a text.
     - positions = torch.arange(offset, end, device=ids.device)
     - return self.token(ids) + self.position(positions)
     + return self.token(ids) + self.position(torch.full_like(ids, offset))
-""")
 
-bug("""Embeddings: CountsTheTexts
+CountsTheTexts
     the position of the text in the batch, not of the token in the text
     believed: arange over the first axis counts texts. Positions run along the second.
     seen: The same text means something else in another row of the batch.
@@ -589,43 +542,38 @@ bug("""Embeddings: CountsTheTexts
     - return self.token(ids) + self.position(positions)
     + rows = torch.arange(ids.shape[0], device=ids.device) + offset
     + return self.token(ids) + self.position(rows)[:, None]
-""")
 
-bug("""Embeddings: LooksUpIdsAsPositions
+LooksUpIdsAsPositions
     ids were looked up in the table of positions
     believed: Both layers take ids. The second wants positions.
     seen: IndexError for ids beyond context_length; otherwise it even learns.
     - positions = torch.arange(offset, end, device=ids.device)
     - return self.token(ids) + self.position(positions)
     + return self.token(ids) + self.position(ids)
-""")
 
-bug("""Embeddings: ScalesTheTokens
+ScalesTheTokens
     token vectors were multiplied by the root of d_model
     believed: The first transformer did so. GPT does not.
     seen: Positions hardly count, and weights from GPT-2 give other logits.
     - return self.token(ids) + self.position(positions)
     + scale = math.sqrt(self.token.embedding_dim)
     + return self.token(ids) * scale + self.position(positions)
-""")
 
-bug("""Embeddings: JoinsTheVectors
+JoinsTheVectors
     joined end to end, not added
     believed: Two vectors are joined by cat. The next layer expects C numbers, not 2C.
     seen: Shape (B, T, 2C), and an error in the next layer.
     - return self.token(ids) + self.position(positions)
     + return torch.cat([self.token(ids), self.position(positions).expand(*ids.shape, -1)], dim=-1)
-""")
 
-bug("""Embeddings: MultipliesTheVectors
+MultipliesTheVectors
     multiplied, not added
     believed: * is as good as +. Where a position's number is near 0, the token is gone.
     seen: It learns, slowly.
     - return self.token(ids) + self.position(positions)
     + return self.token(ids) * self.position(positions)
-""")
 
-bug("""Embeddings: SwapsTheSizes
+SwapsTheSizes
     the two tables have each other's sizes
     believed: nn.Embedding(rows, width), twice. Which rows belong to which was mixed up.
     seen: IndexError for large ids; saved weights do not load.
@@ -633,9 +581,8 @@ bug("""Embeddings: SwapsTheSizes
     - self.position = nn.Embedding(context_length, d_model)
     + self.token = nn.Embedding(context_length, d_model)
     + self.position = nn.Embedding(vocab_size, d_model)
-""")
 
-bug("""Embeddings: SavesThePositions
+SavesThePositions
     the positions are kept as a buffer that is saved
     believed: register_buffer is how to keep arange around. It puts it into the state_dict, unless
         persistent=False.
@@ -645,9 +592,8 @@ bug("""Embeddings: SavesThePositions
 
     - positions = torch.arange(offset, end, device=ids.device)
     + positions = self.positions[offset:end]
-""")
 
-bug("""Embeddings: RunsOffTheTable
+RunsOffTheTable
     past context_length an IndexError, not a ValueError
     believed: The table complains when it ends. On a GPU that is 'device-side assert triggered', and
         everything after it fails.
@@ -659,35 +605,31 @@ bug("""Embeddings: RunsOffTheTable
     -         f"got {ids.shape[1]} tokens from offset={offset} on."
     -     )
     = positions = torch.arange(offset, end, device=ids.device)
-""")
 
-bug("""Embeddings: ChecksTheLengthOnly
+ChecksTheLengthOnly
     the length is checked, but without the offset
     believed: A text of T tokens fits if T <= context_length. Not if it begins at an offset.
     seen: Right in training; with a cache an IndexError when the context is full.
     - if end > self.position.num_embeddings:
     + if ids.shape[1] > self.position.num_embeddings:
-""")
 
-bug("""Embeddings: RefusesAFullContext
+RefusesAFullContext
     a text that just fits is refused
     believed: Positions end before context_length, so the end must be smaller. The end is one past
         the last position.
     seen: ValueError at the full context, the very length that training uses.
     - if end > self.position.num_embeddings:
     + if end >= self.position.num_embeddings:
-""")
 
-bug("""Embeddings: MakesPositionsOnTheCPU
+MakesPositionsOnTheCPU
     positions are made on the CPU, wherever the ids are
     believed: torch.arange goes where the others are. It goes to the CPU unless told.
     seen: Right on a CPU; on a GPU 'expected all tensors to be on the same device'.
     - positions = torch.arange(offset, end, device=ids.device)
     - return self.token(ids) + self.position(positions)
     + return self.token(ids) + self.position(torch.arange(offset, end))
-""")
 
-bug("""Embeddings: counts_positions_in_the_dtype_of_the_tables
+counts_positions_in_the_dtype_of_the_tables
     positions were counted in the dtype of the tables
     believed: What goes into a model in half precision has its dtype. Positions are places in a
         table: bfloat16 holds whole numbers up to 256, float16 up to 2048.

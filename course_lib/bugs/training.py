@@ -1,19 +1,18 @@
 """What goes wrong in lesson 8: what a loss averages, a batch holds, and a step forgets."""
 
-from . import bug
+from . import bugs
 
-# --- next_token_loss -----------------------------------------------------------------------------
+bugs("""next_token_loss:
 
-bug("""next_token_loss: softmax_before_cross_entropy
+softmax_before_cross_entropy
     a softmax was taken before cross_entropy, which takes one itself
     believed: cross_entropy wants probabilities. It wants logits, and takes their log_softmax.
     seen: The loss starts near ln V and hardly falls: two softmaxes leave little to choose from.
     reported: tflearn/tflearn#562
     = wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     + wide = wide.softmax(dim=-1)
-""")
 
-bug("""next_token_loss: shifts_the_targets_once_more
+shifts_the_targets_once_more
     the targets were shifted once more
     believed: The loss shifts the targets. Here the batch has done so already, and each side doing
         it means predicting the token after the next.
@@ -22,9 +21,8 @@ bug("""next_token_loss: shifts_the_targets_once_more
     reported: huggingface/transformers#47394, huggingface/transformers#37830
     = wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     + wide, targets = wide[:, :-1], targets[:, 1:]
-""")
 
-bug("""next_token_loss: reshapes_where_it_should_transpose
+reshapes_where_it_should_transpose
     the logits were reshaped to (B, V, T) instead of transposed
     believed: A view only renames the axes. It deals the same numbers out in another order.
     seen: No error; the loss soon stops falling, since each target is compared with strangers'
@@ -34,9 +32,8 @@ bug("""next_token_loss: reshapes_where_it_should_transpose
     + n_texts, n_tokens, n_ids = logits.shape
     + wide = wide.reshape(n_texts, n_ids, n_tokens)
     + return F.cross_entropy(wide, targets, ignore_index=ignore_index)
-""")
 
-bug("""next_token_loss: adds_the_losses_up
+adds_the_losses_up
     the losses are added up, not averaged
     believed: The sum is the loss of the whole batch. It grows with B and T, and the gradient with
         it.
@@ -45,9 +42,8 @@ bug("""next_token_loss: adds_the_losses_up
     + return F.cross_entropy(
     +     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index, reduction="sum"
     + )
-""")
 
-bug("""next_token_loss: divides_by_all_positions
+divides_by_all_positions
     divided by all positions, the ignored ones too
     believed: The mean is over the batch. An ignored target is not in it, neither above nor below
         the line.
@@ -57,9 +53,8 @@ bug("""next_token_loss: divides_by_all_positions
     +     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index, reduction="sum"
     + )
     + return total / targets.numel()
-""")
 
-bug("""next_token_loss: averages_text_by_text
+averages_text_by_text
     averaged within each text first: short texts count as much as long ones
     believed: A mean of means is the mean. Only if every text has as many targets as the others.
     seen: Right until something is ignored; then the tokens of short texts weigh more.
@@ -69,18 +64,16 @@ bug("""next_token_loss: averages_text_by_text
     + )
     + counts = (targets != ignore_index).sum(dim=1)
     + return (each.sum(dim=1) / counts).mean()
-""")
 
-bug("""next_token_loss: looks_at_the_last_position_alone
+looks_at_the_last_position_alone
     only the last position of each text counts
     believed: The model is asked for the token after the text. In training every position is asked
         at once.
     seen: The loss is noisy, and there is a T-th of what there was to learn from.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + return F.cross_entropy(wide[:, -1], targets[:, -1], ignore_index=ignore_index)
-""")
 
-bug("""next_token_loss: measures_in_bits
+measures_in_bits
     measured in bits (log2), not in nats (ln)
     believed: Information is counted in bits. It may be, but then guessing is log2 V, and steps are
         1.44 times as long.
@@ -88,9 +81,8 @@ bug("""next_token_loss: measures_in_bits
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + loss = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + return loss / math.log(2)
-""")
 
-bug("""next_token_loss: adds_a_little_inside_the_log
+adds_a_little_inside_the_log
     the log is taken of p + 1e-9
     believed: Something small keeps log(0) away. It also hides how wrong the model is: no loss
         exceeds 20.7.
@@ -98,43 +90,38 @@ bug("""next_token_loss: adds_a_little_inside_the_log
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + logs = torch.log(wide.softmax(dim=-1) + 1e-9)
     + return F.nll_loss(logs.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-""")
 
-bug("""next_token_loss: takes_the_log_of_a_softmax
+takes_the_log_of_a_softmax
     log(softmax(x)) in two steps: a small probability becomes 0, and its log infinite
     believed: log_softmax is softmax, then log. In one step the exponential and the log cancel.
     seen: Right while logits are small; then inf, and nan in the gradient.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + logs = torch.log(wide.softmax(dim=-1))
     + return F.nll_loss(logs.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-""")
 
-bug("""next_token_loss: always_ignores_minus_100
+always_ignores_minus_100
     the given ignore_index is not used: it is always -100
     believed: -100 is what torch ignores, so nothing need be passed on. It is only the default.
     seen: Padding with another number is learned like text, or raises an IndexError.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + return F.cross_entropy(wide.flatten(0, 1), targets.flatten())
-""")
 
-bug("""next_token_loss: takes_0_for_no_ignore_index
+takes_0_for_no_ignore_index
     ignore_index=0 is taken for none
     believed: `x or default` means: if x was given. It means: if x is not 0.
     seen: Padding with token 0 is learned like text.
     = wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     + ignore_index = ignore_index or -100
-""")
 
-bug("""next_token_loss: scores_ignored_targets_as_token_0
+scores_ignored_targets_as_token_0
     negative targets became token 0, and count
     believed: An index must not be negative, so it is clamped. Then nobody knows that it was to be
         ignored.
     seen: The model learns to say token 0 wherever there was nothing to learn.
     = wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     + targets = targets.clamp(min=0)
-""")
 
-bug("""next_token_loss: stays_in_half_precision
+stays_in_half_precision
     half-precision logits give a half-precision loss
     believed: The loss is one number, so its dtype does not matter. bfloat16 has three digits: 2.34
         and 2.35 are the same.
@@ -142,9 +129,8 @@ bug("""next_token_loss: stays_in_half_precision
     - wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-""")
 
-bug("""next_token_loss: widens_the_finished_loss
+widens_the_finished_loss
     computed in half precision, and widened only afterwards
     believed: float32 at the end is float32. What has been rounded stays rounded.
     seen: The loss is float32 and still has stairs.
@@ -152,26 +138,23 @@ bug("""next_token_loss: widens_the_finished_loss
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + return loss.to(torch.promote_types(logits.dtype, torch.float32))
-""")
 
-bug("""next_token_loss: forgets_the_minus
+forgets_the_minus
     the sign is missing: this is the mean log p, not its negative
     believed: Likelihood is what one wants. It is to grow, and a loss to fall.
     seen: A negative loss, and training makes the model worse.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + return -F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-""")
 
-bug("""next_token_loss: returns_a_plain_number
+returns_a_plain_number
     a Python number comes back, without a way for gradients
     believed: A loss is a number. backward() needs the tensor and the graph behind it.
     seen: AttributeError: 'float' object has no attribute 'backward'.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + loss = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + return loss.item()
-""")
 
-bug("""next_token_loss: is_0_when_nothing_counts
+is_0_when_nothing_counts
     a batch without any target has a loss of 0
     believed: Dividing by 0 must be avoided. But a loss of 0 means: perfect.
     seen: Batches of nothing but padding make the average look better.
@@ -180,18 +163,16 @@ bug("""next_token_loss: is_0_when_nothing_counts
     +     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index, reduction="sum"
     + )
     + return total / (targets != ignore_index).sum().clamp(min=1)
-""")
 
-bug("""next_token_loss: returns_the_perplexity
+returns_the_perplexity
     the perplexity comes back, the exponential of the loss
     believed: Papers report the perplexity. It is for readers, and its gradient explodes early on.
     seen: The first loss is V instead of ln V.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + loss = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + return loss.exp()
-""")
 
-bug("""next_token_loss: views_targets_that_are_slices
+views_targets_that_are_slices
     view on logits and targets that may be slices
     believed: view(-1) and flatten() are the same. view changes no place in memory, and targets are
         often a slice of a longer row: ids[:, 1:].
@@ -202,9 +183,9 @@ bug("""next_token_loss: views_targets_that_are_slices
 """)
 
 
-# --- get_batch -----------------------------------------------------------------------------------
+bugs("""get_batch:
 
-bug("""get_batch: never_draws_the_last_start
+never_draws_the_last_start
     the last valid start is never drawn
     believed: One must be taken off for the targets. N - T has done that, and randint leaves its end
         out anyway.
@@ -212,18 +193,16 @@ bug("""get_batch: never_draws_the_last_start
     reported: karpathy/minGPT#31
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
     + starts = torch.randint(max(1, n_starts - 1), (batch_size, 1), generator=generator)
-""")
 
-bug("""get_batch: does_not_shift_the_targets
+does_not_shift_the_targets
     the targets are the inputs themselves, not shifted
     believed: The model is to reproduce the text. What it can see already it need only copy.
     seen: A loss far too good to be true, near 0; then text that repeats one token.
     reported: Project-MONAI/GenerativeModels#314, huggingface/transformers#404
     - return tokens[places], tokens[places + 1]
     + return tokens[places], tokens[places]
-""")
 
-bug("""get_batch: shifts_the_targets_by_two
+shifts_the_targets_by_two
     the targets are two tokens on, not one
     believed: Position t reads t tokens and predicts number t + 1. Counting from 0, it has read t +
         1 of them.
@@ -234,50 +213,44 @@ bug("""get_batch: shifts_the_targets_by_two
 
     - return tokens[places], tokens[places + 1]
     + return tokens[places], tokens[places + 2]
-""")
 
-bug("""get_batch: swaps_inputs_and_targets
+swaps_inputs_and_targets
     inputs and targets are swapped
     believed: Two tensors of the same shape, and the order is easy to lose.
     seen: The loss falls nearly to 0: the model looks up the token it has just read before.
     - return tokens[places], tokens[places + 1]
     + return tokens[places + 1], tokens[places]
-""")
 
-bug("""get_batch: gives_every_row_the_same_start
+gives_every_row_the_same_start
     all rows of a batch have the same start
     believed: One start is drawn, and broadcasting does the rest. It makes B copies.
     seen: The loss is as noisy as with a batch of one, for B times the work.
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
     + starts = torch.randint(n_starts, (1, 1), generator=generator).expand(batch_size, 1)
-""")
 
-bug("""get_batch: starts_row_after_row
+starts_row_after_row
     only the first row's start is drawn, each other row starts one token later
     believed: Any B pieces of the text will do. Neighbours share all their tokens but one.
     seen: The batch is worth hardly more than one row; the loss jumps about.
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
     + first = torch.randint(n_starts, (1, 1), generator=generator)
     + starts = (first + torch.arange(batch_size)[:, None]) % n_starts
-""")
 
-bug("""get_batch: ignores_the_generator
+ignores_the_generator
     the generator is not used: the global source of chance is
     believed: torch.manual_seed makes everything repeatable. Until anything else draws a number.
     seen: Two runs with the same generator see different batches.
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
     + starts = torch.randint(n_starts, (batch_size, 1))
-""")
 
-bug("""get_batch: seeds_the_generator_in_every_call
+seeds_the_generator_in_every_call
     the generator is seeded anew in every call
     believed: Seeding makes a run repeatable. Once, at its start: here every batch is the first one.
     seen: The training loss falls to 0 on a single batch, the validation loss rises.
     + generator.manual_seed(0)
     = starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
-""")
 
-bug("""get_batch: starts_at_multiples_of_the_length
+starts_at_multiples_of_the_length
     starts are multiples of context_length only
     believed: The text is cut into blocks, and a block is drawn. Then most pieces of the text never
         occur.
@@ -285,34 +258,30 @@ bug("""get_batch: starts_at_multiples_of_the_length
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
     + n_blocks = (n_starts - 1) // context_length + 1
     + starts = torch.randint(n_blocks, (batch_size, 1), generator=generator) * context_length
-""")
 
-bug("""get_batch: draws_without_replacement
+draws_without_replacement
     starts are drawn without replacement
     believed: No row should occur twice. Rows are to be independent, and a short text has fewer
         starts than B.
     seen: Fewer rows than asked for when the text is short.
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
     + starts = torch.randperm(n_starts, generator=generator)[:batch_size, None]
-""")
 
-bug("""get_batch: gives_the_next_token_only
+gives_the_next_token_only
     one target a row: the token after its end
     believed: The model predicts the token after its input. It does so at every position at once.
     seen: A shape error in the loss, or T times too little to learn from.
     - return tokens[places], tokens[places + 1]
     + return tokens[places], tokens[places[:, -1] + 1]
-""")
 
-bug("""get_batch: returns_places
+returns_places
     places in the text come back, not the tokens there
     believed: The index is built, so the work is done. The tokens must still be looked up.
     seen: IndexError in the embedding: the ids are larger than V.
     - return tokens[places], tokens[places + 1]
     + return places, places + 1
-""")
 
-bug("""get_batch: lets_torch_complain_about_short_texts
+lets_torch_complain_about_short_texts
     a text that is too short raises torch's error, not a ValueError
     believed: torch will say something anyway. It says: random_ expects 'from' to be less than 'to'.
     seen: A RuntimeError that does not say which argument is wrong.
@@ -321,26 +290,23 @@ bug("""get_batch: lets_torch_complain_about_short_texts
     -         f"tokens must hold at least context_length + 1 = {context_length + 1} tokens, "
     -         f"got {len(tokens)}."
     -     )
-""")
 
-bug("""get_batch: refuses_the_shortest_text
+refuses_the_shortest_text
     a text of exactly context_length + 1 tokens is refused
     believed: There must be something to choose from. One start is enough.
     seen: ValueError for a text that holds one whole row.
     - if n_starts < 1:
     + if n_starts < 2:
-""")
 
-bug("""get_batch: rounds_the_start
+rounds_the_start
     the first and the last start are half as frequent: a fraction was rounded
     believed: round() is fair. At both ends, only half an interval rounds to the number.
     seen: Nothing to see in training: the text's two ends are seen less often.
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
     + drawn = torch.rand(batch_size, 1, generator=generator) * (n_starts - 1)
     + starts = drawn.round().long()
-""")
 
-bug("""get_batch: wraps_around_the_end
+wraps_around_the_end
     rows run over the end of the text into its beginning
     believed: The modulo keeps every index valid. It also glues the end to the beginning.
     seen: Rare rows with a jump in them: nothing in the text follows like that.
@@ -349,9 +315,8 @@ bug("""get_batch: wraps_around_the_end
 
     - return tokens[places], tokens[places + 1]
     + return tokens[places % len(tokens)], tokens[(places + 1) % len(tokens)]
-""")
 
-bug("""get_batch: rolls_the_targets_within_the_row
+rolls_the_targets_within_the_row
     the last target is the row's own first token
     believed: roll(-1) shifts by one. It also brings the first to the end.
     seen: The last position learns to predict how its text began.
@@ -360,108 +325,96 @@ bug("""get_batch: rolls_the_targets_within_the_row
 """)
 
 
-# --- learning_rate -------------------------------------------------------------------------------
+bugs("""learning_rate:
 
-bug("""learning_rate: begins_at_0
+begins_at_0
     the first step has a learning rate of 0
     believed: A line from 0 to max_lr. Step 0 comes first, and with a rate of 0 it does nothing.
     seen: The first batch is spent for nothing.
     - return max_lr * (step + 1) / (warmup_steps + 1)
     + return max_lr * step / warmup_steps
-""")
 
-bug("""learning_rate: is_up_one_step_early
+is_up_one_step_early
     max_lr is reached one step before warmup_steps
     believed: warmup_steps stairs lead up to max_lr. Here they lead to the one below it.
     seen: Two steps in a row have max_lr.
     - return max_lr * (step + 1) / (warmup_steps + 1)
     + return max_lr * (step + 1) / warmup_steps
-""")
 
-bug("""learning_rate: counts_the_cosine_from_step_0
+counts_the_cosine_from_step_0
     the cosine counts from step 0, not from the end of the warm-up
     believed: The cosine runs over all steps. After the warm-up, part of it has passed.
     seen: A jump down right after the warm-up.
     - done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
     + done = min(1.0, step / total_steps)
-""")
 
-bug("""learning_rate: stretches_the_cosine
+stretches_the_cosine
     the cosine is stretched over total_steps, and does not reach min_lr in time
     believed: What is done is divided by what there is. There are only total_steps - warmup_steps
         left.
     seen: At the end the rate is above min_lr, and goes on falling.
     - done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
     + done = min(1.0, (step - warmup_steps) / total_steps)
-""")
 
-bug("""learning_rate: rises_again
+rises_again
     after total_steps the cosine rises again
     believed: Training ends at total_steps. It is often prolonged, and cos goes up after pi.
     seen: In a longer run the loss rises again after a good end.
     - done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
     + done = (step - warmup_steps) / (total_steps - warmup_steps)
-""")
 
-bug("""learning_rate: falls_to_0
+falls_to_0
     it falls to 0, not to min_lr
     believed: A decay ends at 0. min_lr says where this one ends.
     seen: The last steps change nothing.
     - return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
     + return max_lr * (1 + math.cos(math.pi * done)) / 2
-""")
 
-bug("""learning_rate: cuts_off_at_min_lr
+cuts_off_at_min_lr
     the cosine goes to 0, and is cut off at min_lr
     believed: At least min_lr: so take the maximum. Then the curve has a corner, and is lower before
         it.
     seen: min_lr is reached too early.
     - return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
     + return max(min_lr, max_lr * (1 + math.cos(math.pi * done)) / 2)
-""")
 
-bug("""learning_rate: falls_along_a_line
+falls_along_a_line
     it falls along a line, not along a cosine
     believed: Only the ends matter. The cosine stays longer near both of them.
     seen: Right at both ends and in the middle, wrong between.
     - return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
     + return max_lr + (min_lr - max_lr) * done
-""")
 
-bug("""learning_rate: takes_a_whole_cosine
+takes_a_whole_cosine
     a whole cosine: down to min_lr half way, and up again to max_lr
     believed: The period of the cosine is 2 pi. From its top to its bottom it takes pi.
     seen: The loss gets worse towards the end.
     - return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
     + return min_lr + (max_lr - min_lr) * (1 + math.cos(2 * math.pi * done)) / 2
-""")
 
-bug("""learning_rate: takes_a_quarter_of_a_cosine
+takes_a_quarter_of_a_cosine
     a quarter of a cosine, from 1 to 0
     believed: cos goes from 1 to 0. That is a quarter; half of it, from 1 to -1, starts and ends
         flat.
     seen: The rate stays too high, and ends with its steepest fall.
     - return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
     + return min_lr + (max_lr - min_lr) * math.cos(math.pi / 2 * done)
-""")
 
-bug("""learning_rate: does_not_halve_1_plus_cos
+does_not_halve_1_plus_cos
     1 + cos was not halved: it starts at 2·max_lr - min_lr
     believed: 1 + cos goes from 1 to 0. It goes from 2 to 0.
     seen: After the warm-up the rate jumps to nearly twice max_lr, more than the run may bear.
     - return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
     + return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done))
-""")
 
-bug("""learning_rate: warms_up_from_min_lr
+warms_up_from_min_lr
     the warm-up starts from min_lr, not from 0
     believed: min_lr is the smallest rate there is. It is where the cosine ends.
     seen: The first steps are larger than they should be.
     - return max_lr * (step + 1) / (warmup_steps + 1)
     + return min_lr + (max_lr - min_lr) * (step + 1) / (warmup_steps + 1)
-""")
 
-bug("""learning_rate: does_not_warm_up
+does_not_warm_up
     there is no warm-up: max_lr from the first step on
     believed: The largest rate learns fastest. Fresh weights and an optimizer without memory may not
         bear it.
@@ -470,17 +423,15 @@ bug("""learning_rate: does_not_warm_up
     -     return max_lr * (step + 1) / (warmup_steps + 1)
     - done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
     + done = min(1.0, max(0, step - warmup_steps) / (total_steps - warmup_steps))
-""")
 
-bug("""learning_rate: divides_into_whole_numbers
+divides_into_whole_numbers
     whole-number division: max_lr until total_steps
     believed: // and / are the same for whole numbers. // drops what is left over.
     seen: The rate does not fall at all, and then all at once.
     - done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
     + done = min(1.0, (step - warmup_steps) // (total_steps - warmup_steps))
-""")
 
-bug("""learning_rate: is_0_after_the_end
+is_0_after_the_end
     after total_steps it is 0
     believed: After the end there is nothing to do. A run that goes on shall go on with min_lr.
     seen: A prolonged run stands still.
@@ -490,9 +441,9 @@ bug("""learning_rate: is_0_after_the_end
 """)
 
 
-# --- decay_groups --------------------------------------------------------------------------------
+bugs("""decay_groups:
 
-bug("""decay_groups: puts_all_into_one_group
+puts_all_into_one_group
     one group for all: biases and norms decay, too
     believed: weight_decay is for weights, and all parameters are weights. A norm's scale belongs
         near 1, and decay pulls it to 0.
@@ -500,9 +451,8 @@ bug("""decay_groups: puts_all_into_one_group
     - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     + {"params": trained, "weight_decay": weight_decay},
-""")
 
-bug("""decay_groups: swaps_the_groups
+swaps_the_groups
     the two groups are swapped: matrices do not decay, and vectors do
     believed: The comparison is easy to turn round.
     seen: Scales of norms sink below 1, and nothing holds the matrices back. In a short run the loss
@@ -511,9 +461,8 @@ bug("""decay_groups: swaps_the_groups
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     + {"params": [p for p in trained if p.dim() < 2], "weight_decay": weight_decay},
     + {"params": [p for p in trained if p.dim() >= 2], "weight_decay": 0.0},
-""")
 
-bug("""decay_groups: lets_only_biases_off
+lets_only_biases_off
     only biases are let off: the scales of norms decay
     believed: weight_decay goes to what is called weight. A norm's scale is called weight, too.
     seen: Scales of norms sink below 1, and the other layers must make up for it.
@@ -525,9 +474,8 @@ bug("""decay_groups: lets_only_biases_off
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     + {"params": [p for p in trained if p not in biases], "weight_decay": weight_decay},
     + {"params": [p for p in trained if p in biases], "weight_decay": 0.0},
-""")
 
-bug("""decay_groups: goes_by_names
+goes_by_names
     goes by the names of parameters: what is called bias or norm is let off
     believed: Names say what a parameter is. The next model calls its norm ln_1.
     seen: Right for one model; in another, norms decay without a word.
@@ -539,9 +487,8 @@ bug("""decay_groups: goes_by_names
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     + {"params": [p for p in trained if p not in let_off], "weight_decay": weight_decay},
     + {"params": [p for p in trained if p in let_off], "weight_decay": 0.0},
-""")
 
-bug("""decay_groups: lets_embeddings_off
+lets_embeddings_off
     embeddings do not decay
     believed: An embedding is a table, not a matrix. It has two axes, and here that is what counts.
     seen: Embeddings grow, and with tied weights the logits too.
@@ -553,17 +500,15 @@ bug("""decay_groups: lets_embeddings_off
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     + {"params": [p for p in trained if p in shrink], "weight_decay": weight_decay},
     + {"params": [p for p in trained if p not in shrink], "weight_decay": 0.0},
-""")
 
-bug("""decay_groups: counts_tied_tensors_twice
+counts_tied_tensors_twice
     tied tensors are listed once for each name
     believed: Every name is a parameter. Two names may stand for one tensor.
     seen: A warning about duplicate parameters; the tied tensor takes two steps in one.
     - trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     + trained = [p for _, p in model.named_parameters(remove_duplicate=False) if p.requires_grad]
-""")
 
-bug("""decay_groups: keeps_frozen_parameters
+keeps_frozen_parameters
     frozen parameters are in the groups
     believed: parameters() gives what is trained. It gives all; requires_grad says which are
         trained.
@@ -571,9 +516,8 @@ bug("""decay_groups: keeps_frozen_parameters
         them.
     - trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     + trained = list(model.parameters())
-""")
 
-bug("""decay_groups: lets_three_axes_off
+lets_three_axes_off
     only tensors of exactly two axes decay
     believed: A matrix has two axes. The kernel of a convolution has three, and is a weight as well.
     seen: Right for a GPT; wrong for the next model.
@@ -581,26 +525,23 @@ bug("""decay_groups: lets_three_axes_off
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     + {"params": [p for p in trained if p.dim() == 2], "weight_decay": weight_decay},
     + {"params": [p for p in trained if p.dim() != 2], "weight_decay": 0.0},
-""")
 
-bug("""decay_groups: leaves_the_decay_of_vectors_open
+leaves_the_decay_of_vectors_open
     the group without decay does not state its weight_decay
     believed: What is not said is not done. What is not said is the optimizer's default: 0.01 for
         AdamW.
     seen: Biases and norms decay after all, with the default.
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     + {"params": [p for p in trained if p.dim() < 2]},
-""")
 
-bug("""decay_groups: always_decays_by_a_tenth
+always_decays_by_a_tenth
     the given weight_decay is not used: it is always 0.1
     believed: 0.1 is what GPT-3 had. The argument says what this run has.
     seen: Changing weight_decay changes nothing.
     - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
     + {"params": [p for p in trained if p.dim() >= 2], "weight_decay": 0.1},
-""")
 
-bug("""decay_groups: lets_vectors_decay
+lets_vectors_decay
     one axis is enough to decay: biases and norms do
     believed: dim() counts from 0. A vector has dim() 1, a matrix 2.
     seen: One group holds everything, the other nothing.
@@ -609,25 +550,22 @@ bug("""decay_groups: lets_vectors_decay
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     + {"params": [p for p in trained if p.dim() >= 1], "weight_decay": weight_decay},
     + {"params": [p for p in trained if p.dim() < 1], "weight_decay": 0.0},
-""")
 
-bug("""decay_groups: decays_both_groups
+decays_both_groups
     both groups have the given weight_decay
     believed: Two groups are what matters. They matter because they differ.
     seen: The same as one group for all.
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     + {"params": [p for p in trained if p.dim() < 2], "weight_decay": weight_decay},
-""")
 
-bug("""decay_groups: forgets_what_has_one_axis
+forgets_what_has_one_axis
     parameters with one axis are in no group
     believed: What does not decay need not be listed. What is not listed is not trained at all.
     seen: Biases and norms keep their first values for ever.
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     + {"params": [p for p in trained if p.dim() < 1], "weight_decay": 0.0},
-""")
 
-bug("""decay_groups: knows_linear_layers_alone
+knows_linear_layers_alone
     only the weights of nn.Linear decay
     believed: Weights belong to linear layers. Parameters of other layers have two axes, too.
     seen: Nothing holds embeddings and hand-made matrices back.
@@ -641,16 +579,15 @@ bug("""decay_groups: knows_linear_layers_alone
 """)
 
 
-# --- train_step ----------------------------------------------------------------------------------
+bugs("""train_step:
 
-bug("""train_step: never_zeroes
+never_zeroes
     gradients are never zeroed
     believed: backward() sets the gradients. It adds to them.
     seen: The steps get longer and longer, and remember every batch there was.
     - optimizer.zero_grad()
-""")
 
-bug("""train_step: zeroes_after_the_step
+zeroes_after_the_step
     gradients are zeroed after the step, so those of an earlier backward() count once
     believed: Before the next step or after this one, it is the same. Not if somebody else has
         called backward().
@@ -659,9 +596,8 @@ bug("""train_step: zeroes_after_the_step
 
     = optimizer.step()
     + optimizer.zero_grad()
-""")
 
-bug("""train_step: zeroes_before_every_part
+zeroes_before_every_part
     gradients are zeroed before every part: only the last one counts
     believed: zero_grad() belongs before backward(). Adding up over the parts is the whole idea.
     seen: The same loss curve as with a batch of one part, and a step as small as its share.
@@ -669,9 +605,8 @@ bug("""train_step: zeroes_before_every_part
 
     + optimizer.zero_grad()
     = n_here = int((some_targets != -100).sum())
-""")
 
-bug("""train_step: adds_the_parts_without_dividing
+adds_the_parts_without_dividing
     the parts' gradients are added up without dividing
     believed: Each part has its own mean loss. Their sum is n_chunks times the mean of the batch.
     seen: The gradient is n_chunks times too long. Adam and clipping hide it, mostly.
@@ -681,9 +616,8 @@ bug("""train_step: adds_the_parts_without_dividing
     = loss.backward()
     - total += loss.item()
     + total += loss.item() * (n_here / n_targets)
-""")
 
-bug("""train_step: gives_every_part_the_same_share
+gives_every_part_the_same_share
     every part counts 1 / n_chunks, however many targets it holds
     believed: The parts are equal. In rows, yes; in targets that count, not where there is padding.
     seen: Right without ignored targets; with them, tokens in nearly empty parts count more.
@@ -694,9 +628,8 @@ bug("""train_step: gives_every_part_the_same_share
 
     - loss = next_token_loss(logits, some_targets) * (n_here / n_targets)
     + loss = next_token_loss(logits, some_targets) / n_chunks
-""")
 
-bug("""train_step: steps_after_every_part
+steps_after_every_part
     the optimizer steps after every part, not after all of them
     believed: A part is a small batch. Then it is n_chunks small steps, and not one large one.
     seen: Noisy, as with a small batch; the learning rate fits no more.
@@ -711,26 +644,23 @@ bug("""train_step: steps_after_every_part
 
     @ f"and a gradient of norm {norm.item()}."
     - optimizer.step()
-""")
 
-bug("""train_step: sends_the_whole_batch_at_once
+sends_the_whole_batch_at_once
     n_chunks is not used: the whole batch goes through at once
     believed: The step is the same with any number of parts, so one is enough. The memory is not the
         same.
     seen: Out of memory, however many parts are asked for.
     + n_chunks = 1
     = optimizer.zero_grad()
-""")
 
-bug("""train_step: returns_the_last_parts_loss
+returns_the_last_parts_loss
     the loss of the last part comes back, not that of the batch
     believed: `loss` still has a value after the loop. It is that of one part.
     seen: A curve as noisy as that of a small batch.
     - return total
     + return next_token_loss(logits, some_targets).item()
-""")
 
-bug("""train_step: returns_the_sum_of_the_parts
+returns_the_sum_of_the_parts
     the sum of the parts' losses comes back
     believed: Each part's loss is added up. Each must count for its share.
     seen: A curve n_chunks times too high.
@@ -739,9 +669,8 @@ bug("""train_step: returns_the_sum_of_the_parts
     + loss = next_token_loss(logits, some_targets)
     + (loss * (n_here / n_targets)).backward()
     = total += loss.item()
-""")
 
-bug("""train_step: returns_the_loss_after_the_step
+returns_the_loss_after_the_step
     the loss after the step comes back, not the one before
     believed: The step's result is the loss it leads to. That costs one more pass, on the batch just
         learned.
@@ -751,36 +680,32 @@ bug("""train_step: returns_the_loss_after_the_step
     +     with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
     +         logits = torch.cat([model(part) for part in inputs.chunk(n_chunks)])
     +     return next_token_loss(logits, targets).item()
-""")
 
-bug("""train_step: returns_a_tensor
+returns_a_tensor
     a tensor comes back, not a Python float
     believed: A tensor with one number is a number. It keeps its device, and sometimes the whole
         graph, alive.
     seen: The list of losses fills the memory of the GPU.
     - total += loss.item()
     + total += loss.detach()
-""")
 
-bug("""train_step: does_not_clip
+does_not_clip
     gradients are not clipped before the step
     believed: Clipping is for models that explode. One bad batch is enough, and after the step it is
         too late.
     seen: When a gradient is far too long, the loss jumps up, or never comes down again.
     - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
     + norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-""")
 
-bug("""train_step: clips_each_parameter
+clips_each_parameter
     each parameter's gradient is clipped by itself
     believed: A norm for each tensor. Then the gradient as a whole points elsewhere.
     seen: Layers with small gradients get too much of the step.
     - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
     + norms = [nn.utils.clip_grad_norm_(p, max_grad_norm) for p in model.parameters()]
     + norm = nn.utils.get_total_norm(norms)
-""")
 
-bug("""train_step: clips_each_number
+clips_each_number
     each number of the gradient is cut off at max_grad_norm
     believed: Clipping means cutting off what is too large. Here the whole gradient is to be
         shortened.
@@ -790,9 +715,8 @@ bug("""train_step: clips_each_number
 
     + nn.utils.clip_grad_value_(model.parameters(), max_grad_norm)
     = optimizer.step()
-""")
 
-bug("""train_step: stretches_short_gradients
+stretches_short_gradients
     short gradients are stretched to max_grad_norm
     believed: Scaling by max_grad_norm / norm gives the right length. Only for those that are
         longer.
@@ -802,17 +726,15 @@ bug("""train_step: stretches_short_gradients
     + norm = nn.utils.get_total_norm(gradients)
     + for gradient in gradients:
     +     gradient.mul_(max_grad_norm / (norm + 1e-6))
-""")
 
-bug("""train_step: always_clips_at_1
+always_clips_at_1
     max_grad_norm is not used: it is always 1.0
     believed: 1.0 is what everybody takes. The argument says what this run takes.
     seen: Changing max_grad_norm changes nothing.
     - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
     + norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-""")
 
-bug("""train_step: clips_after_every_part
+clips_after_every_part
     gradients are clipped after every part, before they are complete
     believed: Clip after backward(). After the last one: before it, only a part of the gradient is
         there.
@@ -822,9 +744,8 @@ bug("""train_step: clips_after_every_part
 
     - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
     + norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-""")
 
-bug("""train_step: adds_the_norms_up
+adds_the_norms_up
     the parameters' norms are added up, instead of their squares under one root
     believed: The length of the whole is the sum of the lengths. It is the root of the sum of the
         squares.
@@ -833,26 +754,23 @@ bug("""train_step: adds_the_norms_up
     + norms = [p.grad.norm() for p in model.parameters() if p.grad is not None]
     + norm = sum(norms, torch.tensor(0.0))
     + nn.utils.clip_grads_with_norm_(model.parameters(), max_grad_norm, norm)
-""")
 
-bug("""train_step: switches_to_training
+switches_to_training
     the model is put into training mode
     believed: A step of training needs training mode. Whoever calls may have left parts in
         evaluation, on purpose.
     seen: Frozen parts drop out again.
     + model.train()
     = optimizer.zero_grad()
-""")
 
-bug("""train_step: switches_to_evaluation
+switches_to_evaluation
     the model is put into evaluation mode
     believed: eval() makes the step repeatable. It also switches dropout off, for good.
     seen: The model overfits as if there were no dropout.
     + model.eval()
     = optimizer.zero_grad()
-""")
 
-bug("""train_step: lets_bad_losses_through
+lets_bad_losses_through
     a loss that is not finite is let through
     believed: A bad batch passes. Its gradient is nan, and so is every weight after the step.
     seen: From one step to the next the loss is nan, for ever.
@@ -861,9 +779,8 @@ bug("""train_step: lets_bad_losses_through
     -         f"the loss and its gradient must be finite, got a loss of {total} "
     -         f"and a gradient of norm {norm.item()}."
     -     )
-""")
 
-bug("""train_step: looks_at_the_loss_after_the_step
+looks_at_the_loss_after_the_step
     the loss is looked at only after the step
     believed: The error is raised, so all is well. The weights are gone already.
     seen: The error comes once, and after it every loss is nan.
@@ -872,9 +789,8 @@ bug("""train_step: looks_at_the_loss_after_the_step
 
     - optimizer.step()
     = return total
-""")
 
-bug("""train_step: skips_a_bad_batch_silently
+skips_a_bad_batch_silently
     a bad batch is skipped without an error
     believed: One batch more or less does not matter. Unless all of them are bad, and nobody hears
         of it.
@@ -885,9 +801,8 @@ bug("""train_step: skips_a_bad_batch_silently
     -         f"and a gradient of norm {norm.item()}."
     -     )
     +     return total
-""")
 
-bug("""train_step: asserts_a_finite_loss
+asserts_a_finite_loss
     an assert fails instead of a FloatingPointError
     believed: assert checks things. It vanishes under python -O, and nobody can catch it by name.
     seen: An AssertionError with a number for its text.
@@ -897,26 +812,23 @@ bug("""train_step: asserts_a_finite_loss
     -         f"and a gradient of norm {norm.item()}."
     -     )
     + assert math.isfinite(total) and norm.isfinite(), total
-""")
 
-bug("""train_step: looks_at_the_last_part_alone
+looks_at_the_last_part_alone
     only the last part's loss is looked at
     believed: `loss` is what there is after the loop. The parts before it may have been bad.
     seen: With n_chunks > 1, a bad batch gets through more often than not.
     - if not (math.isfinite(total) and norm.isfinite()):
     + if not (n_targets and loss.isfinite()):
-""")
 
-bug("""train_step: ignores_autocast
+ignores_autocast
     autocast_dtype is not used
     believed: It only makes things faster. On a GPU it halves the memory, too.
     seen: The same speed with and without.
     - with torch.autocast(inputs.device.type, autocast_dtype, enabled=autocast_dtype is not None):
     -     logits = model(some_inputs)
     + logits = model(some_inputs)
-""")
 
-bug("""train_step: casts_the_model
+casts_the_model
     the weights themselves are cast to autocast_dtype
     believed: Mixed precision means: in half precision. The weights must stay in float32, or small
         steps are lost.
@@ -924,9 +836,8 @@ bug("""train_step: casts_the_model
     - with torch.autocast(inputs.device.type, autocast_dtype, enabled=autocast_dtype is not None):
     -     logits = model(some_inputs)
     + logits = model.to(autocast_dtype)(some_inputs)
-""")
 
-bug("""train_step: takes_an_empty_part_for_a_bad_one
+takes_an_empty_part_for_a_bad_one
     a part without targets spoils the batch: its mean is nan
     believed: 0 times a mean is 0. 0 times nan is nan.
     seen: FloatingPointError for batches with a lot of padding, once there are many parts.
@@ -935,9 +846,8 @@ bug("""train_step: takes_an_empty_part_for_a_bad_one
 
     - loss = next_token_loss(logits, some_targets) * (n_here / n_targets)
     + loss = next_token_loss(logits, some_targets) * (n_here / max(1, n_targets))
-""")
 
-bug("""train_step: expects_a_gradient_everywhere
+expects_a_gradient_everywhere
     every parameter is expected to have a gradient
     believed: backward() fills all of them. Frozen and unused parameters have None.
     seen: AttributeError: 'NoneType' object has no attribute 'square'.
@@ -947,18 +857,17 @@ bug("""train_step: expects_a_gradient_everywhere
 """)
 
 
-# --- evaluate ------------------------------------------------------------------------------------
+bugs("""evaluate:
 
-bug("""evaluate: measures_in_training_mode
+measures_in_training_mode
     eval() is missing: the model is measured in the mode it is in
     believed: no_grad() is for evaluation. It says nothing to dropout.
     seen: The measured loss is too high, and another each time.
     reported: ipolharvard/ethos-ares#20
     - with _evaluating(model):
     + with torch.no_grad():
-""")
 
-bug("""evaluate: leaves_the_model_in_evaluation
+leaves_the_model_in_evaluation
     the model stays in evaluation mode afterwards
     believed: eval() holds for this function. It holds until train().
     seen: After the first evaluation dropout is off, and the model overfits.
@@ -966,9 +875,8 @@ bug("""evaluate: leaves_the_model_in_evaluation
     - with _evaluating(model):
     + model.eval()
     + with torch.no_grad():
-""")
 
-bug("""evaluate: leaves_the_model_in_training
+leaves_the_model_in_training
     train() at the end, whatever the mode was before
     believed: Whoever evaluates is training. A finished model is evaluated, too.
     seen: A loaded model that was measured once generates with dropout.
@@ -978,9 +886,8 @@ bug("""evaluate: leaves_the_model_in_training
 
     + model.train()
     = return total / n_targets
-""")
 
-bug("""evaluate: forgets_the_mode_when_the_model_fails
+forgets_the_mode_when_the_model_fails
     the mode does not come back when the model raises an error
     believed: The last line gives the mode back. An error skips it; only finally is always run.
     seen: After an interrupted evaluation, training goes on without dropout.
@@ -991,9 +898,8 @@ bug("""evaluate: forgets_the_mode_when_the_model_fails
 
     + model.train(was_training)
     = return total / n_targets
-""")
 
-bug("""evaluate: records_gradients
+records_gradients
     gradients are recorded all the while
     believed: eval() switches gradients off. It switches dropout off; no_grad() is for gradients.
     seen: Evaluation takes twice the memory.
@@ -1005,17 +911,15 @@ bug("""evaluate: records_gradients
     + finally:
     +     model.train(was_training)
     = return total / n_targets
-""")
 
-bug("""evaluate: switches_gradients_off_for_good
+switches_gradients_off_for_good
     gradients are switched off, and never on again
     believed: set_grad_enabled(False) holds for this function. It holds until somebody sets it back.
     seen: RuntimeError in the next backward(): nothing requires a gradient.
     = total = 0.0
     + torch.set_grad_enabled(False)
-""")
 
-bug("""evaluate: drops_the_rest
+drops_the_rest
     the last, shorter window is left out
     believed: Only whole windows fit a batch. The rest of the text is text as well.
     seen: The end of the text is never measured; a text shorter than a window not at all.
@@ -1024,9 +928,8 @@ bug("""evaluate: drops_the_rest
     +     return math.nan
     + tokens = tokens[: n_targets + 1]
     = padding = (0, -n_targets % context_length)  # fills the last window; as targets, ignored
-""")
 
-bug("""evaluate: averages_over_windows
+averages_over_windows
     every window counts the same, also the shorter last one
     believed: The mean of the windows' means is the mean. Only if all are equally long.
     seen: One token at the end may count as much as a thousand.
@@ -1038,9 +941,8 @@ bug("""evaluate: averages_over_windows
 
     - return total / n_targets
     + return total / len(inputs)
-""")
 
-bug("""evaluate: averages_over_batches
+averages_over_batches
     every batch counts the same, also the smaller last one
     believed: The mean of the batches' means is the mean. Only if all are equally large.
     seen: Another batch_size gives another loss.
@@ -1049,9 +951,8 @@ bug("""evaluate: averages_over_batches
 
     - return total / n_targets
     + return total / len(inputs.split(batch_size))
-""")
 
-bug("""evaluate: loses_a_target_in_every_window
+loses_a_target_in_every_window
     the first token of every window is no target
     believed: Cut into windows, then shift within each. Then the token at each cut is lost.
     seen: One target in T is not measured, and the loss is a little off.
@@ -1060,9 +961,8 @@ bug("""evaluate: loses_a_target_in_every_window
     + n_targets = int((targets != -100).sum())
     + if n_targets == 0:
     +     return math.nan
-""")
 
-bug("""evaluate: slides_the_window
+slides_the_window
     windows overlap: each starts one token after the last
     believed: More windows measure better. A token inside the text is then a target T times, one at
         its ends once.
@@ -1074,49 +974,43 @@ bug("""evaluate: slides_the_window
     + inputs = tokens[:-1].unfold(0, size, 1)
     + targets = tokens[1:].unfold(0, size, 1)
     + n_targets = targets.numel()
-""")
 
-bug("""evaluate: compares_with_the_inputs
+compares_with_the_inputs
     the targets are not shifted
     believed: The model is compared with its text. It has read that token already.
     seen: A loss that has nothing to do with the training loss.
     - targets = F.pad(tokens[1:], padding, value=-100).view(-1, context_length)
     + targets = F.pad(tokens[:-1], padding, value=-100).view(-1, context_length)
-""")
 
-bug("""evaluate: measures_the_first_batch_alone
+measures_the_first_batch_alone
     only the first batch is measured
     believed: A sample is enough. Then say so: here the whole text was asked for.
     seen: The loss depends on how the text begins, and on batch_size.
     + tokens = tokens[: batch_size * context_length + 1]
     = n_targets = len(tokens) - 1
-""")
 
-bug("""evaluate: sends_the_whole_text_at_once
+sends_the_whole_text_at_once
     batch_size is not used: all windows go through at once
     believed: The mean is the same. The memory is not.
     seen: Out of memory on a long text.
     = total = 0.0
     + batch_size = len(inputs)
-""")
 
-bug("""evaluate: returns_the_sum
+returns_the_sum
     the sum of the losses comes back, not their mean
     believed: Divided or not, lower is better. A longer text then has a larger loss.
     seen: A loss in the thousands.
     - return total / n_targets
     + return total
-""")
 
-bug("""evaluate: evaluates_to_the_perplexity
+evaluates_to_the_perplexity
     the perplexity comes back, not the loss
     believed: Perplexity is what one reports. Then it cannot be compared with the training loss.
     seen: A first value near V instead of ln V.
     - return total / n_targets
     + return math.exp(total / n_targets)
-""")
 
-bug("""evaluate: moves_the_last_window_back
+moves_the_last_window_back
     the last window is moved back until it is full: some targets count twice
     believed: All windows should be equally long. Then the last one repeats a part of the one
         before.
@@ -1129,26 +1023,23 @@ bug("""evaluate: moves_the_last_window_back
     + inputs = torch.stack([tokens[start : start + size] for start in starts])
     + targets = torch.stack([tokens[start + 1 : start + size + 1] for start in starts])
     + n_targets = targets.numel()
-""")
 
-bug("""evaluate: divides_by_all_tokens
+divides_by_all_tokens
     divided by the number of tokens, not of targets
     believed: N tokens, N losses. The first token is no target.
     seen: The loss is too small by the share 1/N.
     - return total / n_targets
     + return total / len(tokens)
-""")
 
-bug("""evaluate: is_0_for_one_token
+is_0_for_one_token
     a text without any target has a loss of 0
     believed: Dividing by 0 must be avoided. But a loss of 0 means: perfect.
     seen: An empty validation set looks like a perfect model.
     = if n_targets < 1:
     -     raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
     +     return 0.0
-""")
 
-bug("""evaluate: drops_an_incomplete_batch
+drops_an_incomplete_batch
     the last batch is left out when it is not full
     believed: drop_last is what loaders do. In training, where another batch comes.
     seen: The end of the text is not measured, unless batch_size fits.

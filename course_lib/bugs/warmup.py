@@ -2,46 +2,42 @@
 
 import numpy as np
 
-from . import bug, whole_bug
+from . import bugs, whole_bug
 
-# --- pairwise_dots ---------------------------------------------------------------------------
+bugs("""pairwise_dots:
 
-bug("""pairwise_dots: swaps_rows_and_columns
+swaps_rows_and_columns
     rows and columns are swapped: a row for each row of y
     believed: A dot product is symmetric, so the order does not matter. That of the two numbers does
         not; that of the table does.
     seen: Shape (S, T) instead of (T, S). With T = S only the values are wrong.
     - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
     + return y @ x.T
-""")
 
-bug("""pairwise_dots: reshapes_instead_of_transposing
+reshapes_instead_of_transposing
     y was reshaped where it should be transposed
     believed: Any way to make (D, S) out of (S, D) will do. reshape keeps the order in which numbers
         are stored, so it cuts the rows up and mixes them.
     seen: Every shape fits and the numbers are wrong.
     - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
     + return x @ y.reshape(y.shape[1], y.shape[0])
-""")
 
-bug("""pairwise_dots: pairs_equal_rows_only
+pairs_equal_rows_only
     only row t with row t, not every pair
     believed: * and a sum is the dot product. Of two tables it pairs rows that stand at the same
         place; the others never meet.
     seen: 'could not be broadcast', or, with T = S, one number a row where a table is due.
     - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
     + return (x * y).sum(axis=-1)
-""")
 
-bug("""pairwise_dots: averages_the_products
+averages_the_products
     the products were averaged, not added up
     believed: The mean of the products is a dot product too. It is smaller by a factor of D.
     seen: The right pattern, D times too small.
     - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
     + return x @ y.T / x.shape[-1]
-""")
 
-bug("""pairwise_dots: divides_by_the_lengths
+divides_by_the_lengths
     the angle between the rows instead of their dot product
     believed: A dot product says how similar two vectors are, so their lengths must go. That is the
         cosine; the dot product keeps the lengths.
@@ -49,25 +45,22 @@ bug("""pairwise_dots: divides_by_the_lengths
     - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
     + lengths = np.linalg.norm(x, axis=1)[:, None] * np.linalg.norm(y, axis=1)
     + return x @ y.T / np.where(lengths == 0, 1.0, lengths)
-""")
 
-bug("""pairwise_dots: measures_squared_distances
+measures_squared_distances
     squared distances instead of dot products
     believed: Similar means near. A distance is small where a dot product is large.
     seen: No number is negative, and the best match has the smallest.
     - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
     + return ((x[:, None, :] - y[None, :, :]) ** 2).sum(axis=-1)
-""")
 
-bug("""pairwise_dots: forgets_the_sum
+forgets_the_sum
     the products were never added up
     believed: Broadcasting gives all pairs. It gives their D products, which still want a sum.
     seen: Three axes (T, S, D) where two are due.
     - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
     + return x[:, None, :] * y[None, :, :]
-""")
 
-bug("""pairwise_dots: counts_the_rows_of_x_twice
+counts_the_rows_of_x_twice
     both loops run over the rows of x
     believed: There are as many rows in y as in x. range(len(x)) was written twice.
     seen: IndexError when y is shorter, columns of zeros when it is longer, right when T = S.
@@ -77,26 +70,23 @@ bug("""pairwise_dots: counts_the_rows_of_x_twice
     +     for s in range(len(x)):
     +         dots[t, s] = x[t] @ y[s]
     + return dots
-""")
 
-bug("""pairwise_dots: squeezes_the_result
+squeezes_the_result
     axes of length 1 were squeezed away
     believed: squeeze tidies up. It also removes an axis that merely happens to be short.
     seen: Right until x or y has a single row; then an axis is missing.
     - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
     + return (x @ y.T).squeeze()
-""")
 
-bug("""pairwise_dots: scales_the_dots
+scales_the_dots
     scaled by the square root of D
     believed: Attention divides its scores by sqrt(D), so a dot product is divided too. Here it is
         the plain one.
     seen: The right pattern, sqrt(D) times too small.
     - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
     + return x @ y.T / math.sqrt(x.shape[-1])
-""")
 
-bug("""pairwise_dots: multiplies_x_in_place
+multiplies_x_in_place
     x itself was multiplied on the way
     believed: The last products may be made in x itself, as nobody needs it any more. The caller
         does, whose array it is.
@@ -111,77 +101,69 @@ bug("""pairwise_dots: multiplies_x_in_place
 """)
 
 
-# --- weighted_average ------------------------------------------------------------------------
+bugs("""weighted_average:
 
-bug("""weighted_average: forgets_to_normalise
+forgets_to_normalise
     the weights were not normalised
     believed: Weights sum to 1. These need not; their shares do.
     seen: Right for rows that sum to 1, too large or too small for all others.
     - return weights / totals @ values
     + return weights @ values
-""")
 
-bug("""weighted_average: normalises_the_columns
+normalises_the_columns
     each column of the weights was normalised, not each row
     believed: axis=0 is the first axis, so it goes along a row. It goes down the columns.
     seen: The columns of the shares sum to 1; averages leave the range of the values.
     - return weights / totals @ values
     + return weights / weights.sum(axis=0) @ values
-""")
 
-bug("""weighted_average: divides_by_the_sum_of_all
+divides_by_the_sum_of_all
     divided by the sum of all weights, not of each row
     believed: weights.sum() is the sum. Without an axis it is that of the whole table.
     seen: Right for a single row; with T rows everything is about T times too small.
     - return weights / totals @ values
     + return weights @ values / weights.sum()
-""")
 
-bug("""weighted_average: divides_by_the_count
+divides_by_the_count
     divided by how many values there are
     believed: An average divides by the count. A weighted one divides by the sum of the weights.
     seen: Right only when a row of weights sums to S.
     - return weights / totals @ values
     + return weights @ values / weights.shape[1]
-""")
 
-bug("""weighted_average: loses_the_axis_of_the_sums
+loses_the_axis_of_the_sums
     the sums lost their axis (keepdims is missing)
     believed: Dividing (T, S) by (T,) divides each row by its own sum. Shapes are matched from the
         right, so it divides each column.
     seen: 'could not be broadcast'; when T = S no error, and wrong averages.
     - totals = weights.sum(axis=-1, keepdims=True)
     + totals = weights.sum(axis=1)
-""")
 
-bug("""weighted_average: takes_softmax_of_the_weights
+takes_softmax_of_the_weights
     softmax of the weights instead of their shares
     believed: Weights are made by softmax. It turns scores into weights; these are weights already.
     seen: Blends that are too even, and a weight of 0 still counts.
     - return weights / totals @ values
     + shares = np.exp(weights - weights.max(axis=1, keepdims=True))
     + return shares / shares.sum(axis=1, keepdims=True) @ values
-""")
 
-bug("""weighted_average: adds_a_little_to_the_sums
+adds_a_little_to_the_sums
     a small number was added to the sums
     believed: + 1e-8 makes every division safe and changes nothing. It changes everything where the
         weights are small too.
     seen: Averages of tiny weights shrink towards 0.
     - return weights / totals @ values
     + return weights / (totals + 1e-8) @ values
-""")
 
-bug("""weighted_average: divides_by_absolute_sums
+divides_by_absolute_sums
     signs were dropped: divided by the sum of absolute weights
     believed: Weights are positive, so abs() is harmless. Where one is negative, the shares no
         longer sum to 1.
     seen: Right while all weights are positive.
     - return weights / totals @ values
     + return weights / np.abs(weights).sum(axis=1, keepdims=True) @ values
-""")
 
-bug("""weighted_average: divides_by_zero
+divides_by_zero
     a row that sums to 0 gives nan or infinity, and no error
     believed: Nobody asks for an average without weights. Somebody does, and nan spreads from there
         to everything.
@@ -190,9 +172,8 @@ bug("""weighted_average: divides_by_zero
     -     row = int(np.flatnonzero(totals == 0)[0])
     -     raise ValueError(f"each row of weights must have a sum other than 0, got 0 in row {row}.")
     = return weights / totals @ values
-""")
 
-bug("""weighted_average: gives_zeros_without_weights
+gives_zeros_without_weights
     a row that sums to 0 gives zeros, and no error
     believed: No weights, no average, so 0. But 0 is a value like any other, and hides the mistake
         of whoever made the weights.
@@ -203,9 +184,8 @@ bug("""weighted_average: gives_zeros_without_weights
     - return weights / totals @ values
     + shares = np.where(totals == 0, 0.0, weights / np.where(totals == 0, 1.0, totals))
     + return shares @ values
-""")
 
-bug("""weighted_average: normalises_in_place
+normalises_in_place
     the caller's weights were normalised in place
     believed: weights /= … is short for weights = weights / …. It writes into the array that the
         caller still holds.
@@ -216,9 +196,9 @@ bug("""weighted_average: normalises_in_place
 """)
 
 
-# --- Affine ----------------------------------------------------------------------------------
+bugs("""Affine:
 
-bug("""Affine: StoresTheWeightTransposed
+StoresTheWeightTransposed
     the weight is stored the other way round, (d_in, d_out)
     believed: x @ weight is what we want, so that is how to store it. nn.Linear stores (d_out,
         d_in), and saved weights come that way.
@@ -229,35 +209,31 @@ bug("""Affine: StoresTheWeightTransposed
 
     - return x @ self.weight.T + self.bias
     + return x @ self.weight + self.bias
-""")
 
-bug("""Affine: ReshapesTheWeight
+ReshapesTheWeight
     the weight was reshaped where it should be transposed
     believed: Any way to make (d_in, d_out) out of (d_out, d_in) will do. reshape keeps the order in
         which numbers are stored.
     seen: Every shape fits, it even learns; weights from elsewhere give nonsense.
     - return x @ self.weight.T + self.bias
     + return x @ self.weight.reshape(x.shape[-1], -1) + self.bias
-""")
 
-bug("""Affine: ForgetsToTranspose
+ForgetsToTranspose
     the weight was not transposed
     believed: x @ weight is a linear map. With the weight as (d_out, d_in) the sizes only fit when
         they are equal.
     seen: RuntimeError about sizes; when d_in = d_out, no error and other numbers.
     - return x @ self.weight.T + self.bias
     + return x @ self.weight + self.bias
-""")
 
-bug("""Affine: NeverAddsTheBias
+NeverAddsTheBias
     the bias is not added
     believed: Having a parameter is enough. It must take part in forward as well.
     seen: The bias never gets a gradient and stays at 0.
     - return x @ self.weight.T + self.bias
     + return x @ self.weight.T
-""")
 
-bug("""Affine: HasNoBias
+HasNoBias
     there is no bias at all
     believed: A linear map has no shift. An affine one does.
     seen: Zero in, zero out, whatever is learned.
@@ -265,9 +241,8 @@ bug("""Affine: HasNoBias
 
     - return x @ self.weight.T + self.bias
     + return x @ self.weight.T
-""")
 
-bug("""Affine: KeepsPlainTensors
+KeepsPlainTensors
     plain tensors instead of nn.Parameter
     believed: A tensor that is an attribute belongs to the module. Only an nn.Parameter is saved,
         moved and trained with it.
@@ -276,18 +251,16 @@ bug("""Affine: KeepsPlainTensors
     - self.bias = nn.Parameter(torch.zeros(d_out))
     + self.weight = torch.randn(d_out, d_in) / math.sqrt(d_in)
     + self.bias = torch.zeros(d_out)
-""")
 
-bug("""Affine: KeepsTheBiasAsABuffer
+KeepsTheBiasAsABuffer
     the bias is a buffer: saved, but not trained
     believed: register_buffer makes it part of the module. Buffers are saved and moved, but
         optimizers do not see them.
     seen: Everything works, and the bias is 0 for ever.
     - self.bias = nn.Parameter(torch.zeros(d_out))
     + self.register_buffer("bias", torch.zeros(d_out))
-""")
 
-bug("""Affine: WrapsALinearLayer
+WrapsALinearLayer
     an nn.Linear inside gives the parameters other names
     believed: Wrapping a layer is the same as being one. Its parameters are then called
         linear.weight and linear.bias.
@@ -298,52 +271,46 @@ bug("""Affine: WrapsALinearLayer
 
     - return x @ self.weight.T + self.bias
     + return self.linear(x)
-""")
 
-bug("""Affine: AddsTheBiasFirst
+AddsTheBiasFirst
     the bias is added before the multiplication
     believed: The order of shift and map does not matter. It does, and the sizes say so.
     seen: RuntimeError about sizes, unless d_in = d_out.
     - return x @ self.weight.T + self.bias
     + return (x + self.bias) @ self.weight.T
-""")
 
-bug("""Affine: FlattensTheBatch
+FlattensTheBatch
     leading axes were flattened and not put back
     believed: view(-1, d_in) makes the input a table, which is all a layer needs. The caller wants
         the axes back.
     seen: (B, T, C) in, (B·T, C) out.
     - return x @ self.weight.T + self.bias
     + return x.reshape(-1, x.shape[-1]) @ self.weight.T + self.bias
-""")
 
-bug("""Affine: TransposesTheInput
+TransposesTheInput
     works for a table (rows, d_in) only
     believed: Inputs have two axes, so weight @ x.T and back will do. A text in a batch has three, a
         single vector one.
     seen: Errors, or .T warnings, as soon as x has another number of axes.
     - return x @ self.weight.T + self.bias
     + return torch.mm(self.weight, x.t()).t() + self.bias
-""")
 
-bug("""Affine: AppliesAnActivation
+AppliesAnActivation
     negative outputs are cut to 0
     believed: A layer ends in an activation. That is a step of its own.
     seen: About half of the outputs are exactly 0.
     - return x @ self.weight.T + self.bias
     + return (x @ self.weight.T + self.bias).relu()
-""")
 
-bug("""Affine: DetachesTheParameters
+DetachesTheParameters
     the parameters are detached in forward
     believed: .data gives the numbers, which is what a product needs. It also cuts the parameters
         off from the gradients.
     seen: The loss does not move, and every .grad is None.
     - return x @ self.weight.T + self.bias
     + return x @ self.weight.data.T + self.bias.data
-""")
 
-bug("""Affine: ComputesInFloat32
+ComputesInFloat32
     computed in float32 whatever comes in
     believed: .float() makes numbers floats. It makes them float32, and so the output.
     seen: 'expected … to have the same dtype' one layer later, in half precision.

@@ -163,7 +163,7 @@ def _texts(root: Path, name: str, kind: str, module: str, last: str, lesson: Pat
     else:
         append(f"course_lib/checks/lessons/{module}.py", templates.CHECK[kind], imports, what)
     append(
-        f"course_lib/bugs/{module}.py", templates.BUGS, ["from . import bug"],
+        f"course_lib/bugs/{module}.py", templates.BUGS, ["from . import bugs"],
         "ten mistakes, each as the change that it makes",
     )  # fmt: skip
     for path, decorator, answers, helper, what in _for_the_tests(name, names):

@@ -167,15 +167,16 @@ CHECK_IMPORTS = {
 }
 
 BUGS = '''
-bug("""<name>: <first_bug>
+bugs("""<name>:
+
+<first_bug>
     {to:its title, which completes: agrees with …}
     believed: {to:what the writer believed}
     seen: {to:what one sees of it}
     - raise NotImplementedError
     + return x
-""")
 
-bug("""<name>: <second_bug>
+<second_bug>
     {to:its title, which completes: agrees with …}
     believed: {to:what the writer believed}
     seen: {to:what one sees of it}
