@@ -41,7 +41,7 @@ def graded(attacked, tmp_path_factory):
         patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
         before = Traces.now()
         report, found = by_course(attacked)
-        return report, found, Traces.now().since(before)
+        return report, found, Traces.left_since(before)
 
 
 def test_there_are_enough_attacks_of_each_kind_and_each_has_its_own_name():

@@ -88,7 +88,7 @@ def test_the_parts_of_the_list_are_enough(check):
         pytest.param(
             one.bug,
             one.caught_by,
-            marks=[pytest.mark.slow] if one.caught_by == "trains" else [],
+            marks=[pytest.mark.slow] if one.caught_by in ("trains", "caches") else [],
             id=one.bug.name,
         )
         for one in all_package_bugs()

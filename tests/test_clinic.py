@@ -494,6 +494,7 @@ ATTACKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", ATTACKS.values(), ids=ATTACKS)
 def test_an_attack_earns_nothing_and_hurts_nobody(box, lines):
     box.limits = HURRIED

@@ -279,6 +279,7 @@ def test_a_class_may_give_no_points_for_what_was_called_and_for_that_alone(submi
     assert "no call was seen" in rows["names", "layer_norm"]["diagnosis"]
 
 
+@pytest.mark.slow
 def test_another_setting_grades_again_what_stands_on_record(submitted, tmp_path):
     root = tmp_path / "course"
     root.mkdir()

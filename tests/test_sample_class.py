@@ -32,6 +32,8 @@ from course_lib.lessons.exercises import (
     read_package_checks,
 )
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = lesson_names()
 WITH_EXERCISES = [name for name in LESSONS if read_exercises(read_notebook(name))]
@@ -108,18 +110,7 @@ def nbgrader(course, *args):
     )
 
 
-# The whole class once more, by the other command: three lessons in `make test`, the rest in
-# `make test-all`.
-IN_SHORT = ("02_self_attention", "08_training", "10_bug_clinic")
-
-
-@pytest.mark.parametrize(
-    "lesson",
-    [
-        pytest.param(name, marks=() if name in IN_SHORT else pytest.mark.slow)
-        for name in [*WITH_EXERCISES, *WHOLE]
-    ],
-)
+@pytest.mark.parametrize("lesson", [*WITH_EXERCISES, *WHOLE])
 def test_nbgrader_autograde_gives_every_student_the_same_score(course, grades, lesson):
     releases.release(lesson, course)
     done = nbgrader(course, "autograde", lesson)
@@ -130,7 +121,6 @@ def test_nbgrader_autograde_gives_every_student_the_same_score(course, grades, l
             assert book.find_submission(lesson, student).score == pytest.approx(expected), student
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("cheat", [PATCHES_THE_KERNEL, SKIPS_THE_CHECKS])
 def test_stock_nbgrader_gives_a_cheat_full_marks(cheat, tmp_path):
     """Why the three steps are replaced: nbgrader as it comes believes the submission."""

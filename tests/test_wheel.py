@@ -74,6 +74,7 @@ print(json.dumps([output.get("text", "") for output in wanted[-1].outputs]))
 """
 
 
+@pytest.mark.slow
 def test_a_learner_without_a_checkout_starts_solves_and_keeps_an_answer(elsewhere):
     bin_folder = elsewhere / "env" / "bin"
     run(bin_folder / "course", "start", "mine", cwd=elsewhere)

@@ -57,7 +57,7 @@ def course_grade(attacks: list[Attack], place: Path, workers: int) -> list[str]:
     a_class = make_class(place / "attacked", attacks)
     before, started = Traces.now(), time.perf_counter()
     report, found = by_course(a_class, workers=workers)
-    seconds, left = time.perf_counter() - started, Traces.now().since(before)
+    seconds, left = time.perf_counter() - started, Traces.left_since(before)
     wrong = faults(a_class, found)
     wrong += _harmed({name: _of_lesson(found[name]) for name in (FIRST, LAST)}, alone)
     wrong += [f"not graded: {problem}" for problem in report.problems]
@@ -71,7 +71,7 @@ def nbgrader_autograde(attacks: list[Attack], place: Path) -> list[str]:
     a_class = make_class(place / "by-nbgrader", attacks)
     before, started = Traces.now(), time.perf_counter()
     said, scores = by_nbgrader(a_class)
-    seconds, left = time.perf_counter() - started, Traces.now().since(before)
+    seconds, left = time.perf_counter() - started, Traces.left_since(before)
     full, wrong = scores[FIRST], []
     if not full or scores[LAST] != full:
         wrong.append(f"the honest got {full} and {scores[LAST]}: {said[-2000:]}")

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -229,19 +230,27 @@ def worth(attack: Attack) -> float:
 class Traces:
     """What a run might leave on the machine."""
 
-    processes: frozenset[int]
+    processes: frozenset[str]
     shared_memory: frozenset[str]
     temporary: frozenset[str]
 
     @classmethod
     def now(cls) -> "Traces":
-        """What is there. Processes are those that descend from this one."""
+        """What is there. Processes are those that descend from this one, by number and command."""
         memory = Path("/dev/shm")
         return cls(
-            frozenset(_descendants(os.getpid())),
+            frozenset(f"{pid} {command}" for pid, command in _descendants(os.getpid()).items()),
             frozenset(os.listdir(memory) if memory.is_dir() else ()),
             frozenset(each.name for each in Path(tempfile.gettempdir()).glob("course-*")),
         )
+
+    @classmethod
+    def left_since(cls, before: "Traces", seconds: float = 5) -> list[str]:
+        """What was not there before, and still is when what was killed has had time to end."""
+        deadline = time.monotonic() + seconds
+        while (left := cls.now().since(before)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return left
 
     def since(self, before: "Traces") -> list[str]:
         """What is there that was not before."""
@@ -252,16 +261,19 @@ class Traces:
         ]
 
 
-def _descendants(root: int) -> set[int]:
-    parents = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
+def _descendants(root: int) -> dict[int, str]:
+    """Every living process below `root`, with its command."""
+    parents, commands = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            state, parent = re.search(r"\) (\S) (\d+)", status.read_text()).groups()
+            state, parent = re.search(r"\) (\S) (\d+)", (folder / "stat").read_text()).groups()
+            command = (folder / "cmdline").read_text(errors="replace").replace("\0", " ").strip()
         except OSError:
             continue
         if state != "Z":
-            parents[int(status.parent.name)] = int(parent)
+            parents[int(folder.name)] = int(parent)
+            commands[int(folder.name)] = command[:200]
     found = {root}
     while new := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= new
-    return found - {root}
+    return {pid: commands[pid] for pid in found - {root}}
