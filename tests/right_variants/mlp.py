@@ -157,9 +157,10 @@ class MLPBlockByBlock(nn.Module):
         self.approximate = approximate
 
     def forward(self, x):
-        total = 0.0 if self.down.bias is None else self.down.bias
+        wide = torch.promote_types(x.dtype, torch.float32)  # a sum in bfloat16 loses digits
+        total = 0.0 if self.down.bias is None else self.down.bias.to(wide)
         for hidden, back in zip(
             self.up(x).split(16, dim=-1), self.down.weight.split(16, dim=1), strict=True
         ):
-            total = total + F.linear(gelu(hidden, self.approximate), back)
-        return self.dropout(total)
+            total = total + F.linear(gelu(hidden, self.approximate).to(wide), back.to(wide))
+        return self.dropout(total.to(x.dtype))

@@ -113,7 +113,7 @@ def _causal(n_tokens: int) -> np.ndarray:
 
 @block.core(
     "if attention and MLP return zeros, x comes out as it went in",
-    hint="each of the two is added to x itself: not to the norm of x, nor to its own output",
+    hint="each is added to x itself, as it comes: one norm before it, and none behind it",
 )
 def block_silent(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3, largest=9)

@@ -64,7 +64,9 @@ def pairwise_dots_small(draw: Draw):
 
 
 @pairwise_dots.edge(
-    "x and y are not changed", hint="x *= … writes into the caller's array", fits=("changed",)
+    "x and y are not changed",
+    hint="x *= … and x[…] = … write into the caller's array",
+    fits=("changed",),
 )
 def pairwise_dots_leaves_inputs(draw: Draw):
     n_x, n_y, width = draw.sizes(3)
@@ -137,7 +139,7 @@ def weighted_average_refuses(draw: Draw):
 
 @weighted_average.edge(
     "weights and values are not changed",
-    hint="weights /= … writes into the caller's array",
+    hint="weights /= … and weights[…] = … write into the caller's array",
     fits=("changed",),
 )
 def weighted_average_leaves_inputs(draw: Draw):
@@ -174,7 +176,7 @@ def affine_parameters(draw: Draw):
 
 @affine.core(
     "forward(x) is x times the weight, transposed, plus the bias",
-    hint="x has d_in numbers in its last axis, and so has each row of the weight",
+    hint="x has d_in numbers in its last axis, as each row of the weight; the bias comes last",
 )
 def affine_values(draw: Draw):
     rows, lead, width = draw.sizes(3)

@@ -62,7 +62,7 @@ def add_head_properties(check: ComponentCheck, *, causal: bool) -> None:
     @check.core(
         "every position gathers values with the weights of its own query"
         + (", from itself and earlier positions" if causal else ""),
-        hint="the scale is the square root of d_head"
+        hint="attention(q, k, v), in that order; the scale is the square root of d_head"
         + (", and position t may read positions 0..t" if causal else ""),
     )
     def values(draw: Draw):

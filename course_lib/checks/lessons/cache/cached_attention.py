@@ -86,7 +86,7 @@ def _same_length(lengths: list[int]):
 
 @cached_attention.core(
     "in an empty cache, the new positions attend causally to each other",
-    hint="attend to what append returned: scores by the root of D, later ones masked, softmax",
+    hint="attend to what append returned: divide scores by the root of D, mask later ones, softmax",
 )
 def attends_alone(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -104,7 +104,7 @@ def attends_alone(draw: Draw):
 
 @cached_attention.core(
     "a new position attends to all that the cache holds, and to itself",
-    hint="one query, S keys: the mask's row is all True, and the scale is the root of D, not of S",
+    hint="one query, S keys, all allowed; scale the scores, by root D: keys /= … is in the cache",
 )
 def attends_to_the_past(draw: Draw):
     n_past, n_heads, d_head = draw.sizes(3)

@@ -19,7 +19,7 @@ def _top_p_case(logits, p, *, judge=None, **options):
 
 @keep_top_p.core(
     "the likeliest tokens stay, as few as reach p together; the others become -inf",
-    hint="a token goes if those before it, in the order of their probability, reach p without it",
+    hint="a token goes if those likelier reach p without it; what stays keeps its logit and place",
 )
 def top_p_keeps(draw: Draw):
     n_rows, n_tokens = draw.sizes(2)

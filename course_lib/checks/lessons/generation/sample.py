@@ -183,7 +183,7 @@ def sample_draws(draw: Draw):
 
 @sample.core(
     "temperature divides the logits before the softmax",
-    hint="logits / temperature: small ones make the likely likelier",
+    hint="logits / temperature, once: a temperature below 1 makes the likely likelier",
 )
 def sample_temperature(draw: Draw):
     for temperature in (0.5, 2.0):

@@ -52,7 +52,7 @@ def _blocks_case(q, k, v, block_size, causal=None, *, dtype="float64", judge=Non
 
 @blockwise_attention.core(
     "the output is that of attention, whatever the block size",
-    hint="the last block may be shorter; keep the running maximum, sum and weighted sum",
+    hint="scores / sqrt(D), whatever the block; keep the running maximum, sum and weighted sum",
 )
 def blockwise_values(draw: Draw):
     q, k, v = _qkv(draw, 2)

@@ -254,7 +254,7 @@ module_properties(
     names=SEEN_BY,
     parameters=Rule(
         "the parameters are query and out, C -> C, key and value, C -> n_kv_heads·D",
-        hint="D = C / n_heads, for keys as well; bias=False means that none of the four has one",
+        hint="query, key, value, out: four layers; D = C / n_heads; bias=False: none has one",
         fits=("names", "not learned", "raised"),
     ),
     modes=Rule(

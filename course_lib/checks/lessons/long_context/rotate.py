@@ -46,7 +46,7 @@ def _positions(draw: Draw, count: int, low: int = -9, high: int = 40) -> np.ndar
 
 @rotate.core(
     "the pair (2i, 2i+1) turns by position · base^(-2i/D)",
-    hint="(a cos − b sin, a sin + b cos) of neighbours, x[..., 0::2] and x[..., 1::2]",
+    hint="neighbours a, b: (a cos − b sin, a sin + b cos); angles are p · base^(−2i/D)",
 )
 def rotate_values(draw: Draw):
     n_tokens, half, n_heads = draw.sizes(3)
@@ -139,7 +139,7 @@ def rotate_half(draw: Draw):
 
 @rotate.edge(
     "positions in the thousands turn as exactly as float32 allows",
-    hint="positions have no end; in half precision an angle of 4000 is off by a whole turn",
+    hint="positions have no end; bfloat16 holds an angle of 4000 to a whole turn only",
 )
 def rotate_far(draw: Draw):
     n_tokens, half = draw.sizes(2)

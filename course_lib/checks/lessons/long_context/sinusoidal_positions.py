@@ -29,7 +29,7 @@ def _waves_case(n_positions: int, d_model: int, *, by_name: bool = False) -> Cas
 
 @sinusoidal_positions.core(
     "channel 2i holds sin(p / 10000^(2i/C)), and channel 2i + 1 the cosine of the same",
-    hint="one angle for each pair of channels; stack sine and cosine, then flatten",
+    hint="the angle of pair i is p / 10000^(2i/C), p from 0; stack sine and cosine, then flatten",
 )
 def sinusoidal_values(draw: Draw):
     n_positions, half = draw.sizes(2)

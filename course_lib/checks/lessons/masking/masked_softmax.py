@@ -30,7 +30,7 @@ def _row_sums(mask, dtype: str, part: int):
 
 @masked_softmax.core(
     "softmax over the allowed keys: they sum to 1, and masked weights are 0",
-    hint="a masked score must lose before the softmax, not after it",
+    hint="True may attend; the others (~mask) lose before the softmax, which is over the keys",
 )
 def masked_softmax_values(draw: Draw):
     n_queries, n_keys = draw.sizes(2)

@@ -107,7 +107,7 @@ def mlp_approximate(draw: Draw):
 
 @mlp.edge(
     "in training, dropout sets outputs to 0 and scales the others by 1 / (1 - p)",
-    hint="the last thing that happens to the output, after .down",
+    hint="nn.Dropout on the output alone, after .down: it divides what stays by 1 - p",
 )
 def mlp_dropout(draw: Draw):
     small = mlp_layers(draw, MANY[-1], 4 * MANY[-1])
@@ -226,7 +226,7 @@ module_properties(
     oracle=oracles.mlp_of,
     parameters=Rule(
         "the parameters are those of up, C -> M, and down, M -> C: nn.Linear each",
-        hint="d_mlp is M as it stands, and 4 * d_model if it is None",
+        hint="self.up and self.down; d_mlp is M as it stands, and 4 * d_model if it is None",
         fits=("names", "not learned", "raised"),
     ),
     modes=Rule(

@@ -92,7 +92,7 @@ def _fresh_case(config: ReferenceConfig, ids: np.ndarray, judge) -> Case:
 
 @gpt.core(
     "its parts are embeddings, blocks, norm and head, and its config is kept",
-    hint="Embeddings, an nn.ModuleList of Block, LayerNorm, and nn.Linear without a bias",
+    hint="Embeddings, an nn.ModuleList of Blocks, each made anew, LayerNorm, a Linear without bias",
     fits=("names", "not learned", "raised"),
 )
 def gpt_parts(draw: Draw):

@@ -81,7 +81,7 @@ def _heads_case(
 
 @multi_head_attention.core(
     "each head attends in its own channels, and out mixes what they found",
-    hint="qkv gives q, k, v in this order; split, attend (over the root of D), merge, out",
+    hint="q, k, v in this order; split; scores / sqrt(D), softmax over the keys; merge; out",
 )
 def heads_values(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -96,7 +96,7 @@ def heads_values(draw: Draw):
 
 @multi_head_attention.core(
     "a mask (T, S) holds for every text and every head",
-    hint="pass it on: (T, S) broadcasts to (B, H, T, S) by itself",
+    hint="pass it on, None too (all may attend): (T, S) broadcasts to (B, H, T, S) by itself",
 )
 def heads_one_mask(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
@@ -146,7 +146,7 @@ def heads_hostile(draw: Draw):
 
 @multi_head_attention.edge(
     "in training, dropout sets outputs to 0 and scales the others by 1 / (1 - p)",
-    hint="the last thing that happens to the output, after .out",
+    hint="twice: on the weights, and on the output as the last thing, after .out",
 )
 def heads_dropout_on_the_output(draw: Draw):
     weights = _only_the_bias_speaks(draw)

@@ -29,7 +29,7 @@ def _norm_case(x, weight, bias, *eps, dtype="float64", judge=None, tolerance=Non
 
 @layer_norm.core(
     "with weight 1 and bias 0, each vector gets mean 0 and variance 1",
-    hint="mean and variance over the last axis, kept at length 1; divide by the root",
+    hint="over the last axis, kept at length 1; the variance divides by C: var(correction=0)",
     fits=("shape", "raised"),
 )
 def layer_norm_plain(draw: Draw):
@@ -71,7 +71,7 @@ def layer_norm_without_bias(draw: Draw):
 
 @layer_norm.core(
     "eps is added to the variance, inside the root, and is 1e-5 unless given",
-    hint="sqrt(variance + eps): eps must matter exactly where the variance is tiny",
+    hint="sqrt(variance + eps), with the eps that was given: it matters where the variance is tiny",
     fits=("not finite",),
 )
 def layer_norm_eps(draw: Draw):

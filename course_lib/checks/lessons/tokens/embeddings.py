@@ -54,7 +54,7 @@ def embeddings_parameters(draw: Draw):
 
 @embeddings.core(
     "each token's vector plus the vector of its position, counted from 0",
-    hint="positions 0, 1, … T-1 give T vectors, which broadcast over the texts",
+    hint="positions 0, 1, … T-1 give T vectors; add them to those of the tokens, in every text",
     fits=("shape",),
 )
 def embeddings_values(draw: Draw):

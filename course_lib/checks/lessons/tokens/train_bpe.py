@@ -18,7 +18,7 @@ def _trains(ids, n_merges, *first, judge=None):
 
 @train_bpe.core(
     "the most frequent pair of neighbours is merged first",
-    hint="Counter(pairwise(ids)) counts all pairs of neighbours",
+    hint="Counter(pairwise(ids)) counts all pairs of neighbours; n_merges=1 learns one pair",
 )
 def train_bpe_first(draw: Draw):
     yield _trains([1, 2, 3, 1, 2, 4, 1, 2], 1)

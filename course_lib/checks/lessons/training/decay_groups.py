@@ -110,7 +110,7 @@ def _kept(found: dict) -> Finding | None:
 
 @decay_groups.core(
     "weights and embeddings of a GPT get weight_decay, biases and norms 0.0",
-    hint='two dicts, each with "params" and "weight_decay"; p.dim() counts the axes',
+    hint='two dicts, each with "params" and "weight_decay"; the model itself stays as it is',
 )
 def groups_of_a_gpt(draw: Draw):
     for config in ({"tie_weights": False}, {"tie_weights": False, "n_layers": 1}):

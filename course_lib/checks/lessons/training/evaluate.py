@@ -122,7 +122,7 @@ def _left(name: str, wanted, what: str, said: str, *, returned: Judge = no_error
 
 @evaluate.core(
     "the mean loss over every token but the first, in windows that follow each other",
-    hint="window w reads tokens w·T … w·T+T-1, and its targets are one token further on",
+    hint="window w reads tokens w·T … w·T+T-1; targets are one token on: N - 1 of them in all",
 )
 def evaluation_values(draw: Draw):
     width, n_windows, _ = draw.sizes(3, largest=7)
@@ -138,7 +138,7 @@ def evaluation_values(draw: Draw):
 
 @evaluate.core(
     "the last window may be shorter, and counts by its tokens",
-    hint="add up losses times their numbers of targets; divide by N - 1 once, at the end",
+    hint="add up losses times their numbers of targets; divide once, by all N - 1 targets",
 )
 def evaluation_of_a_rest(draw: Draw):
     width, n_windows, _ = draw.sizes(3, largest=7)
@@ -153,7 +153,7 @@ def evaluation_of_a_rest(draw: Draw):
 
 @evaluate.core(
     "batch_size changes nothing, whether it divides the number of windows or not",
-    hint="a batch counts by its targets, too: the last one may hold fewer windows",
+    hint="all batches count, each by its targets: the last one may hold fewer windows",
 )
 def evaluation_batches(draw: Draw):
     width, n_windows, _ = draw.sizes(3, largest=7)
@@ -210,7 +210,7 @@ def _in_the_old_mode(training: bool, *, returned: Judge = no_error) -> Judge:
 
 @evaluate.edge(
     "the mode comes back when there is an error, and the model's goes on to the caller",
-    hint="catch nothing; try: … finally: runs its second half in any case",
+    hint="catch nothing; what stands in finally: is done also when the model raises",
 )
 def evaluation_of_a_model_that_fails(draw: Draw):
     width, n_windows = draw.sizes(2, largest=7)
@@ -379,7 +379,7 @@ def evaluation_of_a_block_used_twice(draw: Draw):
 @evaluate.asked(
     "real sizes",
     "the losses of thousands of tokens are added up in more than half precision",
-    hint="loss.item() is a Python number, and so is the sum: bfloat16 stands still at 256",
+    hint="loss.item() is a Python number, and so is the sum: a large bfloat16 ignores a small loss",
 )
 def evaluation_of_real_size(draw: Draw):
     model, tokens = small_spec(draw), _text(draw, 3001)

@@ -52,7 +52,7 @@ def rate_warm_up(draw: Draw):
 
 @learning_rate.core(
     "max_lr at warmup_steps, and half a cosine from there to min_lr at total_steps",
-    hint="how much of the way from warmup_steps to total_steps is done? cos goes from 1 to -1",
+    hint="from max_lr to min_lr along half a cosine: min_lr + (max_lr - min_lr) · (1 + cos) / 2",
 )
 def rate_cosine(draw: Draw):
     warmup_steps, cosine_steps = draw.sizes(2)

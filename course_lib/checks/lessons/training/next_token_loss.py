@@ -59,7 +59,7 @@ def _logits(draw: Draw, n_texts, n_tokens, n_ids, *, size=2.0, dtype="float64"):
 
 @next_token_loss.core(
     "the mean of -log p(target) over all positions of all texts",
-    hint="F.cross_entropy wants rows of scores, (B·T, V), and one target for each row",
+    hint="-log p(target), no smoothing, no weights; F.cross_entropy wants (B·T, V) and B·T targets",
     fits=("shape", "raised"),
 )
 def loss_values(draw: Draw):

@@ -41,7 +41,7 @@ def step_loss(draw: Draw):
 
 @train_step.core(
     "weights and optimizer state are those of backward() and optimizer.step()",
-    hint="zero_grad(), the loss, backward(), clip, step(): each once, in this order",
+    hint="zero_grad(), the loss, backward(), clip, step(): each once, in this order, no more",
 )
 def step_weights(draw: Draw):
     n_texts, n_tokens, _ = draw.sizes(3)
@@ -68,7 +68,7 @@ def step_zeroes(draw: Draw):
 
 @train_step.core(
     "a gradient longer than max_grad_norm, all parameters together, is shortened to it",
-    hint="one norm over all parameters, between backward() and step(); short ones stay",
+    hint="one norm over all parameters, after backward(); below max_grad_norm nothing is shortened",
 )
 def step_clips(draw: Draw):
     n_texts, n_tokens, _ = draw.sizes(3)
@@ -89,7 +89,7 @@ def step_clips(draw: Draw):
 
 @train_step.core(
     "the batch goes through in n_chunks parts, and the step is the same as with one",
-    hint="backward() adds gradients up: each part's loss counts for its share of the batch",
+    hint="a part counts for its share of the batch, in the gradients and in the loss returned",
 )
 def step_chunks(draw: Draw):
     half, n_tokens, _ = draw.sizes(3)
