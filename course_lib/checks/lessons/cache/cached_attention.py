@@ -104,7 +104,7 @@ def attends_alone(draw: Draw):
 
 @cached_attention.core(
     "a new position attends to all that the cache holds, and to itself",
-    hint="one query, S keys, all allowed; scale the scores, by root D: keys /= … is in the cache",
+    hint="one query, S keys, all allowed; scale scores by root D: keys /= … changes the cache",
 )
 def attends_to_the_past(draw: Draw):
     n_past, n_heads, d_head = draw.sizes(3)

@@ -139,7 +139,7 @@ def rotate_half(draw: Draw):
 
 @rotate.edge(
     "positions in the thousands turn as exactly as float32 allows",
-    hint="positions have no end; bfloat16 holds an angle of 4000 to a whole turn only",
+    hint="positions have no end; in bfloat16 an angle of 4000 may be off by more than a turn",
 )
 def rotate_far(draw: Draw):
     n_tokens, half = draw.sizes(2)

@@ -379,7 +379,7 @@ def evaluation_of_a_block_used_twice(draw: Draw):
 @evaluate.asked(
     "real sizes",
     "the losses of thousands of tokens are added up in more than half precision",
-    hint="loss.item() is a Python number, and so is the sum: a large bfloat16 ignores a small loss",
+    hint="loss.item() is a Python number, as is the sum: a large sum in bfloat16 stands still",
 )
 def evaluation_of_real_size(draw: Draw):
     model, tokens = small_spec(draw), _text(draw, 3001)
