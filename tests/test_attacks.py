@@ -5,8 +5,11 @@ All of them run in `make attack`, which takes too long for `make test-all`.
 
 import os
 import re
+import signal
 import tempfile
+import time
 from collections import Counter
+from subprocess import PIPE, Popen
 
 import pytest
 from attacks import EARNS_ALL, KINDS, all_attacks, classroom, names_and_files
@@ -74,6 +77,24 @@ def test_neighbours_of_attackers_keep_their_points(graded):
 def test_an_attack_leaves_nothing_behind(graded):
     _, _, left = graded
     assert left == []
+
+
+def test_what_is_left_is_told_from_what_a_process_from_before_starts_meanwhile():
+    """A browser of another test, say, starts helpers of its own when it likes."""
+    from_before = Popen(["sh", "-c", "read line; sleep 60 & wait"], stdin=PIPE, process_group=0)
+    before = Traces.now()
+    from_before.stdin.close()
+    left = Popen(["sleep", "61"])
+    try:
+        while "sleep 60" not in str(Traces.now()):
+            time.sleep(0.05)
+        assert Traces.left_since(before, seconds=0) == [f"processes: ['{left.pid} sleep 61']"]
+    finally:
+        left.kill()
+        os.killpg(from_before.pid, signal.SIGKILL)
+        left.wait()
+        from_before.wait()
+    assert Traces.left_since(before) == []
 
 
 def test_nbgrader_copies_and_believes_nothing_of_what_lies_there(tmp_path):

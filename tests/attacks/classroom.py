@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -230,16 +230,21 @@ def worth(attack: Attack) -> float:
 class Traces:
     """What a run might leave on the machine."""
 
-    processes: frozenset[str]
+    processes: Mapping[int, str]
     shared_memory: frozenset[str]
     temporary: frozenset[str]
 
     @classmethod
     def now(cls) -> "Traces":
-        """What is there. Processes are those that descend from this one, by number and command."""
+        """What is there. Processes are those that descend from this one, with their commands."""
+        return cls._but_for({})
+
+    @classmethod
+    def _but_for(cls, processes: Mapping[int, str]) -> "Traces":
+        """What is there, without these processes and what they start: a test's browser, say."""
         memory = Path("/dev/shm")
         return cls(
-            frozenset(f"{pid} {command}" for pid, command in _descendants(os.getpid()).items()),
+            _descendants(os.getpid(), processes),
             frozenset(os.listdir(memory) if memory.is_dir() else ()),
             frozenset(each.name for each in Path(tempfile.gettempdir()).glob("course-*")),
         )
@@ -248,21 +253,23 @@ class Traces:
     def left_since(cls, before: "Traces", seconds: float = 5) -> list[str]:
         """What was not there before, and still is when what was killed has had time to end."""
         deadline = time.monotonic() + seconds
-        while (left := cls.now().since(before)) and time.monotonic() < deadline:
+        while (
+            left := cls._but_for(before.processes)._since(before)
+        ) and time.monotonic() < deadline:
             time.sleep(0.1)
         return left
 
-    def since(self, before: "Traces") -> list[str]:
-        """What is there that was not before."""
-        return [
-            f"{name}: {sorted(new)}"
-            for name in ("processes", "shared_memory", "temporary")
-            if (new := getattr(self, name) - getattr(before, name))
-        ]
+    def _since(self, before: "Traces") -> list[str]:
+        new = {
+            "processes": [f"{pid} {command}" for pid, command in self.processes.items()],
+            "shared_memory": sorted(self.shared_memory - before.shared_memory),
+            "temporary": sorted(self.temporary - before.temporary),
+        }
+        return [f"{name}: {those}" for name, those in new.items() if those]
 
 
-def _descendants(root: int) -> dict[int, str]:
-    """Every living process below `root`, with its command."""
+def _descendants(root: int, but_for: Collection[int]) -> dict[int, str]:
+    """Every living process below `root` with its command, but for these and what is below them."""
     parents, commands = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -270,7 +277,7 @@ def _descendants(root: int) -> dict[int, str]:
             command = (folder / "cmdline").read_text(errors="replace").replace("\0", " ").strip()
         except OSError:
             continue
-        if state != "Z":
+        if state != "Z" and int(folder.name) not in but_for:
             parents[int(folder.name)] = int(parent)
             commands[int(folder.name)] = command[:200]
     found = {root}
