@@ -118,6 +118,22 @@ def sample_by_gumbel(logits, *, temperature=1.0, top_k=None, top_p=None, generat
     return (scaled - torch.log(-torch.log(noise.clamp(min=1e-300)))).argmax(dim=-1)
 
 
+@variant("sample", title="a race: waits drawn in the memory order of the logits, the shortest wins")
+def sample_by_a_race(logits, *, temperature=1.0, top_k=None, top_p=None, generator=None):
+    if temperature < 0:
+        raise ValueError(f"{temperature=} is below 0")
+    if temperature == 0:
+        return logits.argmax(-1)
+    kept = logits.double() / temperature
+    if top_k is not None:
+        kept = keep_top_k(kept, top_k)
+    if top_p is not None:
+        kept = keep_top_p(kept, top_p)
+    # Where logits are transposed, so is the noise: other draws by the same generator.
+    waits = torch.empty_like(logits, dtype=torch.float64).exponential_(generator=generator)
+    return (waits / kept.softmax(-1)).argmin(-1)
+
+
 @variant("sample", title="inverse CDF: one number a row, and the token where it falls")
 def sample_by_inverse_cdf(logits, *, temperature=1.0, top_k=None, top_p=None, generator=None):
     if temperature < 0:

@@ -31,7 +31,7 @@ def same_in_all(call: Call, ways: Sequence[str], *, seen_of: Callable = lambda s
         if _error_of(steps[0]):
             return None
         for way, step, one in zip(ways[1:], steps[1:], raw[1:], strict=True):
-            finding = _error_of(step) or _another(steps[0], step, call["dtype"])
+            finding = _error_of(step) or _another(steps[0], step, call)
             if not finding and not alike(seen_of(one), seen_of(raw[0]), call):
                 finding = Finding("something else came of it")
             if finding:
@@ -46,14 +46,16 @@ def _error_of(seen: Seen) -> Finding | None:
     return no_error(seen) or next(filter(None, map(no_error, seen.steps)), None)
 
 
-def _another(first: Seen, now: Seen, dtype: str) -> Finding | None:
-    """What a tensor or an array differs in."""
-    exact = Tolerance(0.0, 0.0)
+def _another(first: Seen, now: Seen, call: Call) -> Finding | None:
+    """What a tensor or an array differs in, up to rounding or, where a call says so, chance."""
+    rounding = BY_DTYPE.get(call["dtype"], Tolerance(0.0, 0.0))
+    chance = max(rounding.absolute, call.get("alike", 0.0))
+    tolerance = replace(rounding, absolute=chance)
     for before, after in zip(first.outputs, now.outputs, strict=False):
         if before.array is None or after.array is None:
             continue
         finding = right_shape(after, before.array, "", "")
-        finding = finding or differs(after.array, before.array, BY_DTYPE.get(dtype, exact))
+        finding = finding or differs(after.array, before.array, tolerance)
         if finding:
             return finding
     return None
