@@ -1,11 +1,15 @@
 """A hint follows from how a property failed: its own for a wrong value, a general one otherwise."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
+from course_lib.bugs import find_bug
 from course_lib.checks import find, observe_here, run
 from course_lib.checks.observe.load.answer import run_cell
+from course_lib.checks.verdict import diagnosis
 from course_lib.checks.verdict.hints import GENERAL
 from course_lib.transformer.attention import attention
 from course_lib.transformer.norm import LayerNorm
@@ -142,3 +146,22 @@ def test_a_buffer_in_place_of_a_parameter_has_a_hint_about_parameters():
 
     assert "nn.Parameter" in hint_of("LayerNorm", Buffered)
     assert issubclass(Buffered, nn.Module)
+
+
+def test_where_one_bug_is_named_its_thought_stands_in_the_hints_place():
+    bug = find_bug("divides_by_the_width")
+    message = " ".join(
+        run(find("attention"), observe_here(bug.implementation), seed=0).message.split()
+    )
+    assert message.endswith(f"agrees with: {bug.title} perhaps you thought: {bug.misconception}")
+    assert "hint: " not in message
+
+
+def test_where_two_bugs_are_named_no_thought_is_ascribed(monkeypatch):
+    bug = find_bug("divides_by_the_width")
+    twin = replace(bug, name="twin", title="its twin")
+    monkeypatch.setattr(diagnosis, "bugs_of", lambda component: [bug, twin])
+    message = run(find("attention"), observe_here(bug.implementation), seed=0).message
+    assert f"{bug.title}; or: its twin" in " ".join(message.split())
+    assert "perhaps you thought" not in message
+    assert "hint: " in message

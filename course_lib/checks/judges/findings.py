@@ -1,6 +1,7 @@
 """What is wrong, and how it is said: one place, expected before got, how many, a hint."""
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,8 +25,16 @@ class Finding:
     how: str = "value"
 
 
-def render(component: str, rule: str, finding: Finding, shown: str, names: list[str], hint: str):
-    """The text a learner reads when `rule` does not hold of `component`."""
+def render(
+    component: str, rule: str, finding: Finding, shown: str, names: Sequence[str], look_at: str
+) -> str:
+    """The text a learner reads when `rule` does not hold of `component`.
+
+    Args:
+        shown: the call, as a learner would type it.
+        names: of the mistakes that it agrees with.
+        look_at: what to look at, the last line.
+    """
     headline = f"{shown or component}: {finding.what}"
     lines = []
     if shown and len(headline) > FIRST_LINE:
@@ -40,8 +49,8 @@ def render(component: str, rule: str, finding: Finding, shown: str, names: list[
     lines += finding.details
     if names:
         lines.append("agrees with: " + "; or: ".join(names))
-    if hint:
-        lines.append(f"hint: {hint}")
+    if look_at:
+        lines.append(look_at)
     first, *overflow = textwrap.wrap(headline, FIRST_LINE)
     return "\n".join([first, *["  " + more for more in overflow], *_body(lines)])
 

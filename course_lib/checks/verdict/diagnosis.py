@@ -18,7 +18,7 @@ from ..observe.observing import observe_call
 MOST_REMEMBERED = 5_000  # observations, mostly of some kilobytes
 
 
-def names_of_bugs(
+def bugs_like(
     component: str,
     drawn_from: tuple,
     calls: list[Call],
@@ -26,8 +26,8 @@ def names_of_bugs(
     wrong: list[int],
     others: list[int],
     is_wrong: Callable[[int, Observation], bool],
-) -> list[str]:
-    """The titles of the zoo's bugs that did the same in all calls that are compared.
+) -> list[Bug]:
+    """The zoo's bugs that did the same in all calls that are compared.
 
     Args:
         drawn_from: the seed, the device, and how many calls there are, of which they follow.
@@ -41,7 +41,7 @@ def names_of_bugs(
         return what_it_does(bug, calls[n], (*drawn_from, n))
 
     return [
-        bug.title
+        bug
         for bug in bugs_of(component)
         if all(alike(observations[n], does(bug, n), calls[n]) for n in (*wrong, *others))
         and any(is_wrong(n, does(bug, n)) for n in wrong)

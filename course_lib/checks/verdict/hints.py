@@ -1,10 +1,17 @@
-"""Which hint a learner gets: it follows from how a property failed, not from which one alone.
+"""What a message ends with: the thought behind the one bug named, else a hint, by how it failed.
+
+Where an answer does in all calls what one bug of the zoo does, what that bug's writer believed
+says more than any hint to a rule could, and cannot be about another mistake.
 
 A property's own hint says where to look when a *value* is wrong. Of most other ways to fail the
 property knows nothing (an error, a wrong shape, a changed input), and a hint about its rule would
 be beside the point: these have hints of their own, here. Where the property's hint does speak of
 one of them, the property says so: `fits=("shape",)`.
 """
+
+from collections.abc import Sequence
+
+from course_lib.bugs import Bug
 
 from ..cases.check import Property
 from ..judges.findings import Finding
@@ -33,7 +40,15 @@ GENERAL = {
 }
 
 
-def hint_for(prop: Property, finding: Finding) -> str:
+def what_to_look_at(prop: Property, finding: Finding, bugs: Sequence[Bug]) -> str:
+    """The message's last line: the thought behind the one bug it agrees with, or a hint."""
+    if len(bugs) == 1:
+        return f"perhaps you thought: {bugs[0].misconception}"
+    hint = _hint_for(prop, finding)
+    return f"hint: {hint}" if hint else ""
+
+
+def _hint_for(prop: Property, finding: Finding) -> str:
     """What to look at when `prop` failed in the way that `finding` says."""
     fits = ("value", *prop.fits, *(("refused",) if "raised" in prop.fits else ()))
     return prop.hint if finding.how in fits else GENERAL[finding.how]

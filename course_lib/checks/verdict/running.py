@@ -8,6 +8,8 @@ from functools import lru_cache
 
 import torch
 
+from course_lib.bugs import Bug
+
 from ..cases.check import Case, Check, Property
 from ..cases.draw import Draw
 from ..judges.expect import parameters_are
@@ -15,8 +17,8 @@ from ..judges.findings import Finding, render, render_notes
 from ..judges.seen import Malformed, Seen
 from ..observe.calls import Call
 from ..observe.observations import Reply
-from .diagnosis import names_of_bugs
-from .hints import hint_for
+from .diagnosis import bugs_like
+from .hints import what_to_look_at
 from .library import library_of
 
 Observer = Callable[[list[Call]], Reply]
@@ -122,14 +124,14 @@ def _judged(check, seed: int, device: str, plan, order, reply: Reply) -> Verdict
             if not judged and not observations:  # the reason is about the cell, not about a rule
                 prop, case = replace(prop, rule=finding.what), replace(case, shown="")
         judged.append((prop, case, finding))
-    names = []
+    bugs = []
     wrong = [number for number, (_, _, finding) in enumerate(judged) if finding]
     if wrong and len(observations) == len(plan):
         own = {number for number, (prop, _) in enumerate(plan) if not prop.kind}
         compared = own if own & set(wrong) else set(range(len(plan)))
         # Without the sandbox's limits, a bug that is run here does something else.
         compared -= {number for number, (_, case) in enumerate(plan) if "limits" in case.call}
-        names = names_of_bugs(
+        bugs = bugs_like(
             check.name,
             (seed, device, len(plan)),
             [case.call for _, case in plan],
@@ -141,7 +143,7 @@ def _judged(check, seed: int, device: str, plan, order, reply: Reply) -> Verdict
     notes = ()
     if not any(finding for prop, _, finding in judged if prop.group == "core"):
         notes = tuple(dict.fromkeys(said[0] for said in remarks.values() if said))
-    return _verdict(check, seed, judged, names, notes)
+    return _verdict(check, seed, judged, bugs, notes)
 
 
 def _core_first(check: Check) -> tuple[Property, ...]:
@@ -194,13 +196,15 @@ def _cut_short(reply: Reply) -> Finding:
     return Finding(what, how="cut short")
 
 
-def _verdict(check, seed, judged, names, notes: tuple[str, ...]) -> Verdict:
+def _verdict(check, seed, judged, bugs: list[Bug], notes: tuple[str, ...]) -> Verdict:
+    names = tuple(bug.title for bug in bugs)
     rules = list(dict.fromkeys(prop.rule for prop, _, finding in judged if finding))
     groups = {prop.group for prop, _, finding in judged if finding}
     message = diagnosis = ""
     if groups:
         prop, case, finding = check.scoring.to_tell(judged)
-        message = render(check.name, prop.rule, finding, case.shown, names, hint_for(prop, finding))
+        look_at = what_to_look_at(prop, finding, bugs)
+        message = render(check.name, prop.rule, finding, case.shown, names, look_at)
         message = "\n".join(filter(None, [message, render_notes(notes)]))
         diagnosis = " / ".join(names) or _one_line(prop, finding)
     return Verdict(
@@ -214,7 +218,7 @@ def _verdict(check, seed, judged, names, notes: tuple[str, ...]) -> Verdict:
         n_calls=len(judged),
         share=check.scoring.share(judged),
         broken=tuple(rules),
-        names=tuple(names),
+        names=names,
         notes=notes,
     )
 
