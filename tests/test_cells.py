@@ -45,13 +45,20 @@ class Kernel:
         cell = nbformat.v4.new_code_cell(source)
         self.client.nb.cells.append(cell)
         self.client.execute_cell(cell, len(self.client.nb.cells) - 1)
-        seen = SimpleNamespace(out="", err="", error="")
+        seen = SimpleNamespace(out="", err="", error="", card=None)
         for output in cell.outputs:
             if output.output_type == "stream":
                 field = "out" if output.name == "stdout" else "err"
                 setattr(seen, field, getattr(seen, field) + output.text)
             elif output.output_type == "error":
                 seen.error = "\n".join(output.traceback)
+            elif "text/html" in output.data:
+                seen.card = output.data
+        if seen.card and seen.error:  # which is then one line: the card has said the rest
+            assert seen.error == seen.card["text/plain"].splitlines()[0]
+            seen.error = seen.card["text/plain"]
+        elif seen.card:
+            seen.out += seen.card["text/plain"] + "\n"
         return seen
 
     def open(self, folder, told=""):
@@ -318,8 +325,7 @@ def test_a_notebook_opened_in_exercises_says_that_it_collects_nothing(tmp_path):
     assert said.text.startswith(f"What passes stays in this notebook: {folder} is in no folder")
     assert said.text.count("\n") == 1
     (said,) = check.outputs
-    assert said.name == "stdout"
-    assert said.text.endswith("To collect it: course start DIR, and work there.\n")
+    assert said.data["text/plain"].endswith("To collect it: course start DIR, and work there.")
 
 
 def test_a_folder_that_cannot_be_written_takes_nothing_from_the_verdict(kernel, workspace):
@@ -492,3 +498,37 @@ def test_imports_are_found_wherever_they_stand():
     source = "import a.b\ndef f():\n    from .c import d\n    from . import e\n    from g import h"
     expected = {"a.b", "my_transformer.c", "my_transformer.c.d", "my_transformer.e", "g", "g.h"}
     assert imported_modules(source) == expected | {"my_transformer"}
+
+
+# --- the card ----------------------------------------------------------------------------------
+
+
+def test_a_wrong_answer_has_a_card_and_its_inputs_are_at_hand(kernel):
+    kernel.run(RIGHT.replace("    return ", "    print(1)\n    return ~"))
+    seen = kernel.run("check(causal_mask)")
+    assert "✗ causal_mask is not right yet" in seen.card["text/html"]
+    assert kernel.run("print(check.inputs)").out.startswith("n_queries =")
+    assert kernel.run("check.repeat(causal_mask); causal_mask(**check.inputs);").out == "1\n1\n"
+
+
+def test_a_right_answer_has_a_card_with_a_link_to_the_next_exercise(kernel):
+    kernel.run(RIGHT)
+    html = kernel.run("check(causal_mask)").card["text/html"]
+    assert "✓ causal_mask is right" in html
+    assert "1 of 6 exercises" in html
+    assert 'href="03_causal_masking.ipynb#cell-id=padding-mask"' in html
+
+
+def test_nothing_can_be_repeated_before_a_failure(kernel):
+    assert kernel.run("check.repeat(causal_mask)").error.startswith("nothing to repeat")
+
+
+def test_where_nobody_is_at_work_the_text_is_all(kernel):
+    kernel.run("os.environ['NBGRADER_VALIDATING'] = '1'")
+    try:
+        kernel.run(STUB)
+        seen = kernel.run("check(causal_mask)")
+    finally:
+        kernel.run("del os.environ['NBGRADER_VALIDATING']")
+    assert seen.card is None
+    assert "rule: " in seen.error

@@ -84,6 +84,7 @@ class Desk:
         finally:
             session.msg = plain
         said = [o.text for o in cell.outputs if o.output_type == "stream"]
+        said += [o.data["text/plain"] for o in cell.outputs if o.output_type == "display_data"]
         errors = ["\n".join(o.traceback) for o in cell.outputs if o.output_type == "error"]
         return SimpleNamespace(passed=not errors, text="".join(said + errors))
 

@@ -70,7 +70,8 @@ for cell in notebook.cells:
         wanted.append(cell)
 notebook.cells = wanted
 NotebookClient(notebook, kernel_name="python3").execute()
-print(json.dumps([output.get("text", "") for output in wanted[-1].outputs]))
+shown = [output.get("data", {}).get("text/plain", "") for output in wanted[-1].outputs]
+print(json.dumps([*shown, *(output.get("text", "") for output in wanted[-1].outputs)]))
 """
 
 

@@ -1,8 +1,10 @@
 """The check in one process: in a notebook, on a page of the book, under pytest."""
 
+import textwrap
+
 from .capstone import find_package_check
 from .catalogue import find
-from .judges.findings import render_notes
+from .judges.findings import OTHER_LINES, render_notes
 from .observe.here import observe_here
 from .observe.load.package import ImportedPackage
 from .verdict.library import note_at_the_desk
@@ -39,10 +41,12 @@ def check(
     else:
         name = getattr(component, "__name__", str(component))
         subject, its_check = component, find(name)
-    verdict = run(its_check, observe_here(subject), seed=_seed(seed), device=device)
+    observer = observe_here(subject)
+    verdict = run(its_check, observer, seed=_seed(seed), device=device)
+    printed = render_printed(verdict, observer)
     if not verdict.passed:
-        raise CheckFailed(failure_text(verdict, seed))
-    print(success_text(verdict))
+        raise CheckFailed("\n".join([failure_text(verdict, seed), *printed]))
+    print("\n".join([success_text(verdict), *printed]))
     if note := note_at_the_desk(verdict.name, verdict.library):
         print(note)
 
@@ -65,3 +69,29 @@ def failure_text(verdict: Verdict, seed: int | None) -> str:
     if seed is None:
         return verdict.message
     return f"{verdict.message}\n  (inputs of seed={seed})"
+
+
+MOST_PRINTED = 20  # lines that are shown
+
+
+def render_printed(verdict: Verdict, observer) -> list[str]:
+    """What a component printed in the call that the message tells, and how much besides.
+
+    Args:
+        observer: the `observe_here` that made the calls.
+    """
+    texts = [*observer.printed_before, *observer.printed]
+    n_lines = sum(len(text.splitlines()) for text in texts)
+    told = []
+    if verdict.failure and verdict.failure.sent is not None:
+        told = observer.printed[verdict.failure.sent].splitlines()
+    lines = []
+    if told:
+        lines.append("  this call printed:")
+        lines += [f"    {textwrap.shorten(line, OTHER_LINES - 4)}" for line in told[:MOST_PRINTED]]
+    if n_hidden := n_lines - min(len(told), MOST_PRINTED):
+        more = f"{n_hidden} more" if told else str(n_hidden)
+        lines.append(
+            f"  note: {more} printed {'line is' if n_hidden == 1 else 'lines are'} not shown"
+        )
+    return lines

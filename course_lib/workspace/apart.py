@@ -99,9 +99,7 @@ def _serve(workspace: Path, pipe) -> None:
 
 
 def _judge(workspace: Path, component: str, answer: Answer | None) -> Judged:
-    from course_lib.checks import CheckFailed  # here, because it takes torch along
-
-    from .notebook import judge_answer
+    from .notebook import judge_answer  # here, because it takes torch along
     from .terminal import check_package
 
     try:
@@ -109,6 +107,7 @@ def _judge(workspace: Path, component: str, answer: Answer | None) -> Judged:
             (result,) = check_package(workspace, [component])
             return Judged(component, result.passed, result.text)
         use_package(workspace)
-        return Judged(component, True, judge_answer(require_exercise(component), answer))
-    except (CheckFailed, WorkspaceError) as failed:
+        judged = judge_answer(require_exercise(component), answer)
+        return Judged(component, judged.failure is None, judged.text)
+    except WorkspaceError as failed:
         return Judged(component, False, str(failed))

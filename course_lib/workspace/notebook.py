@@ -11,13 +11,16 @@ import io
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib.checks import CheckFailed, UnknownComponent, find, observe_here, run
 from course_lib.checks.judges.findings import FIRST_LINE, OTHER_LINES
-from course_lib.checks.local import DEFAULT_SEED, failure_text, success_text
+from course_lib.checks.local import DEFAULT_SEED, failure_text, render_printed, success_text
+from course_lib.checks.observe.calls import Call
 from course_lib.checks.observe.load.answer import AnswerRefused, load_answer
 from course_lib.checks.verdict.library import note_at_the_desk
+from course_lib.checks.verdict.running import Failure
 from course_lib.lessons.answers import Answer
 from course_lib.lessons.exercises import (
     Exercise,
@@ -30,6 +33,7 @@ from course_lib.lessons.exercises import (
 from course_lib.lessons.imports import absent_in_class
 
 from .borrow import PACKAGE
+from .card import Card, failure_card, success_card
 from .cells import NotACell, answer_cell
 from .desk import (
     NOT_COLLECTED,
@@ -39,8 +43,10 @@ from .desk import (
     workspace_of,
 )
 from .folder import WorkspaceError
+from .going_on import what_is_next
 from .importing import import_part, install_borrowed_package, use_package
 from .promote import promote
+from .repeating import Inputs, can_be_called_with_inputs, inputs_of, reference, repeat
 from .runs import watch_runs
 from .unknown_names import explain_missing
 from .whole import judge_whole
@@ -70,8 +76,31 @@ def open_lesson(lesson: str) -> Callable:
         watch_runs(lesson)
     explain_missing(lesson, _why_missing)
 
-    def check(
-        component, *, seed: int | None = None, device: str = "cpu", package: str = PACKAGE
+    return LessonsCheck(lesson, workspace)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an answer is told, and the failure that it tells, if it failed."""
+
+    text: str
+    failure: Failure | None
+
+
+class LessonsCheck:
+    """The `check` of one notebook.
+
+    Attributes:
+        inputs: what the last call that went wrong was given, by name.
+    """
+
+    def __init__(self, lesson: str, workspace: Path | None):
+        self._lesson, self._workspace = lesson, workspace
+        self._call: Call | None = None
+        self.inputs = Inputs()
+
+    def __call__(
+        self, component, *, seed: int | None = None, device: str = "cpu", package: str = PACKAGE
     ) -> None:
         """Say that the cell which defines `component` is right, or raise what is wrong with it.
 
@@ -81,20 +110,90 @@ def open_lesson(lesson: str) -> Callable:
             device: where to run it, such as "cuda".
             package: the whole package's name; there is one.
         """
-        if isinstance(component, str) and read_package_checks(read_notebook(lesson)):
-            _judge_package(workspace or Path.cwd(), component, seed, device)
+        if isinstance(component, str) and read_package_checks(read_notebook(self._lesson)):
+            _judge_package(self._workspace or Path.cwd(), component, seed, device)
             return
         names = sys._getframe(1).f_globals
         try:
-            exercise = _exercise(component, lesson, names)
+            exercise = _exercise(component, self._lesson, names)
             answer = answer_cell(component, exercise)
-            print(judge_answer(exercise, answer, seed=seed, device=device))
+            judged = judge_answer(exercise, answer, seed=seed, device=device)
         except (NotACell, UnknownComponent, WorkspaceError) as error:
             raise CheckFailed(_not_checked(error)) from None
+        if judged.failure:
+            self._keep(judged.failure, exercise)
+            self._tell_failure(judged, exercise)
+        lines = [judged.text]
         if someone_is_at_work():
-            _write_down(workspace, exercise, answer.source)
+            lines += _write_down(self._workspace, exercise, answer.source)
+        _tell(
+            lines, lambda: success_card("\n".join(lines), what_is_next(self._workspace, exercise))
+        )
 
-    return check
+    def repeat(self, component):
+        """Make the call that went wrong once more, and return what comes back.
+
+        What `component` prints is seen, and an error has its traceback.
+
+        Raises:
+            CheckFailed: nothing went wrong yet.
+        """
+        if self._call is None:
+            raise CheckFailed("nothing to repeat: no check has failed here yet")
+        return repeat(component, self._call)
+
+    def _keep(self, failure: Failure, exercise: Exercise) -> None:
+        was_made = failure.sent is not None
+        self._call = failure.case.call if was_made else None
+        self.inputs = inputs_of(self._call, reference(exercise)) if was_made else Inputs()
+
+    def _tell_failure(self, judged: Outcome, exercise: Exercise) -> None:
+        """Raise `CheckFailed`; where Jupyter shows it, below a card that says it all."""
+        if not _is_in_jupyter():
+            raise CheckFailed(judged.text)
+        name, inputs, again = exercise.component, "", ""
+        if self._call:
+            inputs = repr(self.inputs)
+            again = f"check.inputs   # they are here\ncheck.repeat({name})   # this call again"
+            if can_be_called_with_inputs(self._call):
+                again += f"\n{name}(**check.inputs)   # by hand"
+        _display(
+            failure_card(
+                name,
+                judged.failure,
+                judged.text,
+                hints=exercise.hints,
+                inputs=inputs,
+                again=again,
+            )
+        )
+        raise ShownAbove(judged.text)
+
+
+class ShownAbove(CheckFailed):
+    """A failed check of which a card has said everything: one line is left to say."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self).splitlines()[0]]
+
+
+def _tell(lines: list[str], card: Callable[[], Card]) -> None:
+    if _is_in_jupyter():
+        _display(card())
+    else:
+        print("\n".join(lines))
+
+
+def _is_in_jupyter() -> bool:
+    """Whether somebody works here in a program that shows HTML."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return someone_is_at_work() and getattr(shell, "kernel", None) is not None
+
+
+def _display(card: Card) -> None:
+    from IPython.display import display
+
+    display(card)
 
 
 def _exercise(component, lesson: str, names: dict) -> Exercise:
@@ -147,11 +246,10 @@ def _unknown(name: str):
 
 def judge_answer(
     exercise: Exercise, answer: Answer, *, seed: int | None = None, device: str = "cpu"
-) -> str:
-    """What a right answer is told.
+) -> Outcome:
+    """Judge an answer as the class will.
 
     Raises:
-        CheckFailed: it is wrong.
         WorkspaceError: an edit by hand has broken the module that it belongs to.
     """
     earlier = []
@@ -172,40 +270,34 @@ def judge_answer(
             raise AnswerRefused(absent)
         return load_answer(job)
 
+    observer = observe_here(load, load=True)
     # A library's warning on stderr would be a failure to nbgrader.
     with contextlib.redirect_stderr(io.StringIO()):
         import_part(exercise.module)  # says it plainly if an edit by hand has broken the module
-        verdict = run(
-            find(exercise.component),
-            observe_here(load, load=True),
-            seed=DEFAULT_SEED if seed is None else seed,
-            device=device,
-        )
-    note = _wrapped(f"note: {answer.note}") if answer.note else []
+        used = DEFAULT_SEED if seed is None else seed
+        verdict = run(find(exercise.component), observer, seed=used, device=device)
+    rest = render_printed(verdict, observer)
+    rest += _wrapped(f"note: {answer.note}") if answer.note else []
     if not verdict.passed:
-        raise CheckFailed("\n".join([failure_text(verdict, seed), *note]))
+        return Outcome("\n".join([failure_text(verdict, seed), *rest]), verdict.failure)
     library = note_at_the_desk(verdict.name, verdict.library, answer.source)
-    return "\n".join([success_text(verdict), *filter(None, [library]), *note])
+    return Outcome("\n".join([success_text(verdict), *filter(None, [library]), *rest]), None)
 
 
-def _write_down(workspace: Path | None, exercise: Exercise, cell: str) -> None:
-    """Put the cell into the learner's package, if there is one, and say where it stands."""
+def _write_down(workspace: Path | None, exercise: Exercise, cell: str) -> list[str]:
+    """Put the cell into the learner's package, if there is one; lines that say where it stands."""
     if workspace is None:
-        print(NOT_COLLECTED)
-        return
+        return [NOT_COLLECTED]
     silence = io.StringIO()  # what the module prints as it runs again
     try:
         with contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
             done = promote(workspace, exercise.component, exercise.module, cell)
     except WorkspaceError as error:
-        print(f"It was not written into {PACKAGE}: {error}")
-        return
+        return [f"It was not written into {PACKAGE}: {error}"]
     text = f"It {'now ' if done.is_new else ''}stands in {_inside(workspace, done.module_file)}."
     if done.kept:
         text += f" The version before it: {_inside(workspace, done.kept)}."
-    print(text)
-    if done.note:
-        print(f"But {done.note}.")
+    return [text, *([f"But {done.note}."] if done.note else [])]
 
 
 def _inside(workspace: Path, path: Path) -> str:

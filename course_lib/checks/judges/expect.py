@@ -255,6 +255,7 @@ def differs(
         got=show(got[place]),
         details=(f"{int(wrong.sum())} of {wrong.size} values differ",) if wrong.size > 1 else (),
         how="few digits" if few_digits else "value",
+        arrays=(wanted, got),
     )
 
 

@@ -16,6 +16,7 @@ class Finding:
 
     Args:
         how: in which way, by the names in `verdict/hints.py`: the hint follows from it.
+        arrays: where values are wrong, all that were expected and all that came.
     """
 
     what: str
@@ -23,6 +24,7 @@ class Finding:
     got: str = ""
     details: tuple[str, ...] = field(default=())
     how: str = "value"
+    arrays: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False, repr=False)
 
 
 def render(

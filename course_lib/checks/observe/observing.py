@@ -72,12 +72,20 @@ _PROBES = {
 }
 
 
+def make_call(component, call: Call, seen: Observation) -> None:
+    """Have `component` called as `call` says, and write down in `seen` what it did.
+
+    Raises: whatever the component does.
+    """
+    _PROBES[call["probe"]](component, call, seen)
+
+
 def observe_call(component, call: Call) -> Observation:
     """What `component` does in this `call`. Never raises: an error is part of what it did."""
     seen = blank()
     try:
         with watching_library(call, seen):
-            _PROBES[call["probe"]](component, call, seen)
+            make_call(component, call, seen)
     except (Exception, SystemExit) as error:
         seen["error"] = describe_error(error)
     return seen

@@ -29,6 +29,18 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
+class Failure:
+    """The failure that a message tells, in its parts."""
+
+    rule: str
+    finding: Finding
+    case: Case
+    bugs: tuple[Bug, ...]  # that the answer behaves like
+    look_at: str  # the message's last line
+    sent: int | None  # which of the observer's calls it was; None if it came to none
+
+
+@dataclass(frozen=True)
 class Verdict:
     """How one component, or a whole package, did in its check."""
 
@@ -45,6 +57,7 @@ class Verdict:
     names: tuple[str, ...] = ()  # titles of the bugs it behaves like
     library: tuple[str, ...] = ()  # what is to be written, and was called from a library
     notes: tuple[str, ...] = ()  # what breaks no rule and costs nothing; `message` ends with them
+    failure: Failure | None = None  # what `message` tells
 
     @property
     def passed(self) -> bool:
@@ -143,7 +156,8 @@ def _judged(check, seed: int, device: str, plan, order, reply: Reply) -> Verdict
     notes = ()
     if not any(finding for prop, _, finding in judged if prop.group == "core"):
         notes = tuple(dict.fromkeys(said[0] for said in remarks.values() if said))
-    return _verdict(check, seed, judged, bugs, notes)
+    made = list(order)[: len(observations)]
+    return _verdict(check, seed, judged, made, bugs, notes)
 
 
 def _core_first(check: Check) -> tuple[Property, ...]:
@@ -196,17 +210,20 @@ def _cut_short(reply: Reply) -> Finding:
     return Finding(what, how="cut short")
 
 
-def _verdict(check, seed, judged, bugs: list[Bug], notes: tuple[str, ...]) -> Verdict:
+def _verdict(check, seed, judged, made: list[int], bugs: list[Bug], notes: tuple) -> Verdict:
     names = tuple(bug.title for bug in bugs)
     rules = list(dict.fromkeys(prop.rule for prop, _, finding in judged if finding))
     groups = {prop.group for prop, _, finding in judged if finding}
-    message = diagnosis = ""
+    message, diagnosis, failure = "", "", None
     if groups:
         prop, case, finding = check.scoring.to_tell(judged)
         look_at = what_to_look_at(prop, finding, bugs)
         message = render(check.name, prop.rule, finding, case.shown, names, look_at)
         message = "\n".join(filter(None, [message, render_notes(notes)]))
         diagnosis = " / ".join(names) or _one_line(prop, finding)
+        number = next(n for n, (_, _, found) in enumerate(judged) if found)
+        sent = made.index(number) if number in made else None
+        failure = Failure(prop.rule, finding, case, tuple(bugs), look_at, sent)
     return Verdict(
         name=check.name,
         seed=seed,
@@ -220,6 +237,7 @@ def _verdict(check, seed, judged, bugs: list[Bug], notes: tuple[str, ...]) -> Ve
         broken=tuple(rules),
         names=names,
         notes=notes,
+        failure=failure,
     )
 
 
