@@ -10,8 +10,6 @@ from html import escape
 
 import numpy as np
 
-from course_lib.bugs import Bug
-from course_lib.bugs.changes import COMES, GOES, STAYS
 from course_lib.checks.judges.findings import Finding, number
 from course_lib.checks.verdict.running import Failure
 
@@ -58,7 +56,10 @@ def failure_card(
     folded = [
         ("A picture: expected, and what came", _picture(finding)),
         ("The inputs of this call", _pre(inputs) + _pre(again)),
-        *((f"What this mistake changes: {bug.title}", _change(bug)) for bug in failure.bugs),
+        *(
+            (f"What this mistake changes: {title}", _change(code))
+            for title, code in failure.changes
+        ),
         *_one_by_one(hints),
         ("The whole message", _pre(text)),
     ]
@@ -129,11 +130,8 @@ def _pre(text: str) -> str:
     return f'<pre style="white-space:pre-wrap;margin:4px 0">{escape(text)}</pre>' if text else ""
 
 
-def _change(bug: Bug) -> str:
-    """The component's lines with the mistake in it, marked as in the zoo."""
-    signs = {STAYS: " ", GOES: "-", COMES: "+"}
-    lines = [f"{signs[mark]} {line}" for mark, line in bug.marked_source]
-    return "<div>- a right line, + what the mistake makes of it</div>" + _pre("\n".join(lines))
+def _change(code: str) -> str:
+    return "<div>- a right line, + what the mistake makes of it</div>" + _pre(code)
 
 
 def _picture(finding: Finding) -> str:

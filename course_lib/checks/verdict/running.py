@@ -9,6 +9,7 @@ from functools import lru_cache
 import torch
 
 from course_lib.bugs import Bug
+from course_lib.bugs.changes import COMES, GOES, STAYS
 
 from ..cases.check import Case, Check, Property
 from ..cases.draw import Draw
@@ -38,6 +39,15 @@ class Failure:
     bugs: tuple[Bug, ...]  # that the answer behaves like
     look_at: str  # the message's last line
     sent: int | None  # which of the observer's calls it was; None if it came to none
+
+    @property
+    def changes(self) -> list[tuple[str, str]]:
+        """Each bug's title, and the component's code: `-` what it lacks, `+` what it has instead."""
+        signs = {STAYS: " ", GOES: "-", COMES: "+"}
+        return [
+            (bug.title, "\n".join(f"{signs[mark]} {line}" for mark, line in bug.marked_source))
+            for bug in self.bugs
+        ]
 
 
 @dataclass(frozen=True)
