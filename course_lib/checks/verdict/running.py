@@ -42,7 +42,7 @@ class Failure:
 
     @property
     def changes(self) -> list[tuple[str, str]]:
-        """Each bug's title, and the component's code: `-` what it lacks, `+` what it has instead."""
+        """Each bug's title and the component's code: `-` what it lacks, `+` what it has."""
         signs = {STAYS: " ", GOES: "-", COMES: "+"}
         return [
             (bug.title, "\n".join(f"{signs[mark]} {line}" for mark, line in bug.marked_source))
