@@ -32,8 +32,8 @@ starts_from_the_first_axis
     believed: The first axis is the natural one to start from. For a vector it is also the last, so
         the first example works.
     seen: softmax(x) of a matrix has columns that sum to 1, and rows that do not.
-    - def softmax(x: Float[np.ndarray, "..."], axis: int = -1) -> Float[np.ndarray, "..."]:
-    + def softmax(x: Float[np.ndarray, "..."], axis: int = 0) -> Float[np.ndarray, "..."]:
+    - x: Float[np.ndarray, "..."], axis: int = -1
+    + x: Float[np.ndarray, "..."], axis: int = 0
 
 normalises_over_the_whole_array
     normalised over the whole array, not along axis
@@ -233,7 +233,11 @@ reshapes_the_keys
         and so mixes numbers of different keys.
     seen: Shapes are right and rows sum to 1; the weights have nothing to do with the keys.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    + scores = q @ k.reshape(*k.shape[:-2], k.shape[-1], k.shape[-2]) / math.sqrt(q.shape[-1])
+    + scores = (
+    +     q
+    +     @ k.reshape(*k.shape[:-2], k.shape[-1], k.shape[-2])
+    +     / math.sqrt(q.shape[-1])
+    + )
 
 transposes_the_first_two_axes
     axes 0 and 1 of the keys were swapped, not the last two
@@ -319,7 +323,11 @@ ScalesByTheModelWidth
         rezazad68/TMUnet#13, FareedKhan-dev/train-llm-from-scratch#3, lucidrains/vit-pytorch#65
     - output, _ = attention(self.query(x), self.key(x), self.value(x))
     - return output
-    + scores = self.query(x) @ self.key(x).transpose(-2, -1) * x.shape[-1] ** -0.5
+    + scores = (
+    +     self.query(x)
+    +     @ self.key(x).transpose(-2, -1)
+    +     * x.shape[-1] ** -0.5
+    + )
     + return scores.softmax(dim=-1) @ self.value(x)
 
 ReadsValuesFromTheKeyLayer
@@ -390,7 +398,9 @@ LetsTextsReadEachOther
     - output, _ = attention(self.query(x), self.key(x), self.value(x))
     - return output
     + tokens = x.reshape(-1, x.shape[-1])
-    + output, _ = attention(self.query(tokens), self.key(tokens), self.value(tokens))
+    + output, _ = attention(
+    +     self.query(tokens), self.key(tokens), self.value(tokens)
+    + )
     + return output.reshape(*x.shape[:-1], -1)
 
 NeedsExactlyThreeAxes
@@ -400,7 +410,9 @@ NeedsExactlyThreeAxes
     - output, _ = attention(self.query(x), self.key(x), self.value(x))
     - return output
     + q, k, v = self.query(x), self.key(x), self.value(x)
-    + weights = (torch.bmm(q, k.transpose(1, 2)) / math.sqrt(q.shape[-1])).softmax(dim=-1)
+    + weights = (
+    +     torch.bmm(q, k.transpose(1, 2)) / math.sqrt(q.shape[-1])
+    + ).softmax(dim=-1)
     + return torch.bmm(weights, v)
 
 MultipliesByTheWeightsUntransposed
@@ -410,6 +422,10 @@ MultipliesByTheWeightsUntransposed
     seen: RuntimeError about sizes; silently other numbers when d_head = d_model.
     reported: rasbt/LLMs-from-scratch#857
     - output, _ = attention(self.query(x), self.key(x), self.value(x))
-    + q, k, v = x @ self.query.weight, x @ self.key.weight, x @ self.value.weight
+    + q, k, v = (
+    +     x @ self.query.weight,
+    +     x @ self.key.weight,
+    +     x @ self.value.weight,
+    + )
     + output, _ = attention(q, k, v)
 """)

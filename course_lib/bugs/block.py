@@ -84,7 +84,11 @@ RunsBothAtOnce
     seen: Trains well, as some models have it; GPT-2's weights give nonsense.
     - x = x + self.attention(self.norm1(x), mask)
     - return x + self.mlp(self.norm2(x))
-    + return x + self.attention(self.norm1(x), mask) + self.mlp(self.norm2(x))
+    + return (
+    +     x
+    +     + self.attention(self.norm1(x), mask)
+    +     + self.mlp(self.norm2(x))
+    + )
 
 RunsBothAtOnceBehindOneNorm
     both run in parallel and read norm1; norm2 is never used
@@ -194,19 +198,23 @@ IsCausalInAnyCase
     the mask is ignored: it is always causal
     believed: In a GPT every mask is causal. Padded texts need another one, and so does a cache.
     seen: Padding is attended to.
-    = ) -> Float[Tensor, "B T C"]:
-    +     n_tokens = x.shape[1]
-    +     mask = torch.ones(n_tokens, n_tokens, dtype=torch.bool, device=x.device).tril()
+    + n_tokens = x.shape[1]
+    + mask = torch.ones(
+    +     n_tokens, n_tokens, dtype=torch.bool, device=x.device
+    + ).tril()
+    = x = x + self.attention(self.norm1(x), mask)
 
 IsCausalWithoutAMask
     without a mask it is causal
     believed: In a GPT every block is causal, so this must be the default. None allows everything.
     seen: A model that should see all of a text sees half of it.
-    = ) -> Float[Tensor, "B T C"]:
-    +     if mask is None:
-    +         n_tokens = x.shape[1]
-    +         ones = torch.ones(n_tokens, n_tokens, dtype=torch.bool, device=x.device)
-    +         mask = ones.tril()
+    + if mask is None:
+    +     n_tokens = x.shape[1]
+    +     ones = torch.ones(
+    +         n_tokens, n_tokens, dtype=torch.bool, device=x.device
+    +     )
+    +     mask = ones.tril()
+    = x = x + self.attention(self.norm1(x), mask)
 
 HidesWhatTheMaskAllows
     the mask was inverted on its way to attention
@@ -214,7 +222,9 @@ HidesWhatTheMaskAllows
         to.
     seen: Each position sees the future and not the past.
     - x = x + self.attention(self.norm1(x), mask)
-    + x = x + self.attention(self.norm1(x), None if mask is None else ~mask)
+    + x = x + self.attention(
+    +     self.norm1(x), None if mask is None else ~mask
+    + )
 
 GivesTheMaskAnAxisForTheHeads
     the mask gets an axis for the heads, which attention adds by itself
@@ -228,32 +238,41 @@ HasHeadsOfTheWrongWidth
     n_heads is taken for the width of a head
     believed: MultiHeadAttention was given d_model // n_heads. It wants the number of heads.
     seen: Loaded weights give other outputs, though all shapes fit.
-    - self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
-    + self.attention = MultiHeadAttention(d_model, d_model // n_heads, bias=bias, dropout=dropout)
+    - d_model, n_heads, bias=bias, dropout=dropout
+    + d_model, d_model // n_heads, bias=bias, dropout=dropout
 
 HasAnMLPAsWideAsTheStream
     the MLP is d_model wide inside, not four times d_model
     believed: The MLP was given d_model twice. Its default is the right width.
     seen: Half of the block's parameters are missing; loaded weights do not fit.
-    - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
-    + self.mlp = MLP(d_model, d_model, bias=bias, dropout=dropout, approximate=approximate)
+    - d_model, bias=bias, dropout=dropout, approximate=approximate
+    + d_model,
+    + d_model,
+    + bias=bias,
+    + dropout=dropout,
+    + approximate=approximate,
 
 GivesTheHeadsToTheMLP
     n_heads was passed to the MLP, which took it for its width
     believed: Both parts are made alike. The second argument of an MLP is d_mlp.
     seen: The MLP is a bottleneck; loaded weights do not fit.
-    - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
-    + self.mlp = MLP(d_model, n_heads, bias=bias, dropout=dropout, approximate=approximate)
+    - d_model, bias=bias, dropout=dropout, approximate=approximate
+    + d_model,
+    + n_heads,
+    + bias=bias,
+    + dropout=dropout,
+    + approximate=approximate,
 
 CallsItsPartsAsGPT2Does
     the parts are called ln_1, attn, ln_2, mlp, as in GPT-2
     believed: The names of the saved weights are the names. Lesson 7 translates them.
     seen: load_state_dict says: missing keys, unexpected keys.
     - self.norm1 = LayerNorm(d_model, bias=bias)
-    - self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
-    - self.norm2 = LayerNorm(d_model, bias=bias)
+    - self.attention = MultiHeadAttention(
     + self.ln_1 = LayerNorm(d_model, bias=bias)
-    + self.attn = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
+    + self.attn = MultiHeadAttention(
+
+    - self.norm2 = LayerNorm(d_model, bias=bias)
     + self.ln_2 = LayerNorm(d_model, bias=bias)
 
     - x = x + self.attention(self.norm1(x), mask)
@@ -268,7 +287,7 @@ KeepsTheBiasOfTheNorms
     seen: Loading weights without bias says: missing keys norm1.bias and norm2.bias.
     - self.norm1 = LayerNorm(d_model, bias=bias)
     + self.norm1 = LayerNorm(d_model)
-    = self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
+
     - self.norm2 = LayerNorm(d_model, bias=bias)
     + self.norm2 = LayerNorm(d_model)
 
@@ -276,14 +295,16 @@ KeepsTheBiasOfAttention
     bias=False is not passed on to attention
     believed: One of four parts was forgotten.
     seen: Loading weights without bias says: missing keys attention.qkv.bias and attention.out.bias.
-    - self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
-    + self.attention = MultiHeadAttention(d_model, n_heads, dropout=dropout)
+    - d_model, n_heads, bias=bias, dropout=dropout
+    + d_model, n_heads, dropout=dropout
 
 KeepsTheBiasOfTheMLP
     bias=False is not passed on to the MLP
     believed: One of four parts was forgotten.
     seen: Loading weights without bias says: missing keys mlp.up.bias and mlp.down.bias.
-    - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
+    - self.mlp = MLP(
+    -     d_model, bias=bias, dropout=dropout, approximate=approximate
+    - )
     + self.mlp = MLP(d_model, dropout=dropout, approximate=approximate)
 
 IgnoresBiasEverywhere
@@ -291,11 +312,15 @@ IgnoresBiasEverywhere
     believed: The option was taken in, and forgotten.
     seen: Loading weights without bias says: missing keys.
     - self.norm1 = LayerNorm(d_model, bias=bias)
-    - self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
-    - self.norm2 = LayerNorm(d_model, bias=bias)
-    - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
     + self.norm1 = LayerNorm(d_model)
-    + self.attention = MultiHeadAttention(d_model, n_heads, dropout=dropout)
+    = self.attention = MultiHeadAttention(
+    -     d_model, n_heads, bias=bias, dropout=dropout
+    +     d_model, n_heads, dropout=dropout
+    = )
+    - self.norm2 = LayerNorm(d_model, bias=bias)
+    - self.mlp = MLP(
+    -     d_model, bias=bias, dropout=dropout, approximate=approximate
+    - )
     + self.norm2 = LayerNorm(d_model)
     + self.mlp = MLP(d_model, dropout=dropout, approximate=approximate)
 
@@ -303,7 +328,9 @@ KeepsApproximateFromTheMLP
     approximate is not passed on to the MLP
     believed: The default is what everyone has. GPT-2 has the other one.
     seen: GPT-2's weights give logits that agree to three digits only.
-    - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
+    - self.mlp = MLP(
+    -     d_model, bias=bias, dropout=dropout, approximate=approximate
+    - )
     + self.mlp = MLP(d_model, bias=bias, dropout=dropout)
 
 IsTanhByDefault
@@ -317,33 +344,45 @@ DropsNothingAnywhere
     dropout is passed on to no part
     believed: The option was taken in, and forgotten.
     seen: Small data sets are learned by heart sooner.
-    - self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
+    - self.attention = MultiHeadAttention(
+    -     d_model, n_heads, bias=bias, dropout=dropout
+    - )
     + self.attention = MultiHeadAttention(d_model, n_heads, bias=bias)
     = self.norm2 = LayerNorm(d_model, bias=bias)
-    - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
+    - self.mlp = MLP(
+    -     d_model, bias=bias, dropout=dropout, approximate=approximate
+    - )
     + self.mlp = MLP(d_model, bias=bias, approximate=approximate)
 
 DropsFromTheMLPOnly
     dropout is not passed on to attention
     believed: One of two parts was forgotten.
     seen: Small data sets are learned by heart sooner.
-    - self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
+    - self.attention = MultiHeadAttention(
+    -     d_model, n_heads, bias=bias, dropout=dropout
+    - )
     + self.attention = MultiHeadAttention(d_model, n_heads, bias=bias)
 
 DropsFromAttentionOnly
     dropout is not passed on to the MLP
     believed: One of two parts was forgotten.
     seen: Small data sets are learned by heart sooner.
-    - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
+    - self.mlp = MLP(
+    -     d_model, bias=bias, dropout=dropout, approximate=approximate
+    - )
     + self.mlp = MLP(d_model, bias=bias, approximate=approximate)
 
 DropsOutputsByItself
     dropout falls on both outputs, but not on the weights of attention
     believed: One nn.Dropout in the block is simpler. It cannot reach the weights inside attention.
     seen: Training differs from that of other implementations; nothing else shows.
-    - self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
+    - self.attention = MultiHeadAttention(
+    -     d_model, n_heads, bias=bias, dropout=dropout
+    - )
     = self.norm2 = LayerNorm(d_model, bias=bias)
-    - self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
+    - self.mlp = MLP(
+    -     d_model, bias=bias, dropout=dropout, approximate=approximate
+    - )
     + self.attention = MultiHeadAttention(d_model, n_heads, bias=bias)
     + self.mlp = MLP(d_model, bias=bias, approximate=approximate)
     + self.dropout = nn.Dropout(dropout)
@@ -357,8 +396,8 @@ DropsTwice
     dropout falls twice on each output: in the part and in the block
     believed: The block drops what comes in. So did the part that made it.
     seen: Twice as much dropout as was asked for.
-    = self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
-    + self.dropout = nn.Dropout(dropout)
+    +     self.dropout = nn.Dropout(dropout)
+    = def forward(
 
     - x = x + self.attention(self.norm1(x), mask)
     - return x + self.mlp(self.norm2(x))
@@ -370,8 +409,8 @@ DropsFromTheStream
     believed: Dropout comes last, so it comes after the sum. Then whole channels of the stream are
         lost for good.
     seen: The deeper the model, the less of a token arrives.
-    = self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
-    + self.dropout = nn.Dropout(dropout)
+    +     self.dropout = nn.Dropout(dropout)
+    = def forward(
 
     - return x + self.mlp(self.norm2(x))
     + return self.dropout(x + self.mlp(self.norm2(x)))

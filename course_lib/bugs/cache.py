@@ -76,7 +76,9 @@ PutsTheNewInFront
     - self.keys[:, :, self.length : end] = k
     - self.values[:, :, self.length : end] = v
     + for memory, new in ((self.keys, k), (self.values, v)):
-    +     memory[:, :, :end] = torch.cat([new, memory[:, :, : self.length]], dim=2)
+    +     memory[:, :, :end] = torch.cat(
+    +         [new, memory[:, :, : self.length]], dim=2
+    +     )
 
 CountsCalls
     length counts calls of append, not positions
@@ -96,7 +98,9 @@ Concatenates
     - self.keys[:, :, self.length : end] = k
     - self.values[:, :, self.length : end] = v
     + self.keys = torch.cat([self.keys[:, :, : self.length], k], dim=2)
-    + self.values = torch.cat([self.values[:, :, : self.length], v], dim=2)
+    + self.values = torch.cat(
+    +     [self.values[:, :, : self.length], v], dim=2
+    + )
 
 ChecksNothing
     capacity is not checked
@@ -155,7 +159,9 @@ DropsTheOldest
     - self.values[:, :, self.length : end] = v
     + end = min(end, self.capacity)
     + for memory, new in ((self.keys, k), (self.values, v)):
-    +     memory[:, :, :end] = torch.cat([memory[:, :, : self.length], new], dim=2)[:, :, -end:]
+    +     memory[:, :, :end] = torch.cat(
+    +         [memory[:, :, : self.length], new], dim=2
+    +     )[:, :, -end:]
 
 SharesItsMemory
     all caches share one memory
@@ -163,13 +169,15 @@ SharesItsMemory
         writes its own keys.
     seen: One layer alone is right. With two, each reads what the other has written.
     reported: Lightning-AI/litgpt#1596, Lightning-AI/litgpt#1647, casper-hansen/AutoAWQ#178
-    = class KVCache:
-    +     memory = {}  # of all caches
+    + memory = {}  # of all caches
+    = def __init__(
 
     - self.keys = torch.empty(shape, dtype=dtype, device=device)
     - self.values = torch.empty(shape, dtype=dtype, device=device)
     + made = torch.empty((2, *shape), dtype=dtype, device=device)
-    + self.keys, self.values = self.memory.setdefault((shape, dtype, device), made)
+    + self.keys, self.values = self.memory.setdefault(
+    +     (shape, dtype, device), made
+    + )
 
 ResetsToZeros
     reset empties the memory, but not the count
@@ -225,7 +233,9 @@ aligns_the_mask_top_left_for_chunks
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
     - output, _ = masked_attention(q, keys, values, mask)
     - return output
-    + return F.scaled_dot_product_attention(q, keys, values, is_causal=q.shape[-2] > 1)
+    + return F.scaled_dot_product_attention(
+    +     q, keys, values, is_causal=q.shape[-2] > 1
+    + )
 
 masks_nothing
     no mask: new positions see later new ones
@@ -273,7 +283,10 @@ attends_before_it_appends
     - keys, values = cache.append(k, v)
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
     - output, _ = masked_attention(q, keys, values, mask)
-    + keys, values = cache.keys[:, :, : cache.length], cache.values[:, :, : cache.length]
+    + keys, values = (
+    +     cache.keys[:, :, : cache.length],
+    +     cache.values[:, :, : cache.length],
+    + )
     + output, _ = masked_attention(q, keys, values)
     + cache.append(k, v)
 
@@ -304,7 +317,9 @@ forgets_the_scale_of_the_scores
     believed: The scale was part of the attention that this replaces, and was left behind.
     seen: Attention is too sharp, and cached logits differ from the model's everywhere.
     - output, _ = masked_attention(q, keys, values, mask)
-    + output, _ = masked_attention(q * math.sqrt(q.shape[-1]), keys, values, mask)
+    + output, _ = masked_attention(
+    +     q * math.sqrt(q.shape[-1]), keys, values, mask
+    + )
 
 scales_the_keys_in_the_cache
     the keys are scaled in place, in the cache itself
@@ -484,12 +499,21 @@ calls_generate
         what it does not compute.
     seen: Right texts, and the time a token takes grows with the text.
     - weight = model.head.weight
-    - sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
-    - caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
+    - sizes = (
+    -     len(ids),
+    -     config.n_heads,
+    -     n_tokens,
+    -     config.d_model // config.n_heads,
+    - )
+    - caches = [
+    -     KVCache(*sizes, dtype=weight.dtype, device=weight.device)
+    -     for _ in model.blocks
+    - ]
     - new = ids
     - with _evaluating(model):
     -     for _ in range(n_new):
-    -         logits = cached_logits(model, new, caches)  # the prompt first, then token by token
+    -         # the prompt first, then token by token
+    -         logits = cached_logits(model, new, caches)
     -         new = sample(logits[:, -1], **sampling)[:, None]
     -         ids = torch.cat([ids, new], dim=1)
     - return ids
@@ -499,7 +523,8 @@ feeds_the_whole_text
     the whole text is fed at every step, into caches that hold it already
     believed: cached_logits finds out what is new. It takes all that it is given for new.
     seen: From the second step on, the text stands in the caches twice, then three times.
-    - logits = cached_logits(model, new, caches)  # the prompt first, then token by token
+    - # the prompt first, then token by token
+    - logits = cached_logits(model, new, caches)
     + logits = cached_logits(model, ids, caches)
 
 feeds_the_last_token_twice
@@ -531,11 +556,12 @@ keeps_its_caches
     believed: Memory that is there need not be taken again. It still holds the other text.
     seen: The first text is right, and every later one goes on from it, or does not fit.
     reported: rasbt/LLMs-from-scratch#1048, Lightning-AI/litgpt#1647
-    - sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
-    + sizes = (len(ids), config.n_heads, config.context_length, config.d_model // config.n_heads)
-    = caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
+    - n_tokens,
+    + config.context_length,
+
     + caches = getattr(model, "caches", caches)
     + model.caches = caches
+    = new = ids
 
 returns_the_new_tokens_alone
     the new tokens come back without the prompt
@@ -565,7 +591,9 @@ draws_once_for_the_batch
     believed: The next token is the next token. Each text of the batch has its own.
     seen: Right for one text. In a batch, all texts go on with the words of the first.
     - new = sample(logits[:, -1], **sampling)[:, None]
-    + new = sample(logits[:1, -1], **sampling).expand(len(ids))[:, None]
+    + new = sample(logits[:1, -1], **sampling).expand(len(ids))[
+    +     :, None
+    + ]
 
 drops_the_sampling_options
     sampling options are not passed on
@@ -589,7 +617,8 @@ crops_the_prompt
     reported: huggingface/transformers#37574, rasbt/LLMs-from-scratch#925
     - if n_tokens > config.context_length:
     -     raise ValueError(
-    -         f"prompt and new tokens must fit the context, got {ids.shape[1]} tokens, "
+    -         "prompt and new tokens must fit the context, "
+    -         f"got {ids.shape[1]} tokens, "
     -         f"n_new={n_new} and context_length={config.context_length}."
     -     )
 
@@ -651,13 +680,19 @@ makes_caches_of_float32
     the caches are float32, whatever the model is
     believed: A cache is memory, and memory has no dtype. It has: torch's default.
     seen: Right in float32. In half precision, keys and queries do not fit together.
-    - caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
+    - caches = [
+    -     KVCache(*sizes, dtype=weight.dtype, device=weight.device)
+    -     for _ in model.blocks
+    - ]
     + caches = [KVCache(*sizes, device=weight.device) for _ in model.blocks]
 
 makes_caches_on_the_cpu
     the caches are made on the default device
     believed: KVCache takes dtype and device; the dtype was needed, so it was given.
     seen: Right on a CPU. On a GPU: expected all tensors to be on the same device.
-    - caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
+    - caches = [
+    -     KVCache(*sizes, dtype=weight.dtype, device=weight.device)
+    -     for _ in model.blocks
+    - ]
     + caches = [KVCache(*sizes, dtype=weight.dtype) for _ in model.blocks]
 """)

@@ -8,9 +8,13 @@ keeps_the_lowest
     the k lowest logits are kept
     believed: Sorting gives the best first. torch.sort and kthvalue count from below.
     seen: Text of the least likely tokens: noise.
-    - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
+    - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[
+    -     :, -1:
+    - ]
     - return logits.masked_fill(logits < lowest_kept, -math.inf)
-    + highest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1, largest=False).values[:, -1:]
+    + highest_kept = logits.topk(
+    +     min(k, logits.shape[-1]), dim=-1, largest=False
+    + ).values[:, -1:]
     + return logits.masked_fill(logits > highest_kept, -math.inf)
 
 drops_the_threshold
@@ -31,28 +35,34 @@ takes_the_first_rows_threshold
     one threshold for all rows: that of the first
     believed: A batch of one row. With values[0, -1] the first row decides for all.
     seen: Right for a single text; in a batch some rows keep all, others nothing.
-    - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
-    + lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[0, -1]
+    - :, -1:
+    + 0, -1
 
 takes_the_k_highest_of_the_batch
     the k highest of the whole batch are kept, not of each row
     believed: topk looks through everything it is given; flattened, it is given all rows.
     seen: The surest text of the batch keeps its tokens, the others lose theirs.
-    - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
+    - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[
+    -     :, -1:
+    - ]
     + lowest_kept = logits.flatten().topk(min(k, logits.shape[-1])).values[-1]
 
 cannot_take_more_than_there_is
     a k larger than the vocabulary is an error
     believed: Nobody asks for more than there is. top_k=50 meets small vocabularies.
     seen: RuntimeError: selected index k out of range.
-    - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
+    - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[
+    -     :, -1:
+    - ]
     + lowest_kept = logits.topk(k, dim=-1).values[:, -1:]
 
 returns_the_highest_alone
     the k highest come back alone, without their places
     believed: Only the k matter. But the place of a logit is the token's id.
     seen: Text of the first k tokens of the vocabulary, whatever the model says.
-    - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
+    - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[
+    -     :, -1:
+    - ]
     - return logits.masked_fill(logits < lowest_kept, -math.inf)
     + return logits.topk(min(k, logits.shape[-1]), dim=-1).values
 
@@ -61,7 +71,9 @@ leaves_them_sorted
     believed: A sorted row is the same row. The place of a logit is the token's id.
     seen: The first token of the vocabulary is always the likeliest.
     reported: lucidrains/PaLM-rlhf-pytorch#60
-    - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
+    - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[
+    -     :, -1:
+    - ]
     - return logits.masked_fill(logits < lowest_kept, -math.inf)
     + ordered = logits.sort(dim=-1, descending=True).values
     + ordered[:, k:] = -math.inf
@@ -92,8 +104,10 @@ drops_the_crossing_token
     believed: “Up to p” ends before p. The set must reach p.
     seen: Greedier than asked; where the model is sure nothing is left, and softmax gives nan.
     reported: huggingface/transformers#18976
-    - before = probabilities.cumsum(dim=-1) - probabilities  # what the likelier ones sum to
-    - is_dropped = before >= p  # never the first, before which there is nothing
+    - # what the likelier ones sum to
+    - before = probabilities.cumsum(dim=-1) - probabilities
+    - # never the first, before which there is nothing
+    - is_dropped = before >= p
     + is_dropped = probabilities.cumsum(dim=-1) > p
 
 drops_the_crossing_token_but_the_first
@@ -101,8 +115,10 @@ drops_the_crossing_token_but_the_first
     believed: “Up to p” ends before p, and the first token is saved by hand.
     seen: Greedier than asked, and no error tells.
     reported: rasbt/reasoning-from-scratch#164
-    - before = probabilities.cumsum(dim=-1) - probabilities  # what the likelier ones sum to
-    - is_dropped = before >= p  # never the first, before which there is nothing
+    - # what the likelier ones sum to
+    - before = probabilities.cumsum(dim=-1) - probabilities
+    - # never the first, before which there is nothing
+    - is_dropped = before >= p
     + is_dropped = probabilities.cumsum(dim=-1) > p
     + is_dropped[:, 0] = False
 
@@ -110,15 +126,17 @@ keeps_one_too_many
     one token too many is kept: that after the crossing one
     believed: Shifted once too often: the crossing token is saved twice.
     seen: p as small as can be still leaves two tokens, so the text is never greedy.
-    = is_dropped = before >= p  # never the first, before which there is nothing
     + is_dropped[:, 1:] = is_dropped[:, :-1].clone()
+    = # from sorted places to token ids
 
 compares_each_token_with_p
     every token less likely than p is dropped, but the likeliest
     believed: p is a threshold for each token. It is one for their sum.
     seen: Greedy text for every p above one half.
-    - before = probabilities.cumsum(dim=-1) - probabilities  # what the likelier ones sum to
-    - is_dropped = before >= p  # never the first, before which there is nothing
+    - # what the likelier ones sum to
+    - before = probabilities.cumsum(dim=-1) - probabilities
+    - # never the first, before which there is nothing
+    - is_dropped = before >= p
     + is_dropped = probabilities < p
     + is_dropped[:, 0] = False
 
@@ -127,7 +145,8 @@ leaves_the_filter_sorted
     believed: The mask fits the logits, for both have V columns. One is in another order.
     seen: Tokens at the front of the vocabulary are kept, likely or not.
     reported: lucidrains/PaLM-rlhf-pytorch#60
-    - is_dropped = is_dropped.scatter(-1, order, is_dropped)  # from sorted places to token ids
+    - # from sorted places to token ids
+    - is_dropped = is_dropped.scatter(-1, order, is_dropped)
 
 returns_them_sorted
     the logits come back in sorted order
@@ -141,23 +160,30 @@ sorts_upwards
     the least likely tokens are kept: sorted upwards
     believed: sort puts the best first. It puts the smallest first.
     seen: Text of unlikely tokens; with a small p, only of the unlikeliest.
-    - probabilities, order = wide.softmax(dim=-1).sort(dim=-1, descending=True)
+    - probabilities, order = wide.softmax(dim=-1).sort(
+    -     dim=-1, descending=True
+    - )
     + probabilities, order = wide.softmax(dim=-1).sort(dim=-1)
 
 sums_without_sorting
     probabilities are summed in the order of the vocabulary, not sorted
     believed: A sum does not care for the order. A running sum does.
     seen: Tokens with a small id are kept; the likeliest may be dropped.
-    - probabilities, order = wide.softmax(dim=-1).sort(dim=-1, descending=True)
+    - probabilities, order = wide.softmax(dim=-1).sort(
+    -     dim=-1, descending=True
+    - )
     + probabilities = wide.softmax(dim=-1)
 
-    - is_dropped = is_dropped.scatter(-1, order, is_dropped)  # from sorted places to token ids
+    - # from sorted places to token ids
+    - is_dropped = is_dropped.scatter(-1, order, is_dropped)
 
 sums_logits
     logits are summed, not probabilities
     believed: Logits are what the model returns, so they are its probabilities.
     seen: One or two tokens are left, since a single logit is larger than p already.
-    - probabilities, order = wide.softmax(dim=-1).sort(dim=-1, descending=True)
+    - probabilities, order = wide.softmax(dim=-1).sort(
+    -     dim=-1, descending=True
+    - )
     + probabilities, order = wide.sort(dim=-1, descending=True)
 
 drops_to_a_logit_of_zero
@@ -202,7 +228,8 @@ multiplies_by_the_temperature
     temperature multiplies the logits
     believed: More heat, larger logits. Larger logits make the likely likelier: colder.
     seen: Turned up, the temperature makes the text duller.
-    - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
+    - # the highest stays at 0
+    - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature
     + wide = (wide - wide.amax(dim=-1, keepdim=True)) * temperature
 
 divides_the_probabilities
@@ -211,11 +238,16 @@ divides_the_probabilities
         proportion as before.
     seen: The same text at every temperature.
     reported: google/gemma.cpp#981
-    - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
+    - # the highest stays at 0
+    - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature
 
-    - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
+    - return torch.multinomial(
+    -     wide.softmax(dim=-1), 1, generator=generator
+    - ).squeeze(-1)
     + probabilities = wide.softmax(dim=-1) / temperature
-    + return torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
+    + return torch.multinomial(probabilities, 1, generator=generator).squeeze(
+    +     -1
+    + )
 
 applies_the_temperature_twice
     temperature is applied twice
@@ -223,16 +255,18 @@ applies_the_temperature_twice
     seen: A temperature of 0.7 reads like one of 0.49.
     reported: RL-Align/RL-Kernel#81
     + wide = wide / temperature
-    = return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
+    = return torch.multinomial(
 
 filters_before_the_temperature
     the filters come before the temperature
     believed: Order does not matter. Top-p looks at probabilities, which temperature changes.
     seen: At low temperatures top-p keeps more tokens than it should, at high ones fewer.
-    - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
+    - # the highest stays at 0
+    - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature
 
-    + wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
-    = return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
+    + # the highest stays at 0
+    + wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature
+    = return torch.multinomial(
 
 filters_in_the_other_order
     top-p looks at the shares of all tokens, not of what top-k has left
@@ -257,22 +291,30 @@ never_draws
     nothing is drawn: it is always the likeliest token
     believed: The best next token makes the best text.
     seen: The same text every time, and soon in circles.
-    - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
+    - return torch.multinomial(
+    -     wide.softmax(dim=-1), 1, generator=generator
+    - ).squeeze(-1)
     + return wide.argmax(dim=-1)
 
 draws_once_for_all_rows
     one draw serves the whole batch
     believed: One prompt, one token. Rows that begin alike must be allowed to differ.
     seen: All texts of a batch begin with the same token.
-    - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
-    + first = torch.multinomial(wide[0].softmax(dim=-1), 1, generator=generator)
+    - return torch.multinomial(
+    -     wide.softmax(dim=-1), 1, generator=generator
+    - ).squeeze(-1)
+    + first = torch.multinomial(
+    +     wide[0].softmax(dim=-1), 1, generator=generator
+    + )
     + return first.expand(len(logits))
 
 draws_from_logits
     logits are drawn from as if they were probabilities
     believed: Larger means likelier, and multinomial normalises. It cannot take less than 0.
     seen: RuntimeError: probability tensor contains either inf, nan or element < 0.
-    - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
+    - return torch.multinomial(
+    -     wide.softmax(dim=-1), 1, generator=generator
+    - ).squeeze(-1)
     + return torch.multinomial(wide, 1, generator=generator).squeeze(-1)
 
 takes_softmax_twice
@@ -281,13 +323,15 @@ takes_softmax_twice
         and gives dropped tokens a share again.
     seen: Wild text; what top-k dropped comes back.
     + wide = wide.softmax(dim=-1)
-    = return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
+    = return torch.multinomial(
 
 draws_with_the_global_generator
     the generator is ignored: torch's own one draws
     believed: A seed set somewhere is enough. Any other draw in between shifts all that come.
     seen: The same seed gives another text in every run of the notebook.
-    - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
+    - return torch.multinomial(
+    -     wide.softmax(dim=-1), 1, generator=generator
+    - ).squeeze(-1)
     + return torch.multinomial(wide.softmax(dim=-1), 1).squeeze(-1)
 
 begins_anew_each_time
@@ -295,7 +339,7 @@ begins_anew_each_time
     believed: A seed makes a draw repeatable. Set anew each time, it makes it a repetition.
     seen: The same choice at every step: wherever two tokens are as likely, always the same.
     + generator = torch.Generator(logits.device).manual_seed(42)
-    = return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
+    = return torch.multinomial(
 
 has_no_case_for_zero
     a temperature of 0 is divided by
@@ -309,7 +353,10 @@ takes_a_negative_temperature
     believed: Nobody does that. It turns the model upside down: the unlikeliest comes first.
     seen: Noise, and no error.
     - if temperature < 0:
-    -     raise ValueError(f"temperature must be at least 0, got temperature={temperature}.")
+    -     raise ValueError(
+    -         "temperature must be at least 0, "
+    -         f"got temperature={temperature}."
+    -     )
 
 returns_a_column
     a column (B, 1) comes back, not (B,)
@@ -318,7 +365,9 @@ returns_a_column
     - return logits.argmax(dim=-1)
     + return logits.argmax(dim=-1, keepdim=True)
 
-    - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
+    - return torch.multinomial(
+    -     wide.softmax(dim=-1), 1, generator=generator
+    - ).squeeze(-1)
     + return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator)
 
 divides_in_half_precision
@@ -327,15 +376,16 @@ divides_in_half_precision
         and infinity minus infinity is nan.
     seen: RuntimeError: probability tensor contains either inf, nan or element < 0, on a GPU.
     - wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
+    - # the highest stays at 0
+    - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature
     + wide = logits / temperature
 
 divides_in_place
     the logits are divided in place
     believed: /= is short for dividing. It writes into the tensor that was given.
     seen: Sampling twice from the same logits gives the temperature twice.
-    = wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature  # the highest stays at 0
+    - # the highest stays at 0
+    - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature
     + wide -= wide.amax(dim=-1, keepdim=True)  # the highest stays at 0
     + wide /= temperature
 
@@ -361,17 +411,18 @@ reads_the_first_position
     the next token is read off the first position
     believed: logits[:, 0] is “the” prediction. It is the one after the first token.
     seen: The same token again and again: the first position never changes.
-    - ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
-    + ids = torch.cat([ids, sample(logits[:, 0], **sampling)[:, None]], dim=1)
+    - [ids, sample(logits[:, -1], **sampling)[:, None]], dim=1
+    + [ids, sample(logits[:, 0], **sampling)[:, None]], dim=1
 
 reads_the_position_before_the_last
     the next token is read off the position before the last
     believed: In training targets are one behind, so the last position has none. Here the last
         position is the one that looks into the future.
     seen: The last token of the prompt is said again, or something that would fit there.
-    - ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
     + last = max(logits.shape[1] - 2, 0)
-    + ids = torch.cat([ids, sample(logits[:, last], **sampling)[:, None]], dim=1)
+    = ids = torch.cat(
+    -     [ids, sample(logits[:, -1], **sampling)[:, None]], dim=1
+    +     [ids, sample(logits[:, last], **sampling)[:, None]], dim=1
 
 does_not_crop
     the text is not cropped to context_length
@@ -393,7 +444,9 @@ crops_one_too_many
     believed: There must be room for the new token. The new token is not an input yet.
     seen: A slightly worse text past the context; nothing at all before.
     - logits = model(ids[:, -model.config.context_length :])
-    + logits = model(ids[:, -max(model.config.context_length - 1, 1) :])
+    + logits = model(
+    +     ids[:, -max(model.config.context_length - 1, 1) :]
+    + )
 
 returns_the_cropped_text
     what is cropped off is missing in the result
@@ -469,7 +522,9 @@ drops_the_options
     the options of sampling are dropped
     believed: **sampling in the signature is enough. It must be passed on.
     seen: temperature=0 gives another text each time.
-    - ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
+    - ids = torch.cat(
+    -     [ids, sample(logits[:, -1], **sampling)[:, None]], dim=1
+    - )
     + ids = torch.cat([ids, sample(logits[:, -1])[:, None]], dim=1)
 
 drops_the_generator
@@ -483,7 +538,9 @@ gives_all_rows_one_token
     every row gets the first row's token
     believed: One prompt, one token. A batch holds several texts.
     seen: All texts of a batch go on in the same words.
-    - ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
+    - ids = torch.cat(
+    -     [ids, sample(logits[:, -1], **sampling)[:, None]], dim=1
+    - )
     + new = sample(logits[:1, -1], **sampling).expand(len(ids))
     + ids = torch.cat([ids, new[:, None]], dim=1)
 
@@ -491,13 +548,14 @@ feeds_the_newest_token_alone
     the model is given the newest token alone
     believed: The model remembers what came before. It remembers nothing: that takes a cache.
     seen: Each token follows from the one before it, and from nothing else.
-    = _check_prompt(ids, n_new)
     + new = ids
+    = with _evaluating(model):
 
     - logits = model(ids[:, -model.config.context_length :])
     + logits = model(new[:, -model.config.context_length :])
-    = ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
-    + new = ids[:, -1:]
+
+    +         new = ids[:, -1:]
+    = return ids
 
 feeds_the_prompt_alone
     the model is given the prompt alone, at every step
@@ -513,8 +571,8 @@ puts_new_tokens_in_front
     new tokens are put in front
     believed: cat takes the new one and the old ones. It takes them in that order.
     seen: Text that grows backwards.
-    - ids = torch.cat([ids, sample(logits[:, -1], **sampling)[:, None]], dim=1)
-    + ids = torch.cat([sample(logits[:, -1], **sampling)[:, None], ids], dim=1)
+    - [ids, sample(logits[:, -1], **sampling)[:, None]], dim=1
+    + [sample(logits[:, -1], **sampling)[:, None], ids], dim=1
 
 counts_the_prompt
     n_new counts the whole text, prompt included
@@ -544,5 +602,8 @@ takes_a_negative_n_new
     seen: A mistake in the caller's arithmetic goes unnoticed.
     - _check_prompt(ids, n_new)
     + if ids.shape[1] == 0:
-    +     raise ValueError(f"ids must hold at least one token a row, got shape {tuple(ids.shape)}.")
+    +     raise ValueError(
+    +         "ids must hold at least one token a row, "
+    +         f"got shape {tuple(ids.shape)}."
+    +     )
 """)

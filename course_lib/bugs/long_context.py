@@ -207,15 +207,16 @@ doubles_the_exponent
     the exponent is doubled: 4i/C instead of 2i/C
     believed: The formula says 2i, so the channel 2i is multiplied by 2 once more.
     seen: Wavelengths up to a hundred million: half of the channels hardly ever move.
-    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
-    + angles = positions[:, None] * 10000.0 ** (-2 * channels / d_model)  # (P, C/2)
+    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)
+    + angles = positions[:, None] * 10000.0 ** (-2 * channels / d_model)
 
 halves_the_exponent
     the exponent is halved: i/C instead of 2i/C
     believed: i counts the pairs, so the exponent is i/C. There are C/2 pairs.
     seen: Wavelengths up to a hundred only; distant positions look alike.
     - channels = torch.arange(0, d_model, 2, dtype=torch.float64)
-    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
+    - # (P, C/2)
+    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)
     + pairs = torch.arange(d_model // 2, dtype=torch.float64)
     + angles = positions[:, None] * 10000.0 ** (-pairs / d_model)  # (P, C/2)
 
@@ -225,18 +226,22 @@ gives_each_channel_its_own_angle
         share one angle: that makes a shift a rotation.
     seen: Looks right; the distance of two positions cannot be read from a pair any more.
     - channels = torch.arange(0, d_model, 2, dtype=torch.float64)
-    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
+    - # (P, C/2)
+    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)
     - waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (P, C/2, 2)
     + channels = torch.arange(d_model, dtype=torch.float64)
     + angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C)
-    + waves = torch.stack([angles[:, 0::2].sin(), angles[:, 1::2].cos()], dim=-1)  # (P, C/2, 2)
+    + # (P, C/2, 2)
+    + waves = torch.stack(
+    +     [angles[:, 0::2].sin(), angles[:, 1::2].cos()], dim=-1
+    + )
 
 multiplies_by_the_power
     the sign of the exponent: angles are multiplied by 10000^(2i/C)
     believed: The power stands below the fraction line, and a sign got lost.
     seen: Waves so short that the values look like noise.
-    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
-    + angles = positions[:, None] * 10000.0 ** (channels / d_model)  # (P, C/2)
+    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)
+    + angles = positions[:, None] * 10000.0 ** (channels / d_model)
 
 counts_positions_from_one
     positions are counted from 1
@@ -249,8 +254,8 @@ has_a_smaller_base
     the base is 1000 instead of 10000
     believed: A zero got lost.
     seen: Looks right; weights of other models, loaded, work badly.
-    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
-    + angles = positions[:, None] * 1000.0 ** (-channels / d_model)  # (P, C/2)
+    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)
+    + angles = positions[:, None] * 1000.0 ** (-channels / d_model)
 
 ends_at_the_longest_wave
     the exponent runs up to 1: divided by C/2 - 1, as some libraries do
@@ -258,7 +263,8 @@ ends_at_the_longest_wave
         stays below.
     seen: Nearly right in the first channels; with C = 2 a division by 0.
     - channels = torch.arange(0, d_model, 2, dtype=torch.float64)
-    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
+    - # (P, C/2)
+    - angles = positions[:, None] * 10000.0 ** (-channels / d_model)
     + pairs = torch.arange(d_model // 2, dtype=torch.float64)
     + step = math.log(10000.0) / (d_model // 2 - 1)
     + angles = positions[:, None] * torch.exp(-pairs * step)  # (P, C/2)
@@ -289,10 +295,12 @@ pairs_the_halves
         2i and 2i + 1 are a pair.
     seen: Trains as well as the right one. Weights of the other kind, loaded, give nonsense.
     - a, b = x[..., 0::2].to(wide), x[..., 1::2].to(wide)
-    - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
+    - # (..., T, D/2, 2)
+    - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)
     - return turned.flatten(-2).to(x.dtype)
     + a, b = x.to(wide).chunk(2, dim=-1)
-    + turned = torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D)
+    + # (..., T, D)
+    + turned = torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
     + return turned.to(x.dtype)
 
 joins_the_halves
@@ -301,30 +309,33 @@ joins_the_halves
         put each beside its own.
     seen: Trains, and loaded weights do well: queries and keys are mixed up alike. Nonsense where
         its keys meet queries that another program has turned.
-    - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
+    - # (..., T, D/2, 2)
+    - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)
     - return turned.flatten(-2).to(x.dtype)
-    + turned = torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D)
+    + # (..., T, D)
+    + turned = torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
     + return turned.to(x.dtype)
 
 turns_the_other_way
     turned the other way: the sign of the sine is wrong
     believed: The minus may stand in either line. It decides the direction.
     seen: Distances come out right, so it trains; loaded weights read the text backwards.
-    - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
-    + turned = torch.stack([a * cos + b * sin, b * cos - a * sin], dim=-1)  # (..., T, D/2, 2)
+    - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)
+    + turned = torch.stack([a * cos + b * sin, b * cos - a * sin], dim=-1)
 
 turns_without_the_minus
     no minus at all: (a cos + b sin, a sin + b cos)
     believed: The two lines look alike. With two plus signs it is no rotation.
     seen: Lengths change with the position; pairs collapse where sine and cosine are equal.
-    - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
-    + turned = torch.stack([a * cos + b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
+    - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)
+    + turned = torch.stack([a * cos + b * sin, a * sin + b * cos], dim=-1)
 
 overwrites_the_first_partner
     the second line uses the a that was turned already
     believed: a is overwritten, then b. The second line needs the old a.
     seen: Right at position 0; lengths change elsewhere.
-    - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
+    - # (..., T, D/2, 2)
+    - turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)
     + a = a * cos - b * sin
     + b = a * sin + b * cos
     + turned = torch.stack([a, b], dim=-1)  # (..., T, D/2, 2)
@@ -348,15 +359,16 @@ halves_the_exponent_of_the_base
     the exponent is halved: i/D instead of 2i/D
     believed: i counts the pairs, so the exponent is i/D. There are D/2 pairs.
     seen: Slow pairs turn too fast: distant positions look alike.
-    - exponents = torch.arange(0, d_head, 2, dtype=torch.float64, device=x.device) / d_head
-    + exponents = torch.arange(d_head // 2, dtype=torch.float64, device=x.device) / d_head
+    - torch.arange(0, d_head, 2, dtype=torch.float64, device=x.device)
+    + torch.arange(d_head // 2, dtype=torch.float64, device=x.device)
 
 doubles_the_exponent_of_the_base
     the exponent is doubled: 4i/D instead of 2i/D
     believed: The formula says 2i, so the channel 2i is multiplied by 2 once more.
     seen: Half of the pairs hardly turn at all.
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
-    + angles = positions[:, None].double() * base ** (-2 * exponents)  # (T, D/2)
+    + # (T, D/2)
+    + angles = positions[:, None].double() * base ** (-2 * exponents)
 
 turns_faster_and_faster
     the sign of the exponent: angles are multiplied by base^(2i/D)
@@ -370,7 +382,10 @@ turns_all_pairs_alike
     believed: The position is the angle. Then position 0 and position 44 are the same, for 44 is
         seven whole turns.
     seen: Distances repeat every 6.28 positions.
-    - exponents = torch.arange(0, d_head, 2, dtype=torch.float64, device=x.device) / d_head
+    - exponents = (
+    -     torch.arange(0, d_head, 2, dtype=torch.float64, device=x.device)
+    -     / d_head
+    - )
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
     + angles = positions[:, None].double()  # (T, 1)
 
@@ -380,15 +395,18 @@ turns_one_too_far
         program has turned.
     seen: Nothing, until keys of another program meet these queries.
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
-    + angles = (positions[:, None].double() + 1) * base**-exponents  # (T, D/2)
+    + # (T, D/2)
+    + angles = (positions[:, None].double() + 1) * base**-exponents
 
 makes_angles_in_half_precision
     angles in the dtype of x: half precision does not hold them
     believed: Everything should have one dtype. In bfloat16, position 3001 is 3008.
     seen: Right in float32; in half precision long texts get worse with every thousand.
-    - exponents = torch.arange(0, d_head, 2, dtype=torch.float64, device=x.device) / d_head
+    -     torch.arange(0, d_head, 2, dtype=torch.float64, device=x.device)
+    -     / d_head
+    +     torch.arange(0, d_head, 2, dtype=x.dtype, device=x.device) / d_head
+    = )
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
-    + exponents = torch.arange(0, d_head, 2, dtype=x.dtype, device=x.device) / d_head
     + angles = positions[:, None].to(x.dtype) * base**-exponents  # (T, D/2)
 
 returns_the_wide_dtype
@@ -404,14 +422,17 @@ turns_by_head
         T, D).
     seen: An error, or, with as many heads as positions, heads that turn instead.
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
-    + angles = positions[:, None, None].double() * base**-exponents  # (T, 1, D/2)
+    + # (T, 1, D/2)
+    + angles = positions[:, None, None].double() * base**-exponents
 
 expects_even_channels
     an odd number of channels is not refused
     believed: Slices fit anyway. With D = 5 there are three first partners and two second ones.
     seen: RuntimeError about sizes 3 and 2, far from the cause.
     - if d_head % 2 != 0:
-    -     raise ValueError(f"x must have an even number of channels, got D={d_head}.")
+    -     raise ValueError(
+    -         f"x must have an even number of channels, got D={d_head}."
+    -     )
 
 leaves_the_last_channel
     the last channel of an odd number is left as it is
@@ -420,14 +441,18 @@ leaves_the_last_channel
     seen: No error, and one channel that knows nothing of positions.
     - d_head = x.shape[-1]
     - if d_head % 2 != 0:
-    -     raise ValueError(f"x must have an even number of channels, got D={d_head}.")
+    -     raise ValueError(
+    -         f"x must have an even number of channels, got D={d_head}."
+    -     )
     + d_head = x.shape[-1] // 2 * 2
 
     - a, b = x[..., 0::2].to(wide), x[..., 1::2].to(wide)
     + a, b = x[..., 0:d_head:2].to(wide), x[..., 1:d_head:2].to(wide)
 
     - return turned.flatten(-2).to(x.dtype)
-    + return torch.cat([turned.flatten(-2).to(x.dtype), x[..., d_head:]], dim=-1)
+    + return torch.cat(
+    +     [turned.flatten(-2).to(x.dtype), x[..., d_head:]], dim=-1
+    + )
 
 turns_x_itself
     the result is written into x
@@ -444,21 +469,25 @@ sees_one_too_many
     one key too many: window + 1 keys, the query's own not counted
     believed: The window counts what lies before. Here the query's own key is one of them.
     seen: A cache of `window` entries lacks the oldest one.
-    - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
+    - return causal & causal.new_ones(causal.shape).triu(
+    -     n_before - window + 1
+    - )
     + return causal & causal.new_ones(causal.shape).triu(n_before - window)
 
 sees_one_too_few
     one key too few: the oldest of the window is missing
     believed: Less than window - 1 before. Distances 0 to window - 1 are `window` keys.
     seen: With window=1 nothing may be read, and the rows are empty.
-    - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
-    + return causal & causal.new_ones(causal.shape).triu(n_before - window + 2)
+    - n_before - window + 1
+    + n_before - window + 2
 
 looks_both_ways
     the window reaches into the future as well
     believed: A window lies around its query: |distance| < window. It must be causal, too.
     seen: The loss falls too far, and the model writes nonsense: it has seen the answer.
-    - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
+    - return causal & causal.new_ones(causal.shape).triu(
+    -     n_before - window + 1
+    - )
     + not_too_old = causal.new_ones(causal.shape).triu(n_before - window + 1)
     + return not_too_old.tril(n_before + window - 1)
 
@@ -467,7 +496,9 @@ forgets_the_window
     believed: The mask is causal, and the window is only a name for its rows.
     seen: The cost is that of full attention.
     - n_before = causal.shape[1] - n_queries
-    - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
+    - return causal & causal.new_ones(causal.shape).triu(
+    -     n_before - window + 1
+    - )
     + return causal
 
 aligns_the_window_top_left
@@ -476,7 +507,9 @@ aligns_the_window_top_left
     seen: Right without a cache. With one, each new token sees the first tokens alone.
     reported: pytorch/pytorch#108108, rasbt/LLMs-from-scratch#697
     - n_before = causal.shape[1] - n_queries
-    - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
+    - return causal & causal.new_ones(causal.shape).triu(
+    -     n_before - window + 1
+    - )
     + ones = causal.new_ones(causal.shape)
     + return ones.tril() & ones.triu(1 - window)
 
@@ -485,7 +518,9 @@ shifts_one_edge_alone
     believed: causal_mask takes care of the cache. triu knows nothing of it.
     seen: Right without a cache. With one, the window is longer than it should be.
     - n_before = causal.shape[1] - n_queries
-    - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
+    - return causal & causal.new_ones(causal.shape).triu(
+    -     n_before - window + 1
+    - )
     + return causal & causal.new_ones(causal.shape).triu(1 - window)
 
 marks_what_is_outside
@@ -493,14 +528,18 @@ marks_what_is_outside
     believed: True marks what is masked. Here True means may attend.
     seen: Every query sees the future and the far past, and nothing near.
     reported: rasbt/LLMs-from-scratch#1061
-    - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
-    + return ~(causal & causal.new_ones(causal.shape).triu(n_before - window + 1))
+    - return causal & causal.new_ones(causal.shape).triu(
+    -     n_before - window + 1
+    + return ~(
+    +     causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
 
 cuts_the_text_into_pieces
     fixed pieces instead of a window: a query sees its own piece of the text
     believed: The text is cut into windows. A sliding one moves with the query.
     seen: The first token of each piece sees nothing but itself.
-    - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
+    - return causal & causal.new_ones(causal.shape).triu(
+    -     n_before - window + 1
+    - )
     + piece = torch.arange(causal.shape[1], device=device) // window
     + return causal & (piece == piece[n_before:, None])
 
@@ -509,7 +548,9 @@ keeps_the_last_keys_for_all
     believed: A window keeps the newest keys. For each query those before *it* are the newest.
     seen: Early queries may look at nothing at all.
     - n_before = causal.shape[1] - n_queries
-    - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
+    - return causal & causal.new_ones(causal.shape).triu(
+    -     n_before - window + 1
+    - )
     + places = torch.arange(causal.shape[1], device=device)
     + return causal & (places >= causal.shape[1] - window)
 
@@ -529,7 +570,9 @@ accepts_fewer_keys
     - n_before = causal.shape[1] - n_queries
     + n_keys = n_queries if n_keys is None else n_keys
     + n_before = n_keys - n_queries
-    + causal = torch.ones(n_queries, n_keys, dtype=torch.bool, device=device).tril(n_before)
+    + causal = torch.ones(
+    +     n_queries, n_keys, dtype=torch.bool, device=device
+    + ).tril(n_before)
 
 ignores_the_device_of_the_window
     the mask is made on the default device
@@ -580,14 +623,17 @@ averages_the_blocks
     believed: The average of averages is the average. Blocks with little weight would have to count
         less.
     seen: Right with one block. Every block has the same say, however unimportant.
-    - new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
+    - new_highest = torch.maximum(
+    -     highest, scores.amax(dim=-1, keepdim=True)
+    - )
     - weights = torch.exp(scores - new_highest)
     - shrink = torch.exp(highest - new_highest)
     - sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
     - output = output * shrink + weights @ v[..., block, :].to(wide)
     - highest = new_highest
     + weights = masked_softmax(scores, scores > -math.inf)
-    + sums = sums + weights.sum(dim=-1, keepdim=True)  # how many blocks: each sums to 1
+    + # how many blocks: each sums to 1
+    + sums = sums + weights.sum(dim=-1, keepdim=True)
     + output = output + weights @ v[..., block, :].to(wide)
 
 subtracts_no_maximum
@@ -595,7 +641,9 @@ subtracts_no_maximum
     believed: The maximum cancels in the quotient, so it may be left out. Before the quotient there
         is an exponential, and exp(1000) is infinite.
     seen: Right for small scores; nan or zeros divided by zeros for large ones.
-    - new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
+    - new_highest = torch.maximum(
+    -     highest, scores.amax(dim=-1, keepdim=True)
+    - )
     - weights = torch.exp(scores - new_highest)
     - shrink = torch.exp(highest - new_highest)
     - sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
@@ -609,8 +657,10 @@ keeps_the_first_maximum
     the maximum of the first block is kept for all blocks
     believed: Any number close to the maximum will do. A later score may be 10,000 higher.
     seen: Right for small scores; nan as soon as a later block has a much larger one.
-    - new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
-    + new_highest = highest if start > 0 else scores.amax(dim=-1, keepdim=True)
+    - new_highest = torch.maximum(
+    -     highest, scores.amax(dim=-1, keepdim=True)
+    + new_highest = (
+    +     highest if start > 0 else scores.amax(dim=-1, keepdim=True)
 
 starts_the_maximum_at_zero
     the running maximum starts at 0 instead of minus infinity
@@ -625,7 +675,9 @@ keeps_each_blocks_own_maximum
         maximum as what is there.
     seen: Blocks of low scores weigh as much as blocks of high ones.
     - weights = torch.exp(scores - new_highest)
-    + of_block = scores.amax(dim=-1, keepdim=True).clamp(min=torch.finfo(wide).min)
+    + of_block = scores.amax(dim=-1, keepdim=True).clamp(
+    +     min=torch.finfo(wide).min
+    + )
     + weights = torch.exp(scores - of_block)
 
 shares_one_maximum
@@ -633,7 +685,9 @@ shares_one_maximum
     believed: Any common number cancels. Queries whose scores are far below it are left with zeros,
         divided by zeros.
     seen: Right for small scores; nan for queries with low ones.
-    - new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
+    - new_highest = torch.maximum(
+    -     highest, scores.amax(dim=-1, keepdim=True)
+    - )
     + new_highest = torch.maximum(highest, scores.max())
 
 never_divides_by_the_sum
@@ -655,7 +709,9 @@ aligns_blocks_top_left
     believed: Row t is position t. With a cache, the queries are the last positions.
     seen: Right without a cache. With one, the newest keys are never read.
     reported: pytorch/pytorch#108108, rasbt/LLMs-from-scratch#697
-    - own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
+    - own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[
+    -     :, None
+    - ]
     + own_place = torch.arange(n_queries, device=q.device)[:, None]
 
 ignores_causal_in_blocks
@@ -663,7 +719,9 @@ ignores_causal_in_blocks
     believed: Blocks are cut from the keys, and masks from scores; the mask was forgotten.
     seen: The loss falls too far, and the model writes nonsense: it has seen the answer.
     - if causal:
-    -     places = torch.arange(start, start + scores.shape[-1], device=q.device)
+    -     places = torch.arange(
+    -         start, start + scores.shape[-1], device=q.device
+    -     )
     -     scores = scores.masked_fill(places > own_place, -math.inf)
 
 counts_places_within_the_block
@@ -671,7 +729,9 @@ counts_places_within_the_block
     believed: arange(block) are the keys' places. They are counted within the block; its start must
         be added.
     seen: Right with one block; with more, each query sees the future of later blocks.
-    - places = torch.arange(start, start + scores.shape[-1], device=q.device)
+    - places = torch.arange(
+    -     start, start + scores.shape[-1], device=q.device
+    - )
     + places = torch.arange(scores.shape[-1], device=q.device)
 
 hides_the_own_key
@@ -699,10 +759,16 @@ makes_the_whole_mask
     the whole T×S mask is made at once, though the scores are not
     believed: A mask costs nothing. It has a byte for each pair of query and key.
     seen: Right, and out of memory for a text twice as long as with all scores.
-    - own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
-    + mask = causal_mask(n_queries, n_keys, device=q.device) if causal else None
+    - own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[
+    -     :, None
+    - ]
+    + mask = (
+    +     causal_mask(n_queries, n_keys, device=q.device) if causal else None
+    + )
 
-    - places = torch.arange(start, start + scores.shape[-1], device=q.device)
+    - places = torch.arange(
+    -     start, start + scores.shape[-1], device=q.device
+    - )
     - scores = scores.masked_fill(places > own_place, -math.inf)
     + scores = scores.masked_fill(~mask[:, block], -math.inf)
 
@@ -740,15 +806,19 @@ leaves_the_block_size_to_range
     believed: range() refuses a step of 0. With a negative one it just makes no step.
     seen: 'range() arg 3 must not be zero', or nan everywhere.
     - if block_size < 1:
-    -     raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
+    -     raise ValueError(
+    -         f"block_size must be at least 1, got block_size={block_size}."
+    -     )
 
 accepts_more_queries_than_keys
     causal with more queries than keys is not refused
     believed: The formula gives something for any sizes. The first queries have no position to stand
         at, and get nan.
     seen: nan in the first rows.
+    -     )
     - if causal and n_queries > n_keys:
-    -     raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
+    -     raise ValueError(
+    -         f"causal needs T <= S, got T={n_queries} and S={n_keys}."
 
 loops_without_gradients
     no gradients: the loop ran under no_grad
@@ -774,17 +844,23 @@ RepeatsHeadsInTurn
     believed: repeat makes as many heads as needed. It puts 0, 1, 0, 1 where 0, 0, 1, 1 is wanted:
         repeat_interleave.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
-    - k = split_heads(self.key(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
-    - v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
+    - k = split_heads(self.key(x), self.n_kv_heads).repeat_interleave(
+    -     group, dim=-3
+    - )
+    - v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(
+    -     group, dim=-3
     + k = split_heads(self.key(x), self.n_kv_heads).repeat(1, group, 1, 1)
-    + v = split_heads(self.value(x), self.n_kv_heads).repeat(1, group, 1, 1)
+    + v = split_heads(self.value(x), self.n_kv_heads).repeat(
+    +     1, group, 1, 1
 
 RepeatsValuesInTurn
     keys in groups, values in turn: a head reads values of another head
     believed: Keys and values may be repeated either way. They must be repeated alike.
     seen: Each head looks in the right place and takes what stands elsewhere.
-    - v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
-    + v = split_heads(self.value(x), self.n_kv_heads).repeat(1, group, 1, 1)
+    - v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(
+    -     group, dim=-3
+    + v = split_heads(self.value(x), self.n_kv_heads).repeat(
+    +     1, group, 1, 1
 
 ReadsTheFirstKeyHead
     all heads read the first key head: multi-query attention
@@ -792,8 +868,12 @@ ReadsTheFirstKeyHead
     seen: The other key heads never get a gradient.
     - group = self.n_heads // self.n_kv_heads
     = q = split_heads(self.query(x), self.n_heads)
-    - k = split_heads(self.key(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
-    - v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
+    - k = split_heads(self.key(x), self.n_kv_heads).repeat_interleave(
+    -     group, dim=-3
+    - )
+    - v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(
+    -     group, dim=-3
+    - )
     + k = split_heads(self.key(x), self.n_kv_heads)[:, :1]
     + v = split_heads(self.value(x), self.n_kv_heads)[:, :1]
 
@@ -863,7 +943,9 @@ ScalesByAllKeyHeads
     believed: The keys are n_kv_heads·D wide. Each dot product runs over D channels.
     seen: Weights are too even; right with a single key head.
     - q = split_heads(self.query(x), self.n_heads)
-    + q = split_heads(self.query(x), self.n_heads) / math.sqrt(self.n_kv_heads)
+    + q = split_heads(self.query(x), self.n_heads) / math.sqrt(
+    +     self.n_kv_heads
+    + )
 
 ScalesGroupsByTheModel
     scaled by 1/sqrt(C) instead of 1/sqrt(D)
@@ -871,7 +953,9 @@ ScalesGroupsByTheModel
     seen: Weights are too even; the model learns, only more slowly.
     reported: karpathy/ng-video-lecture#6
     - q = split_heads(self.query(x), self.n_heads)
-    + q = split_heads(self.query(x), self.n_heads) / math.sqrt(self.n_heads)
+    + q = split_heads(self.query(x), self.n_heads) / math.sqrt(
+    +     self.n_heads
+    + )
 
 JoinsGroupsByAReshape
     the heads are joined by a reshape alone, across positions
@@ -895,11 +979,12 @@ AcceptsUnevenGroups
     n_kv_heads that does not divide n_heads is not refused
     believed: H // n_kv_heads is the size of a group. With a remainder some heads have no group.
     seen: RuntimeError about sizes in forward, far from the cause.
+    -     )
     - if n_heads % n_kv_heads != 0:
     -     raise ValueError(
-    -         f"n_kv_heads must divide n_heads, got n_kv_heads={n_kv_heads} "
+    -         "n_kv_heads must divide n_heads, "
+    -         f"got n_kv_heads={n_kv_heads} "
     -         f"and n_heads={n_heads}."
-    -     )
 
 AcceptsUnevenHeads
     n_heads that does not divide d_model is not refused
@@ -907,6 +992,7 @@ AcceptsUnevenHeads
     seen: An error in forward, when a model is long built.
     - if d_model % n_heads != 0:
     -     raise ValueError(
-    -         f"n_heads must divide d_model, got n_heads={n_heads} and d_model={d_model}."
+    -         "n_heads must divide d_model, "
+    -         f"got n_heads={n_heads} and d_model={d_model}."
     -     )
 """)

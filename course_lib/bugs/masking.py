@@ -25,7 +25,9 @@ lets_the_next_key_in
     each query also sees the next key
     believed: The diagonal of tril is counted from 1. diagonal=1 is one above the main one.
     seen: The training loss falls to nearly 0, and generated text is nonsense.
-    - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
+    - query_positions = torch.arange(
+    -     n_keys - n_queries, n_keys, device=device
+    - )
     - key_positions = torch.arange(n_keys, device=device)
     - return key_positions <= query_positions[:, None]
     + allowed = torch.ones(n_queries, n_keys, dtype=torch.bool, device=device)
@@ -53,18 +55,20 @@ aligns_the_queries_with_the_first_keys
         beside a cache, query 0 comes after all the keys kept.
     seen: Right while T = S. With a cache each new token sees only the oldest keys.
     reported: pytorch/pytorch#108108, meta-llama/llama#899, rasbt/LLMs-from-scratch#697
-    - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
+    - query_positions = torch.arange(
+    -     n_keys - n_queries, n_keys, device=device
+    - )
     - key_positions = torch.arange(n_keys, device=device)
     - return key_positions <= query_positions[:, None]
-    + return torch.ones(n_queries, n_keys, dtype=torch.bool, device=device).tril()
+    + return torch.ones(
+    +     n_queries, n_keys, dtype=torch.bool, device=device
+    + ).tril()
 
 hides_the_cached_keys
     the keys before the first query are hidden
     believed: The new tokens are causal among themselves, and the rest of the mask may stay False.
         The rest is the past, which is what a cache is for.
     seen: Right while T = S. A single new token sees only itself and forgets the prompt.
-    = query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
-    = key_positions = torch.arange(n_keys, device=device)
     - return key_positions <= query_positions[:, None]
     + is_new = key_positions >= n_keys - n_queries
     + return is_new & (key_positions <= query_positions[:, None])
@@ -75,14 +79,18 @@ hides_nothing_beside_a_cache
         several must not see each other's future.
     seen: Right while T = S or T = 1. A prompt fed in chunks gives other logits.
     + if n_keys > n_queries:
-    +     return torch.ones(n_queries, n_keys, dtype=torch.bool, device=device)
-    = query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
+    +     return torch.ones(
+    +         n_queries, n_keys, dtype=torch.bool, device=device
+    +     )
+    = query_positions = torch.arange(
 
 keeps_a_row_for_every_key
     one row for every key, not for every query
     believed: A causal mask is square. Only the rows of the queries that are asked belong to it.
     seen: Shape (S, S) instead of (T, S): an error as soon as it meets the scores.
-    - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
+    - query_positions = torch.arange(
+    -     n_keys - n_queries, n_keys, device=device
+    - )
     + query_positions = torch.arange(n_keys, device=device)
 
 makes_a_mask_of_ones_and_zeros
@@ -90,10 +98,13 @@ makes_a_mask_of_ones_and_zeros
     believed: tril(ones) is a mask already. Its numbers are floats, and ~ or masked_fill want
         booleans.
     seen: TypeError at ~mask; added to the scores by mistake, it hides nothing.
-    - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
+    - query_positions = torch.arange(
+    -     n_keys - n_queries, n_keys, device=device
+    + return torch.ones(n_queries, n_keys, device=device).tril(
+    +     diagonal=n_keys - n_queries
+    = )
     - key_positions = torch.arange(n_keys, device=device)
     - return key_positions <= query_positions[:, None]
-    + return torch.ones(n_queries, n_keys, device=device).tril(diagonal=n_keys - n_queries)
 
 makes_an_additive_mask
     an additive mask of 0 and -inf instead of booleans
@@ -101,7 +112,9 @@ makes_an_additive_mask
         False and -inf as True.
     seen: Where a boolean is expected, all is turned around or nothing is hidden.
     reported: harvard-edge/cs249r_book#1785
-    - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
+    - query_positions = torch.arange(
+    -     n_keys - n_queries, n_keys, device=device
+    - )
     - key_positions = torch.arange(n_keys, device=device)
     - return key_positions <= query_positions[:, None]
     + hidden = torch.full((n_queries, n_keys), -math.inf, device=device)
@@ -111,7 +124,9 @@ makes_the_mask_on_the_cpu
     device is ignored, the mask is always on the CPU
     believed: A new tensor goes where the others are. It goes to the CPU unless told.
     seen: Right on a CPU; on a GPU 'expected all tensors to be on the same device'.
-    - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
+    - query_positions = torch.arange(
+    -     n_keys - n_queries, n_keys, device=device
+    - )
     - key_positions = torch.arange(n_keys, device=device)
     + query_positions = torch.arange(n_keys - n_queries, n_keys)
     + key_positions = torch.arange(n_keys)
@@ -123,10 +138,10 @@ accepts_fewer_keys_than_queries
     seen: The first rows are empty, and swapped arguments go unnoticed.
     - if n_keys < n_queries:
     -     raise ValueError(
-    -         "n_keys must be at least n_queries, because the queries are the last of the keys' "
+    -         "n_keys must be at least n_queries, "
+    -         "because the queries are the last of the keys' "
     -         f"positions, got n_keys={n_keys} and n_queries={n_queries}."
     -     )
-    = query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
 """)
 
 
@@ -136,24 +151,27 @@ inverts_the_padding_mask
     the mask was inverted: True where a key is padding
     believed: A padding mask marks the padding. Here every mask marks what may be seen.
     seen: Only the filling is attended to; a full text attends to nothing.
-    - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
-    + return torch.arange(n_keys, device=lengths.device) >= lengths[:, None, None]
+    - torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    + torch.arange(n_keys, device=lengths.device)
+    + >= lengths[:, None, None]
 
 shows_the_first_padding_key
     one padding key too many is shown (<= instead of <)
     believed: A text of length 3 is real up to position 3. Positions count from 0, so the last real
         one is 2.
     seen: Each text attends to the first token of its filling.
-    - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
-    + return torch.arange(n_keys, device=lengths.device) <= lengths[:, None, None]
+    - torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    + torch.arange(n_keys, device=lengths.device)
+    + <= lengths[:, None, None]
 
 expects_padding_on_the_left
     the last positions are taken for real, not the first
     believed: Padding stands on the left. Some tokenizers put it there; here texts are filled up at
         the end.
     seen: Short texts attend to their filling and miss their own beginning.
-    - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
-    + return torch.arange(n_keys, device=lengths.device) >= n_keys - lengths[:, None, None]
+    - torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    + torch.arange(n_keys, device=lengths.device)
+    + >= n_keys - lengths[:, None, None]
 
 masks_the_queries
     queries were masked instead of keys
@@ -161,15 +179,21 @@ masks_the_queries
         a key, which is a column.
     seen: Shape (B, S, 1): rows of padding are empty, and real queries see the padding.
     reported: hyunwoongko/transformer#40, keras-team/keras-io#1046
-    - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
-    + return (torch.arange(n_keys, device=lengths.device) < lengths[:, None])[:, :, None]
+    - return (
+    -     torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    - )
+    + return (torch.arange(n_keys, device=lengths.device) < lengths[:, None])[
+    +     :, :, None
+    + ]
 
 forgets_the_axis_of_the_queries
     the axis for the queries is missing: (B, S), not (B, 1, S)
     believed: One row of keys a text is all there is to say. Broadcasting lines axes up from the
         right, so B then meets the queries.
     seen: An error with the scores; with B = T, query b of every text gets text b's length.
-    - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    - return (
+    -     torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    - )
     + return torch.arange(n_keys, device=lengths.device) < lengths[:, None]
 
 uses_the_longest_length_for_all
@@ -177,7 +201,9 @@ uses_the_longest_length_for_all
     believed: Texts are filled up to the longest, so that one's length says where the filling
         starts. It does for that text only.
     seen: Right for one text; in a batch the shorter texts attend to their filling.
-    - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    - return (
+    -     torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    - )
     + real = torch.arange(n_keys, device=lengths.device) < lengths.max()
     + return real.repeat(len(lengths), 1, 1)
 
@@ -204,7 +230,8 @@ accepts_impossible_lengths
     - wrong = (lengths < 0) | (lengths > n_keys)
     - if wrong.any():
     -     raise ValueError(
-    -         f"lengths must lie in 0..n_keys, got lengths={lengths[wrong].tolist()} "
+    -         "lengths must lie in 0..n_keys, "
+    -         f"got lengths={lengths[wrong].tolist()} "
     -         f"with n_keys={n_keys}."
     -     )
 """)
@@ -303,7 +330,9 @@ multiplies_zero_by_infinity
     - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     - return weights.masked_fill(~mask, 0.0)
-    + return (scores + (1 - mask.to(scores.dtype)) * -math.inf).softmax(dim=-1)
+    + return (scores + (1 - mask.to(scores.dtype)) * -math.inf).softmax(
+    +     dim=-1
+    + )
 
 hides_the_allowed_keys
     the mask was inverted
@@ -399,7 +428,9 @@ is_causal_unless_told_otherwise
         everything may be seen.
     seen: The heat map is dark above the diagonal although no mask was given.
     - mask = torch.ones((), dtype=torch.bool, device=scores.device)
-    + mask = torch.ones_like(scores, dtype=torch.bool).tril(scores.shape[-1] - scores.shape[-2])
+    + mask = torch.ones_like(scores, dtype=torch.bool).tril(
+    +     scores.shape[-1] - scores.shape[-2]
+    + )
 
 hides_keys_after_softmax
     masked after softmax, without renormalising
@@ -432,7 +463,9 @@ answers_an_empty_query_with_the_mean
         again.
     seen: A text that is all padding still sends something on.
     - weights = masked_softmax(scores, mask)
-    + weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
+    + weights = scores.masked_fill(
+    +     ~mask, torch.finfo(scores.dtype).min
+    + ).softmax(dim=-1)
 
 adds_a_head_axis_to_the_mask
     a head axis was put into every mask of three axes
@@ -440,7 +473,9 @@ adds_a_head_axis_to_the_mask
         heads, the mask was complete.
     seen: Right with heads; without them the weights have an axis too many.
     - weights = masked_softmax(scores, mask)
-    + weights = masked_softmax(scores, mask.unsqueeze(1) if mask.dim() == 3 else mask)
+    + weights = masked_softmax(
+    +     scores, mask.unsqueeze(1) if mask.dim() == 3 else mask
+    + )
 
 uses_the_first_mask_for_all_texts
     the first text's mask was used for the whole batch
@@ -461,7 +496,9 @@ SeesTheWholeText
     seen: The training loss falls to nearly 0, and generated text is nonsense.
     reported: facebookresearch/xformers#103
     - mask = causal_mask(x.shape[-2], device=x.device)
-    - output, _ = masked_attention(self.query(x), self.key(x), self.value(x), mask)
+    - output, _ = masked_attention(
+    -     self.query(x), self.key(x), self.value(x), mask
+    - )
     + output, _ = attention(self.query(x), self.key(x), self.value(x))
 
 HidesEveryPositionFromItself
@@ -471,7 +508,9 @@ HidesEveryPositionFromItself
     seen: nan at the first position of every text, and in the loss.
     reported: pbloem/former#10
     - mask = causal_mask(x.shape[-2], device=x.device)
-    - output, _ = masked_attention(self.query(x), self.key(x), self.value(x), mask)
+    - output, _ = masked_attention(
+    -     self.query(x), self.key(x), self.value(x), mask
+    - )
     - return output
     + q, k, v = self.query(x), self.key(x), self.value(x)
     + scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
@@ -493,7 +532,9 @@ HidesTheFutureAfterSoftmax
     seen: Early positions give outputs near 0, and a causality test still finds a leak.
     reported: huggingface/pytorch-image-models#2236
     - mask = causal_mask(x.shape[-2], device=x.device)
-    - output, _ = masked_attention(self.query(x), self.key(x), self.value(x), mask)
+    - output, _ = masked_attention(
+    -     self.query(x), self.key(x), self.value(x), mask
+    - )
     - return output
     + v = self.value(x)
     + _, weights = attention(self.query(x), self.key(x), v)
@@ -506,12 +547,14 @@ KeepsTheFirstMask
     seen: RuntimeError about sizes as soon as a text has another length than the first.
     reported: facebookresearch/xformers#66, facebookresearch/xformers#655
     + mask = None
-    = def forward(self, x: Float[Tensor, "... T C"]) -> Float[Tensor, "... T D"]:
-    -     mask = causal_mask(x.shape[-2], device=x.device)
-    -     output, _ = masked_attention(self.query(x), self.key(x), self.value(x), mask)
-    +     if self.mask is None:
-    +         self.mask = causal_mask(x.shape[-2], device=x.device)
-    +     output, _ = masked_attention(self.query(x), self.key(x), self.value(x), self.mask)
+    = def forward(
+
+    - mask = causal_mask(x.shape[-2], device=x.device)
+    + if self.mask is None:
+    +     self.mask = causal_mask(x.shape[-2], device=x.device)
+    = output, _ = masked_attention(
+    -     self.query(x), self.key(x), self.value(x), mask
+    +     self.query(x), self.key(x), self.value(x), self.mask
 
 HidesTheFutureInTrainingOnly
     the future is hidden in training only
@@ -519,7 +562,11 @@ HidesTheFutureInTrainingOnly
         it never saw in training computes something else.
     seen: The validation loss is far off the training loss, and eval() changes the output.
     - mask = causal_mask(x.shape[-2], device=x.device)
-    + mask = causal_mask(x.shape[-2], device=x.device) if self.training else None
+    + mask = (
+    +     causal_mask(x.shape[-2], device=x.device)
+    +     if self.training
+    +     else None
+    + )
 
 LeavesTheMaskOnTheCpu
     the mask is always on the CPU
@@ -541,7 +588,9 @@ ScalesCausalScoresByTheModelWidth
         the D numbers of a head.
     seen: Right when d_head = d_model; a heat map that is too even in every narrower head.
     reported: karpathy/ng-video-lecture#6
-    - output, _ = masked_attention(self.query(x), self.key(x), self.value(x), mask)
+    - output, _ = masked_attention(
+    -     self.query(x), self.key(x), self.value(x), mask
+    - )
     + q, k, v = self.query(x), self.key(x), self.value(x)
     + scores = q @ k.transpose(-2, -1) / math.sqrt(x.shape[-1])
     + output = masked_softmax(scores, mask) @ v
@@ -680,7 +729,8 @@ def takes_differences_instead_of_derivatives(fn, x):
             for c in range(x.shape[1]):
                 nearby = x.clone()
                 nearby[s, c] += step
-                moved.append((fn(nearby).reshape(x.shape[0], -1) - at_x) / step)
+                there = fn(nearby).reshape(x.shape[0], -1)
+                moved.append((there - at_x) / step)
             columns.append(torch.stack(moved).norm(dim=(0, 2)))
     return torch.stack(columns, dim=1)
 
@@ -692,7 +742,9 @@ expects_outputs_as_wide_as_inputs
     believed: A layer keeps the shape of x. fn promises to keep only its first axis.
     seen: RuntimeError 'shape is invalid for input' when fn changes the width.
     - by_entry = jacobian.reshape(n_positions, -1, n_positions, x.shape[1])
-    + by_entry = jacobian.reshape(n_positions, x.shape[1], n_positions, x.shape[1])
+    + by_entry = jacobian.reshape(
+    +     n_positions, x.shape[1], n_positions, x.shape[1]
+    + )
 
 erases_the_future
     all above the diagonal is set to 0, leak or not

@@ -21,7 +21,9 @@ always_takes_the_tanh_form
     - if approximate == "none":
     -     bend = torch.erf(wide / math.sqrt(2))
     - else:
-    -     bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    -     bend = torch.tanh(
+    -         math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
+    -     )
     + bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
 
 always_takes_the_exact_form
@@ -32,7 +34,9 @@ always_takes_the_exact_form
     - if approximate == "none":
     -     bend = torch.erf(wide / math.sqrt(2))
     - else:
-    -     bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    -     bend = torch.tanh(
+    -         math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
+    -     )
     + bend = torch.erf(wide / math.sqrt(2))
 
 exchanges_the_forms
@@ -48,7 +52,10 @@ takes_approximate_as_a_flag
         one is true.
     seen: The tanh form in any case, and no error for a misspelt name.
     - if approximate not in ("none", "tanh"):
-    -     raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
+    -     raise ValueError(
+    -         'approximate must be "none" or "tanh", '
+    -         f"got approximate={approximate!r}."
+    -     )
     = wide = x.to(torch.promote_types(x.dtype, torch.float32))
     - if approximate == "none":
     + if not approximate:
@@ -58,29 +65,29 @@ squares_instead_of_cubing
     believed: 0.044715 x² also bends. But it is the same on both sides of 0, and tanh must turn over
         there.
     seen: Right near 0; from about 1 on off by several percent.
-    - bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
-    + bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**2))
+    - math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
+    + math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**2)
 
 takes_the_root_of_two_pi
     in the "tanh" form, the factor is sqrt(2π), not sqrt(2/π)
     believed: sqrt(2π) is the number that stands in the normal density. Here the two are divided.
     seen: The curve bends three times too fast: nearly a ReLU.
-    - bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
-    + bend = torch.tanh(math.sqrt(2 * math.pi) * (wide + 0.044715 * wide**3))
+    - math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
+    + math.sqrt(2 * math.pi) * (wide + 0.044715 * wide**3)
 
 loses_a_zero
     in the "tanh" form, 0.44715 stands for 0.044715
     believed: A zero was lost in copying.
     seen: Off by a tenth around 1, where most numbers are; training hides it.
-    - bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
-    + bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.44715 * wide**3))
+    - math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
+    + math.sqrt(2 / math.pi) * (wide + 0.44715 * wide**3)
 
 forgets_the_inner_brackets
     in the "tanh" form, sqrt(2/π) multiplies x alone, not the cube
     believed: The inner brackets do not matter. They hold both terms together.
     seen: Agrees with GPT-2's curve to two digits only.
-    - bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
-    + bend = torch.tanh(math.sqrt(2 / math.pi) * wide + 0.044715 * wide**3)
+    - math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
+    + math.sqrt(2 / math.pi) * wide + 0.044715 * wide**3
 
 takes_the_sigmoid_form
     x · sigmoid(1.702 x): a third form, which is neither of the two
@@ -89,7 +96,9 @@ takes_the_sigmoid_form
     - if approximate == "none":
     -     bend = torch.erf(wide / math.sqrt(2))
     - else:
-    -     bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    -     bend = torch.tanh(
+    -         math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
+    -     )
     - return (wide * (1 + bend) / 2).to(x.dtype)
     + return (wide * torch.sigmoid(1.702 * wide)).to(x.dtype)
 
@@ -137,7 +146,9 @@ takes_the_density
     - if approximate == "none":
     -     bend = torch.erf(wide / math.sqrt(2))
     - else:
-    -     bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    -     bend = torch.tanh(
+    -         math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
+    -     )
     - return (wide * (1 + bend) / 2).to(x.dtype)
     + density = torch.exp(-wide.square() / 2) / math.sqrt(2 * math.pi)
     + return (wide * density).to(x.dtype)
@@ -147,15 +158,20 @@ takes_anything_else_for_tanh
     believed: There are two forms, so an else will do. It also takes what was misspelt.
     seen: gelu(x, "sigmoid") gives the tanh form without a word.
     - if approximate not in ("none", "tanh"):
-    -     raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    = wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    -     raise ValueError(
+    -         'approximate must be "none" or "tanh", '
+    -         f"got approximate={approximate!r}."
+    -     )
 
 takes_anything_else_for_none
     any approximate that is not "tanh" is taken for "none"
     believed: There are two forms, so an else will do. It also takes what was misspelt.
     seen: gelu(x, "sigmoid") gives the exact form without a word.
     - if approximate not in ("none", "tanh"):
-    -     raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
+    -     raise ValueError(
+    -         'approximate must be "none" or "tanh", '
+    -         f"got approximate={approximate!r}."
+    -     )
     = wide = x.to(torch.promote_types(x.dtype, torch.float32))
     - if approximate == "none":
     + if approximate != "tanh":
@@ -165,8 +181,13 @@ asserts_that_the_form_is_known
     believed: assert is short for raising an error. python -O leaves it out.
     seen: except ValueError does not catch it.
     - if approximate not in ("none", "tanh"):
-    -     raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
-    + assert approximate in ("none", "tanh"), f"got approximate={approximate!r}"
+    -     raise ValueError(
+    -         'approximate must be "none" or "tanh", '
+    -         f"got approximate={approximate!r}."
+    -     )
+    + assert approximate in ("none", "tanh"), (
+    +     f"got approximate={approximate!r}"
+    + )
 
 computes_in_half_precision
     half precision is computed step by step in half precision
@@ -210,8 +231,11 @@ makes_tanh_of_exponentials
     tanh is made of exponentials, which overflow far from 0
     believed: (e²ᵘ - 1)/(e²ᵘ + 1) is tanh u. On paper; in a computer it is inf/inf.
     seen: nan as soon as one activation is large.
-    - bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
-    + power = torch.exp(2 * math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+    - bend = torch.tanh(
+    -     math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
+    + power = torch.exp(
+    +     2 * math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
+    = )
     + bend = (power - 1) / (power + 1)
 """)
 
@@ -344,7 +368,9 @@ DropsHiddenNumbersToo
     believed: More dropout is better. It is one more than the caller asked for.
     seen: The training loss stays higher than with the same dropout elsewhere.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
-    + return self.dropout(self.down(self.dropout(gelu(self.up(x), self.approximate))))
+    + return self.dropout(
+    +     self.down(self.dropout(gelu(self.up(x), self.approximate)))
+    + )
 
 DropsFromTheMLPInEvaluation
     dropout acts in evaluation too
@@ -355,7 +381,9 @@ DropsFromTheMLPInEvaluation
     + self.dropout = dropout
 
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
-    + return F.dropout(self.down(gelu(self.up(x), self.approximate)), self.dropout)
+    + return F.dropout(
+    +     self.down(gelu(self.up(x), self.approximate)), self.dropout
+    + )
 
 KeepsOnlyTheShareToDrop
     dropout=p keeps a share p, instead of dropping it
@@ -369,7 +397,9 @@ AddsXByItself
     believed: The residual connection belongs to the MLP. The block would then add x twice.
     seen: The stream doubles in every block.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
-    + return x + self.dropout(self.down(gelu(self.up(x), self.approximate)))
+    + return x + self.dropout(
+    +     self.down(gelu(self.up(x), self.approximate))
+    + )
 
 ComesDownByTheSameMatrix
     down is the transposed up, and its own weight is never used
@@ -378,7 +408,9 @@ ComesDownByTheSameMatrix
     seen: down.weight gets no gradient.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + hidden = gelu(self.up(x), self.approximate)
-    + return self.dropout(F.linear(hidden, self.up.weight.T, self.down.bias))
+    + return self.dropout(
+    +     F.linear(hidden, self.up.weight.T, self.down.bias)
+    + )
 
 ExpectsThreeAxes
     exactly (B, T, C) is expected

@@ -23,21 +23,25 @@ starts_residual_projections_like_the_others
         times.
     seen: The deeper the model, the larger the stream at its end, before any training.
     - elif name.endswith(("attention.out.weight", "mlp.down.weight")):
-    -     nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
+    -     nn.init.normal_(
+    -         parameter, std=0.02 / math.sqrt(2 * len(model.blocks))
+    -     )
 
 counts_one_write_a_block
     residual projections get 0.02 / sqrt(L): each block writes twice, so 2L
     believed: One block, one addition. There are two: that of attention and that of the MLP.
     seen: The stream of a fresh model grows somewhat too much; hardly anything tells.
-    - nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
-    + nn.init.normal_(parameter, std=0.02 / math.sqrt(len(model.blocks)))
+    - parameter, std=0.02 / math.sqrt(2 * len(model.blocks))
+    + parameter, std=0.02 / math.sqrt(len(model.blocks))
 
 divides_without_the_root
     residual projections get 0.02 / 2L: the root is missing
     believed: 2L additions make the sum 2L times as large. Of random numbers the variances add up,
         so it is only sqrt(2L) times.
     seen: Blocks of a deep model whisper: it starts as if it had none.
-    - nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
+    - nn.init.normal_(
+    -     parameter, std=0.02 / math.sqrt(2 * len(model.blocks))
+    - )
     + nn.init.normal_(parameter, std=0.02 / (2 * len(model.blocks)))
 
 narrows_only_attention
@@ -60,7 +64,9 @@ narrows_by_the_place_of_the_block
     each block divides by the root of its own number, not of the number of blocks
     believed: L is the layer. It is how many layers there are.
     seen: The first blocks are loud and the last ones quiet; with one block nothing tells.
-    - nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
+    - nn.init.normal_(
+    -     parameter, std=0.02 / math.sqrt(2 * len(model.blocks))
+    - )
     + number = 1 + int(name.split(".")[1])
     + nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * number))
 
@@ -69,11 +75,11 @@ takes_the_deviation_for_a_variance
     believed: N(0, 0.02) names a variance, as in statistics. Code and papers on GPT mean the
         deviation.
     seen: The first loss is too high, and the first steps are lost on bringing it down.
-    -     nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
-    +     nn.init.normal_(parameter, std=math.sqrt(0.02 / (2 * len(model.blocks))))
-    = else:
-    -     nn.init.normal_(parameter, std=0.02)
-    +     nn.init.normal_(parameter, std=math.sqrt(0.02))
+    - parameter, std=0.02 / math.sqrt(2 * len(model.blocks))
+    + parameter, std=math.sqrt(0.02 / (2 * len(model.blocks)))
+
+    - nn.init.normal_(parameter, std=0.02)
+    + nn.init.normal_(parameter, std=math.sqrt(0.02))
 
 leaves_embeddings_alone
     the embeddings are left as they were: N(0, 1) in a fresh model
@@ -127,7 +133,9 @@ draws_from_a_box
     uniform between -0.02 and 0.02, not normal with that deviation
     believed: Random is random. The standard deviation of such numbers is 0.0115.
     seen: None that one sees: the model starts a little quieter.
-    -     nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
+    -     nn.init.normal_(
+    -         parameter, std=0.02 / math.sqrt(2 * len(model.blocks))
+    -     )
     +     bound = 0.02 / math.sqrt(2 * len(model.blocks))
     +     nn.init.uniform_(parameter, -bound, bound)
     = else:
@@ -140,7 +148,9 @@ measures_by_the_shape
         on it.
     seen: The first loss depends on the sizes of the model.
     - elif name.endswith(("attention.out.weight", "mlp.down.weight")):
-    -     nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
+    -     nn.init.normal_(
+    -         parameter, std=0.02 / math.sqrt(2 * len(model.blocks))
+    -     )
     = else:
     -     nn.init.normal_(parameter, std=0.02)
     +     nn.init.xavier_normal_(parameter)
@@ -371,7 +381,9 @@ GPTThatTiesByACopy
     = if config.tie_weights:
     -     self.head.weight = self.embeddings.token.weight
     - init_weights(self)
-    +     self.head.weight = nn.Parameter(self.embeddings.token.weight.detach().clone())
+    +     self.head.weight = nn.Parameter(
+    +         self.embeddings.token.weight.detach().clone()
+    +     )
 
 GPTThatTiesTheDataAlone
     two parameters over one memory (.data = …), not one tensor with two names
@@ -427,8 +439,8 @@ GPTThatDropsOfTheEmbeddings
     dropout acts on the embeddings as well
     believed: GPT-2 does so. This model does not: dropout is a matter of the blocks.
     seen: Training curves that differ from others' with the same dropout.
-    = self.embeddings = Embeddings(config.vocab_size, config.context_length, config.d_model)
     + self.dropout = nn.Dropout(config.dropout)
+    = self.blocks = nn.ModuleList(
 
     - x = self.embeddings(ids)
     + x = self.dropout(self.embeddings(ids))
@@ -452,9 +464,11 @@ GPTThatAssertsTheLength
     a text that is too long is refused by assert: AssertionError, not ValueError
     believed: assert checks arguments. It is for what cannot happen, and python -O skips it.
     seen: Code that expects ValueError does not catch it; with -O nothing is checked.
-    = def forward(self, ids: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
-    +     n_tokens, longest = ids.shape[1], self.config.context_length
-    +     assert n_tokens <= longest, f"{n_tokens} tokens, but context_length={longest}"
+    + n_tokens, longest = ids.shape[1], self.config.context_length
+    + assert n_tokens <= longest, (
+    +     f"{n_tokens} tokens, but context_length={longest}"
+    + )
+    = mask = causal_mask(ids.shape[1], device=ids.device)
 """)
 
 
@@ -465,16 +479,29 @@ counts_the_tied_head_twice
     believed: The state_dict holds the parameters. It holds names, and a tied tensor has two.
     seen: GPT-2 small with 163 million parameters instead of 124.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
-    - return sum(parameter.numel() for parameter in set(model.parameters()) - left_out)
-    + left_out = 0 if embeddings else sum(p.numel() for p in model.embeddings.parameters())
-    + return sum(tensor.numel() for tensor in model.state_dict().values()) - left_out
+    - return sum(
+    -     parameter.numel()
+    -     for parameter in set(model.parameters()) - left_out
+    + left_out = (
+    +     0
+    +     if embeddings
+    +     else sum(p.numel() for p in model.embeddings.parameters())
+    = )
+    + return (
+    +     sum(tensor.numel() for tensor in model.state_dict().values())
+    +     - left_out
+    + )
 
 keeps_the_tied_head
     without embeddings the tied head still counts
     believed: The head is not part of the embeddings. Where it is tied, its tensor is.
     seen: Without embeddings GPT-2 small still has 124 million, all but the positions.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
-    + left_out = set() if embeddings else set(model.embeddings.parameters()) - {model.head.weight}
+    + left_out = (
+    +     set()
+    +     if embeddings
+    +     else set(model.embeddings.parameters()) - {model.head.weight}
+    + )
 
 goes_by_the_first_name
     a tied head counts or not, depending on which layer was made first
@@ -482,44 +509,59 @@ goes_by_the_first_name
         model that makes its head before its embeddings, that name is head.weight.
     seen: Two models of the same sizes have different counts without embeddings.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
-    - return sum(parameter.numel() for parameter in set(model.parameters()) - left_out)
-    + return sum(
-    +     parameter.numel()
-    +     for name, parameter in model.named_parameters()
-    +     if embeddings or not name.startswith("embeddings.")
-    + )
+
+    - for parameter in set(model.parameters()) - left_out
+    + for name, parameter in model.named_parameters()
+    + if embeddings or not name.startswith("embeddings.")
 
 leaves_out_positions_only
     embeddings=False leaves out the positions, and keeps the tokens
     believed: The token table is the head as well, and works. So some count it; here it is left out.
     seen: Without embeddings GPT-2 small still has 124 million, all but the positions.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
-    - return sum(parameter.numel() for parameter in set(model.parameters()) - left_out)
+    - return sum(
+    -     parameter.numel()
+    -     for parameter in set(model.parameters()) - left_out
     + total = sum(parameter.numel() for parameter in model.parameters())
-    + return total if embeddings else total - model.embeddings.position.weight.numel()
+    + return (
+    +     total
+    +     if embeddings
+    +     else total - model.embeddings.position.weight.numel()
 
 leaves_out_tokens_only
     embeddings=False leaves out the tokens, and keeps the positions
     believed: Embeddings are what tokens have. Positions have a table of their own.
     seen: A count that depends on the context length.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
-    - return sum(parameter.numel() for parameter in set(model.parameters()) - left_out)
+    - return sum(
+    -     parameter.numel()
+    -     for parameter in set(model.parameters()) - left_out
     + total = sum(parameter.numel() for parameter in model.parameters())
-    + return total if embeddings else total - model.embeddings.token.weight.numel()
+    + return (
+    +     total
+    +     if embeddings
+    +     else total - model.embeddings.token.weight.numel()
 
 leaves_out_every_head
     embeddings=False leaves out the head even where it is not tied
     believed: The head is the embedding, turned around. Only where it is tied.
     seen: The count without embeddings is the same, tied or not.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
-    + left_out = set() if embeddings else {*model.embeddings.parameters(), model.head.weight}
+    + left_out = (
+    +     set()
+    +     if embeddings
+    +     else {*model.embeddings.parameters(), model.head.weight}
+    + )
 
 ignores_the_question
     embeddings=False changes nothing
     believed: The argument is there for later.
     seen: Two counts that are always equal.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
-    - return sum(parameter.numel() for parameter in set(model.parameters()) - left_out)
+    - return sum(
+    -     parameter.numel()
+    -     for parameter in set(model.parameters()) - left_out
+    - )
     + return sum(parameter.numel() for parameter in model.parameters())
 
 leaves_embeddings_out_by_default
@@ -533,31 +575,44 @@ counts_tensors
     tensors are counted, not the numbers in them
     believed: A parameter is an nn.Parameter. Papers count the numbers.
     seen: GPT-2 small with 148 parameters.
-    - return sum(parameter.numel() for parameter in set(model.parameters()) - left_out)
+    - return sum(
+    -     parameter.numel()
+    -     for parameter in set(model.parameters()) - left_out
+    - )
     + return len(set(model.parameters()) - left_out)
 
 forgets_biases
     only matrices count: biases and norms are forgotten
     believed: Parameters are weights. A bias is learned as well.
     seen: A thousandth too few; right with no other count.
-    - return sum(parameter.numel() for parameter in set(model.parameters()) - left_out)
-    + return sum(p.numel() for p in set(model.parameters()) - left_out if p.dim() > 1)
+    - parameter.numel()
+    - for parameter in set(model.parameters()) - left_out
+    + p.numel() for p in set(model.parameters()) - left_out if p.dim() > 1
 
 tells_tensors_apart_by_address
     tensors are told apart by data_ptr(), which is 0 for all without memory
     believed: Two tensors with one address are one. On the device meta no tensor has an address.
     seen: Right, but for models that are made on meta to be counted: a few numbers, or 0.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
-    - return sum(parameter.numel() for parameter in set(model.parameters()) - left_out)
-    + left_out = [] if embeddings else [p.data_ptr() for p in model.embeddings.parameters()]
+    + left_out = (
+    +     []
+    +     if embeddings
+    +     else [p.data_ptr() for p in model.embeddings.parameters()]
+    + )
     + sizes = {p.data_ptr(): p.numel() for p in model.parameters()}
-    + return sum(size for address, size in sizes.items() if address not in left_out)
+    = return sum(
+    -     parameter.numel()
+    -     for parameter in set(model.parameters()) - left_out
+    +     size for address, size in sizes.items() if address not in left_out
 
 gives_a_tensor
     a tensor comes back, not an int
     believed: A tensor with one number is a number. Printed, and as a key of a dict, it is not.
     seen: `tensor(124439808)` in a table, and JSON that refuses it.
-    - return sum(parameter.numel() for parameter in set(model.parameters()) - left_out)
+    - return sum(
+    -     parameter.numel()
+    -     for parameter in set(model.parameters()) - left_out
+    - )
     + counted = set(model.parameters()) - left_out
     + return torch.tensor([parameter.numel() for parameter in counted]).sum()
 """)
@@ -570,7 +625,11 @@ turns_only_where_it_must
     believed: A shape that fits is right. A square matrix fits both ways.
     seen: No error, and text that is nearly, but not quite, entirely unlike English.
     reported: rasbt/LLMs-from-scratch#857
-    - shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+    - shape = (
+    -     ours[our_name].shape[::-1]
+    -     if is_transposed
+    -     else ours[our_name].shape
+    - )
     + shape = ours[our_name].shape
     + if is_transposed and tensor.shape != shape:
     +     tensor = tensor.T
@@ -591,7 +650,11 @@ turns_nothing
     believed: A matrix is a matrix. Theirs multiplies from the right, nn.Linear stores its outputs
         first.
     seen: An error about shapes at the first c_attn.
-    - shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+    - shape = (
+    -     ours[our_name].shape[::-1]
+    -     if is_transposed
+    -     else ours[our_name].shape
+    - )
     + shape = ours[our_name].shape
 
 drops_the_biases_of_c_attn
@@ -628,7 +691,10 @@ demands_the_head
     believed: Every tensor of the model must come. A tied one has come already, as wte.weight.
     seen: lm_head.weight is missing in files that do not save it twice.
     - if config.tie_weights and "wte.weight" in theirs:
-    + if config.tie_weights and {"wte.weight", "lm_head.weight"} <= theirs.keys():
+    + if (
+    +     config.tie_weights
+    +     and {"wte.weight", "lm_head.weight"} <= theirs.keys()
+    + ):
 
 believes_any_head
     a tied head that differs from the token embedding is dropped without a word
@@ -637,7 +703,10 @@ believes_any_head
     seen: A model that was trained with a head of its own writes nonsense.
     - head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
     - if not torch.equal(head, theirs["wte.weight"]):
-    -     raise ValueError("lm_head.weight must equal wte.weight when tie_weights=True.")
+    -     raise ValueError(
+    -         "lm_head.weight must equal "
+    -         "wte.weight when tie_weights=True."
+    -     )
     + theirs["lm_head.weight"] = theirs["wte.weight"]
 
 ties_whatever_comes
@@ -645,9 +714,9 @@ ties_whatever_comes
     believed: GPT-2 ties, so the head is wte.weight. With tie_weights=False it has a tensor of its
         own.
     seen: Right with GPT-2, and with no model that has an own head.
-    =         raise ValueError("lm_head.weight must equal wte.weight when tie_weights=True.")
     + elif "wte.weight" in theirs:
     +     theirs["lm_head.weight"] = theirs["wte.weight"]
+    = model = GPT(config)
 
 keeps_what_is_missing
     what is missing keeps its random numbers (strict=False)
@@ -692,10 +761,15 @@ stretches_what_is_too_small
     believed: copy_ refuses what does not fit. It takes (1, C) for (P, C), and fills all rows with
         the one.
     seen: No error, and every position has the same embedding.
-    - shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+    - shape = (
+    -     ours[our_name].shape[::-1]
+    -     if is_transposed
+    -     else ours[our_name].shape
+    - )
     - if tensor.shape != shape:
     -     raise ValueError(
-    -         f"{name} must have the shape {tuple(shape)}, got {tuple(tensor.shape)}."
+    -         f"{name} must have the shape {tuple(shape)}, "
+    -         f"got {tuple(tensor.shape)}."
     -     )
 
     - model.load_state_dict(weights)  # copies
@@ -707,10 +781,15 @@ leaves_shapes_to_torch
     believed: load_state_dict looks at the shapes. It raises RuntimeError, and it names our tensors,
         not theirs.
     seen: Code that expects ValueError does not catch it.
-    - shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+    - shape = (
+    -     ours[our_name].shape[::-1]
+    -     if is_transposed
+    -     else ours[our_name].shape
+    - )
     - if tensor.shape != shape:
     -     raise ValueError(
-    -         f"{name} must have the shape {tuple(shape)}, got {tuple(tensor.shape)}."
+    -         f"{name} must have the shape {tuple(shape)}, "
+    -         f"got {tuple(tensor.shape)}."
     -     )
 
 moves_in_with_the_given_tensors

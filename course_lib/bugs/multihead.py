@@ -19,16 +19,20 @@ splits_by_a_view_alone
         memory, where the channels of a position stand together.
     seen: No error, and the loss falls, only not as far. With causal masks the future leaks.
     reported: reczoo/FuxiCTR#30, zhouhaoyi/Informer2020#59, datawhalechina/deep-learning-notes#11
-    - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
+    - # (..., T, C) -> (..., T, H, D)
+    - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))
     - return by_head.transpose(-3, -2)
-    + return x.reshape(*x.shape[:-2], n_heads, x.shape[-2], d_model // n_heads)
+    + return x.reshape(
+    +     *x.shape[:-2], n_heads, x.shape[-2], d_model // n_heads
+    + )
 
 splits_head_minor
     head h owns every H-th channel, not a block of neighbours
     believed: (D, H) and (H, D) are both H groups of D. They group other channels: h, h + H, h + 2H,
         … instead of h·D, h·D + 1, ….
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
-    - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
+    - # (..., T, C) -> (..., T, H, D)
+    - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))
     - return by_head.transpose(-3, -2)
     + by_channel = x.unflatten(-1, (d_model // n_heads, n_heads))
     + return by_channel.movedim(-1, -3)
@@ -45,7 +49,8 @@ takes_the_number_for_the_width
     D heads of width H, not H heads of width D
     believed: The number of heads was taken for the width of a head.
     seen: Right where H = D. Elsewhere the shape is off, and so is the scale, 1 / sqrt(D).
-    - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
+    - # (..., T, C) -> (..., T, H, D)
+    - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))
     + by_head = x.unflatten(-1, (d_model // n_heads, n_heads))
 
 puts_heads_before_texts
@@ -68,9 +73,11 @@ drops_what_does_not_fit
     seen: No error for n_heads=3 and 8 channels, and the last two are never used.
     - if d_model % n_heads != 0:
     -     raise ValueError(
-    -         f"n_heads must divide the channels of x, got n_heads={n_heads} and {d_model} channels."
+    -         "n_heads must divide the channels of x, "
+    -         f"got n_heads={n_heads} and {d_model} channels."
     -     )
-    - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
+    - # (..., T, C) -> (..., T, H, D)
+    - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))
     + d_head = d_model // n_heads
     + by_head = x[..., : n_heads * d_head].unflatten(-1, (n_heads, d_head))
 
@@ -80,9 +87,12 @@ asserts_that_heads_divide
     seen: Code that expects ValueError does not catch it; with -O nothing is checked.
     - if d_model % n_heads != 0:
     -     raise ValueError(
-    -         f"n_heads must divide the channels of x, got n_heads={n_heads} and {d_model} channels."
+    -         "n_heads must divide the channels of x, "
+    -         f"got n_heads={n_heads} and {d_model} channels."
     -     )
-    + assert d_model % n_heads == 0, f"n_heads={n_heads} does not divide {d_model}"
+    + assert d_model % n_heads == 0, (
+    +     f"n_heads={n_heads} does not divide {d_model}"
+    + )
 
 views_what_a_transpose_came_before
     view on an x that a transpose or a slice came before
@@ -90,9 +100,12 @@ views_what_a_transpose_came_before
         where axes that it joins do not lie one behind the other.
     seen: Right on a fresh tensor. After a transpose: "view size is not compatible with …".
     reported: flagos-ai/FlagGems#5379
-    - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
+    - # (..., T, C) -> (..., T, H, D)
+    - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))
     + by_position = x.view(-1, d_model)  # every position a row
-    + by_head = by_position.unflatten(-1, (n_heads, -1)).unflatten(0, x.shape[:-1])
+    + by_head = by_position.unflatten(-1, (n_heads, -1)).unflatten(
+    +     0, x.shape[:-1]
+    + )
 """)
 
 
@@ -169,9 +182,11 @@ CutsHeadsByAView
         stand together in memory; cut first, then transpose.
     seen: No error, and the loss falls, only not as far. With causal masks the future leaks.
     reported: reczoo/FuxiCTR#30, 649453932/Chinese-Text-Classification-Pytorch#10
-    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
     + shape = (len(x), self.n_heads, x.shape[1], -1)
-    + q, k, v = (part.reshape(shape) for part in self.qkv(x).chunk(3, dim=-1))
+    = q, k, v = (
+    -     split_heads(part, self.n_heads)
+    -     for part in self.qkv(x).chunk(3, dim=-1)
+    +     part.reshape(shape) for part in self.qkv(x).chunk(3, dim=-1)
 
 JoinsHeadsByAReshape
     the heads are joined by a reshape alone, across positions
@@ -189,9 +204,11 @@ CutsAndJoinsByViews
     seen: No error and no leak, but each head sees a stretch of the text alone: the more heads, the
         shorter.
     reported: 649453932/Chinese-Text-Classification-Pytorch#10, reczoo/FuxiCTR#30
-    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
     + shape = (len(x), self.n_heads, x.shape[1], -1)
-    + q, k, v = (part.reshape(shape) for part in self.qkv(x).chunk(3, dim=-1))
+    = q, k, v = (
+    -     split_heads(part, self.n_heads)
+    -     for part in self.qkv(x).chunk(3, dim=-1)
+    +     part.reshape(shape) for part in self.qkv(x).chunk(3, dim=-1)
 
     - return self.dropout(self.out(merge_heads(gathered)))
     + return self.dropout(self.out(gathered.reshape(x.shape)))
@@ -201,21 +218,31 @@ DealsChannelsOneByOne
     believed: (D, H) and (H, D) are both H groups of D channels. They are other groups, and weights
         belong to one grouping.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
-    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
-    + parts = (part.unflatten(-1, (-1, self.n_heads)) for part in self.qkv(x).chunk(3, dim=-1))
+    - q, k, v = (
+    -     split_heads(part, self.n_heads)
+    + parts = (
+    +     part.unflatten(-1, (-1, self.n_heads))
+
     + q, k, v = (part.permute(0, 3, 1, 2) for part in parts)
+    = if mask is not None:
 
     - return self.dropout(self.out(merge_heads(gathered)))
-    + return self.dropout(self.out(gathered.permute(0, 2, 3, 1).flatten(-2)))
+    + return self.dropout(
+    +     self.out(gathered.permute(0, 2, 3, 1).flatten(-2))
+    + )
 
 DealsChannelsOneByOneButJoinsBlocks
     cut with every H-th channel to a head, joined in blocks
     believed: Splitting and merging need not agree. Each must put the channels where the layers
         expect them.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
-    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
-    + parts = (part.unflatten(-1, (-1, self.n_heads)) for part in self.qkv(x).chunk(3, dim=-1))
+    - q, k, v = (
+    -     split_heads(part, self.n_heads)
+    + parts = (
+    +     part.unflatten(-1, (-1, self.n_heads))
+
     + q, k, v = (part.permute(0, 3, 1, 2) for part in parts)
+    = if mask is not None:
 
 ReadsQkvHeadByHead
     qkv is read head by head: q, k, v of head 0, then of head 1, and so on
@@ -223,7 +250,10 @@ ReadsQkvHeadByHead
         it so; here all queries come first.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     reported: Lightning-AI/litgpt#1013
-    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
+    - q, k, v = (
+    -     split_heads(part, self.n_heads)
+    -     for part in self.qkv(x).chunk(3, dim=-1)
+    - )
     + q, k, v = split_heads(self.qkv(x), self.n_heads).chunk(3, dim=-1)
 
 ReadsKeysFirst
@@ -231,24 +261,24 @@ ReadsKeysFirst
     believed: The order of the three does not matter. It does as soon as weights come from
         elsewhere.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
-    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
-    + k, q, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
+    - q, k, v = (
+    + k, q, v = (
 
 ReadsValuesFirst
     values come first: qkv was read as v, k, q
     believed: The order of the three does not matter. It does as soon as weights come from
         elsewhere.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
-    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
-    + v, k, q = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
+    - q, k, v = (
+    + v, k, q = (
 
 UsesKeysAsValues
     the keys are used as values too
     believed: A copied line: the value was made from the key's part.
     seen: No error. The third part of qkv gets no gradient.
     reported: yflyzhang/AnnotatedTransformer#1
-    - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
-    + gathered = self.dropout(weights) @ k  # dropout comes between the weights and the values
+    - gathered = self.dropout(weights) @ v
+    + gathered = self.dropout(weights) @ k
 
 ScalesByTheModelsWidth
     scores are scaled by the model's width C, not the head's D
@@ -261,7 +291,9 @@ ScalesByTheModelsWidth
     - _, weights = masked_attention(q, k, v, mask)
     + scores = q @ k.transpose(-2, -1) / math.sqrt(x.shape[-1])
     + everything = torch.ones_like(scores, dtype=torch.bool)
-    + weights = masked_softmax(scores, everything if mask is None else mask)
+    + weights = masked_softmax(
+    +     scores, everything if mask is None else mask
+    + )
 
 DoesNotScale
     scores are not divided by sqrt(D)
@@ -272,7 +304,9 @@ DoesNotScale
     - _, weights = masked_attention(q, k, v, mask)
     + scores = q @ k.transpose(-2, -1)
     + everything = torch.ones_like(scores, dtype=torch.bool)
-    + weights = masked_softmax(scores, everything if mask is None else mask)
+    + weights = masked_softmax(
+    +     scores, everything if mask is None else mask
+    + )
 
 ScalesByTheNumberOfHeads
     scores are divided by sqrt(H), not by sqrt(D)
@@ -282,7 +316,9 @@ ScalesByTheNumberOfHeads
     - _, weights = masked_attention(q, k, v, mask)
     + scores = q @ k.transpose(-2, -1) / math.sqrt(self.n_heads)
     + everything = torch.ones_like(scores, dtype=torch.bool)
-    + weights = masked_softmax(scores, everything if mask is None else mask)
+    + weights = masked_softmax(
+    +     scores, everything if mask is None else mask
+    + )
 
 SoftmaxOverTheHeads
     softmax over the heads instead of the keys
@@ -291,8 +327,12 @@ SoftmaxOverTheHeads
     seen: Each row of weights sums to something else. With one head all weights are 1.
     - _, weights = masked_attention(q, k, v, mask)
     + scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    + hidden = torch.zeros((), dtype=torch.bool) if mask is None else ~mask
-    + weights = scores.masked_fill(hidden, torch.finfo(scores.dtype).min).softmax(dim=1)
+    + hidden = (
+    +     torch.zeros((), dtype=torch.bool) if mask is None else ~mask
+    + )
+    + weights = scores.masked_fill(
+    +     hidden, torch.finfo(scores.dtype).min
+    + ).softmax(dim=1)
     + weights = weights.masked_fill(hidden, 0.0)
 
 ForgetsTheMask
@@ -308,7 +348,8 @@ HidesWhatIsAllowed
         attend.
     seen: The future is read and the past is not; the last row of a causal mask is empty.
     reported: rasbt/LLMs-from-scratch#1061, pytorch/pytorch#29546
-    - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
+    - # a head axis: without it texts are taken for heads
+    - mask = mask.unsqueeze(-3)
     + mask = ~mask.unsqueeze(-3)
 
 IsAlwaysCausal
@@ -317,7 +358,9 @@ IsAlwaysCausal
         everything.
     seen: Right in a GPT; in an encoder half of the text is never read.
     + if mask is None:
-    +     mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
+    +     mask = torch.ones(
+    +         x.shape[1], x.shape[1], dtype=torch.bool, device=x.device
+    +     ).tril()
     = if mask is not None:
 
 TakesTextsForHeads
@@ -326,7 +369,8 @@ TakesTextsForHeads
     seen: An error while B and H differ. With B = H, or B = 1, no error; each head gets a text's
         mask.
     - if mask is not None:
-    -     mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
+    -     # a head axis: without it texts are taken for heads
+    -     mask = mask.unsqueeze(-3)
 
 RepeatsMasksInTheWrongOrder
     the masks are repeated in the wrong order: for heads, then texts
@@ -335,7 +379,8 @@ RepeatsMasksInTheWrongOrder
     seen: Texts are masked with the padding of their neighbours in the batch; one text alone is
         right.
     reported: line/lighthouse#77, ArrowLuo/CLIP4Clip#22, lsdefine/attention-is-all-you-need-keras#36
-    - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
+    - # a head axis: without it texts are taken for heads
+    - mask = mask.unsqueeze(-3)
     + mask = mask.expand(len(x), -1, -1).repeat(self.n_heads, 1, 1)
     + mask = mask.unflatten(0, (len(x), self.n_heads))
 
@@ -343,7 +388,8 @@ UsesTheFirstTextsMask
     the first text's mask is used for the whole batch
     believed: All texts are masked alike. Their lengths differ, and so do their masks.
     seen: Right for one text, or texts of one length.
-    - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
+    - # a head axis: without it texts are taken for heads
+    - mask = mask.unsqueeze(-3)
     + mask = mask[0] if mask.dim() == 3 else mask
 
 PutsTwoAxesBeforeEveryMask
@@ -351,7 +397,8 @@ PutsTwoAxesBeforeEveryMask
     believed: A mask is (T, S), and scores are (B, H, T, S). With padding there is one for each
         text, and it lacks the heads only.
     seen: Right with a causal mask. An error, or five axes, as soon as a batch has padding.
-    - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
+    - # a head axis: without it texts are taken for heads
+    - mask = mask.unsqueeze(-3)
     + mask = mask[None, None]
 
 HasNoOutputLayer
@@ -399,14 +446,17 @@ HasThreeLayers
     + self.key = nn.Linear(d_model, d_model, bias=bias)
     + self.value = nn.Linear(d_model, d_model, bias=bias)
 
-    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
-    + q, k, v = (split_heads(f(x), self.n_heads) for f in (self.query, self.key, self.value))
+    - split_heads(part, self.n_heads)
+    - for part in self.qkv(x).chunk(3, dim=-1)
+    + split_heads(f(x), self.n_heads)
+    + for f in (self.query, self.key, self.value)
 
 DropsOnlyTheOutput
     dropout on the output only, not on the weights
     believed: One dropout is enough. The one on the weights hides single keys from single queries.
     seen: Less is dropped than was asked for; no other sign.
-    - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
+    - # dropout comes between the weights and the values
+    - gathered = self.dropout(weights) @ v
     + gathered = weights @ v
 
 DropsOnlyTheWeights
@@ -421,7 +471,8 @@ DropsNothing
     dropout is ignored
     believed: The argument was stored and never used.
     seen: Training and evaluation agree to the last digit, however large dropout is.
-    - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
+    - # dropout comes between the weights and the values
+    - gathered = self.dropout(weights) @ v
     - return self.dropout(self.out(merge_heads(gathered)))
     + gathered = weights @ v
     + return self.out(merge_heads(gathered))
@@ -438,7 +489,8 @@ DropsInEvaluationToo
     believed: F.dropout knows the mode. It does not: without training=self.training it always drops.
     seen: Two calls of model.eval() differ, and the loss in evaluation is worse than it could be.
     reported: karpathy/nanoGPT#240, pytorch/pytorch#124464, huggingface/pytorch-image-models#1978
-    - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
+    - # dropout comes between the weights and the values
+    - gathered = self.dropout(weights) @ v
     - return self.dropout(self.out(merge_heads(gathered)))
     + gathered = F.dropout(weights, self.dropout.p) @ v
     + return F.dropout(self.out(merge_heads(gathered)), self.dropout.p)
@@ -449,7 +501,8 @@ DropsWeightsInEvaluationToo
         evaluation.
     seen: Two calls of model.eval() differ, and the loss in evaluation is worse than it could be.
     reported: karpathy/nanoGPT#240, pytorch/pytorch#124464, huggingface/pytorch-image-models#1978
-    - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
+    - # dropout comes between the weights and the values
+    - gathered = self.dropout(weights) @ v
     + gathered = F.dropout(weights, self.dropout.p) @ v
 
 KeepsWhatItShouldDrop
@@ -466,13 +519,14 @@ DividesWithoutLooking
     seen: The layer is made; the first call fails somewhere inside, or channels go missing.
     - if d_model % n_heads != 0:
     -     raise ValueError(
-    -         f"n_heads must divide d_model, got n_heads={n_heads} and d_model={d_model}."
+    -         "n_heads must divide d_model, "
+    -         f"got n_heads={n_heads} and d_model={d_model}."
     -     )
-    = self.n_heads = n_heads
 
-    - q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
     + shape = (len(x), x.shape[1], self.n_heads, -1)
-    + q, k, v = (part.reshape(shape).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
+    = q, k, v = (
+    -     split_heads(part, self.n_heads)
+    +     part.reshape(shape).transpose(1, 2)
 
 AssertsThatHeadsDivide
     the wrong n_heads is refused by assert: AssertionError, not ValueError
@@ -480,25 +534,32 @@ AssertsThatHeadsDivide
     seen: Code that expects ValueError does not catch it; with -O nothing is checked.
     - if d_model % n_heads != 0:
     -     raise ValueError(
-    -         f"n_heads must divide d_model, got n_heads={n_heads} and d_model={d_model}."
+    -         "n_heads must divide d_model, "
+    -         f"got n_heads={n_heads} and d_model={d_model}."
     -     )
-    + assert d_model % n_heads == 0, f"n_heads={n_heads} does not divide {d_model}"
+    + assert d_model % n_heads == 0, (
+    +     f"n_heads={n_heads} does not divide {d_model}"
+    + )
 
 MakesTheMaskOnTheCpu
     a mask made inside is always on the CPU
     believed: Tensors meet wherever they are. They must be on one device.
     seen: Right on a laptop; on a GPU 'Expected all tensors to be on the same device'.
     - if mask is not None:
-    -     mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
+    -     # a head axis: without it texts are taken for heads
+    -     mask = mask.unsqueeze(-3)
     + everything = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool)
-    + mask = everything if mask is None else mask.unsqueeze(-3) & everything
+    + mask = (
+    +     everything if mask is None else mask.unsqueeze(-3) & everything
+    + )
 
 ChangesTheMask
     the mask itself is changed
     believed: logical_not_ and friends are quicker. They write into the caller's mask, which the
         next layer uses.
     seen: The first layer is right, the second gets an inverted mask.
-    - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
+    - # a head axis: without it texts are taken for heads
+    - mask = mask.unsqueeze(-3)
     + mask.logical_not_()
     + mask = ~mask.unsqueeze(-3)
 
@@ -519,6 +580,8 @@ AnswersEmptyQueriesWithNan
     reported: pytorch/pytorch#103963
     - _, weights = masked_attention(q, k, v, mask)
     + scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-    + scores = scores if mask is None else scores.masked_fill(~mask, -math.inf)
+    + scores = (
+    +     scores if mask is None else scores.masked_fill(~mask, -math.inf)
+    + )
     + weights = scores.softmax(dim=-1)
 """)

@@ -25,7 +25,9 @@ divides_by_one_less
     seen: Every output is too small by the factor sqrt((C - 1)/C): 0.8 % at C = 64.
     reported: harvardnlp/annotated-transformer#119, harvardnlp/annotated-transformer#122
     - variance = centred.square().mean(dim=-1, keepdim=True)
-    + variance = centred.square().sum(dim=-1, keepdim=True) / (x.shape[-1] - 1)
+    + variance = centred.square().sum(dim=-1, keepdim=True) / (
+    +     x.shape[-1] - 1
+    + )
 
 leaves_eps_out
     eps is left out
@@ -194,7 +196,10 @@ copies_the_annotated_formula
     - centred = wide - wide.mean(dim=-1, keepdim=True)
     - variance = centred.square().mean(dim=-1, keepdim=True)
     - normed = centred / torch.sqrt(variance + eps) * weight
-    + mean, deviation = x.mean(dim=-1, keepdim=True), x.std(dim=-1, keepdim=True)
+    + mean, deviation = (
+    +     x.mean(dim=-1, keepdim=True),
+    +     x.std(dim=-1, keepdim=True),
+    + )
     + normed = weight * (x - mean) / (deviation + eps)
 
 takes_var_as_it_comes
@@ -331,7 +336,9 @@ HasNoAttributeForTheBias
     +     self.bias = nn.Parameter(torch.zeros(d_model))
 
     - return layer_norm(x, self.weight, self.bias, self.eps)
-    + return layer_norm(x, self.weight, getattr(self, "bias", None), self.eps)
+    + return layer_norm(
+    +     x, self.weight, getattr(self, "bias", None), self.eps
+    + )
 
 KeepsEpsToItself
     the given eps is not passed on
@@ -365,9 +372,13 @@ DividesByTheSampleDeviation
     - return layer_norm(x, self.weight, self.bias, self.eps)
     + wide = x.to(torch.promote_types(x.dtype, torch.float32))
     + centred = wide - wide.mean(dim=-1, keepdim=True)
-    + variance = centred.square().sum(dim=-1, keepdim=True) / (x.shape[-1] - 1)
+    + variance = centred.square().sum(dim=-1, keepdim=True) / (
+    +     x.shape[-1] - 1
+    + )
     + normed = centred / (variance.sqrt() + self.eps) * self.weight
-    + return (normed if self.bias is None else normed + self.bias).to(x.dtype)
+    + return (normed if self.bias is None else normed + self.bias).to(
+    +     x.dtype
+    + )
 
 CopiesTheAnnotatedLayer
     x.std() + eps: C - 1, eps outside the root, statistics in x's own dtype
@@ -376,7 +387,10 @@ CopiesTheAnnotatedLayer
     seen: Every output is a little too small; quiet vectors come out much too large.
     reported: codertimo/BERT-pytorch#30, harvardnlp/annotated-transformer#122
     - return layer_norm(x, self.weight, self.bias, self.eps)
-    + mean, deviation = x.mean(dim=-1, keepdim=True), x.std(dim=-1, keepdim=True)
+    + mean, deviation = (
+    +     x.mean(dim=-1, keepdim=True),
+    +     x.std(dim=-1, keepdim=True),
+    + )
     + normed = self.weight * (x - mean) / (deviation + self.eps)
     + return normed if self.bias is None else normed + self.bias
 
@@ -398,25 +412,32 @@ IsRMSNorm
     seen: Weights of GPT-2 give nonsense.
     - return layer_norm(x, self.weight, self.bias, self.eps)
     + wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    + size = torch.sqrt(wide.square().mean(dim=-1, keepdim=True) + self.eps)
+    + size = torch.sqrt(
+    +     wide.square().mean(dim=-1, keepdim=True) + self.eps
+    + )
     + normed = wide / size * self.weight
-    + return (normed if self.bias is None else normed + self.bias).to(x.dtype)
+    + return (normed if self.bias is None else normed + self.bias).to(
+    +     x.dtype
+    + )
 
 KeepsARunningMean
     the mean and variance of training are used in evaluation, as in batch norm
     believed: What was seen in training is needed later. Each vector brings its own mean.
     seen: The loss jumps as soon as a trained model is put into eval mode.
-    - self.eps = eps
-    + self.eps, self.statistics = eps, None
-
-    - return layer_norm(x, self.weight, self.bias, self.eps)
-    + if self.training:
-    +     self.statistics = x.detach().mean(), x.detach().var(unbiased=False)
-    + if self.training or self.statistics is None:
-    +     return layer_norm(x, self.weight, self.bias, self.eps)
-    + mean, variance = self.statistics
-    + normed = (x - mean) / torch.sqrt(variance + self.eps) * self.weight
-    + return normed if self.bias is None else normed + self.bias
+    -     self.eps = eps
+    +     self.eps, self.statistics = eps, None
+    = def forward(self, x: Float[Tensor, "... C"]) -> Float[Tensor, "... C"]:
+    -     return layer_norm(x, self.weight, self.bias, self.eps)
+    +     if self.training:
+    +         self.statistics = (
+    +             x.detach().mean(),
+    +             x.detach().var(unbiased=False),
+    +         )
+    +     if self.training or self.statistics is None:
+    +         return layer_norm(x, self.weight, self.bias, self.eps)
+    +     mean, variance = self.statistics
+    +     normed = (x - mean) / torch.sqrt(variance + self.eps) * self.weight
+    +     return normed if self.bias is None else normed + self.bias
 
 NormalisesInTrainingOnly
     it normalises in training only

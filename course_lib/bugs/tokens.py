@@ -27,8 +27,8 @@ UsesCodePoints
     believed: ord gives every character a number already. They reach past a million, and the model
         needs a row for each.
     seen: IndexError in the embedding, whose table is smaller than the ids.
-    - self.ids = {character: i for i, character in enumerate(self.characters)}
-    + self.ids = {character: ord(character) for character in self.characters}
+    - character: i for i, character in enumerate(self.characters)
+    + character: ord(character) for character in self.characters
 
     - unknown = [i for i in ids if not 0 <= i < self.vocab_size]
     + unknown = [i for i in ids if i not in self.ids.values()]
@@ -40,8 +40,9 @@ CountsFromOne
     ids begin at 1
     believed: The first one is number 1. Rows of a table are counted from 0.
     seen: The last character has an id that the embedding does not have: IndexError.
-    - self.ids = {character: i for i, character in enumerate(self.characters)}
-    + self.ids = {character: i for i, character in enumerate(self.characters, start=1)}
+    - character: i for i, character in enumerate(self.characters)
+    + character: i
+    + for i, character in enumerate(self.characters, start=1)
 
     - unknown = [i for i in ids if not 0 <= i < self.vocab_size]
     + unknown = [i for i in ids if not 1 <= i <= self.vocab_size]
@@ -54,19 +55,30 @@ SkipsUnknownCharacters
     believed: A tokenizer should take anything. Then decode(encode(text)) is another text, and
         nobody knows.
     seen: Letters vanish from the prompt.
-    - unknown = [character for character in text if character not in self.ids]
+    - unknown = [
+    -     character for character in text if character not in self.ids
+    + return [
+    +     self.ids[character]
+    +     for character in text
+    +     if character in self.ids
+    = ]
     - if unknown:
-    -     raise ValueError(f"text must hold known characters only, got {unknown[0]!r}.")
+    -     raise ValueError(
+    -         f"text must hold known characters only, got {unknown[0]!r}."
+    -     )
     - return [self.ids[character] for character in text]
-    + return [self.ids[character] for character in text if character in self.ids]
 
 TurnsUnknownCharactersIntoZero
     unknown characters become the id 0
     believed: 0 is free for the unknown. It is the first character of the vocabulary.
     seen: Unknown letters come back as spaces or line ends.
-    - unknown = [character for character in text if character not in self.ids]
+    - unknown = [
+    -     character for character in text if character not in self.ids
+    - ]
     - if unknown:
-    -     raise ValueError(f"text must hold known characters only, got {unknown[0]!r}.")
+    -     raise ValueError(
+    -         f"text must hold known characters only, got {unknown[0]!r}."
+    -     )
     - return [self.ids[character] for character in text]
     + return [self.ids.get(character, 0) for character in text]
 
@@ -75,7 +87,9 @@ ReadsNegativeIds
     believed: A list raises an IndexError for a wrong index. For -1 it returns the last item.
     seen: A wrong id, such as the -100 that marks ignored targets, becomes a letter.
     - unknown = [i for i in ids if not 0 <= i < self.vocab_size]
-    + unknown = [i for i in ids if not -self.vocab_size <= i < self.vocab_size]
+    + unknown = [
+    +     i for i in ids if not -self.vocab_size <= i < self.vocab_size
+    + ]
 
 LooksUpWithoutLooking
     what is unknown raises KeyError or IndexError, not ValueError
@@ -83,15 +97,20 @@ LooksUpWithoutLooking
         wrong nor why.
     seen: KeyError or IndexError from deep inside.
     reported: karpathy/nanoGPT#434
-    - unknown = [character for character in text if character not in self.ids]
+    - unknown = [
+    -     character for character in text if character not in self.ids
+    - ]
     - if unknown:
-    -     raise ValueError(f"text must hold known characters only, got {unknown[0]!r}.")
-    = return [self.ids[character] for character in text]
+    -     raise ValueError(
+    -         f"text must hold known characters only, got {unknown[0]!r}."
+    -     )
 
     - unknown = [i for i in ids if not 0 <= i < self.vocab_size]
     - if unknown:
-    -     raise ValueError(f"ids must lie in 0..{self.vocab_size - 1}, got {unknown[0]}.")
-    = return "".join(self.characters[i] for i in ids)
+    -     raise ValueError(
+    -         f"ids must lie in 0..{self.vocab_size - 1}, "
+    -         f"got {unknown[0]}."
+    -     )
 
 DecodesToAList
     decode returns a list of characters, not a string
@@ -117,15 +136,14 @@ MakesTheSizeAMethod
         number.
     seen: TypeError: a method where an int was expected.
     -     self.vocab_size = len(self.characters)
-    +
     + def vocab_size(self) -> int:
     +     return len(self.characters)
 
     - unknown = [i for i in ids if not 0 <= i < self.vocab_size]
     + unknown = [i for i in ids if not 0 <= i < self.vocab_size()]
 
-    - raise ValueError(f"ids must lie in 0..{self.vocab_size - 1}, got {unknown[0]}.")
-    + raise ValueError(f"ids must lie in 0..{self.vocab_size() - 1}, got {unknown[0]}.")
+    - f"ids must lie in 0..{self.vocab_size - 1}, "
+    + f"ids must lie in 0..{self.vocab_size() - 1}, "
 
 LowersTheText
     upper and lower case were made one
@@ -248,7 +266,11 @@ compares_objects
     believed: is means equal. It means the same object, which small numbers happen to be.
     seen: Works for bytes; ids above 256 are never merged.
     - if tuple(ids[position : position + 2]) == pair:
-    + if position + 1 < len(ids) and ids[position] is pair[0] and ids[position + 1] is pair[1]:
+    + if (
+    +     position + 1 < len(ids)
+    +     and ids[position] is pair[0]
+    +     and ids[position + 1] is pair[1]
+    + ):
 """)
 
 
@@ -258,7 +280,8 @@ def replaces_in_a_string(ids, pair, new_id):
     believed: str.replace does all of this. It also finds '1 2' within '11 22'.
     seen: Strange new ids as soon as ids have more than one digit.
     """
-    text = " ".join(map(str, ids)).replace(f"{pair[0]} {pair[1]}", str(new_id))
+    both = f"{pair[0]} {pair[1]}"
+    text = " ".join(map(str, ids)).replace(both, str(new_id))
     return [int(number) for number in text.split()]
 
 
@@ -270,15 +293,19 @@ takes_the_first_of_equals
         the order of the texts decides.
     seen: The same data in another order give another tokenizer.
     reported: karpathy/minbpe#90
-    - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+    - best = min(
+    -     counts, key=lambda pair: (-counts[pair], pair), default=None
+    - )
     + best = max(counts, key=counts.get, default=None)
 
 takes_the_largest_of_equals
     of equally frequent pairs the largest is taken
     believed: max over (count, pair) settles ties. It settles them the other way round.
     seen: Right until two pairs are equally frequent.
-    - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
-    + best = max(counts, key=lambda pair: (counts[pair], pair), default=None)
+    - best = min(
+    -     counts, key=lambda pair: (-counts[pair], pair), default=None
+    + best = max(
+    +     counts, key=lambda pair: (counts[pair], pair), default=None
 
 counts_without_overlap
     overlapping pairs are not counted
@@ -324,7 +351,9 @@ needs_a_pair
     believed: There is always a most frequent pair. Not in an empty text, nor at the end of one that
         was merged away.
     seen: ValueError from min(), which has nothing to choose from.
-    - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+    - best = min(
+    -     counts, key=lambda pair: (-counts[pair], pair), default=None
+    - )
     + best = min(counts, key=lambda pair: (-counts[pair], pair))
 
 always_begins_at_256
@@ -345,9 +374,10 @@ merges_the_rarest
     the rarest pair is merged, not the most frequent one
     believed: min() with the counts as its key gives the smallest count.
     seen: Tokens for typing errors and none for 'the'.
-    - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
     + often = [pair for pair in counts if counts[pair] >= 2]
-    + best = min(often, key=lambda pair: (counts[pair], pair), default=None)
+    = best = min(
+    -     counts, key=lambda pair: (-counts[pair], pair), default=None
+    +     often, key=lambda pair: (counts[pair], pair), default=None
 
 returns_a_dictionary
     a dictionary of pairs and ids instead of the list of pairs
@@ -367,7 +397,10 @@ accepts_large_ids
         pairs, and decode to something else.
     seen: Two meanings for one id.
     - if max(ids, default=0) >= first_new_id:
-    -     raise ValueError(f"ids must be below first_new_id={first_new_id}, got {max(ids)}.")
+    -     raise ValueError(
+    -         f"ids must be below first_new_id={first_new_id}, "
+    -         f"got {max(ids)}."
+    -     )
 
 trains_in_place
     the caller's list was changed
@@ -390,7 +423,9 @@ EncodesCodePoints
     - ids = list(text.encode("utf-8"))
     + ids = [ord(character) for character in text]
 
-    - return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
+    - return b"".join(self.pieces[i] for i in ids).decode(
+    -     "utf-8", errors="replace"
+    - )
     + return "".join(self.pieces[i] for i in ids)
 
 DecodesIdById
@@ -398,15 +433,19 @@ DecodesIdById
     believed: A token is a piece of text. It is a piece of bytes, and may be half a letter.
     seen: Emoji and accents come out as � while English is fine.
     reported: exo-explore/exo#1691, antonellof/ferrox#124
-    - return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
-    + return "".join(self.pieces[i].decode("utf-8", errors="replace") for i in ids)
+    - return b"".join(self.pieces[i] for i in ids).decode(
+    -     "utf-8", errors="replace"
+    + return "".join(
+    +     self.pieces[i].decode("utf-8", errors="replace") for i in ids
 
 DecodesStrictly
     invalid bytes are an error
     believed: decode('utf-8') reads what encode('utf-8') wrote. A model may write anything.
     seen: UnicodeDecodeError in the middle of a generated text.
     reported: Blaizzy/mlx-vlm#835
-    - return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
+    - return b"".join(self.pieces[i] for i in ids).decode(
+    -     "utf-8", errors="replace"
+    - )
     + return b"".join(self.pieces[i] for i in ids).decode("utf-8")
 
 IgnoresInvalidBytes
@@ -414,8 +453,8 @@ IgnoresInvalidBytes
     believed: errors='ignore' makes the error go away. The reader cannot see that something was
         there.
     seen: Letters are missing in generated text, without a trace.
-    - return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
-    + return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="ignore")
+    - "utf-8", errors="replace"
+    + "utf-8", errors="ignore"
 
 MergesInReverse
     the merges are applied last one first
@@ -436,7 +475,11 @@ TakesTheLongestToken
     -     ids = merge_pair(ids, pair, new_id)
     + left, ids = text.encode("utf-8"), []
     + while left:
-    +     fitting = [i for i, piece in self.pieces.items() if left.startswith(piece)]
+    +     fitting = [
+    +         i
+    +         for i, piece in self.pieces.items()
+    +         if left.startswith(piece)
+    +     ]
     +     ids.append(max(fitting, key=lambda i: len(self.pieces[i])))
     +     left = left[len(self.pieces[ids[-1]]) :]
 
@@ -470,9 +513,10 @@ SkipsUnknownIds
     seen: Pieces are missing from the text.
     - unknown = [i for i in ids if i not in self.pieces]
     - if unknown:
-    -     raise ValueError(f"ids must be bytes or merged pairs, got {unknown[0]}.")
+    -     raise ValueError(
+    -         f"ids must be bytes or merged pairs, got {unknown[0]}."
+    -     )
     + ids = [i for i in ids if i in self.pieces]
-    = return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
 
 LooksUpUnknownIds
     unknown ids raise KeyError, not ValueError
@@ -482,7 +526,9 @@ LooksUpUnknownIds
     reported: karpathy/nanoGPT#273
     - unknown = [i for i in ids if i not in self.pieces]
     - if unknown:
-    -     raise ValueError(f"ids must be bytes or merged pairs, got {unknown[0]}.")
+    -     raise ValueError(
+    -         f"ids must be bytes or merged pairs, got {unknown[0]}."
+    -     )
 
 AcceptsIdsOfBytes
     first_new_id below 256 is accepted
@@ -490,8 +536,10 @@ AcceptsIdsOfBytes
         lost.
     seen: A letter comes back as two others.
     - if first_new_id < 256:
-    -     raise ValueError(f"first_new_id must be at least 256, got first_new_id={first_new_id}.")
-    = self.merges = dict(enumerate(merges, start=first_new_id))
+    -     raise ValueError(
+    -         "first_new_id must be at least 256, "
+    -         f"got first_new_id={first_new_id}."
+    -     )
 """)
 
 
@@ -512,7 +560,9 @@ IgnoresTheOffset
     reported: Blaizzy/mlx-vlm#1983, ml-explore/mlx-lm#93, huggingface/transformers#15751
     - positions = torch.arange(offset, end, device=ids.device)
     - return self.token(ids) + self.position(positions)
-    + return self.token(ids) + self.position(torch.arange(ids.shape[1], device=ids.device))
+    + return self.token(ids) + self.position(
+    +     torch.arange(ids.shape[1], device=ids.device)
+    + )
 
 CountsOnFromTheLastCall
     positions go on from where the last call ended
@@ -564,7 +614,13 @@ JoinsTheVectors
     believed: Two vectors are joined by cat. The next layer expects C numbers, not 2C.
     seen: Shape (B, T, 2C), and an error in the next layer.
     - return self.token(ids) + self.position(positions)
-    + return torch.cat([self.token(ids), self.position(positions).expand(*ids.shape, -1)], dim=-1)
+    + return torch.cat(
+    +     [
+    +         self.token(ids),
+    +         self.position(positions).expand(*ids.shape, -1),
+    +     ],
+    +     dim=-1,
+    + )
 
 MultipliesTheVectors
     multiplied, not added
@@ -601,10 +657,10 @@ RunsOffTheTable
     reported: facebookresearch/fairseq#757, lucidrains/phenaki-pytorch#25
     - if end > self.position.num_embeddings:
     -     raise ValueError(
-    -         f"ids must end by position context_length={self.position.num_embeddings}, "
+    -         "ids must end by position "
+    -         f"context_length={self.position.num_embeddings}, "
     -         f"got {ids.shape[1]} tokens from offset={offset} on."
     -     )
-    = positions = torch.arange(offset, end, device=ids.device)
 
 ChecksTheLengthOnly
     the length is checked, but without the offset
@@ -637,6 +693,8 @@ counts_positions_in_the_dtype_of_the_tables
     reported: elixir-nx/bumblebee#299
     - positions = torch.arange(offset, end, device=ids.device)
     - return self.token(ids) + self.position(positions)
-    + positions = torch.arange(offset, end, device=ids.device).to(self.position.weight.dtype)
+    + positions = torch.arange(offset, end, device=ids.device).to(
+    +     self.position.weight.dtype
+    + )
     + return self.token(ids) + self.position(positions.long())
 """)

@@ -28,7 +28,9 @@ reshapes_where_it_should_transpose
     seen: No error; the loss soon stops falling, since each target is compared with strangers'
         scores.
     reported: weirme/FCSN#12
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    - return F.cross_entropy(
+    -     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
+    - )
     + n_texts, n_tokens, n_ids = logits.shape
     + wide = wide.reshape(n_texts, n_ids, n_tokens)
     + return F.cross_entropy(wide, targets, ignore_index=ignore_index)
@@ -38,30 +40,39 @@ adds_the_losses_up
     believed: The sum is the loss of the whole batch. It grows with B and T, and the gradient with
         it.
     seen: The first loss is B·T·ln V; a learning rate fits one batch size only.
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + return F.cross_entropy(
-    +     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index, reduction="sum"
-    + )
+    - wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
+    + wide.flatten(0, 1),
+    + targets.flatten(),
+    + ignore_index=ignore_index,
+    + reduction="sum",
 
 divides_by_all_positions
     divided by all positions, the ignored ones too
     believed: The mean is over the batch. An ignored target is not in it, neither above nor below
         the line.
     seen: The more padding, the better the loss looks, and the smaller the step gets.
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    - return F.cross_entropy(
+    -     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
     + total = F.cross_entropy(
-    +     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index, reduction="sum"
-    + )
+    +     wide.flatten(0, 1),
+    +     targets.flatten(),
+    +     ignore_index=ignore_index,
+    +     reduction="sum",
+    = )
     + return total / targets.numel()
 
 averages_text_by_text
     averaged within each text first: short texts count as much as long ones
     believed: A mean of means is the mean. Only if every text has as many targets as the others.
     seen: Right until something is ignored; then the tokens of short texts weigh more.
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    - return F.cross_entropy(
+    -     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
     + each = F.cross_entropy(
-    +     wide.transpose(1, 2), targets, ignore_index=ignore_index, reduction="none"
-    + )
+    +     wide.transpose(1, 2),
+    +     targets,
+    +     ignore_index=ignore_index,
+    +     reduction="none",
+    = )
     + counts = (targets != ignore_index).sum(dim=1)
     + return (each.sum(dim=1) / counts).mean()
 
@@ -70,16 +81,18 @@ looks_at_the_last_position_alone
     believed: The model is asked for the token after the text. In training every position is asked
         at once.
     seen: The loss is noisy, and there is a T-th of what there was to learn from.
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + return F.cross_entropy(wide[:, -1], targets[:, -1], ignore_index=ignore_index)
+    - wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
+    + wide[:, -1], targets[:, -1], ignore_index=ignore_index
 
 measures_in_bits
     measured in bits (log2), not in nats (ln)
     believed: Information is counted in bits. It may be, but then guessing is log2 V, and steps are
         1.44 times as long.
     seen: The first loss is 1.44 times ln V.
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + loss = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    - return F.cross_entropy(
+    + loss = F.cross_entropy(
+
+    = )
     + return loss / math.log(2)
 
 adds_a_little_inside_the_log
@@ -87,23 +100,29 @@ adds_a_little_inside_the_log
     believed: Something small keeps log(0) away. It also hides how wrong the model is: no loss
         exceeds 20.7.
     seen: Right as long as the model is unsure; a confident mistake gets no gradient.
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    - return F.cross_entropy(
+    -     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
     + logs = torch.log(wide.softmax(dim=-1) + 1e-9)
-    + return F.nll_loss(logs.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + return F.nll_loss(
+    +     logs.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
 
 takes_the_log_of_a_softmax
     log(softmax(x)) in two steps: a small probability becomes 0, and its log infinite
     believed: log_softmax is softmax, then log. In one step the exponential and the log cancel.
     seen: Right while logits are small; then inf, and nan in the gradient.
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    - return F.cross_entropy(
+    -     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
     + logs = torch.log(wide.softmax(dim=-1))
-    + return F.nll_loss(logs.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    + return F.nll_loss(
+    +     logs.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
 
 always_ignores_minus_100
     the given ignore_index is not used: it is always -100
     believed: -100 is what torch ignores, so nothing need be passed on. It is only the default.
     seen: Padding with another number is learned like text, or raises an IndexError.
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    - return F.cross_entropy(
+    -     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
+    - )
     + return F.cross_entropy(wide.flatten(0, 1), targets.flatten())
 
 takes_0_for_no_ignore_index
@@ -127,49 +146,61 @@ stays_in_half_precision
         and 2.35 are the same.
     seen: The curve of the loss has stairs, and gradients are rounded once more.
     - wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    = return F.cross_entropy(
+    -     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
+    +     logits.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
 
 widens_the_finished_loss
     computed in half precision, and widened only afterwards
     believed: float32 at the end is float32. What has been rounded stays rounded.
     seen: The loss is float32 and still has stairs.
     - wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    - return F.cross_entropy(
+    -     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
+    + loss = F.cross_entropy(
+    +     logits.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
+    = )
     + return loss.to(torch.promote_types(logits.dtype, torch.float32))
 
 forgets_the_minus
     the sign is missing: this is the mean log p, not its negative
     believed: Likelihood is what one wants. It is to grow, and a loss to fall.
     seen: A negative loss, and training makes the model worse.
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + return -F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    - return F.cross_entropy(
+    + return -F.cross_entropy(
 
 returns_a_plain_number
     a Python number comes back, without a way for gradients
     believed: A loss is a number. backward() needs the tensor and the graph behind it.
     seen: AttributeError: 'float' object has no attribute 'backward'.
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + loss = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    - return F.cross_entropy(
+    + loss = F.cross_entropy(
+
+    = )
     + return loss.item()
 
 is_0_when_nothing_counts
     a batch without any target has a loss of 0
     believed: Dividing by 0 must be avoided. But a loss of 0 means: perfect.
     seen: Batches of nothing but padding make the average look better.
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    - return F.cross_entropy(
+    -     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
     + total = F.cross_entropy(
-    +     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index, reduction="sum"
-    + )
+    +     wide.flatten(0, 1),
+    +     targets.flatten(),
+    +     ignore_index=ignore_index,
+    +     reduction="sum",
+    = )
     + return total / (targets != ignore_index).sum().clamp(min=1)
 
 returns_the_perplexity
     the perplexity comes back, the exponential of the loss
     believed: Papers report the perplexity. It is for readers, and its gradient explodes early on.
     seen: The first loss is V instead of ln V.
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
-    + loss = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    - return F.cross_entropy(
+    + loss = F.cross_entropy(
+
+    = )
     + return loss.exp()
 
 views_targets_that_are_slices
@@ -177,9 +208,10 @@ views_targets_that_are_slices
     believed: view(-1) and flatten() are the same. view changes no place in memory, and targets are
         often a slice of a longer row: ids[:, 1:].
     seen: Right on fresh tensors. With slices: "view size is not compatible with …".
-    - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + rows = wide.view(-1, wide.shape[-1])
-    + return F.cross_entropy(rows, targets.view(-1), ignore_index=ignore_index)
+    = return F.cross_entropy(
+    -     wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
+    +     rows, targets.view(-1), ignore_index=ignore_index
 """)
 
 
@@ -192,7 +224,9 @@ never_draws_the_last_start
     seen: The last token of the text is never a target.
     reported: karpathy/minGPT#31
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
-    + starts = torch.randint(max(1, n_starts - 1), (batch_size, 1), generator=generator)
+    + starts = torch.randint(
+    +     max(1, n_starts - 1), (batch_size, 1), generator=generator
+    + )
 
 does_not_shift_the_targets
     the targets are the inputs themselves, not shifted
@@ -226,7 +260,9 @@ gives_every_row_the_same_start
     believed: One start is drawn, and broadcasting does the rest. It makes B copies.
     seen: The loss is as noisy as with a batch of one, for B times the work.
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
-    + starts = torch.randint(n_starts, (1, 1), generator=generator).expand(batch_size, 1)
+    + starts = torch.randint(n_starts, (1, 1), generator=generator).expand(
+    +     batch_size, 1
+    + )
 
 starts_row_after_row
     only the first row's start is drawn, each other row starts one token later
@@ -257,7 +293,10 @@ starts_at_multiples_of_the_length
     seen: The model sees each token at one position only, and overfits sooner.
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
     + n_blocks = (n_starts - 1) // context_length + 1
-    + starts = torch.randint(n_blocks, (batch_size, 1), generator=generator) * context_length
+    + starts = (
+    +     torch.randint(n_blocks, (batch_size, 1), generator=generator)
+    +     * context_length
+    + )
 
 draws_without_replacement
     starts are drawn without replacement
@@ -265,7 +304,9 @@ draws_without_replacement
         starts than B.
     seen: Fewer rows than asked for when the text is short.
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
-    + starts = torch.randperm(n_starts, generator=generator)[:batch_size, None]
+    + starts = torch.randperm(n_starts, generator=generator)[
+    +     :batch_size, None
+    + ]
 
 gives_the_next_token_only
     one target a row: the token after its end
@@ -287,7 +328,8 @@ lets_torch_complain_about_short_texts
     seen: A RuntimeError that does not say which argument is wrong.
     - if n_starts < 1:
     -     raise ValueError(
-    -         f"tokens must hold at least context_length + 1 = {context_length + 1} tokens, "
+    -         "tokens must hold at least context_length "
+    -         f"+ 1 = {context_length + 1} tokens, "
     -         f"got {len(tokens)}."
     -     )
 
@@ -311,7 +353,9 @@ wraps_around_the_end
     believed: The modulo keeps every index valid. It also glues the end to the beginning.
     seen: Rare rows with a jump in them: nothing in the text follows like that.
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
-    + starts = torch.randint(len(tokens), (batch_size, 1), generator=generator)
+    + starts = torch.randint(
+    +     len(tokens), (batch_size, 1), generator=generator
+    + )
 
     - return tokens[places], tokens[places + 1]
     + return tokens[places % len(tokens)], tokens[(places + 1) % len(tokens)]
@@ -390,7 +434,9 @@ takes_a_whole_cosine
     believed: The period of the cosine is 2 pi. From its top to its bottom it takes pi.
     seen: The loss gets worse towards the end.
     - return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * done)) / 2
-    + return min_lr + (max_lr - min_lr) * (1 + math.cos(2 * math.pi * done)) / 2
+    + return (
+    +     min_lr + (max_lr - min_lr) * (1 + math.cos(2 * math.pi * done)) / 2
+    + )
 
 takes_a_quarter_of_a_cosine
     a quarter of a cosine, from 1 to 0
@@ -422,7 +468,9 @@ does_not_warm_up
     - if step < warmup_steps:
     -     return max_lr * (step + 1) / (warmup_steps + 1)
     - done = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
-    + done = min(1.0, max(0, step - warmup_steps) / (total_steps - warmup_steps))
+    + done = min(
+    +     1.0, max(0, step - warmup_steps) / (total_steps - warmup_steps)
+    + )
 
 divides_into_whole_numbers
     whole-number division: max_lr until total_steps
@@ -448,8 +496,14 @@ puts_all_into_one_group
     believed: weight_decay is for weights, and all parameters are weights. A norm's scale belongs
         near 1, and decay pulls it to 0.
     seen: Scales of norms sink below 1. In a short run the loss hardly shows it.
-    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    - {
+    -     "params": [p for p in trained if p.dim() >= 2],
+    -     "weight_decay": weight_decay,
+    - },
+    - {
+    -     "params": [p for p in trained if p.dim() < 2],
+    -     "weight_decay": 0.0,
+    - },
     + {"params": trained, "weight_decay": weight_decay},
 
 swaps_the_groups
@@ -457,56 +511,74 @@ swaps_the_groups
     believed: The comparison is easy to turn round.
     seen: Scales of norms sink below 1, and nothing holds the matrices back. In a short run the loss
         hardly shows it.
-    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
-    + {"params": [p for p in trained if p.dim() < 2], "weight_decay": weight_decay},
-    + {"params": [p for p in trained if p.dim() >= 2], "weight_decay": 0.0},
+    - "params": [p for p in trained if p.dim() >= 2],
+    + "params": [p for p in trained if p.dim() < 2],
+
+    - "params": [p for p in trained if p.dim() < 2],
+    + "params": [p for p in trained if p.dim() >= 2],
 
 lets_only_biases_off
     only biases are let off: the scales of norms decay
     believed: weight_decay goes to what is called weight. A norm's scale is called weight, too.
     seen: Scales of norms sink below 1, and the other layers must make up for it.
     reported: karpathy/minGPT#23
-    = trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    + biases = {p for name, p in model.named_parameters() if name.endswith("bias")}
+    + biases = {
+    +     p for name, p in model.named_parameters() if name.endswith("bias")
+    + }
+    = return [
 
-    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
-    + {"params": [p for p in trained if p not in biases], "weight_decay": weight_decay},
-    + {"params": [p for p in trained if p in biases], "weight_decay": 0.0},
+    - "params": [p for p in trained if p.dim() >= 2],
+    + "params": [p for p in trained if p not in biases],
+
+    - "params": [p for p in trained if p.dim() < 2],
+    + "params": [p for p in trained if p in biases],
 
 goes_by_names
     goes by the names of parameters: what is called bias or norm is let off
     believed: Names say what a parameter is. The next model calls its norm ln_1.
     seen: Right for one model; in another, norms decay without a word.
     reported: karpathy/minGPT#16
-    = trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    + let_off = {p for name, p in model.named_parameters() if "bias" in name or "norm" in name}
+    + let_off = {
+    +     p
+    +     for name, p in model.named_parameters()
+    +     if "bias" in name or "norm" in name
+    + }
+    = return [
 
-    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
-    + {"params": [p for p in trained if p not in let_off], "weight_decay": weight_decay},
-    + {"params": [p for p in trained if p in let_off], "weight_decay": 0.0},
+    - "params": [p for p in trained if p.dim() >= 2],
+    + "params": [p for p in trained if p not in let_off],
+
+    - "params": [p for p in trained if p.dim() < 2],
+    + "params": [p for p in trained if p in let_off],
 
 lets_embeddings_off
     embeddings do not decay
     believed: An embedding is a table, not a matrix. It has two axes, and here that is what counts.
     seen: Embeddings grow, and with tied weights the logits too.
-    = trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    + tables = {p for name, p in model.named_parameters() if "token" in name or "position" in name}
+    + tables = {
+    +     p
+    +     for name, p in model.named_parameters()
+    +     if "token" in name or "position" in name
+    + }
     + shrink = {p for p in trained if p.dim() >= 2} - tables
+    = return [
 
-    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
-    + {"params": [p for p in trained if p in shrink], "weight_decay": weight_decay},
-    + {"params": [p for p in trained if p not in shrink], "weight_decay": 0.0},
+    - "params": [p for p in trained if p.dim() >= 2],
+    + "params": [p for p in trained if p in shrink],
+
+    - "params": [p for p in trained if p.dim() < 2],
+    + "params": [p for p in trained if p not in shrink],
 
 counts_tied_tensors_twice
     tied tensors are listed once for each name
     believed: Every name is a parameter. Two names may stand for one tensor.
     seen: A warning about duplicate parameters; the tied tensor takes two steps in one.
-    - trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    + trained = [p for _, p in model.named_parameters(remove_duplicate=False) if p.requires_grad]
+    - parameter
+    - for parameter in model.parameters()
+    - if parameter.requires_grad
+    + p
+    + for _, p in model.named_parameters(remove_duplicate=False)
+    + if p.requires_grad
 
 keeps_frozen_parameters
     frozen parameters are in the groups
@@ -514,68 +586,82 @@ keeps_frozen_parameters
         trained.
     seen: The optimizer holds tensors it never moves. With a gradient left from before, it does move
         them.
-    - trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    - trained = [
+    -     parameter
+    -     for parameter in model.parameters()
+    -     if parameter.requires_grad
+    - ]
     + trained = list(model.parameters())
 
 lets_three_axes_off
     only tensors of exactly two axes decay
     believed: A matrix has two axes. The kernel of a convolution has three, and is a weight as well.
     seen: Right for a GPT; wrong for the next model.
-    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
-    + {"params": [p for p in trained if p.dim() == 2], "weight_decay": weight_decay},
-    + {"params": [p for p in trained if p.dim() != 2], "weight_decay": 0.0},
+    - "params": [p for p in trained if p.dim() >= 2],
+    + "params": [p for p in trained if p.dim() == 2],
+
+    - "params": [p for p in trained if p.dim() < 2],
+    + "params": [p for p in trained if p.dim() != 2],
 
 leaves_the_decay_of_vectors_open
     the group without decay does not state its weight_decay
     believed: What is not said is not done. What is not said is the optimizer's default: 0.01 for
         AdamW.
     seen: Biases and norms decay after all, with the default.
-    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    - {
+    -     "params": [p for p in trained if p.dim() < 2],
+    -     "weight_decay": 0.0,
+    - },
     + {"params": [p for p in trained if p.dim() < 2]},
 
 always_decays_by_a_tenth
     the given weight_decay is not used: it is always 0.1
     believed: 0.1 is what GPT-3 had. The argument says what this run has.
     seen: Changing weight_decay changes nothing.
-    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-    + {"params": [p for p in trained if p.dim() >= 2], "weight_decay": 0.1},
+    - "weight_decay": weight_decay,
+    + "weight_decay": 0.1,
 
 lets_vectors_decay
     one axis is enough to decay: biases and norms do
     believed: dim() counts from 0. A vector has dim() 1, a matrix 2.
     seen: One group holds everything, the other nothing.
     reported: dhlee347/pytorchic-bert#22, namisan/mt-dnn#37
-    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
-    + {"params": [p for p in trained if p.dim() >= 1], "weight_decay": weight_decay},
-    + {"params": [p for p in trained if p.dim() < 1], "weight_decay": 0.0},
+    - "params": [p for p in trained if p.dim() >= 2],
+    + "params": [p for p in trained if p.dim() >= 1],
+
+    - "params": [p for p in trained if p.dim() < 2],
+    + "params": [p for p in trained if p.dim() < 1],
 
 decays_both_groups
     both groups have the given weight_decay
     believed: Two groups are what matters. They matter because they differ.
     seen: The same as one group for all.
-    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
-    + {"params": [p for p in trained if p.dim() < 2], "weight_decay": weight_decay},
+    - "weight_decay": 0.0,
+    + "weight_decay": weight_decay,
 
 forgets_what_has_one_axis
     parameters with one axis are in no group
     believed: What does not decay need not be listed. What is not listed is not trained at all.
     seen: Biases and norms keep their first values for ever.
-    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
-    + {"params": [p for p in trained if p.dim() < 1], "weight_decay": 0.0},
+    - "params": [p for p in trained if p.dim() < 2],
+    + "params": [p for p in trained if p.dim() < 1],
 
 knows_linear_layers_alone
     only the weights of nn.Linear decay
     believed: Weights belong to linear layers. Parameters of other layers have two axes, too.
     seen: Nothing holds embeddings and hand-made matrices back.
-    = trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    + linear = {module.weight for module in model.modules() if isinstance(module, nn.Linear)}
+    + linear = {
+    +     module.weight
+    +     for module in model.modules()
+    +     if isinstance(module, nn.Linear)
+    + }
+    = return [
 
-    - {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-    - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
-    + {"params": [p for p in trained if p in linear], "weight_decay": weight_decay},
-    + {"params": [p for p in trained if p not in linear], "weight_decay": 0.0},
+    - "params": [p for p in trained if p.dim() >= 2],
+    + "params": [p for p in trained if p in linear],
+
+    - "params": [p for p in trained if p.dim() < 2],
+    + "params": [p for p in trained if p not in linear],
 """)
 
 
@@ -677,8 +763,12 @@ returns_the_loss_after_the_step
     seen: The curve looks better than the run is.
     - return total
     + with torch.no_grad():
-    +     with torch.autocast(inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)):
-    +         logits = torch.cat([model(part) for part in inputs.chunk(n_chunks)])
+    +     with torch.autocast(
+    +         inputs.device.type, autocast_dtype, enabled=bool(autocast_dtype)
+    +     ):
+    +         logits = torch.cat(
+    +             [model(part) for part in inputs.chunk(n_chunks)]
+    +         )
     +     return next_token_loss(logits, targets).item()
 
 returns_a_tensor
@@ -695,14 +785,19 @@ does_not_clip
         too late.
     seen: When a gradient is far too long, the loss jumps up, or never comes down again.
     - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    + norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    + norm = nn.utils.get_total_norm(
+    +     [p.grad for p in model.parameters() if p.grad is not None]
+    + )
 
 clips_each_parameter
     each parameter's gradient is clipped by itself
     believed: A norm for each tensor. Then the gradient as a whole points elsewhere.
     seen: Layers with small gradients get too much of the step.
     - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    + norms = [nn.utils.clip_grad_norm_(p, max_grad_norm) for p in model.parameters()]
+    + norms = [
+    +     nn.utils.clip_grad_norm_(p, max_grad_norm)
+    +     for p in model.parameters()
+    + ]
     + norm = nn.utils.get_total_norm(norms)
 
 clips_each_number
@@ -711,7 +806,9 @@ clips_each_number
         shortened.
     seen: The direction of the step changes.
     - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    + norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    + norm = nn.utils.get_total_norm(
+    +     [p.grad for p in model.parameters() if p.grad is not None]
+    + )
 
     + nn.utils.clip_grad_value_(model.parameters(), max_grad_norm)
     = optimizer.step()
@@ -739,11 +836,11 @@ clips_after_every_part
     believed: Clip after backward(). After the last one: before it, only a part of the gradient is
         there.
     seen: With more parts the step points elsewhere.
-    = total += loss.item()
-    + nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-
     - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    + norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    +     nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    + norm = nn.utils.get_total_norm(
+    +     [p.grad for p in model.parameters() if p.grad is not None]
+    + )
 
 adds_the_norms_up
     the parameters' norms are added up, instead of their squares under one root
@@ -751,7 +848,9 @@ adds_the_norms_up
         squares.
     seen: Steps are shortened more than they should be, the more parameters there are.
     - norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    + norms = [p.grad.norm() for p in model.parameters() if p.grad is not None]
+    + norms = [
+    +     p.grad.norm() for p in model.parameters() if p.grad is not None
+    + ]
     + norm = sum(norms, torch.tensor(0.0))
     + nn.utils.clip_grads_with_norm_(model.parameters(), max_grad_norm, norm)
 
@@ -776,7 +875,8 @@ lets_bad_losses_through
     seen: From one step to the next the loss is nan, for ever.
     - if not (math.isfinite(total) and norm.isfinite()):
     -     raise FloatingPointError(
-    -         f"the loss and its gradient must be finite, got a loss of {total} "
+    -         "the loss and its gradient must be finite, "
+    -         f"got a loss of {total} "
     -         f"and a gradient of norm {norm.item()}."
     -     )
 
@@ -795,12 +895,12 @@ skips_a_bad_batch_silently
     believed: One batch more or less does not matter. Unless all of them are bad, and nobody hears
         of it.
     seen: The loss is nan, and the model stands still.
-    = if not (math.isfinite(total) and norm.isfinite()):
-    -     raise FloatingPointError(
-    -         f"the loss and its gradient must be finite, got a loss of {total} "
-    -         f"and a gradient of norm {norm.item()}."
-    -     )
-    +     return total
+    - raise FloatingPointError(
+    -     "the loss and its gradient must be finite, "
+    -     f"got a loss of {total} "
+    -     f"and a gradient of norm {norm.item()}."
+    - )
+    + return total
 
 asserts_a_finite_loss
     an assert fails instead of a FloatingPointError
@@ -808,7 +908,8 @@ asserts_a_finite_loss
     seen: An AssertionError with a number for its text.
     - if not (math.isfinite(total) and norm.isfinite()):
     -     raise FloatingPointError(
-    -         f"the loss and its gradient must be finite, got a loss of {total} "
+    -         "the loss and its gradient must be finite, "
+    -         f"got a loss of {total} "
     -         f"and a gradient of norm {norm.item()}."
     -     )
     + assert math.isfinite(total) and norm.isfinite(), total
@@ -824,7 +925,11 @@ ignores_autocast
     autocast_dtype is not used
     believed: It only makes things faster. On a GPU it halves the memory, too.
     seen: The same speed with and without.
-    - with torch.autocast(inputs.device.type, autocast_dtype, enabled=autocast_dtype is not None):
+    - with torch.autocast(
+    -     inputs.device.type,
+    -     autocast_dtype,
+    -     enabled=autocast_dtype is not None,
+    - ):
     -     logits = model(some_inputs)
     + logits = model(some_inputs)
 
@@ -833,7 +938,11 @@ casts_the_model
     believed: Mixed precision means: in half precision. The weights must stay in float32, or small
         steps are lost.
     seen: Training stalls: a step of a thousandth of a weight is rounded away.
-    - with torch.autocast(inputs.device.type, autocast_dtype, enabled=autocast_dtype is not None):
+    - with torch.autocast(
+    -     inputs.device.type,
+    -     autocast_dtype,
+    -     enabled=autocast_dtype is not None,
+    - ):
     -     logits = model(some_inputs)
     + logits = model.to(autocast_dtype)(some_inputs)
 
@@ -845,7 +954,9 @@ takes_an_empty_part_for_a_bad_one
     -     continue  # the mean of nothing is nan
 
     - loss = next_token_loss(logits, some_targets) * (n_here / n_targets)
-    + loss = next_token_loss(logits, some_targets) * (n_here / max(1, n_targets))
+    + loss = next_token_loss(logits, some_targets) * (
+    +     n_here / max(1, n_targets)
+    + )
 
 expects_a_gradient_everywhere
     every parameter is expected to have a gradient
@@ -927,19 +1038,20 @@ drops_the_rest
     + if n_targets == 0:
     +     return math.nan
     + tokens = tokens[: n_targets + 1]
-    = padding = (0, -n_targets % context_length)  # fills the last window; as targets, ignored
+    = # fills the last window; as targets, ignored
 
 averages_over_windows
     every window counts the same, also the shorter last one
     believed: The mean of the windows' means is the mean. Only if all are equally long.
     seen: One token at the end may count as much as a thousand.
-    - loss = next_token_loss(model(some_inputs), some_targets)
-    - total += loss.item() * int((some_targets != -100).sum())
-    + logits = model(some_inputs)
-    + for row, its_targets in zip(logits.split(1), some_targets.split(1), strict=True):
-    +     total += next_token_loss(row, its_targets).item()
-
+    -         loss = next_token_loss(model(some_inputs), some_targets)
+    -         total += loss.item() * int((some_targets != -100).sum())
     - return total / n_targets
+    +         logits = model(some_inputs)
+    +         for row, its_targets in zip(
+    +             logits.split(1), some_targets.split(1), strict=True
+    +         ):
+    +             total += next_token_loss(row, its_targets).item()
     + return total / len(inputs)
 
 averages_over_batches
@@ -956,20 +1068,23 @@ loses_a_target_in_every_window
     the first token of every window is no target
     believed: Cut into windows, then shift within each. Then the token at each cut is lost.
     seen: One target in T is not measured, and the loss is a little off.
-    = targets = F.pad(tokens[1:], padding, value=-100).view(-1, context_length)
     + inputs, targets = inputs[:, :-1], targets[:, :-1]
     + n_targets = int((targets != -100).sum())
     + if n_targets == 0:
     +     return math.nan
+    = total = 0.0
 
 slides_the_window
     windows overlap: each starts one token after the last
     believed: More windows measure better. A token inside the text is then a target T times, one at
         its ends once.
     seen: T times the work, and another loss.
-    - padding = (0, -n_targets % context_length)  # fills the last window; as targets, ignored
+    - # fills the last window; as targets, ignored
+    - padding = (0, -n_targets % context_length)
     - inputs = F.pad(tokens[:-1], padding).view(-1, context_length)
-    - targets = F.pad(tokens[1:], padding, value=-100).view(-1, context_length)
+    - targets = F.pad(tokens[1:], padding, value=-100).view(
+    -     -1, context_length
+    - )
     + size = min(context_length, n_targets)
     + inputs = tokens[:-1].unfold(0, size, 1)
     + targets = tokens[1:].unfold(0, size, 1)
@@ -979,8 +1094,8 @@ compares_with_the_inputs
     the targets are not shifted
     believed: The model is compared with its text. It has read that token already.
     seen: A loss that has nothing to do with the training loss.
-    - targets = F.pad(tokens[1:], padding, value=-100).view(-1, context_length)
-    + targets = F.pad(tokens[:-1], padding, value=-100).view(-1, context_length)
+    - targets = F.pad(tokens[1:], padding, value=-100).view(
+    + targets = F.pad(tokens[:-1], padding, value=-100).view(
 
 measures_the_first_batch_alone
     only the first batch is measured
@@ -1015,13 +1130,17 @@ moves_the_last_window_back
     believed: All windows should be equally long. Then the last one repeats a part of the one
         before.
     seen: Right if the windows fit; otherwise the end of the text counts too much.
-    - padding = (0, -n_targets % context_length)  # fills the last window; as targets, ignored
+    - # fills the last window; as targets, ignored
+    - padding = (0, -n_targets % context_length)
     - inputs = F.pad(tokens[:-1], padding).view(-1, context_length)
-    - targets = F.pad(tokens[1:], padding, value=-100).view(-1, context_length)
+    - targets = F.pad(tokens[1:], padding, value=-100).view(
+    -     -1, context_length
     + size = min(context_length, n_targets)
     + starts = [*range(0, n_targets - size, size), n_targets - size]
     + inputs = torch.stack([tokens[start : start + size] for start in starts])
-    + targets = torch.stack([tokens[start + 1 : start + size + 1] for start in starts])
+    + targets = torch.stack(
+    +     [tokens[start + 1 : start + size + 1] for start in starts]
+    = )
     + n_targets = targets.numel()
 
 divides_by_all_tokens
@@ -1035,16 +1154,17 @@ is_0_for_one_token
     a text without any target has a loss of 0
     believed: Dividing by 0 must be avoided. But a loss of 0 means: perfect.
     seen: An empty validation set looks like a perfect model.
-    = if n_targets < 1:
-    -     raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    +     return 0.0
+    - raise ValueError(
+    -     f"tokens must hold at least 2 tokens, got {len(tokens)}."
+    - )
+    + return 0.0
 
 drops_an_incomplete_batch
     the last batch is left out when it is not full
     believed: drop_last is what loaders do. In training, where another batch comes.
     seen: The end of the text is not measured, unless batch_size fits.
-    = targets = F.pad(tokens[1:], padding, value=-100).view(-1, context_length)
     + n_full = len(inputs) - len(inputs) % min(batch_size, len(inputs))
     + inputs, targets = inputs[:n_full], targets[:n_full]
     + n_targets = int((targets != -100).sum())
+    = total = 0.0
 """)

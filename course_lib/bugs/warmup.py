@@ -170,8 +170,10 @@ divides_by_zero
     seen: A warning in a corner, and nan many lines later.
     - if (totals == 0).any():
     -     row = int(np.flatnonzero(totals == 0)[0])
-    -     raise ValueError(f"each row of weights must have a sum other than 0, got 0 in row {row}.")
-    = return weights / totals @ values
+    -     raise ValueError(
+    -         "each row of weights must have a sum other than 0, "
+    -         f"got 0 in row {row}."
+    -     )
 
 gives_zeros_without_weights
     a row that sums to 0 gives zeros, and no error
@@ -180,9 +182,14 @@ gives_zeros_without_weights
     seen: Rows of zeros that nobody asks about.
     - if (totals == 0).any():
     -     row = int(np.flatnonzero(totals == 0)[0])
-    -     raise ValueError(f"each row of weights must have a sum other than 0, got 0 in row {row}.")
+    -     raise ValueError(
+    -         "each row of weights must have a sum other than 0, "
+    -         f"got 0 in row {row}."
+    -     )
     - return weights / totals @ values
-    + shares = np.where(totals == 0, 0.0, weights / np.where(totals == 0, 1.0, totals))
+    + shares = np.where(
+    +     totals == 0, 0.0, weights / np.where(totals == 0, 1.0, totals)
+    + )
     + return shares @ values
 
 normalises_in_place
@@ -204,8 +211,8 @@ StoresTheWeightTransposed
         d_in), and saved weights come that way.
     seen: Saved weights do not load, or, with d_in = d_out, load and are wrong.
     reported: rasbt/LLMs-from-scratch#857
-    - self.weight = nn.Parameter(torch.randn(d_out, d_in) / math.sqrt(d_in))
-    + self.weight = nn.Parameter(torch.randn(d_in, d_out) / math.sqrt(d_in))
+    - torch.randn(d_out, d_in) / math.sqrt(d_in)
+    + torch.randn(d_in, d_out) / math.sqrt(d_in)
 
     - return x @ self.weight.T + self.bias
     + return x @ self.weight + self.bias
@@ -247,7 +254,9 @@ KeepsPlainTensors
     believed: A tensor that is an attribute belongs to the module. Only an nn.Parameter is saved,
         moved and trained with it.
     seen: model.parameters() is empty, and the optimizer refuses an empty list.
-    - self.weight = nn.Parameter(torch.randn(d_out, d_in) / math.sqrt(d_in))
+    - self.weight = nn.Parameter(
+    -     torch.randn(d_out, d_in) / math.sqrt(d_in)
+    - )
     - self.bias = nn.Parameter(torch.zeros(d_out))
     + self.weight = torch.randn(d_out, d_in) / math.sqrt(d_in)
     + self.bias = torch.zeros(d_out)
@@ -265,7 +274,9 @@ WrapsALinearLayer
     believed: Wrapping a layer is the same as being one. Its parameters are then called
         linear.weight and linear.bias.
     seen: Missing key(s) and unexpected key(s) when weights are loaded.
-    - self.weight = nn.Parameter(torch.randn(d_out, d_in) / math.sqrt(d_in))
+    - self.weight = nn.Parameter(
+    -     torch.randn(d_out, d_in) / math.sqrt(d_in)
+    - )
     - self.bias = nn.Parameter(torch.zeros(d_out))
     + self.linear = nn.Linear(d_in, d_out)
 

@@ -14,6 +14,7 @@ from course_lib.parsing import parse
 
 TRANSFORMER = Path(__file__).resolve().parent.parent / "transformer"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+COLUMNS = 76  # of a line of code on a page or in a notebook; `tests/test_columns.py` holds it
 
 
 def module_source(module: str) -> str:
@@ -144,5 +145,5 @@ def _is_docstring(node: ast.stmt) -> bool:
 
 def _comment(sentence: str, indent: str) -> list[str]:
     return textwrap.wrap(
-        sentence, 88, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
+        sentence, COLUMNS, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
     )

@@ -10,7 +10,8 @@ from .shapes import Bool, Float
 
 
 class Block(nn.Module):
-    """Attention and an MLP, each added to the residual stream, each behind a norm of its own.
+    """Attention and an MLP, each added to the residual stream, each behind
+    a norm of its own.
 
     `.norm1` stands before `.attention`, and `.norm2` before `.mlp`. Both
     norms are a `LayerNorm`, the others a `MultiHeadAttention` and an `MLP`.
@@ -20,11 +21,12 @@ class Block(nn.Module):
 
     Args:
         bias: whether norms and linear layers have one.
-        dropout: in training, the share of weights and of outputs that becomes 0.
+        dropout: in training, the share of weights and of outputs that
+            becomes 0.
         approximate: which GELU, as in `gelu`.
 
-    Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019),
-        section 2.3.
+    Source: Radford et al., "Language Models are Unsupervised Multitask
+        Learners" (2019), section 2.3.
     """
 
     def __init__(
@@ -38,13 +40,21 @@ class Block(nn.Module):
     ):
         super().__init__()
         self.norm1 = LayerNorm(d_model, bias=bias)
-        self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
+        self.attention = MultiHeadAttention(
+            d_model, n_heads, bias=bias, dropout=dropout
+        )
         self.norm2 = LayerNorm(d_model, bias=bias)
-        self.mlp = MLP(d_model, bias=bias, dropout=dropout, approximate=approximate)
+        self.mlp = MLP(
+            d_model, bias=bias, dropout=dropout, approximate=approximate
+        )
 
     def forward(
-        self, x: Float[Tensor, "B T C"], mask: Bool[Tensor, "..."] | None = None
+        self,
+        x: Float[Tensor, "B T C"],
+        mask: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "B T C"]:
-        """The stream after both have added to it; `mask` as in `MultiHeadAttention`."""
+        """The stream after both have added to it; `mask` as in
+        `MultiHeadAttention`.
+        """
         x = x + self.attention(self.norm1(x), mask)
         return x + self.mlp(self.norm2(x))

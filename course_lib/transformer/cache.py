@@ -20,7 +20,8 @@ class KVCache:
         capacity: the most positions it can hold.
         dtype: of keys and values; None is torch's default.
 
-    Source: Pope et al., "Efficiently Scaling Transformer Inference" (2023), section 2.1.
+    Source: Pope et al., "Efficiently Scaling Transformer Inference" (2023),
+        section 2.1.
     """
 
     def __init__(
@@ -47,7 +48,8 @@ class KVCache:
         They are views into the cache's memory, which hold until `reset`.
 
         Raises:
-            ValueError: more positions than `capacity`; the cache is as before.
+            ValueError: more positions than `capacity`; the cache is as
+                before.
         """
         end = self.length + k.shape[-2]
         if end > self.capacity:
@@ -71,7 +73,8 @@ def cached_attention(
     v: Float[Tensor, "B H T D"],
     cache: KVCache,
 ) -> Float[Tensor, "B H T D"]:
-    """What new positions gather from themselves and from all that the cache holds.
+    """What new positions gather from themselves and from all that the cache
+    holds.
 
     Their keys and values are appended first. The new positions come after
     the old ones, so each sees all of these and, of the new ones, those up
@@ -94,7 +97,8 @@ def cached_logits(
 
     For a model in evaluation mode, they equal the last T rows of its logits
     over everything fed so far. Only the new tokens go through the model;
-    their first position is `caches[0].length`. It stays in the mode it is in.
+    their first position is `caches[0].length`. It stays in the mode it is
+    in.
 
     Args:
         caches: one for each block.
@@ -105,7 +109,9 @@ def cached_logits(
     x = model.embeddings(ids, caches[0].length)
     for block, cache in zip(model.blocks, caches, strict=True):
         parts = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
-        q, k, v = (split_heads(part, model.config.n_heads) for part in parts)
+        q, k, v = (
+            split_heads(part, model.config.n_heads) for part in parts
+        )
         gathered = merge_heads(cached_attention(q, k, v, cache))
         x = x + block.attention.out(gathered)
         x = x + block.mlp(block.norm2(x))
@@ -128,23 +134,34 @@ def generate_cached(
         sampling: what `sample` takes.
 
     Raises:
-        ValueError: an empty prompt, a negative `n_new`, or more tokens in all than
-            `context_length`: the cached positions cannot be renumbered.
+        ValueError: an empty prompt, a negative `n_new`, or more tokens in
+            all than `context_length`: the cached positions cannot be
+            renumbered.
     """
     _check_prompt(ids, n_new)
     config, n_tokens = model.config, ids.shape[1] + n_new
     if n_tokens > config.context_length:
         raise ValueError(
-            f"prompt and new tokens must fit the context, got {ids.shape[1]} tokens, "
+            "prompt and new tokens must fit the context, "
+            f"got {ids.shape[1]} tokens, "
             f"n_new={n_new} and context_length={config.context_length}."
         )
     weight = model.head.weight
-    sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
-    caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
+    sizes = (
+        len(ids),
+        config.n_heads,
+        n_tokens,
+        config.d_model // config.n_heads,
+    )
+    caches = [
+        KVCache(*sizes, dtype=weight.dtype, device=weight.device)
+        for _ in model.blocks
+    ]
     new = ids
     with _evaluating(model):
         for _ in range(n_new):
-            logits = cached_logits(model, new, caches)  # the prompt first, then token by token
+            # the prompt first, then token by token
+            logits = cached_logits(model, new, caches)
             new = sample(logits[:, -1], **sampling)[:, None]
             ids = torch.cat([ids, new], dim=1)
     return ids

@@ -37,7 +37,10 @@ def test_attention(masked_attention: Callable) -> None:
 
     for leading in ((), (3,), (2, 3)):
         for n_queries, n_keys, far in ((5, 7, 0), (7, 7, 0), (5, 7, 300)):
-            q, k = draw(*leading, n_queries, 9) + far, draw(*leading, n_keys, 9) - far
+            q, k = (
+                draw(*leading, n_queries, 9) + far,
+                draw(*leading, n_keys, 9) - far,
+            )
             v = draw(*leading, n_keys, 11)
             mask = draw(*leading, n_queries, n_keys) > 0
             mask[..., 2, :] = False  # a query with nothing to attend to
@@ -47,14 +50,19 @@ def test_attention(masked_attention: Callable) -> None:
                     scores = scores.masked_fill(~allowed, -math.inf)
                 weights = scores.softmax(dim=-1).nan_to_num(0.0)
                 results = masked_attention(q, k, v, allowed)
-                for result, expected in zip(results, (weights @ v, weights), strict=True):
+                for result, expected in zip(
+                    results, (weights @ v, weights), strict=True
+                ):
                     assert result.dtype == torch.float64
                     assert result.shape == expected.shape, "another shape"
-                    assert (result - expected).abs().max() < TOLERANCE, "other numbers"
+                    assert (result - expected).abs().max() < TOLERANCE, (
+                        "other numbers"
+                    )
 
 
 def test_causality(model: Callable) -> None:
-    """A test that no logits of `model(ids)` depend on a later token, or on there being one.
+    """A test that no logits of `model(ids)` depend on a later token, or on
+    there being one.
 
     At every place where a text can be cut, what follows is replaced, and
     taken away. The logits before the cut must not move, for several texts
@@ -67,18 +75,27 @@ def test_causality(model: Callable) -> None:
     Raises:
         AssertionError: the future changes the past.
     """
-    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    n_tokens, vocab_size = (
+        model.config.context_length,
+        model.config.vocab_size,
+    )
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
     shift = torch.randint(1, vocab_size, (3, n_tokens), generator=generator)
     logits, logits_of_one = model(ids), model(ids[:1])
     for cut in range(1, n_tokens):
-        other = torch.cat([ids[:, :cut], (ids + shift)[:, cut:] % vocab_size], dim=1)
+        other = torch.cat(
+            [ids[:, :cut], (ids + shift)[:, cut:] % vocab_size], dim=1
+        )
         for text in (other, ids[:, :cut]):
             change = model(text)[:, :cut] - logits[:, :cut]
-            assert change.abs().max() < TOLERANCE, f"what comes after token {cut} counts"
+            assert change.abs().max() < TOLERANCE, (
+                f"what comes after token {cut} counts"
+            )
         change = model(other[:1])[:, :cut] - logits_of_one[:, :cut]
-        assert change.abs().max() < TOLERANCE, f"with one text, what comes after {cut} counts"
+        assert change.abs().max() < TOLERANCE, (
+            f"with one text, what comes after {cut} counts"
+        )
 
 
 def test_layer_norm(layer_norm: Callable) -> None:
@@ -103,23 +120,39 @@ def test_layer_norm(layer_norm: Callable) -> None:
     for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
         for size in (1.0, 1e-3):  # a variance of 1e-6 is where eps counts
             x = (size * draw(*shape) + 2).requires_grad_()
-            weight, bias = (2 + draw(9)).requires_grad_(), draw(9).requires_grad_()
+            weight, bias = (
+                (2 + draw(9)).requires_grad_(),
+                draw(9).requires_grad_(),
+            )
             for shift, eps in ((bias, ()), (None, ()), (bias, (0.1,))):
-                inputs = [x, weight] if shift is None else [x, weight, shift]
+                inputs = (
+                    [x, weight] if shift is None else [x, weight, shift]
+                )
                 expected = F.layer_norm(x, (9,), weight, shift, *eps)
                 result = layer_norm(x, weight, shift, *eps)
                 assert result.shape == expected.shape, "another shape"
-                assert (result - expected).abs().max() < TOLERANCE, "other numbers"
+                assert (result - expected).abs().max() < TOLERANCE, (
+                    "other numbers"
+                )
                 towards = draw(*shape)
-                gradients = torch.autograd.grad((result * towards).sum(), inputs)
-                right_ones = torch.autograd.grad((expected * towards).sum(), inputs)
+                gradients = torch.autograd.grad(
+                    (result * towards).sum(), inputs
+                )
+                right_ones = torch.autograd.grad(
+                    (expected * towards).sum(), inputs
+                )
                 for got, wanted in zip(gradients, right_ones, strict=True):
                     distance = (got - wanted).abs().max()
-                    assert distance < TOLERANCE * wanted.abs().max(), "other gradients"
+                    assert distance < TOLERANCE * wanted.abs().max(), (
+                        "other gradients"
+                    )
 
 
-def test_cached_generation(model: Callable, generate_cached: Callable) -> None:
-    """A test of lesson 9's `generate_cached(model, ids, n_new)`, which here is greedy.
+def test_cached_generation(
+    model: Callable, generate_cached: Callable
+) -> None:
+    """A test of lesson 9's `generate_cached(model, ids, n_new)`, which here
+    is greedy.
 
     From prompts of every length, several texts fill the context. One call
     of `model` on what came out tells what it finds likeliest after each
@@ -131,12 +164,21 @@ def test_cached_generation(model: Callable, generate_cached: Callable) -> None:
     Raises:
         AssertionError: other tokens came out than the model would choose.
     """
-    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    n_tokens, vocab_size = (
+        model.config.context_length,
+        model.config.vocab_size,
+    )
     generator = torch.Generator().manual_seed(0)
     for n_prompt in range(1, n_tokens):
-        prompt = torch.randint(vocab_size, (5, n_prompt), generator=generator)
+        prompt = torch.randint(
+            vocab_size, (5, n_prompt), generator=generator
+        )
         ids = generate_cached(model, prompt, n_tokens - n_prompt)
         assert ids.shape == (5, n_tokens), "another number of tokens"
-        assert torch.equal(ids[:, :n_prompt], prompt), "the prompt was changed"
+        assert torch.equal(ids[:, :n_prompt], prompt), (
+            "the prompt was changed"
+        )
         likeliest = model(ids[:, :-1])[:, n_prompt - 1 :].argmax(dim=-1)
-        assert torch.equal(ids[:, n_prompt:], likeliest), "other tokens than without a cache"
+        assert torch.equal(ids[:, n_prompt:], likeliest), (
+            "other tokens than without a cache"
+        )

@@ -13,13 +13,18 @@ from .shapes import Bool, Float, Int
 def attention_flops(n_tokens: int, d_model: int) -> int:
     """The operations of one layer's scores and weighted sums: 4·T²·C.
 
-    A multiply-add counts as two. The linear layers before and after are not in it.
+    A multiply-add counts as two. The linear layers before and after are not
+    in it.
     """
     return 4 * n_tokens**2 * d_model
 
 
-def attention_bytes(n_tokens: int, n_heads: int, bytes_per_element: int) -> int:
-    """The memory that the T×T weights of all heads of one layer take for one text."""
+def attention_bytes(
+    n_tokens: int, n_heads: int, bytes_per_element: int
+) -> int:
+    """The memory that the T×T weights of all heads of one layer take for
+    one text.
+    """
     return n_heads * n_tokens**2 * bytes_per_element
 
 
@@ -37,28 +42,36 @@ def kv_cache_bytes(
     return 2 * n_elements * bytes_per_element  # keys and values
 
 
-def sinusoidal_positions(n_positions: int, d_model: int) -> Float[Tensor, "P C"]:
-    """A vector for each position, made of waves from short to long, in float32.
+def sinusoidal_positions(
+    n_positions: int, d_model: int
+) -> Float[Tensor, "P C"]:
+    """A vector for each position, made of waves from short to long, in
+    float32.
 
-    Channel 2i holds sin(p / 10000^(2i/C)), channel 2i + 1 the cosine of the same; C is even.
+    Channel 2i holds sin(p / 10000^(2i/C)), channel 2i + 1 the cosine of the
+    same; C is even.
 
     Source: Vaswani et al., "Attention Is All You Need" (2017), section 3.5.
     """
     positions = torch.arange(n_positions, dtype=torch.float64)
     channels = torch.arange(0, d_model, 2, dtype=torch.float64)
-    angles = positions[:, None] * 10000.0 ** (-channels / d_model)  # (P, C/2)
+    # (P, C/2)
+    angles = positions[:, None] * 10000.0 ** (-channels / d_model)
     waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # (P, C/2, 2)
     return waves.flatten(1).float()
 
 
 def rotate(
-    x: Float[Tensor, "... T D"], positions: Int[Tensor, " T"], base: float = 10000.0
+    x: Float[Tensor, "... T D"],
+    positions: Int[Tensor, " T"],
+    base: float = 10000.0,
 ) -> Float[Tensor, "... T D"]:
-    """`x` with every pair of channels turned by an angle that grows with the position (RoPE).
+    """`x` with every pair of channels turned by an angle that grows with
+    the position (RoPE).
 
     The pair (a, b) of channels 2i and 2i + 1 turns by the angle
-    position · base^(-2i/D): it becomes (a cos - b sin, a sin + b cos). Row t
-    turns by `positions[t]`. Then the dot product of a query and a key
+    position · base^(-2i/D): it becomes (a cos - b sin, a sin + b cos). Row
+    t turns by `positions[t]`. Then the dot product of a query and a key
     depends on how far apart they stand, not on where.
 
     Raises:
@@ -68,20 +81,27 @@ def rotate(
     """
     d_head = x.shape[-1]
     if d_head % 2 != 0:
-        raise ValueError(f"x must have an even number of channels, got D={d_head}.")
-    exponents = torch.arange(0, d_head, 2, dtype=torch.float64, device=x.device) / d_head
+        raise ValueError(
+            f"x must have an even number of channels, got D={d_head}."
+        )
+    exponents = (
+        torch.arange(0, d_head, 2, dtype=torch.float64, device=x.device)
+        / d_head
+    )
     angles = positions[:, None].double() * base**-exponents  # (T, D/2)
     wide = torch.promote_types(x.dtype, torch.float32)
     cos, sin = angles.cos().to(wide), angles.sin().to(wide)
     a, b = x[..., 0::2].to(wide), x[..., 1::2].to(wide)
-    turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (..., T, D/2, 2)
+    # (..., T, D/2, 2)
+    turned = torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)
     return turned.flatten(-2).to(x.dtype)
 
 
 def sliding_window_mask(
     n_queries: int, n_keys: int | None = None, *, window: int, device=None
 ) -> Bool[Tensor, "T S"]:
-    """Which keys each query may attend to: its own and the `window - 1` before it.
+    """Which keys each query may attend to: its own and the `window - 1`
+    before it.
 
     The queries are the last of the keys, as in `causal_mask`.
 
@@ -95,7 +115,9 @@ def sliding_window_mask(
         raise ValueError(f"window must be at least 1, got window={window}.")
     causal = causal_mask(n_queries, n_keys, device=device)
     n_before = causal.shape[1] - n_queries
-    return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
+    return causal & causal.new_ones(causal.shape).triu(
+        n_before - window + 1
+    )
 
 
 def blockwise_attention(
@@ -106,7 +128,8 @@ def blockwise_attention(
     block_size: int,
     causal: bool = False,
 ) -> Float[Tensor, "... T E"]:
-    """The output of `masked_attention`, with never more than `block_size` keys in hand at a time.
+    """The output of `masked_attention`, with never more than `block_size`
+    keys in hand at a time.
 
     For every query it keeps the highest score so far, the sum of the
     exponentials, and the sum of the values they weigh. When a higher score
@@ -120,19 +143,26 @@ def blockwise_attention(
         causal: align queries and keys as `causal_mask` does.
 
     Raises:
-        ValueError: `block_size` is less than 1, or `causal` with more queries than keys.
+        ValueError: `block_size` is less than 1, or `causal` with more
+            queries than keys.
 
-    Source: Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018); Dao et al.,
-        "FlashAttention" (2022), section 3.1.
+    Source: Milakov and Gimelshein, "Online normalizer calculation for
+        softmax" (2018); Dao et al., "FlashAttention" (2022), section 3.1.
     """
     n_queries, n_keys = q.shape[-2], k.shape[-2]
     if block_size < 1:
-        raise ValueError(f"block_size must be at least 1, got block_size={block_size}.")
+        raise ValueError(
+            f"block_size must be at least 1, got block_size={block_size}."
+        )
     if causal and n_queries > n_keys:
-        raise ValueError(f"causal needs T <= S, got T={n_queries} and S={n_keys}.")
+        raise ValueError(
+            f"causal needs T <= S, got T={n_queries} and S={n_keys}."
+        )
     wide = torch.promote_types(q.dtype, torch.float32)
     q = q.to(wide) / math.sqrt(q.shape[-1])
-    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
+    own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[
+        :, None
+    ]
     highest = q.new_full((*q.shape[:-1], 1), -math.inf)  # (..., T, 1)
     sums = torch.zeros_like(highest)
     output = q.new_zeros((*q.shape[:-1], v.shape[-1]))
@@ -140,9 +170,13 @@ def blockwise_attention(
         block = slice(start, start + block_size)
         scores = q @ k[..., block, :].to(wide).transpose(-2, -1)
         if causal:
-            places = torch.arange(start, start + scores.shape[-1], device=q.device)
+            places = torch.arange(
+                start, start + scores.shape[-1], device=q.device
+            )
             scores = scores.masked_fill(places > own_place, -math.inf)
-        new_highest = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
+        new_highest = torch.maximum(
+            highest, scores.amax(dim=-1, keepdim=True)
+        )
         weights = torch.exp(scores - new_highest)
         shrink = torch.exp(highest - new_highest)
         sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
@@ -152,7 +186,8 @@ def blockwise_attention(
 
 
 class GroupedQueryAttention(nn.Module):
-    """Multi-head attention in which several query heads share one head of keys and values.
+    """Multi-head attention in which several query heads share one head of
+    keys and values.
 
     Query head h uses key head h // (n_heads // n_kv_heads): the cache
     becomes that much smaller. `.query` and `.out` are each an `nn.Linear`
@@ -163,20 +198,30 @@ class GroupedQueryAttention(nn.Module):
         bias: whether the four layers have one.
 
     Raises:
-        ValueError: `n_heads` does not divide `d_model`, or `n_kv_heads` does not divide `n_heads`.
+        ValueError: `n_heads` does not divide `d_model`, or `n_kv_heads`
+            does not divide `n_heads`.
 
     Source: Ainslie et al., "GQA" (2023), section 2.2.
     """
 
-    def __init__(self, d_model: int, n_heads: int, n_kv_heads: int, *, bias: bool = True):
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        n_kv_heads: int,
+        *,
+        bias: bool = True,
+    ):
         super().__init__()
         if d_model % n_heads != 0:
             raise ValueError(
-                f"n_heads must divide d_model, got n_heads={n_heads} and d_model={d_model}."
+                "n_heads must divide d_model, "
+                f"got n_heads={n_heads} and d_model={d_model}."
             )
         if n_heads % n_kv_heads != 0:
             raise ValueError(
-                f"n_kv_heads must divide n_heads, got n_kv_heads={n_kv_heads} "
+                "n_kv_heads must divide n_heads, "
+                f"got n_kv_heads={n_kv_heads} "
                 f"and n_heads={n_heads}."
             )
         self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
@@ -187,13 +232,19 @@ class GroupedQueryAttention(nn.Module):
         self.out = nn.Linear(d_model, d_model, bias=bias)
 
     def forward(
-        self, x: Float[Tensor, "B T C"], mask: Bool[Tensor, "..."] | None = None
+        self,
+        x: Float[Tensor, "B T C"],
+        mask: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "B T C"]:
         """What each position gathers; `mask` as in `MultiHeadAttention`."""
         group = self.n_heads // self.n_kv_heads
         q = split_heads(self.query(x), self.n_heads)
-        k = split_heads(self.key(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
-        v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(group, dim=-3)
+        k = split_heads(self.key(x), self.n_kv_heads).repeat_interleave(
+            group, dim=-3
+        )
+        v = split_heads(self.value(x), self.n_kv_heads).repeat_interleave(
+            group, dim=-3
+        )
         if mask is not None:
             mask = mask.unsqueeze(-3)
         output, _ = masked_attention(q, k, v, mask)

@@ -10,15 +10,18 @@ from .attention import SelfAttention
 from .shapes import Bool, Float, Int
 
 
-def causal_mask(n_queries: int, n_keys: int | None = None, *, device=None) -> Bool[Tensor, "T S"]:
+def causal_mask(
+    n_queries: int, n_keys: int | None = None, *, device=None
+) -> Bool[Tensor, "T S"]:
     """Which keys each query may attend to when it must not see the future.
 
-    The queries are the last `n_queries` of `n_keys` positions (as many keys as queries, when
-    `n_keys` is None), so the mask also serves a cache that already holds
-    `n_keys - n_queries` of them. `True` means may attend.
+    The queries are the last `n_queries` of `n_keys` positions (as many keys
+    as queries, when `n_keys` is None), so the mask also serves a cache that
+    already holds `n_keys - n_queries` of them. `True` means may attend.
 
     Write it from positions, or from a triangle:
-    `nn.Transformer.generate_square_subsequent_mask` is what you are building.
+    `nn.Transformer.generate_square_subsequent_mask` is what you are
+    building.
 
     Raises:
         ValueError: `n_keys` is smaller than `n_queries`.
@@ -27,19 +30,25 @@ def causal_mask(n_queries: int, n_keys: int | None = None, *, device=None) -> Bo
         n_keys = n_queries
     if n_keys < n_queries:
         raise ValueError(
-            "n_keys must be at least n_queries, because the queries are the last of the keys' "
+            "n_keys must be at least n_queries, "
+            "because the queries are the last of the keys' "
             f"positions, got n_keys={n_keys} and n_queries={n_queries}."
         )
-    query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
+    query_positions = torch.arange(
+        n_keys - n_queries, n_keys, device=device
+    )
     key_positions = torch.arange(n_keys, device=device)
     return key_positions <= query_positions[:, None]
 
 
-def padding_mask(lengths: Int[Tensor, " B"], n_keys: int) -> Bool[Tensor, "B 1 S"]:
-    """Which keys are real, in a batch of texts of unequal length filled up to `n_keys`.
+def padding_mask(
+    lengths: Int[Tensor, " B"], n_keys: int
+) -> Bool[Tensor, "B 1 S"]:
+    """Which keys are real, in a batch of texts of unequal length filled up
+    to `n_keys`.
 
-    Text b is real at its first `lengths[b]` positions. The middle axis lets one row of keys
-    serve every query of its text.
+    Text b is real at its first `lengths[b]` positions. The middle axis lets
+    one row of keys serve every query of its text.
 
     Raises:
         ValueError: a length is negative or larger than `n_keys`.
@@ -47,24 +56,29 @@ def padding_mask(lengths: Int[Tensor, " B"], n_keys: int) -> Bool[Tensor, "B 1 S
     wrong = (lengths < 0) | (lengths > n_keys)
     if wrong.any():
         raise ValueError(
-            f"lengths must lie in 0..n_keys, got lengths={lengths[wrong].tolist()} "
+            "lengths must lie in 0..n_keys, "
+            f"got lengths={lengths[wrong].tolist()} "
             f"with n_keys={n_keys}."
         )
-    return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    return (
+        torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
+    )
 
 
 def masked_softmax(
     scores: Float[Tensor, "... T S"], mask: Bool[Tensor, "..."]
 ) -> Float[Tensor, "... T S"]:
-    """Softmax over the keys that `mask` allows; every other weight is exactly 0.
+    """Softmax over the keys that `mask` allows; every other weight is
+    exactly 0.
 
-    `mask` broadcasts to the shape of `scores`. A row with nothing to attend to is all zeros,
-    and its gradient is zero, not nan.
+    `mask` broadcasts to the shape of `scores`. A row with nothing to attend
+    to is all zeros, and its gradient is zero, not nan.
 
     Scores are finite, up to ±6e4, in float16 and bfloat16 too. Every other
     row sums to 1: within 1e-6, in bfloat16 1e-2, in float16 2e-3.
 
-    Write it from a softmax and a mask: `torch.masked.softmax` is what you are building.
+    Write it from a softmax and a mask: `torch.masked.softmax` is what you
+    are building.
     """
     lowest = torch.finfo(scores.dtype).min
     weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -77,7 +91,8 @@ def masked_attention(
     v: Float[Tensor, "... S E"],
     mask: Bool[Tensor, "..."] | None = None,
 ) -> tuple[Float[Tensor, "... T E"], Float[Tensor, "... T S"]]:
-    """`attention` in which query t reads key s only where `mask[..., t, s]` is True.
+    """`attention` in which query t reads key s only where `mask[..., t, s]`
+    is True.
 
     The products of queries and keys are finite in the dtype they have.
 
@@ -101,22 +116,31 @@ def masked_attention(
 
 
 class CausalSelfAttention(SelfAttention):
-    """`SelfAttention` in which no position sees a later one. The parameters are the same.
+    """`SelfAttention` in which no position sees a later one. The parameters
+    are the same.
 
-    Write it from the parts you have: `nn.MultiheadAttention` is what you are building.
+    Write it from the parts you have: `nn.MultiheadAttention` is what you
+    are building.
     """
 
-    def forward(self, x: Float[Tensor, "... T C"]) -> Float[Tensor, "... T D"]:
-        """What each position gathers from itself and the positions before it."""
+    def forward(
+        self, x: Float[Tensor, "... T C"]
+    ) -> Float[Tensor, "... T D"]:
+        """What each position gathers from itself and the positions before
+        it.
+        """
         mask = causal_mask(x.shape[-2], device=x.device)
-        output, _ = masked_attention(self.query(x), self.key(x), self.value(x), mask)
+        output, _ = masked_attention(
+            self.query(x), self.key(x), self.value(x), mask
+        )
         return output
 
 
 def future_influence(
     fn: Callable[[Tensor], Tensor], x: Float[Tensor, "T C"]
 ) -> Float[Tensor, "T T"]:
-    """How strongly output t of `fn` depends on input s: the Frobenius norm of ∂fn(x)[t]/∂x[s].
+    """How strongly output t of `fn` depends on input s: the Frobenius norm
+    of ∂fn(x)[t]/∂x[s].
 
     For a causal `fn` every entry above the diagonal is 0, or at most 1e-12
     in float64. `fn` keeps the first axis of `x`. `x`, and the `.grad` of

@@ -8,14 +8,19 @@ from torch import Tensor, nn
 from .shapes import Float
 
 
-def gelu(x: Float[Tensor, "..."], approximate: str = "none") -> Float[Tensor, "..."]:
-    """Each number of `x`, times the share of a standard normal distribution that lies below it.
+def gelu(
+    x: Float[Tensor, "..."], approximate: str = "none"
+) -> Float[Tensor, "..."]:
+    """Each number of `x`, times the share of a standard normal distribution
+    that lies below it.
 
-    x·Φ(x), where Φ(x) = (1 + erf(x / sqrt(2))) / 2. GPT-2 was trained with another curve, close to
-    it: x · (1 + tanh(sqrt(2/π) · (x + 0.044715 x³))) / 2.
-    Half precision is computed in float32 and rounded once, at the end.
+    x·Φ(x), where Φ(x) = (1 + erf(x / sqrt(2))) / 2. GPT-2 was trained with
+    another curve, close to it: x · (1 + tanh(sqrt(2/π) · (x + 0.044715
+    x³))) / 2. Half precision is computed in float32 and rounded once, at
+    the end.
 
-    Write it from `torch.erf` and `torch.tanh`: `F.gelu` and `nn.GELU` are what you are building.
+    Write it from `torch.erf` and `torch.tanh`: `F.gelu` and `nn.GELU` are
+    what you are building.
 
     Args:
         approximate: "none" for the first, "tanh" for the second.
@@ -23,20 +28,27 @@ def gelu(x: Float[Tensor, "..."], approximate: str = "none") -> Float[Tensor, ".
     Raises:
         ValueError: `approximate` is anything else.
 
-    Source: Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016), section 2.
+    Source: Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016),
+        section 2.
     """
     if approximate not in ("none", "tanh"):
-        raise ValueError(f'approximate must be "none" or "tanh", got approximate={approximate!r}.')
+        raise ValueError(
+            'approximate must be "none" or "tanh", '
+            f"got approximate={approximate!r}."
+        )
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     if approximate == "none":
         bend = torch.erf(wide / math.sqrt(2))
     else:
-        bend = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
+        bend = torch.tanh(
+            math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
+        )
     return (wide * (1 + bend) / 2).to(x.dtype)
 
 
 class MLP(nn.Module):
-    """Two linear layers with a GELU between them, the same for every position.
+    """Two linear layers with a GELU between them, the same for every
+    position.
 
     `.up`, an `nn.Linear`, makes `d_mlp` numbers of `d_model`; `.down`,
     another, makes `d_model` of them again.

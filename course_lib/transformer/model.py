@@ -38,17 +38,29 @@ class GPTConfig:
     gelu_approximate: str = "none"
 
     def __post_init__(self):
-        for name in ("vocab_size", "context_length", "d_model", "n_heads", "n_layers"):
+        for name in (
+            "vocab_size",
+            "context_length",
+            "d_model",
+            "n_heads",
+            "n_layers",
+        ):
             size = getattr(self, name)
             if not isinstance(size, Integral) or size < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {name}={size}.")
+                raise ValueError(
+                    f"{name} must be a whole number of at least 1, "
+                    f"got {name}={size}."
+                )
         if self.d_model % self.n_heads != 0:
             raise ValueError(
                 f"n_heads must divide d_model, got n_heads={self.n_heads} "
                 f"and d_model={self.d_model}."
             )
         if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be 0 or more and below 1, got dropout={self.dropout}.")
+            raise ValueError(
+                "dropout must be 0 or more and below 1, "
+                f"got dropout={self.dropout}."
+            )
         if self.gelu_approximate not in ("none", "tanh"):
             raise ValueError(
                 'gelu_approximate must be "none" or "tanh", '
@@ -65,8 +77,8 @@ def init_weights(model: nn.Module) -> None:
     writing twice each. Biases are 0, norms 1 and 0. `GPT` calls it, and so
     its first loss is near ln V.
 
-    Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019),
-        section 2.3.
+    Source: Radford et al., "Language Models are Unsupervised Multitask
+        Learners" (2019), section 2.3.
     """
     for name, parameter in model.named_parameters():
         if name.endswith("bias"):
@@ -74,32 +86,37 @@ def init_weights(model: nn.Module) -> None:
         elif parameter.dim() < 2:
             nn.init.ones_(parameter)
         elif name.endswith(("attention.out.weight", "mlp.down.weight")):
-            nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(model.blocks)))
+            nn.init.normal_(
+                parameter, std=0.02 / math.sqrt(2 * len(model.blocks))
+            )
         else:
             nn.init.normal_(parameter, std=0.02)
 
 
 class GPT(nn.Module):
-    """A decoder-only transformer: from token ids to a score for every possible next token.
+    """A decoder-only transformer: from token ids to a score for every
+    possible next token.
 
     Its parts are `.config`, `.embeddings`, `.blocks` (an `nn.ModuleList`),
     `.norm`, and `.head` (an `nn.Linear` from C to V, without bias). With
-    `tie_weights` the head's weight is the very tensor of `.embeddings.token`.
-    There is no dropout on the embeddings. The first weights are those of
-    `init_weights`. No position sees a later one. Each part works as in its
-    own lesson, by itself too.
+    `tie_weights` the head's weight is the very tensor of
+    `.embeddings.token`. There is no dropout on the embeddings. The first
+    weights are those of `init_weights`. No position sees a later one. Each
+    part works as in its own lesson, by itself too.
 
     Write it from the parts you have: `nn.TransformerEncoder` is what you
     are building.
 
-    Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019),
-        section 2.3.
+    Source: Radford et al., "Language Models are Unsupervised Multitask
+        Learners" (2019), section 2.3.
     """
 
     def __init__(self, config: GPTConfig):
         super().__init__()
         self.config = config
-        self.embeddings = Embeddings(config.vocab_size, config.context_length, config.d_model)
+        self.embeddings = Embeddings(
+            config.vocab_size, config.context_length, config.d_model
+        )
         self.blocks = nn.ModuleList(
             Block(
                 config.d_model,
@@ -117,7 +134,8 @@ class GPT(nn.Module):
         init_weights(self)
 
     def forward(self, ids: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
-        """The logits: at each position, a score for every token that might come next.
+        """The logits: at each position, a score for every token that might
+        come next.
 
         Raises:
             ValueError: more tokens than `context_length`.
@@ -135,10 +153,14 @@ def n_parameters(model: nn.Module, *, embeddings: bool = True) -> int:
     On any device, `meta` too.
 
     Args:
-        embeddings: False leaves out the tensors of `model.embeddings`, and with them a tied head.
+        embeddings: False leaves out the tensors of `model.embeddings`, and
+            with them a tied head.
     """
     left_out = set() if embeddings else set(model.embeddings.parameters())
-    return sum(parameter.numel() for parameter in set(model.parameters()) - left_out)
+    return sum(
+        parameter.numel()
+        for parameter in set(model.parameters()) - left_out
+    )
 
 
 # What a tensor of Hugging Face's GPT-2 is called here, and whether it is stored transposed
@@ -167,7 +189,9 @@ GPT2_BLOCK_NAMES = {
 
 
 def _gpt2_names(n_layers: int) -> dict[str, tuple[str, bool]]:
-    """The table for a model of `n_layers` blocks: their name to `(our name, is transposed)`."""
+    """The table for a model of `n_layers` blocks: their name to `(our name,
+    is transposed)`.
+    """
     names = dict(GPT2_NAMES)
     for n in range(n_layers):
         for theirs, (ours, is_transposed) in GPT2_BLOCK_NAMES.items():
@@ -176,19 +200,22 @@ def _gpt2_names(n_layers: int) -> dict[str, tuple[str, bool]]:
 
 
 def load_gpt2(state_dict: Mapping[str, Tensor], config: GPTConfig) -> GPT:
-    """A model with the weights of a Hugging Face `GPT2LMHeadModel`, in evaluation mode.
+    """A model with the weights of a Hugging Face `GPT2LMHeadModel`, in
+    evaluation mode.
 
-    The tensors are copied; the model has their dtype and device. `attn.bias` and
-    `attn.masked_bias` are masks, not weights, and ignored.
+    The tensors are copied; the model has their dtype and device.
+    `attn.bias` and `attn.masked_bias` are masks, not weights, and ignored.
 
     Args:
-        state_dict: with or without the prefix `transformer.`; a tied head may be missing.
+        state_dict: with or without the prefix `transformer.`; a tied head
+            may be missing.
         config: of the same sizes; GPT-2 itself needs
             `gelu_approximate="tanh"`, and then the logits agree.
 
     Raises:
-        ValueError: tensors are missing, surplus or of a wrong shape, or the head of a tied model
-            differs from its token embedding; the message names them.
+        ValueError: tensors are missing, surplus or of a wrong shape, or the
+            head of a tied model differs from its token embedding; the
+            message names them.
     """
     theirs = {
         name.removeprefix("transformer."): tensor
@@ -198,20 +225,36 @@ def load_gpt2(state_dict: Mapping[str, Tensor], config: GPTConfig) -> GPT:
     if config.tie_weights and "wte.weight" in theirs:
         head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
         if not torch.equal(head, theirs["wte.weight"]):
-            raise ValueError("lm_head.weight must equal wte.weight when tie_weights=True.")
+            raise ValueError(
+                "lm_head.weight must equal "
+                "wte.weight when tie_weights=True."
+            )
     model = GPT(config)
     ours, names = model.state_dict(), _gpt2_names(config.n_layers)
-    wanted = {name for name, (our_name, _) in names.items() if our_name in ours}
+    wanted = {
+        name for name, (our_name, _) in names.items() if our_name in ours
+    }
     if theirs.keys() != wanted:
-        missing, surplus = sorted(wanted - theirs.keys()), sorted(theirs.keys() - wanted)
-        raise ValueError(f"the tensors must fit the config, missing {missing}, surplus {surplus}.")
+        missing, surplus = (
+            sorted(wanted - theirs.keys()),
+            sorted(theirs.keys() - wanted),
+        )
+        raise ValueError(
+            "the tensors must fit the config, "
+            f"missing {missing}, surplus {surplus}."
+        )
     weights = {}
     for name, tensor in theirs.items():
         our_name, is_transposed = names[name]
-        shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
+        shape = (
+            ours[our_name].shape[::-1]
+            if is_transposed
+            else ours[our_name].shape
+        )
         if tensor.shape != shape:
             raise ValueError(
-                f"{name} must have the shape {tuple(shape)}, got {tuple(tensor.shape)}."
+                f"{name} must have the shape {tuple(shape)}, "
+                f"got {tuple(tensor.shape)}."
             )
         weights[our_name] = tensor.T if is_transposed else tensor
     model.to(theirs["wte.weight"])  # its dtype and device

@@ -7,11 +7,14 @@ from .masking import masked_attention
 from .shapes import Bool, Float
 
 
-def split_heads(x: Float[Tensor, "... T C"], n_heads: int) -> Float[Tensor, "... H T D"]:
-    """`x` with its channels dealt out to the heads, the head axis in front of the positions.
+def split_heads(
+    x: Float[Tensor, "... T C"], n_heads: int
+) -> Float[Tensor, "... H T D"]:
+    """`x` with its channels dealt out to the heads, the head axis in front
+    of the positions.
 
-    Head h gets the channels h·D to (h+1)·D - 1 of every position, where D = C / H. What comes back
-    may be a view of `x`.
+    Head h gets the channels h·D to (h+1)·D - 1 of every position, where D =
+    C / H. What comes back may be a view of `x`.
 
     Raises:
         ValueError: `n_heads` does not divide the number of channels.
@@ -19,20 +22,25 @@ def split_heads(x: Float[Tensor, "... T C"], n_heads: int) -> Float[Tensor, "...
     d_model = x.shape[-1]
     if d_model % n_heads != 0:
         raise ValueError(
-            f"n_heads must divide the channels of x, got n_heads={n_heads} and {d_model} channels."
+            "n_heads must divide the channels of x, "
+            f"got n_heads={n_heads} and {d_model} channels."
         )
-    by_head = x.unflatten(-1, (n_heads, d_model // n_heads))  # (..., T, C) -> (..., T, H, D)
+    # (..., T, C) -> (..., T, H, D)
+    by_head = x.unflatten(-1, (n_heads, d_model // n_heads))
     return by_head.transpose(-3, -2)
 
 
 def merge_heads(x: Float[Tensor, "... H T D"]) -> Float[Tensor, "... T C"]:
-    """The heads of each position side by side again: what `split_heads` did, undone."""
+    """The heads of each position side by side again: what `split_heads`
+    did, undone.
+    """
     by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
     return by_position.flatten(start_dim=-2)
 
 
 class MultiHeadAttention(nn.Module):
-    """Self-attention by `n_heads` heads at once, and a layer that mixes what they found.
+    """Self-attention by `n_heads` heads at once, and a layer that mixes
+    what they found.
 
     `.qkv`, an `nn.Linear` from C to 3·C, makes queries, keys and values, in
     this order, for all heads together; `.out`, from C to C, mixes.
@@ -42,19 +50,29 @@ class MultiHeadAttention(nn.Module):
 
     Args:
         bias: whether the two layers have one.
-        dropout: in training, the share of the weights, and of the output, that becomes 0.
+        dropout: in training, the share of the weights, and of the output,
+            that becomes 0.
 
     Raises:
         ValueError: `n_heads` does not divide `d_model`.
 
-    Source: Vaswani et al., "Attention Is All You Need" (2017), section 3.2.2.
+    Source: Vaswani et al., "Attention Is All You Need" (2017), section
+        3.2.2.
     """
 
-    def __init__(self, d_model: int, n_heads: int, *, bias: bool = True, dropout: float = 0.0):
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        *,
+        bias: bool = True,
+        dropout: float = 0.0,
+    ):
         super().__init__()
         if d_model % n_heads != 0:
             raise ValueError(
-                f"n_heads must divide d_model, got n_heads={n_heads} and d_model={d_model}."
+                "n_heads must divide d_model, "
+                f"got n_heads={n_heads} and d_model={d_model}."
             )
         self.n_heads = n_heads
         self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
@@ -62,17 +80,26 @@ class MultiHeadAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, x: Float[Tensor, "B T C"], mask: Bool[Tensor, "..."] | None = None
+        self,
+        x: Float[Tensor, "B T C"],
+        mask: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "B T C"]:
-        """What each position gathers, through all heads, from where `mask` lets it look.
+        """What each position gathers, through all heads, from where `mask`
+        lets it look.
 
         Args:
-            mask: `(T, S)` for all texts, or `(B, T, S)` or `(B, 1, S)` for each its own. All heads
-                share it. None allows everything. A query with nothing to attend to gathers zeros.
+            mask: `(T, S)` for all texts, or `(B, T, S)` or `(B, 1, S)` for
+                each its own. All heads share it. None allows everything. A
+                query with nothing to attend to gathers zeros.
         """
-        q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
+        q, k, v = (
+            split_heads(part, self.n_heads)
+            for part in self.qkv(x).chunk(3, dim=-1)
+        )
         if mask is not None:
-            mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
+            # a head axis: without it texts are taken for heads
+            mask = mask.unsqueeze(-3)
         _, weights = masked_attention(q, k, v, mask)
-        gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values
+        # dropout comes between the weights and the values
+        gathered = self.dropout(weights) @ v
         return self.dropout(self.out(merge_heads(gathered)))

@@ -14,13 +14,15 @@ def layer_norm(
     bias: Float[Tensor, " C"] | None,
     eps: float = 1e-5,
 ) -> Float[Tensor, "... C"]:
-    """Every vector of `x` with mean 0 and variance 1, then scaled and shifted channel by channel.
+    """Every vector of `x` with mean 0 and variance 1, then scaled and
+    shifted channel by channel.
 
-    (x - mean) / sqrt(variance + eps) * weight + bias, with mean and variance over the last axis.
-    The variance divides by C, not by C - 1. Half precision is computed in float32 and rounded
-    once, at the end.
+    (x - mean) / sqrt(variance + eps) * weight + bias, with mean and
+    variance over the last axis. The variance divides by C, not by C - 1.
+    Half precision is computed in float32 and rounded once, at the end.
 
-    Write it from means and a root: `F.layer_norm` and `nn.LayerNorm` are what you are building.
+    Write it from means and a root: `F.layer_norm` and `nn.LayerNorm` are
+    what you are building.
 
     Args:
         bias: None adds nothing.
@@ -37,14 +39,18 @@ def layer_norm(
 
 
 class LayerNorm(nn.Module):
-    """`layer_norm` with a `.weight` and a `.bias` that are learned; they start at 1 and 0.
+    """`layer_norm` with a `.weight` and a `.bias` that are learned; they
+    start at 1 and 0.
 
     With `bias=False`, `.bias` is None.
 
-    Write it from `layer_norm`, yours: `F.layer_norm` and `nn.LayerNorm` are what you are building.
+    Write it from `layer_norm`, yours: `F.layer_norm` and `nn.LayerNorm` are
+    what you are building.
     """
 
-    def __init__(self, d_model: int, *, bias: bool = True, eps: float = 1e-5):
+    def __init__(
+        self, d_model: int, *, bias: bool = True, eps: float = 1e-5
+    ):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(d_model))
         self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
@@ -62,10 +68,11 @@ def pre_norm(
 ) -> Float[Tensor, "... C"]:
     """`x`, plus what `sublayer` makes of the normalised `x`.
 
-    `x` itself goes on untouched, so a stack of these has one straight path from end to end.
-    Each of the two is called once.
+    `x` itself goes on untouched, so a stack of these has one straight path
+    from end to end. Each of the two is called once.
 
-    Source: Xiong et al., "On Layer Normalization in the Transformer Architecture" (2020).
+    Source: Xiong et al., "On Layer Normalization in the Transformer
+        Architecture" (2020).
     """
     return x + sublayer(norm(x))
 

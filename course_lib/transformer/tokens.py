@@ -10,7 +10,8 @@ from .shapes import Float, Int
 
 
 class CharTokenizer:
-    """Each character of `text` is a token; its id is its place among all of them, sorted.
+    """Each character of `text` is a token; its id is its place among all of
+    them, sorted.
 
     `.vocab_size` says how many different ones there are.
 
@@ -20,7 +21,9 @@ class CharTokenizer:
 
     def __init__(self, text: str):
         self.characters = sorted(set(text))
-        self.ids = {character: i for i, character in enumerate(self.characters)}
+        self.ids = {
+            character: i for i, character in enumerate(self.characters)
+        }
         self.vocab_size = len(self.characters)
 
     def encode(self, text: str) -> list[int]:
@@ -29,9 +32,13 @@ class CharTokenizer:
         Raises:
             ValueError: a character is not in the vocabulary.
         """
-        unknown = [character for character in text if character not in self.ids]
+        unknown = [
+            character for character in text if character not in self.ids
+        ]
         if unknown:
-            raise ValueError(f"text must hold known characters only, got {unknown[0]!r}.")
+            raise ValueError(
+                f"text must hold known characters only, got {unknown[0]!r}."
+            )
         return [self.ids[character] for character in text]
 
     def decode(self, ids: list[int]) -> str:
@@ -42,12 +49,18 @@ class CharTokenizer:
         """
         unknown = [i for i in ids if not 0 <= i < self.vocab_size]
         if unknown:
-            raise ValueError(f"ids must lie in 0..{self.vocab_size - 1}, got {unknown[0]}.")
+            raise ValueError(
+                f"ids must lie in 0..{self.vocab_size - 1}, "
+                f"got {unknown[0]}."
+            )
         return "".join(self.characters[i] for i in ids)
 
 
-def merge_pair(ids: list[int], pair: tuple[int, int], new_id: int) -> list[int]:
-    """A copy of `ids` in which `new_id` stands for every `pair` of neighbours.
+def merge_pair(
+    ids: list[int], pair: tuple[int, int], new_id: int
+) -> list[int]:
+    """A copy of `ids` in which `new_id` stands for every `pair` of
+    neighbours.
 
     From left to right, and an id that has been merged is not merged again.
 
@@ -65,8 +78,11 @@ def merge_pair(ids: list[int], pair: tuple[int, int], new_id: int) -> list[int]:
     return merged
 
 
-def train_bpe(ids: list[int], n_merges: int, first_new_id: int = 256) -> list[tuple[int, int]]:
-    """The pairs that byte-pair encoding merges in `ids`, most frequent first, at most `n_merges`.
+def train_bpe(
+    ids: list[int], n_merges: int, first_new_id: int = 256
+) -> list[tuple[int, int]]:
+    """The pairs that byte-pair encoding merges in `ids`, most frequent
+    first, at most `n_merges`.
 
     Each round counts the pairs at every position, overlaps included, and
     merges the most frequent one (of several, the smallest) into the next
@@ -76,14 +92,20 @@ def train_bpe(ids: list[int], n_merges: int, first_new_id: int = 256) -> list[tu
     Raises:
         ValueError: an id is `first_new_id` or larger.
 
-    Source: Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units" (2016).
+    Source: Sennrich et al., "Neural Machine Translation of Rare Words with
+        Subword Units" (2016).
     """
     if max(ids, default=0) >= first_new_id:
-        raise ValueError(f"ids must be below first_new_id={first_new_id}, got {max(ids)}.")
+        raise ValueError(
+            f"ids must be below first_new_id={first_new_id}, "
+            f"got {max(ids)}."
+        )
     merges = []
     while len(merges) < n_merges:
         counts = Counter(pairwise(ids))
-        best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+        best = min(
+            counts, key=lambda pair: (-counts[pair], pair), default=None
+        )
         if counts[best] < 2:
             break
         ids = merge_pair(ids, best, first_new_id + len(merges))
@@ -92,7 +114,8 @@ def train_bpe(ids: list[int], n_merges: int, first_new_id: int = 256) -> list[tu
 
 
 class BPETokenizer:
-    """Text as UTF-8 bytes, 0 to 255, with `merges` applied to them in the order learned.
+    """Text as UTF-8 bytes, 0 to 255, with `merges` applied to them in the
+    order learned.
 
     The merge at place n makes the id `first_new_id + n`, so `.vocab_size`
     is `first_new_id + len(merges)`.
@@ -104,9 +127,14 @@ class BPETokenizer:
     [256, 44, 32, 256]
     """
 
-    def __init__(self, merges: list[tuple[int, int]], first_new_id: int = 256):
+    def __init__(
+        self, merges: list[tuple[int, int]], first_new_id: int = 256
+    ):
         if first_new_id < 256:
-            raise ValueError(f"first_new_id must be at least 256, got first_new_id={first_new_id}.")
+            raise ValueError(
+                "first_new_id must be at least 256, "
+                f"got first_new_id={first_new_id}."
+            )
         self.merges = dict(enumerate(merges, start=first_new_id))
         self.vocab_size = first_new_id + len(merges)
         self.pieces = {byte: bytes([byte]) for byte in range(256)}
@@ -124,15 +152,20 @@ class BPETokenizer:
         return ids
 
     def decode(self, ids: list[int]) -> str:
-        """The text whose ids these are; bytes that are no UTF-8 become U+FFFD, `�`.
+        """The text whose ids these are; bytes that are no UTF-8 become
+        U+FFFD, `�`.
 
         Raises:
             ValueError: an id stands for nothing.
         """
         unknown = [i for i in ids if i not in self.pieces]
         if unknown:
-            raise ValueError(f"ids must be bytes or merged pairs, got {unknown[0]}.")
-        return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
+            raise ValueError(
+                f"ids must be bytes or merged pairs, got {unknown[0]}."
+            )
+        return b"".join(self.pieces[i] for i in ids).decode(
+            "utf-8", errors="replace"
+        )
 
 
 class Embeddings(nn.Module):
@@ -147,8 +180,11 @@ class Embeddings(nn.Module):
         self.token = nn.Embedding(vocab_size, d_model)
         self.position = nn.Embedding(context_length, d_model)
 
-    def forward(self, ids: Int[Tensor, "B T"], offset: int = 0) -> Float[Tensor, "B T C"]:
-        """The vectors of `ids`, whose first column stands at position `offset` of its text.
+    def forward(
+        self, ids: Int[Tensor, "B T"], offset: int = 0
+    ) -> Float[Tensor, "B T C"]:
+        """The vectors of `ids`, whose first column stands at position
+        `offset` of its text.
 
         Raises:
             ValueError: the positions reach past `context_length`.
@@ -156,7 +192,8 @@ class Embeddings(nn.Module):
         end = offset + ids.shape[1]
         if end > self.position.num_embeddings:
             raise ValueError(
-                f"ids must end by position context_length={self.position.num_embeddings}, "
+                "ids must end by position "
+                f"context_length={self.position.num_embeddings}, "
                 f"got {ids.shape[1]} tokens from offset={offset} on."
             )
         positions = torch.arange(offset, end, device=ids.device)

@@ -12,24 +12,35 @@ from .shapes import Float, Int
 
 
 def next_token_loss(
-    logits: Float[Tensor, "B T V"], targets: Int[Tensor, "B T"], ignore_index: int = -100
+    logits: Float[Tensor, "B T V"],
+    targets: Int[Tensor, "B T"],
+    ignore_index: int = -100,
 ) -> Float[Tensor, ""]:
-    """How surprised the model is by the targets, on average: the mean of -log p(target).
+    """How surprised the model is by the targets, on average: the mean of
+    -log p(target).
 
     Computed and returned in float32 or wider. `targets` are shifted
     already: position t holds what comes after token t.
 
     Args:
-        ignore_index: targets of this value do not count; nan when none is left.
+        ignore_index: targets of this value do not count; nan when none is
+            left.
     """
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+    return F.cross_entropy(
+        wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index
+    )
 
 
 def get_batch(
-    tokens: Int[Tensor, " N"], batch_size: int, context_length: int, *, generator: torch.Generator
+    tokens: Int[Tensor, " N"],
+    batch_size: int,
+    context_length: int,
+    *,
+    generator: torch.Generator,
 ) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]:
-    """`(inputs, targets)`: pieces of the text, and the same pieces one token further on.
+    """`(inputs, targets)`: pieces of the text, and the same pieces one
+    token further on.
 
     Each row starts at a place of its own, drawn by `generator` (on the CPU)
     alone from all from which `context_length` tokens and their targets can
@@ -42,18 +53,26 @@ def get_batch(
     n_starts = len(tokens) - context_length
     if n_starts < 1:
         raise ValueError(
-            f"tokens must hold at least context_length + 1 = {context_length + 1} tokens, "
+            "tokens must hold at least context_length "
+            f"+ 1 = {context_length + 1} tokens, "
             f"got {len(tokens)}."
         )
     starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
-    places = (starts + torch.arange(context_length)).to(tokens.device)  # (B, T)
+    # (B, T)
+    places = (starts + torch.arange(context_length)).to(tokens.device)
     return tokens[places], tokens[places + 1]
 
 
 def learning_rate(
-    step: int, *, max_lr: float, min_lr: float, warmup_steps: int, total_steps: int
+    step: int,
+    *,
+    max_lr: float,
+    min_lr: float,
+    warmup_steps: int,
+    total_steps: int,
 ) -> float:
-    """The learning rate of one step: a line up to `max_lr`, then half a cosine down to `min_lr`.
+    """The learning rate of one step: a line up to `max_lr`, then half a
+    cosine down to `min_lr`.
 
     `max_lr` is reached at step `warmup_steps`, `min_lr` at `total_steps`;
     it stays there. The line is max_lr · (step + 1) / (warmup_steps + 1).
@@ -62,7 +81,8 @@ def learning_rate(
     Write it from a line and a cosine: `torch.optim.lr_scheduler` is what
     you are building.
 
-    Source: Loshchilov and Hutter, "SGDR" (2017), equation 5, without restarts.
+    Source: Loshchilov and Hutter, "SGDR" (2017), equation 5, without
+        restarts.
     """
     if step < warmup_steps:
         return max_lr * (step + 1) / (warmup_steps + 1)
@@ -71,7 +91,8 @@ def learning_rate(
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """The parameters in two groups for the optimizer: those that shrink, and those that do not.
+    """The parameters in two groups for the optimizer: those that shrink,
+    and those that do not.
 
     Those with two or more axes shrink: matrices and embeddings. Those with
     fewer do not: biases and the scales of norms. Frozen parameters are left
@@ -81,10 +102,20 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
         A dict for each group, with its `params` and its `weight_decay`: 0.0
         for those that do not shrink.
     """
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trained = [
+        parameter
+        for parameter in model.parameters()
+        if parameter.requires_grad
+    ]
     return [
-        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+        {
+            "params": [p for p in trained if p.dim() >= 2],
+            "weight_decay": weight_decay,
+        },
+        {
+            "params": [p for p in trained if p.dim() < 2],
+            "weight_decay": 0.0,
+        },
     ]
 
 
@@ -106,16 +137,19 @@ def train_step(
     are, and the optimizer keeps its settings.
 
     Args:
-        max_grad_norm: gradients longer than this, all parameters together, are shortened to it.
-        n_chunks: the batch goes through in so many equal parts, for the same step in less memory.
-        autocast_dtype: bfloat16 for mixed precision, or None; the weights keep their dtype.
+        max_grad_norm: gradients longer than this, all parameters together,
+            are shortened to it.
+        n_chunks: the batch goes through in so many equal parts, for the
+            same step in less memory.
+        autocast_dtype: bfloat16 for mixed precision, or None; the weights
+            keep their dtype.
 
     Raises:
-        FloatingPointError: the loss or the gradient is not finite; weights and optimizer are as
-            they were.
+        FloatingPointError: the loss or the gradient is not finite; weights
+            and optimizer are as they were.
 
-    Source for clipping: Pascanu et al., "On the difficulty of training recurrent neural networks"
-        (2013), section 3.2.
+    Source for clipping: Pascanu et al., "On the difficulty of training
+        recurrent neural networks" (2013), section 3.2.
     """
     optimizer.zero_grad()
     n_targets = int((targets != -100).sum())
@@ -126,7 +160,11 @@ def train_step(
         n_here = int((some_targets != -100).sum())
         if n_here == 0:
             continue  # the mean of nothing is nan
-        with torch.autocast(inputs.device.type, autocast_dtype, enabled=autocast_dtype is not None):
+        with torch.autocast(
+            inputs.device.type,
+            autocast_dtype,
+            enabled=autocast_dtype is not None,
+        ):
             logits = model(some_inputs)
         loss = next_token_loss(logits, some_targets) * (n_here / n_targets)
         loss.backward()
@@ -134,7 +172,8 @@ def train_step(
     norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
     if not (math.isfinite(total) and norm.isfinite()):
         raise FloatingPointError(
-            f"the loss and its gradient must be finite, got a loss of {total} "
+            "the loss and its gradient must be finite, "
+            f"got a loss of {total} "
             f"and a gradient of norm {norm.item()}."
         )
     optimizer.step()
@@ -143,7 +182,9 @@ def train_step(
 
 @contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode and without gradients; afterwards every part as it was."""
+    """The model in evaluation mode and without gradients; afterwards every
+    part as it was.
+    """
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -155,13 +196,19 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def evaluate(
-    model: nn.Module, tokens: Int[Tensor, " N"], *, context_length: int, batch_size: int = 8
+    model: nn.Module,
+    tokens: Int[Tensor, " N"],
+    *,
+    context_length: int,
+    batch_size: int = 8,
 ) -> float:
-    """The mean loss over a whole text, cut into windows that follow each other.
+    """The mean loss over a whole text, cut into windows that follow each
+    other.
 
-    Every token but the first is a target once. The model is in evaluation mode and without
-    gradients meanwhile, and afterwards in the mode it was in, also when it raises an error.
-    Its weights and their `.grad` stay as they are.
+    Every token but the first is a target once. The model is in evaluation
+    mode and without gradients meanwhile, and afterwards in the mode it was
+    in, also when it raises an error. Its weights and their `.grad` stay as
+    they are.
 
     Args:
         batch_size: so many windows go through the model at once.
@@ -171,10 +218,15 @@ def evaluate(
     """
     n_targets = len(tokens) - 1
     if n_targets < 1:
-        raise ValueError(f"tokens must hold at least 2 tokens, got {len(tokens)}.")
-    padding = (0, -n_targets % context_length)  # fills the last window; as targets, ignored
+        raise ValueError(
+            f"tokens must hold at least 2 tokens, got {len(tokens)}."
+        )
+    # fills the last window; as targets, ignored
+    padding = (0, -n_targets % context_length)
     inputs = F.pad(tokens[:-1], padding).view(-1, context_length)
-    targets = F.pad(tokens[1:], padding, value=-100).view(-1, context_length)
+    targets = F.pad(tokens[1:], padding, value=-100).view(
+        -1, context_length
+    )
     total = 0.0
     with _evaluating(model):
         for some_inputs, some_targets in zip(
