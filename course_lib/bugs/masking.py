@@ -23,7 +23,8 @@ hides_the_diagonal
 
 lets_the_next_key_in
     each query also sees the next key
-    believed: The diagonal of tril is counted from 1. diagonal=1 is one above the main one.
+    believed: The diagonal must be moved by one for a query to see itself. It sees itself already;
+        one further is the key that comes after it.
     seen: The training loss falls to nearly 0, and generated text is nonsense.
     - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
     - key_positions = torch.arange(n_keys, device=device)
@@ -42,15 +43,16 @@ inverts_the_causal_mask
 
 looks_only_ahead
     the mask is mirrored: each query sees itself and later keys
-    believed: triu and tril were confused, or rows and columns: rows are queries.
+    believed: Rows are keys, or triu keeps the past. Rows are queries, and the past of each lies to
+        the left of the diagonal.
     seen: The heat map is lit on and above the diagonal; only the last query is alone.
     - return key_positions <= query_positions[:, None]
     + return key_positions >= query_positions[:, None]
 
 aligns_the_queries_with_the_first_keys
     queries were taken for the first positions, not the last
-    believed: tril is the causal mask. It starts at the top left, where query 0 is position 0;
-        beside a cache, query 0 comes after all the keys kept.
+    believed: Query 0 stands at position 0. It does while T = S; with fewer queries than keys, the
+        queries stand at the last positions.
     seen: Right while T = S. With a cache each new token sees only the oldest keys.
     reported: pytorch/pytorch#108108, meta-llama/llama#899, rasbt/LLMs-from-scratch#697
     - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
@@ -60,8 +62,8 @@ aligns_the_queries_with_the_first_keys
 
 hides_the_cached_keys
     the keys before the first query are hidden
-    believed: The new tokens are causal among themselves, and the rest of the mask may stay False.
-        The rest is the past, which is what a cache is for.
+    believed: Only the queries' own positions matter, and the rest of the mask may stay False. The
+        rest is their past, which each of them may see.
     seen: Right while T = S. A single new token sees only itself and forgets the prompt.
     = query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
     = key_positions = torch.arange(n_keys, device=device)
@@ -71,8 +73,8 @@ hides_the_cached_keys
 
 hides_nothing_beside_a_cache
     with more keys than queries nothing is hidden
-    believed: Beside a cache all keys are past, so no mask is needed. That holds for one new token;
-        several must not see each other's future.
+    believed: With more keys than queries, all other keys are past, so no mask is needed. True for
+        one query; several must not see each other's future.
     seen: Right while T = S or T = 1. A prompt fed in chunks gives other logits.
     + if n_keys > n_queries:
     +     return torch.ones(n_queries, n_keys, dtype=torch.bool, device=device)
@@ -80,14 +82,15 @@ hides_nothing_beside_a_cache
 
 keeps_a_row_for_every_key
     one row for every key, not for every query
-    believed: A causal mask is square. Only the rows of the queries that are asked belong to it.
+    believed: A causal mask is square. It has one row for each query, and there may be fewer queries
+        than keys.
     seen: Shape (S, S) instead of (T, S): an error as soon as it meets the scores.
     - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
     + query_positions = torch.arange(n_keys, device=device)
 
 makes_a_mask_of_ones_and_zeros
     numbers 1 and 0 instead of True and False
-    believed: tril(ones) is a mask already. Its numbers are floats, and ~ or masked_fill want
+    believed: 1 and 0 are as good as True and False. They are numbers, and ~ and masked_fill want
         booleans.
     seen: TypeError at ~mask; added to the scores by mistake, it hides nothing.
     - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
@@ -97,8 +100,8 @@ makes_a_mask_of_ones_and_zeros
 
 makes_an_additive_mask
     an additive mask of 0 and -inf instead of booleans
-    believed: All masks are added to the scores. This one is a boolean; read as one, 0 counts as
-        False and -inf as True.
+    believed: A mask is added to the scores. This one holds True and False instead; read as such, 0
+        counts as False and -inf as True.
     seen: Where a boolean is expected, all is turned around or nothing is hidden.
     reported: harvard-edge/cs249r_book#1785
     - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
@@ -109,7 +112,7 @@ makes_an_additive_mask
 
 makes_the_mask_on_the_cpu
     device is ignored, the mask is always on the CPU
-    believed: A new tensor goes where the others are. It goes to the CPU unless told.
+    believed: A new tensor goes where the others are. It goes to the CPU unless told otherwise.
     seen: Right on a CPU; on a GPU 'expected all tensors to be on the same device'.
     - query_positions = torch.arange(n_keys - n_queries, n_keys, device=device)
     - key_positions = torch.arange(n_keys, device=device)
@@ -118,8 +121,8 @@ makes_the_mask_on_the_cpu
 
 accepts_fewer_keys_than_queries
     fewer keys than queries are accepted
-    believed: The formula gives something for any two numbers, so no check is needed. Queries before
-        position 0 see nothing at all.
+    believed: The formula gives something for any two numbers, so no check is needed. But queries
+        before position 0 would see nothing at all.
     seen: The first rows are empty, and swapped arguments go unnoticed.
     - if n_keys < n_queries:
     -     raise ValueError(
@@ -166,8 +169,8 @@ masks_the_queries
 
 forgets_the_axis_of_the_queries
     the axis for the queries is missing: (B, S), not (B, 1, S)
-    believed: One row of keys a text is all there is to say. Broadcasting lines axes up from the
-        right, so B then meets the queries.
+    believed: One row of keys for each text is all there is to say. But broadcasting lines axes up
+        from the right, and the texts then meet the queries.
     seen: An error with the scores; with B = T, query b of every text gets text b's length.
     - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
     + return torch.arange(n_keys, device=lengths.device) < lengths[:, None]
@@ -198,8 +201,8 @@ refuses_an_empty_text
 
 accepts_impossible_lengths
     impossible lengths are accepted
-    believed: A comparison works with any number, so no check is needed. A length past n_keys says
-        that a text was cut off unnoticed.
+    believed: A comparison works with any number, so no check is needed. But a length past n_keys
+        says that a text was cut off unnoticed.
     seen: No error; a length of -1 hides a text, a length too large hides nothing.
     - wrong = (lengths < 0) | (lengths > n_keys)
     - if wrong.any():
@@ -214,8 +217,8 @@ bugs("""masked_softmax:
 
 hides_with_a_score_of_zero
     hidden scores became 0 instead of -inf
-    believed: Multiplying by the mask removes a score, and so does filling in 1e-9 where -1e9 was
-        meant. A score of 0 is an ordinary score: exp(0) is 1.
+    believed: A score of 0 removes a key. It does not: 0 is an ordinary score, since exp(0) is 1.
+        Only a very low score removes it.
     seen: Hidden keys keep much of the weight; rows still sum to 1.
     - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -224,8 +227,8 @@ hides_with_a_score_of_zero
 
 masks_after_softmax
     masked after softmax, without renormalising
-    believed: Removing the hidden weights is enough. The rest then sums to less than 1, and the
-        future still decided how much less.
+    believed: It is enough to set the hidden weights to 0. But the rest then sums to less than 1,
+        and the hidden scores decide how much less.
     seen: No light above the diagonal, but rows sum to less than 1, the first ones most.
     reported: huggingface/pytorch-image-models#2236
     - lowest = torch.finfo(scores.dtype).min
@@ -235,8 +238,8 @@ masks_after_softmax
 
 renormalises_too_late
     renormalised too late: hidden scores took part in softmax
-    believed: Masking after softmax is repaired by dividing by the sum. When a hidden score is the
-        largest by far, all visible weights are 0 already and cannot be repaired.
+    believed: Masking after softmax is repaired by dividing by the sum. But if a hidden score is by
+        far the largest, all visible weights are 0 already.
     seen: Right on ordinary scores; rows of zeros as soon as a large score is hidden.
     - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -247,7 +250,8 @@ renormalises_too_late
 
 hides_with_minus_ten_thousand
     hidden scores are -1e4: too weak for large scores
-    believed: -10000 is as good as minus infinity. It is above every score below it.
+    believed: -10000 is as good as minus infinity. It is not: a visible score may be lower still,
+        and then the hidden key wins.
     seen: Right on ordinary scores; with very negative ones all weight goes to hidden keys.
     reported: huggingface/transformers#17121, huggingface/transformers#14859, karpathy/minGPT#75
     - lowest = torch.finfo(scores.dtype).min
@@ -257,7 +261,7 @@ hides_with_minus_ten_thousand
 
 hides_with_minus_a_billion
     hidden scores are -1e9: too large for half precision
-    believed: -1e9 fits every float. float16 ends at 65504.
+    believed: -1e9 fits every dtype. float16 ends at -65504, so the number must depend on the dtype.
     seen: Right in float32; in float16 'value cannot be converted without overflow'.
     reported: NVIDIA/apex#1052, NVIDIA/apex#1105, facebookresearch/fairseq#3575,
         bentrevett/pytorch-seq2seq#191
@@ -268,15 +272,16 @@ hides_with_minus_a_billion
 
 shares_an_empty_row_evenly
     a row with nothing to attend to is uniform, not zero
-    believed: The lowest number of the dtype hides a key. Where all keys have it, they are equal
-        again.
+    believed: A very low score always hides a key. If all keys of a row have it, they are equal
+        again and share the weight.
     seen: Empty rows average the padding: gray stripes in the heat map.
     - return weights.masked_fill(~mask, 0.0)
     + return weights
 
 gives_nan_on_an_empty_row
     a row with nothing to attend to is nan
-    believed: -inf hides a key in every case. A row of nothing but -inf is 0/0.
+    believed: -inf hides a key in every case. But in a row of nothing but -inf the weights are 0/0,
+        which is nan.
     seen: One text that is all padding, and the loss of the whole batch is nan.
     reported: pytorch/pytorch#103963
     - lowest = torch.finfo(scores.dtype).min
@@ -328,15 +333,16 @@ throws_the_masked_scores_away
 
 masks_the_scores_in_place
     the scores themselves were changed (masked_fill_)
-    believed: masked_fill_ saves memory. The memory is the caller's.
+    believed: masked_fill_ only saves memory. It writes into the caller's scores, which are still
+        needed.
     seen: The weights are right; the scores looked at afterwards are -3e38 in places.
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     + weights = scores.masked_fill_(~mask, lowest).softmax(dim=-1)
 
 adds_the_mask
     the mask was added to the scores as 0 and 1
-    believed: A mask is added to the scores. A mask of 0 and -inf is; a boolean one adds 1 to what
-        is allowed.
+    believed: A mask is added to the scores. That is for masks of 0 and -inf; a boolean one only
+        adds 1 to what is allowed.
     seen: Hidden keys keep more than a third of the weight they would have had.
     - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -355,8 +361,8 @@ normalises_over_the_queries
 
 leaves_the_weights_in_float32
     weights come back in float32, whatever the scores were
-    believed: Softmax is safer in float32, which holds for half precision. The way back to the
-        scores' dtype was forgotten.
+    believed: Softmax is safer in float32. It may be computed there, but the weights must come back
+        in the dtype of the scores.
     seen: Right in float32; weights @ v complains in every other dtype.
     - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -380,7 +386,8 @@ attends_where_it_must_not
 
 forgets_the_scale_under_a_mask
     scores are not divided by sqrt(D)
-    believed: The mask is new here, so the line with the scale was left out.
+    believed: The masked softmax sees to the scale. It only masks and normalises: the scores must be
+        divided before, as without a mask.
     seen: The heat map is almost black and white, the more so the wider the head.
     reported: delzac/cntkx#10, huggingface/blog#2893
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
@@ -403,8 +410,8 @@ is_causal_unless_told_otherwise
 
 hides_keys_after_softmax
     masked after softmax, without renormalising
-    believed: Removing the hidden weights is enough. The rest then sums to less than 1, and the
-        future still decided how much less.
+    believed: It is enough to set the hidden weights to 0. But the rest then sums to less than 1,
+        and the hidden scores decide how much less.
     seen: Early positions give outputs near 0, and a causality test still finds a leak.
     reported: huggingface/pytorch-image-models#2236
     - weights = masked_softmax(scores, mask)
@@ -412,15 +419,16 @@ hides_keys_after_softmax
 
 shows_the_weights_without_the_mask
     the weights shown are those without the mask
-    believed: The weights come from attention and the output from a masked copy. They are asked for
-        to show what the output was made of.
+    believed: The weights to return are those before masking. They are to show what the output was
+        made of, so the mask belongs to them.
     seen: The output is right, and the heat map shows a leak that is not there.
     - return weights @ v, weights
     + return weights @ v, scores.softmax(dim=-1)
 
 answers_an_empty_query_with_nan
     a query with nothing to attend to gives nan
-    believed: -inf hides a key in every case. A row of nothing but -inf is 0/0.
+    believed: -inf hides a key in every case. But in a row of nothing but -inf the weights are 0/0,
+        which is nan.
     seen: One text that is all padding, and the loss of the whole batch is nan.
     reported: pytorch/pytorch#103963
     - weights = masked_softmax(scores, mask)
@@ -428,16 +436,16 @@ answers_an_empty_query_with_nan
 
 answers_an_empty_query_with_the_mean
     a query with nothing to attend to averages all values
-    believed: The lowest number of the dtype hides a key. Where all keys have it, they are equal
-        again.
+    believed: A very low score always hides a key. If all keys of a row have it, they are equal
+        again and share the weight.
     seen: A text that is all padding still sends something on.
     - weights = masked_softmax(scores, mask)
     + weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
 
 adds_a_head_axis_to_the_mask
     a head axis was put into every mask of three axes
-    believed: A mask (B, T, S) lacks the heads, so attention adds them. When the queries have no
-        heads, the mask was complete.
+    believed: A mask (B, T, S) always lacks an axis for the heads. Queries without heads need none:
+        here a mask is taken as it comes.
     seen: Right with heads; without them the weights have an axis too many.
     - weights = masked_softmax(scores, mask)
     + weights = masked_softmax(scores, mask.unsqueeze(1) if mask.dim() == 3 else mask)
@@ -456,8 +464,8 @@ bugs("""CausalSelfAttention:
 
 SeesTheWholeText
     nothing is hidden: every position sees the whole text
-    believed: A causal module inherits from SelfAttention, and the rest follows. Somebody must build
-        the mask and pass it on.
+    believed: SelfAttention, from which this inherits, hides the future. It hides nothing: forward
+        has to make a causal mask and use it.
     seen: The training loss falls to nearly 0, and generated text is nonsense.
     reported: facebookresearch/xformers#103
     - mask = causal_mask(x.shape[-2], device=x.device)
@@ -480,7 +488,8 @@ HidesEveryPositionFromItself
 
 SeesOnlyTheFuture
     the mask was inverted: only the future is seen
-    believed: True is taken for 'hide this', so the mask was turned around on its way in.
+    believed: True is taken for 'hide this', so the mask had to be turned around. Here True means
+        may attend, and the mask fits as it is.
     seen: The last position, with no future left, is zero; the training loss is too good to be true.
     reported: rasbt/LLMs-from-scratch#1061, pytorch/examples#649
     - mask = causal_mask(x.shape[-2], device=x.device)
@@ -488,8 +497,8 @@ SeesOnlyTheFuture
 
 HidesTheFutureAfterSoftmax
     masked after softmax, without renormalising
-    believed: Removing the hidden weights is enough. The rest then sums to less than 1, and the
-        future still decided how much less.
+    believed: It is enough to set the hidden weights to 0. But the rest then sums to less than 1,
+        and the future decides how much less.
     seen: Early positions give outputs near 0, and a causality test still finds a leak.
     reported: huggingface/pytorch-image-models#2236
     - mask = causal_mask(x.shape[-2], device=x.device)
@@ -501,8 +510,8 @@ HidesTheFutureAfterSoftmax
 
 KeepsTheFirstMask
     the mask of the first text is kept for all later ones
-    believed: The mask is always the same, so it is built once. Its size is that of the text, and
-        texts differ.
+    believed: The mask is always the same, so it is built once. But its size is that of the text,
+        and texts differ in length.
     seen: RuntimeError about sizes as soon as a text has another length than the first.
     reported: facebookresearch/xformers#66, facebookresearch/xformers#655
     + mask = None
@@ -515,30 +524,31 @@ KeepsTheFirstMask
 
 HidesTheFutureInTrainingOnly
     the future is hidden in training only
-    believed: The mask is there to keep training honest, as dropout is. A model that then sees what
-        it never saw in training computes something else.
+    believed: The mask is for training only, as dropout is. In evaluation too, the model must see no
+        more than it saw in training.
     seen: The validation loss is far off the training loss, and eval() changes the output.
     - mask = causal_mask(x.shape[-2], device=x.device)
     + mask = causal_mask(x.shape[-2], device=x.device) if self.training else None
 
 LeavesTheMaskOnTheCpu
     the mask is always on the CPU
-    believed: A new tensor goes where the others are. It goes to the CPU unless told.
+    believed: A new tensor goes where the others are. It goes to the CPU unless told otherwise.
     seen: Right on a CPU; on a GPU 'expected all tensors to be on the same device'.
     - mask = causal_mask(x.shape[-2], device=x.device)
     + mask = causal_mask(x.shape[-2])
 
 SizesTheMaskByAxisOne
     the mask is sized by axis 1, whatever the number of axes
-    believed: Axis 1 is the time axis, since there is always a batch in front and nothing else.
+    believed: Axis 1 is always time. It is in (B, T, C) only; counted from the end, time is always
+        the last axis but one.
     seen: Right for (B, T, C); RuntimeError about sizes for one text or with two axes in front.
     - mask = causal_mask(x.shape[-2], device=x.device)
     + mask = causal_mask(x.shape[1], device=x.device)
 
 ScalesCausalScoresByTheModelWidth
     scores are scaled by the model's width, not the head's
-    believed: C stands in the same line of code, so C**-0.5 is the scale. The dot product runs over
-        the D numbers of a head.
+    believed: x has C channels, so the scale is 1/sqrt(C). But the dot products run over the D
+        numbers of a head.
     seen: Right when d_head = d_model; a heat map that is too even in every narrower head.
     reported: karpathy/ng-video-lecture#6
     - output, _ = masked_attention(self.query(x), self.key(x), self.value(x), mask)
@@ -548,8 +558,8 @@ ScalesCausalScoresByTheModelWidth
 
 SavesTheMaskWithTheWeights
     the mask is saved among the weights
-    believed: register_buffer is for what is no parameter. Unless persistent=False is said, a buffer
-        is saved and loaded with the weights.
+    believed: A buffer is no parameter, so it is not saved. It is saved and loaded with the weights
+        unless persistent=False.
     seen: The state_dict holds 'mask'; checkpoints grow and do not fit other lengths.
     = class CausalSelfAttention(SelfAttention):
     +     def __init__(self, d_model: int, d_head: int):
@@ -565,16 +575,16 @@ bugs("""future_influence:
 
 swaps_outputs_and_inputs
     outputs and inputs are swapped: entry [s, t], not [t, s]
-    believed: A table is the same from both sides. Rows are outputs here, so the future lies above
-        the diagonal.
+    believed: It does not matter which comes first, output or input. Row t is output t, so that the
+        future lies above the diagonal.
     seen: A causal function lights up above the diagonal, as if it saw the future.
     - return by_entry.square().sum(dim=(1, 3)).sqrt()
     + return by_entry.square().sum(dim=(1, 3)).sqrt().T
 
 sums_the_outputs_first
     the outputs of a position were summed before differentiating
-    believed: A gradient needs one number, so the outputs are summed first. Influences of opposite
-        sign then cancel.
+    believed: A gradient needs one number, so the outputs are summed first. But influences of
+        opposite sign then cancel.
     seen: Too small throughout; 0 after a layer whose outputs sum to a constant.
     - jacobian = torch.autograd.functional.jacobian(fn, x)  # (T, ..., T, C)
     + sums = lambda x: fn(x).flatten(start_dim=1).sum(dim=1)
@@ -609,7 +619,7 @@ forgets_the_square_root
 @whole_bug("future_influence")
 def piles_up_gradients(fn, x):
     """gradients pile up from one output to the next
-    believed: backward gives the gradient of its own call. It adds to what is there already
+    believed: backward sets .grad to the gradient of this call. It adds to what is there already,
         until somebody clears it.
     seen: Rows grow downwards, and every row holds the influences of the rows before.
     """
@@ -656,8 +666,8 @@ switches_on_the_gradient_of_x
 
 keeps_the_graph
     the result still carries its graph: it is not detached
-    believed: A number that was computed is just a number. With create_graph it remembers how it was
-        made.
+    believed: A result is just numbers. This one still remembers how it was made; it has to be
+        detached before it is returned.
     seen: The table is right; plotting it raises 'call detach().numpy()', and memory grows.
     - jacobian = torch.autograd.functional.jacobian(fn, x)  # (T, ..., T, C)
     + jacobian = torch.autograd.functional.jacobian(fn, x, create_graph=True)
