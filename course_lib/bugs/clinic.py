@@ -195,8 +195,8 @@ bugs("""test_causality:
 
 tries_short_texts_only
     only short texts are tried
-    believed: What holds for four tokens holds for all. But masks are often made for one length, and
-        used for another.
+    believed: What holds for a few tokens holds for all. But masks are often made for one length,
+        and used for another.
     seen: Green on leaks that begin in the middle of the context.
     - n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
     + n_tokens, vocab_size = 4, model.config.vocab_size
