@@ -207,8 +207,8 @@ bugs("""cached_attention:
 
 aligns_the_mask_top_left
     the mask is aligned top left: query t sees keys 0 to t
-    believed: is_causal=True makes attention causal. It does so from the top left; with a cache, the
-        queries are the last of the positions.
+    believed: tril, or is_causal=True, is the causal mask. It starts at the top left; with a cache,
+        the queries are the last of the positions.
     seen: The prompt is right. Then a new token sees the first token of the text, and no other.
     reported: pytorch/pytorch#108108, rasbt/LLMs-from-scratch#697
     - mask = causal_mask(q.shape[-2], keys.shape[-2], device=q.device)
