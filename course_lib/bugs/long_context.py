@@ -467,8 +467,7 @@ sees_one_too_few
 
 looks_both_ways
     the window reaches into the future as well
-    believed: A window lies around its query. But it must be causal too: nothing behind the query is
-        in it.
+    believed: A window lies around its query. But it must be causal too: no later key is in it.
     seen: The loss falls too far, and the model writes nonsense: it has seen the answer.
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
     + not_too_old = causal.new_ones(causal.shape).triu(n_before - window + 1)

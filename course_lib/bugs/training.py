@@ -209,8 +209,7 @@ does_not_shift_the_targets
 
 shifts_the_targets_by_two
     the targets are two tokens on, not one
-    believed: Position t has read t tokens, so the next is t + 1. Counting from 0, it has read t + 1
-        of them, and t + 1 is one further on.
+    believed: One more must be added for the shift. The target of each token is the very next one.
     seen: The loss is higher than it should be; the text is garbled, since each token comes one
         place early.
     - n_starts = len(tokens) - context_length
