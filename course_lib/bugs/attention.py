@@ -46,16 +46,16 @@ normalises_over_the_whole_array
 
 clips_large_scores
     scores were clipped to keep exp from overflowing
-    believed: Cutting scores at ±50 avoids the overflow and changes nothing that matters. It makes
-        all scores beyond the cut equal, and a score of -inf gets a weight above 0.
+    believed: Cutting scores at ±50 avoids the overflow and changes nothing that matters. But it
+        makes all scores beyond the cut equal, and a score of -inf gets a weight above 0.
     seen: Scores 100 and 200 get the same weight; hidden entries are about 1e-22, not 0.
     - shifted = x - x.max(axis=axis, keepdims=True)
     + shifted = np.clip(x, -50, 50)
 
 sums_without_keepdims
     the sum lost its axis (keepdims is missing)
-    believed: The sums of the rows divide each row by its own sum. Without keepdims, NumPy lines the
-        sums up with the columns instead.
+    believed: Dividing by the sums divides each row by its own. But without keepdims, NumPy lines
+        the sums up with the columns.
     seen: ValueError about broadcasting; on a square matrix no error, and rows that do not sum to 1.
     - return exponentials / exponentials.sum(axis=axis, keepdims=True)
     + return exponentials / exponentials.sum(axis=axis)
@@ -108,8 +108,8 @@ numpy_scales_by_the_number_of_queries
 
 numpy_softmax_over_the_queries
     softmax over the queries instead of the keys
-    believed: Softmax may run along either side of the square table. A query chooses among keys, so
-        it is each row that must sum to 1.
+    believed: Softmax may run along either side of the table. It may not: a query chooses among
+        keys, so each row must sum to 1.
     seen: Columns of the heat map sum to 1; some queries gather next to nothing.
     reported: labmlai/annotated_deep_learning_paper_implementations#146,
         nerminnuraydogan/vision-transformer#1, PetrochukM/PyTorch-NLP#2,
@@ -143,8 +143,8 @@ numpy_reshapes_the_keys
 
 numpy_returns_the_scores
     the scores are returned instead of the weights
-    believed: The table before softmax is what attention computed, so it is what one returns. Return
-        the weights: the output was made with them.
+    believed: The table before softmax is what attention computed, so it is what one returns. But
+        the output was made with the weights: return those.
     seen: The output is right; the second result has negative entries.
     - return weights @ v, weights
     + return weights @ v, scores
@@ -195,8 +195,8 @@ scales_by_the_number_of_queries
 
 scales_by_the_second_axis
     the scale counts the second axis, not the last
-    believed: shape[1] is the width of a matrix (T, D). With heads in front, (B, H, T, D), it is the
-        number of heads.
+    believed: shape[1] is the width of a matrix (T, D). But with heads in front, (B, H, T, D), it is
+        the number of heads.
     seen: Right on one matrix; on batches the scale is sqrt(T) or sqrt(H). Hidden when H = D.
     reported: tenstorrent/tt-metal#56789
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
@@ -204,8 +204,8 @@ scales_by_the_second_axis
 
 softmax_over_the_queries
     softmax over the queries instead of the keys
-    believed: Softmax may run along either side of the square table. A query chooses among keys, so
-        it is each row that must sum to 1.
+    believed: Softmax may run along either side of the table. It may not: a query chooses among
+        keys, so each row must sum to 1.
     seen: Columns of the heat map sum to 1, rows do not. Training still works, a little worse.
     reported: labmlai/annotated_deep_learning_paper_implementations#146,
         nerminnuraydogan/vision-transformer#1, PetrochukM/PyTorch-NLP#2,
@@ -248,8 +248,8 @@ transposes_the_first_two_axes
 
 lets_the_keys_ask
     the keys ask the queries (k qᵀ instead of q kᵀ)
-    believed: A dot product does not care for the order, so k qᵀ is as good as q kᵀ. Every number is
-        there, but in the transposed place.
+    believed: A dot product does not care for the order, so k qᵀ is as good as q kᵀ. But then every
+        number stands in the transposed place.
     seen: The heat map is mirrored before softmax; with T != S the shapes do not fit.
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
     + scores = k @ q.transpose(-2, -1) / math.sqrt(q.shape[-1])
@@ -288,8 +288,8 @@ returns_only_the_output
 
 detaches_the_weights
     the weights were detached: no gradient reaches q and k
-    believed: The weights are there to be looked at, so they need no gradient. It is through them
-        that queries and keys learn.
+    believed: The weights are there to be looked at, so they need no gradient. But it is through
+        them that queries and keys learn.
     seen: All values are right; the gradients of q and k are missing, and only v learns.
     - weights = scores.softmax(dim=-1)
     + weights = scores.softmax(dim=-1).detach()
