@@ -133,15 +133,15 @@ NormalisesWhatIsAdded
 
 ForgetsTheFirstNorm
     attention reads x as it is: norm1 is never used
-    believed: The embeddings are small, so the first norm does nothing. In the next block the stream
-        has grown.
+    believed: The embeddings are small, so the first norm does nothing. But in the next block the
+        stream has grown.
     seen: norm1 gets no gradient; scores grow with the square of the stream.
     - x = x + self.attention(self.norm1(x), mask)
     + x = x + self.attention(x, mask)
 
 ForgetsTheSecondNorm
     the MLP reads x as it is: norm2 is never used
-    believed: The stream was normalised a line before. That was a copy for attention to read.
+    believed: The stream was normalised a line before. But that was a copy for attention to read.
     seen: norm2 gets no gradient; the stream grows with depth.
     - return x + self.mlp(self.norm2(x))
     + return x + self.mlp(x)
@@ -182,7 +182,8 @@ EndsWithANorm
 
 AddsIntoTheCallersStream
     x is changed in place by +=
-    believed: x += y is short for x = x + y. It writes into the tensor that the caller still holds.
+    believed: x += y is short for x = x + y. But it writes into the tensor that the caller still
+        holds.
     seen: The caller's x is another one after the call; in training a RuntimeError.
     - x = x + self.attention(self.norm1(x), mask)
     - return x + self.mlp(self.norm2(x))
@@ -199,7 +200,7 @@ KeepsTheMaskToItself
 
 IsCausalInAnyCase
     the mask is ignored: it is always causal
-    believed: In a GPT every mask is causal. Padded texts need another one, and so does a cache.
+    believed: In a GPT every mask is causal. But padded texts need another one, and so does a cache.
     seen: Padding is attended to.
     = ) -> Float[Tensor, "B T C"]:
     +     n_tokens = x.shape[1]
@@ -207,7 +208,8 @@ IsCausalInAnyCase
 
 IsCausalWithoutAMask
     without a mask it is causal
-    believed: In a GPT every block is causal, so this must be the default. None allows everything.
+    believed: In a GPT every block is causal, so this must be the default. But here None allows
+        everything.
     seen: A model that should see all of a text sees half of it.
     = ) -> Float[Tensor, "B T C"]:
     +     if mask is None:
@@ -398,8 +400,8 @@ DropsFromTheStream
 
 DetachesTheStream
     the residual path is detached: no gradient goes straight through
-    believed: x is only passed on, so it needs no gradient. It is the path by which earlier blocks
-        learn.
+    believed: x is only passed on, so it needs no gradient. But it is the path by which earlier
+        blocks learn.
     seen: Earlier blocks learn slowly, as in a stack without residual connections.
     - x = x + self.attention(self.norm1(x), mask)
     - return x + self.mlp(self.norm2(x))
