@@ -31,8 +31,8 @@ WritesOverTheStart
 
 ReturnsTheNewAlone
     append returns the new positions alone
-    believed: The cache has kept the old ones, so that is done. They are kept for attention, which
-        sees only what append returns.
+    believed: The cache has kept the old ones, so that is done. But they are kept for attention,
+        which sees only what append returns.
     seen: Every step generates as if the text began with it.
     - self.length = end
     - return self.keys[:, :, :end], self.values[:, :, :end]
@@ -100,8 +100,8 @@ Concatenates
 
 ChecksNothing
     capacity is not checked
-    believed: Too many positions will not fit, so torch will complain. A slice past the end is
-        empty, and one row written into an empty slice vanishes without a word.
+    believed: Too many positions will not fit, so torch will complain. But a slice past the end is
+        empty, and one row written into it vanishes without a word.
     seen: A full cache drops every new token in silence, and the text begins to repeat.
     - if end > self.capacity:
     -     raise ValueError(
@@ -119,8 +119,8 @@ StaysOneShort
 
 AsksOnlyWhetherItIsFull
     it looks only whether it is full, not whether the new positions fit
-    believed: While there is room, there is room for what comes. A chunk can be longer than what is
-        left.
+    believed: While there is room, there is room for what comes. But what comes can be longer than
+        what is left.
     seen: Right token by token; a prompt that is too long ends in torch's own error.
     - if end > self.capacity:
     + if self.length >= self.capacity:
@@ -239,8 +239,8 @@ masks_nothing
 
 masks_the_first_chunk_alone
     masked only when the cache was empty
-    believed: The mask is for the prompt; afterwards tokens come one at a time. Several may come at
-        once.
+    believed: The mask is for the prompt; afterwards tokens come one at a time. But several may come
+        at once.
     seen: Right for a whole prompt and for single tokens; chunks in between see their future.
     + was_empty = cache.length == 0
     = keys, values = cache.append(k, v)
@@ -249,7 +249,7 @@ masks_the_first_chunk_alone
 
 makes_a_square_mask
     the mask has T columns, not S: it was made for the new positions alone
-    believed: A causal mask is a square. With a cache there are more keys than queries.
+    believed: A causal mask is a square. But with a cache there are more keys than queries.
     seen: Right in an empty cache and for single tokens; chunks in between are an error about
         shapes.
     reported: meta-llama/llama#899
@@ -377,7 +377,8 @@ counts_positions_one_too_low
 
 counts_positions_once_a_block
     positions advance once for each block: the lengths of all caches are summed
-    believed: Every cache has grown, so the text has. They all hold the same text.
+    believed: Every cache has grown, so their lengths add up. But they all hold the same text: any
+        one of them says how long it is.
     seen: Right with one block. With two, the positions run twice as fast, and off the table.
     - x = model.embeddings(ids, caches[0].length)
     + x = model.embeddings(ids, sum(cache.length for cache in caches))
@@ -392,7 +393,8 @@ adds_the_new_length_to_the_positions
 
 uses_one_cache_for_all_blocks
     all blocks use the first cache
-    believed: One text, one cache. Every block has keys and values of its own.
+    believed: One text needs one cache. But every block has keys and values of its own, and needs
+        one for them.
     seen: Right with one block. With more, each block reads the keys of the others, and the cache is
         full too soon.
     - x = model.embeddings(ids, caches[0].length)
@@ -406,8 +408,8 @@ uses_one_cache_for_all_blocks
 @whole_bug("cached_logits")
 def ignores_the_caches(model, ids, caches):
     """the caches are accepted and not used: the model sees the new tokens alone
-    believed: A model uses the caches it is given by itself. Somebody must write into them and read
-        them, block by block.
+    believed: A model that is given caches uses them by itself. It knows nothing of them: block by
+        block, they must be written and read.
     seen: The prompt is right; then every token is predicted from one token. No faster, either.
     reported: rasbt/LLMs-from-scratch#1048
     """
@@ -434,8 +436,8 @@ bugs("""cached_logits:
 
 returns_the_last_row
     the last row alone comes back
-    believed: Only the last row is needed to generate. The caller may want the others: to score a
-        text, or to check several guesses at once.
+    believed: Only the last row is needed to generate. But the caller may want the others: to score
+        a text, or to check several guesses at once.
     seen: Generation is right. Whoever compares with the model's logits finds one row of T.
     - return model.head(model.norm(x))
     + return model.head(model.norm(x[:, -1:]))
@@ -465,7 +467,7 @@ leaves_the_residual_out
 
 takes_keys_before_the_norm
     keys and values are made of x before the norm
-    believed: The norm belongs to the queries. qkv reads the normalised x for all three.
+    believed: The norm belongs to the queries. But qkv reads the normalised x for all three.
     seen: Right shapes, wrong logits from the first call on.
     - parts = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
     + q, _, _ = block.attention.qkv(block.norm1(x)).chunk(3, dim=-1)
@@ -474,7 +476,8 @@ takes_keys_before_the_norm
 
 keeps_caches_of_its_own
     own caches are kept for the model, and the given ones are not used
-    believed: A model has one cache. It has one for every text that it is in the middle of.
+    believed: A model has one set of caches. It has one for every text that it is in the middle of:
+        use those that are given.
     seen: The first text is right. The next one goes on where it ended.
     reported: Lightning-AI/litgpt#1596, Lightning-AI/litgpt#1647
     + if not hasattr(model, "own_caches"):
@@ -512,8 +515,8 @@ feeds_the_whole_text
 
 feeds_the_last_token_twice
     the last token of the prompt is fed twice
-    believed: First fill the caches with the prompt, then start from its last token. It was part of
-        the prompt, and its logits were there already.
+    believed: First fill the caches with the prompt, then start from its last token. But it was part
+        of the prompt, and its logits were there already.
     seen: Every position is one too high, and one token counts double: close to right.
     = with _evaluating(model):
     +     cached_logits(model, ids, caches)
@@ -555,7 +558,7 @@ returns_the_new_tokens_alone
 
 gives_one_token_too_many
     one token too many: the prompt's own next token is not counted
-    believed: The prefill gives one token, and then n_new steps follow. The first token is one of
+    believed: The prompt gives one token, and then n_new steps follow. But the first token is one of
         the n_new.
     seen: Texts of T + n_new + 1 tokens.
     - for _ in range(n_new):
@@ -615,8 +618,8 @@ refuses_a_full_context
 
 forgets_evaluation_mode
     the model is left in training mode: dropout acts on the text
-    believed: Without a step of the optimizer, nothing is training. Dropout looks at the mode, not
-        at the optimizer.
+    believed: Without a step of the optimizer, nothing is training. But dropout looks at the mode,
+        not at the optimizer.
     seen: Texts of a model in training are worse than they need be, and greedy ones vary.
     reported: karpathy/nanoGPT#240
     - with _evaluating(model):
