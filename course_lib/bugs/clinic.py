@@ -11,7 +11,7 @@ from . import bugs, whole_bug
 @whole_bug("test_attention")
 def only_runs_attention(masked_attention):
     """it accepts everything: nothing is asserted that could be wrong
-    believed: A test that runs through has tested something. It has shown that there is no
+    believed: A test that runs through has tested something. But it has only shown that there is no
         error, and looked at no number.
     seen: Green on every implementation, as long as it raises nothing.
     """
@@ -144,7 +144,7 @@ demands_every_bit_of_attention
 
 expects_nan_for_an_empty_query
     a query with nothing to attend to is expected to be nan
-    believed: Softmax over nothing is 0/0, so nan is the answer. It would spread over the whole
+    believed: Softmax over nothing is 0/0, so nan is the answer. But it would spread over the whole
         batch; lesson 3 asks for zeros.
     seen: Red on right implementations, green on those that return nan.
     - weights = scores.softmax(dim=-1).nan_to_num(0.0)
@@ -158,7 +158,7 @@ expects_nan_for_an_empty_query
 @whole_bug("test_causality")
 def only_runs_the_model(model):
     """it accepts everything: nothing is asserted that could be wrong
-    believed: A test that runs through has tested something. It has shown that there is no
+    believed: A test that runs through has tested something. But it has only shown that there is no
         error, and looked at no number.
     seen: Green on every model.
     """
@@ -257,7 +257,7 @@ demands_every_bit_of_the_logits
 @whole_bug("test_layer_norm")
 def only_runs_layer_norm(layer_norm):
     """it accepts everything: nothing is asserted that could be wrong
-    believed: A test that runs through has tested something. It has shown that there is no
+    believed: A test that runs through has tested something. But it has only shown that there is no
         error, and looked at no number.
     seen: Green on every implementation, as long as it raises nothing.
     """
@@ -405,7 +405,7 @@ def has_a_faulty_oracle(layer_norm):
 @whole_bug("test_cached_generation")
 def only_generates(model, generate_cached):
     """it accepts everything: nothing is asserted that could be wrong
-    believed: A test that runs through has tested something. It has shown that there is no
+    believed: A test that runs through has tested something. But it has only shown that there is no
         error, and looked at no token.
     seen: Green on every implementation.
     """
