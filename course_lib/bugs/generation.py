@@ -75,7 +75,7 @@ leaves_them_sorted
 
 filters_in_place
     the filter is written into the caller's logits
-    believed: An assignment to logits[…] is local. It writes into the tensor that was given.
+    believed: An assignment to logits[…] is local. But it writes into the tensor that was given.
     seen: Logits that are looked at after sampling have -inf in them.
     - return logits.masked_fill(logits < lowest_kept, -math.inf)
     + logits[logits < lowest_kept] = -math.inf
@@ -191,7 +191,7 @@ returns_probabilities
 
 filters_the_callers_logits
     the filter is written into the caller's logits
-    believed: An assignment to logits[…] is local. It writes into the tensor that was given.
+    believed: An assignment to logits[…] is local. But it writes into the tensor that was given.
     seen: Logits that are looked at after sampling have -inf in them.
     - return logits.masked_fill(is_dropped, -math.inf)
     + logits[is_dropped] = -math.inf
@@ -262,7 +262,7 @@ filters_in_the_other_order
 
 returns_places_among_the_top_k
     the place among the top k is returned as the token's id
-    believed: multinomial returns tokens. It returns places in what it was given.
+    believed: multinomial returns token ids. It returns places in what it was given.
     seen: With top_k only the first k tokens of the vocabulary appear.
     - wide = keep_top_k(wide, top_k)
     + wide = wide.topk(min(top_k, wide.shape[-1]), dim=-1).values
@@ -277,8 +277,8 @@ never_draws
 
 draws_once_for_all_rows
     one draw serves the whole batch
-    believed: One draw serves the whole batch. Each row is drawn by itself, so that texts that begin
-        alike may differ.
+    believed: Rows that are alike may get one token. Each is drawn by itself, so that texts that
+        begin alike may differ.
     seen: All texts of a batch begin with the same token.
     - return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
     + first = torch.multinomial(wide[0].softmax(dim=-1), 1, generator=generator)
@@ -310,7 +310,7 @@ draws_with_the_global_generator
 
 begins_anew_each_time
     every call begins with the same state of a generator
-    believed: A seed makes a draw repeatable. Set anew each time, it makes it a repetition.
+    believed: A seed makes a draw repeatable. But set anew each time, it makes every draw the same.
     seen: The same choice at every step: wherever two tokens are as likely, always the same.
     + generator = torch.Generator(logits.device).manual_seed(42)
     = return torch.multinomial(wide.softmax(dim=-1), 1, generator=generator).squeeze(-1)
@@ -468,7 +468,7 @@ always_goes_back_to_training
 
 restores_only_without_errors
     after an error the model's mode is not restored
-    believed: The last line of a function is always reached. An error leaves before it.
+    believed: The last line of a function is always reached. But an error leaves before it.
     seen: After an interrupted sample training goes on without dropout.
     - with _evaluating(model):
     + was_training = model.training
