@@ -24,8 +24,8 @@ counts_no_factor
 
 squares_the_width
     the width is squared instead of the length: 4·T·C²
-    believed: The square belongs to the matrices. Those of the linear layers are C×C; the scores are
-        T×T.
+    believed: The width is squared, as in the linear layers. But the scores are T×T: here it is the
+        length.
     seen: The cost seems to grow no faster than the text.
     - return 4 * n_tokens**2 * d_model
     + return 4 * n_tokens * d_model**2
@@ -66,7 +66,7 @@ bugs("""attention_bytes:
 
 forgets_the_heads
     the heads are forgotten: one T×T table instead of one a head
-    believed: The heads share the channels, so together they cost what one costs. They share the
+    believed: The heads share the channels, so together they cost what one costs. That holds for the
         operations; each has a table of its own.
     seen: Out of memory at a twelfth of what was planned for.
     - return n_heads * n_tokens**2 * bytes_per_element
@@ -81,7 +81,7 @@ counts_one_row_of_weights
 
 counts_weights_not_bytes
     numbers, not bytes: bytes_per_element is not used
-    believed: Memory is how many numbers there are. Each takes two or four bytes.
+    believed: Memory is how many numbers there are. But each takes two or four bytes.
     seen: Too little by a factor of 2 or 4.
     - return n_heads * n_tokens**2 * bytes_per_element
     + return n_heads * n_tokens**2
@@ -111,7 +111,7 @@ counts_scores_and_weights
 
 counts_the_triangle
     only the causal half is counted: T·(T + 1)/2 weights
-    believed: What is masked takes no memory. The table is square; the zeros stand in it.
+    believed: What is masked takes no memory. But the table is square; the zeros stand in it.
     seen: Half of what is really taken.
     - return n_heads * n_tokens**2 * bytes_per_element
     + return n_heads * (n_tokens * (n_tokens + 1) // 2) * bytes_per_element
@@ -136,7 +136,7 @@ counts_keys_alone
 
 counts_one_text
     batch_size is not used: the cache of one text
-    believed: All texts share one cache. Each has keys and values of its own.
+    believed: All texts share one cache. But each has keys and values of its own.
     seen: Right for one text; a server runs out of memory when users come.
     - n_elements = batch_size * n_layers * n_kv_heads * n_tokens * d_head
     + n_elements = n_layers * n_kv_heads * n_tokens * d_head
@@ -158,21 +158,21 @@ caches_the_weights
 
 caches_queries_too
     queries are counted as well: three tensors instead of two
-    believed: Attention has q, k and v. A query is used once, when it is made, and never again.
+    believed: Attention has q, k and v. But a query is used once, when it is made, and never again.
     seen: One and a half times too much.
     - return 2 * n_elements * bytes_per_element  # keys and values
     + return 3 * n_elements * bytes_per_element  # queries, keys and values
 
 counts_cached_numbers
     numbers, not bytes: bytes_per_element is not used
-    believed: Memory is how many numbers there are. Each takes two or four bytes.
+    believed: Memory is how many numbers there are. But each takes two or four bytes.
     seen: Too little by a factor of 2 or 4.
     - return 2 * n_elements * bytes_per_element  # keys and values
     + return 2 * n_elements  # keys and values
 
 counts_a_number_a_head
     d_head is not used: one number a head
-    believed: A head keeps a key for each token. The key is a vector of d_head numbers.
+    believed: A head keeps one key for each token. But the key is a vector of d_head numbers.
     seen: A hundred times too little.
     - n_elements = batch_size * n_layers * n_kv_heads * n_tokens * d_head
     + n_elements = batch_size * n_layers * n_kv_heads * n_tokens
@@ -245,7 +245,7 @@ multiplies_by_the_power
 
 counts_positions_from_one
     positions are counted from 1
-    believed: The first token is number 1. All counting here starts at 0.
+    believed: The first token is number 1. But all counting here starts at 0.
     seen: The whole table is shifted by a row.
     - positions = torch.arange(n_positions, dtype=torch.float64)
     + positions = torch.arange(1, n_positions + 1, dtype=torch.float64)
@@ -336,7 +336,7 @@ overwrites_the_first_partner
 
 turns_by_the_row
     positions are not used: row t turns by t
-    believed: The rows are the positions. With a cache, a single row may stand anywhere.
+    believed: The rows are the positions. But with a cache, a single row may stand anywhere.
     seen: Right without a cache; with one, every new token believes it is the first.
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
     + rows = torch.arange(x.shape[-2], device=x.device)
@@ -344,7 +344,7 @@ turns_by_the_row
 
 ignores_the_base
     base is not used: it is always 10000
-    believed: 10000 is part of the formula. Models for long texts take a larger base.
+    believed: 10000 is part of the formula. But models for long texts take a larger base.
     seen: Loaded weights of such a model get worse the longer the text.
     - angles = positions[:, None].double() * base**-exponents  # (T, D/2)
     + angles = positions[:, None].double() * 10000.0**-exponents  # (T, D/2)
@@ -484,7 +484,7 @@ forgets_the_window
 
 aligns_the_window_top_left
     with more keys than queries, the queries are taken for the first positions
-    believed: Row t is position t. With a cache, the queries are the last positions.
+    believed: Row t is position t. But with a cache, the queries are the last positions.
     seen: Right without a cache. With one, each new token sees the first tokens alone.
     reported: pytorch/pytorch#108108, rasbt/LLMs-from-scratch#697
     - n_before = causal.shape[1] - n_queries
@@ -511,7 +511,7 @@ marks_what_is_outside
 
 cuts_the_text_into_pieces
     fixed pieces instead of a window: a query sees its own piece of the text
-    believed: The text is cut into windows. A sliding one moves with the query.
+    believed: The text is cut into windows. But a sliding one moves with the query.
     seen: The first token of each piece sees nothing but itself.
     - return causal & causal.new_ones(causal.shape).triu(n_before - window + 1)
     + piece = torch.arange(causal.shape[1], device=device) // window
@@ -658,7 +658,7 @@ shares_one_maximum
 
 never_divides_by_the_sum
     never divided by the sum of the exponentials
-    believed: The weights are exponentials. They are weights only once they sum to 1.
+    believed: Exponentials are the weights. They are weights only once they sum to 1.
     seen: Outputs grow with the number of keys.
     - return (output / sums).to(v.dtype)
     + return output.to(v.dtype)
@@ -672,7 +672,7 @@ drops_the_last_block
 
 aligns_blocks_top_left
     causal with more keys than queries: the queries are taken for the first positions
-    believed: Row t is position t. With a cache, the queries are the last positions.
+    believed: Row t is position t. But with a cache, the queries are the last positions.
     seen: Right without a cache. With one, the newest keys are never read.
     reported: pytorch/pytorch#108108, rasbt/LLMs-from-scratch#697
     - own_place = torch.arange(n_keys - n_queries, n_keys, device=q.device)[:, None]
@@ -740,7 +740,7 @@ accumulates_in_half_precision
 
 computes_in_float32_always
     always computed in float32: float64 loses half of its digits
-    believed: .float() makes wide numbers. Of float64 it makes narrow ones.
+    believed: .float() makes wide numbers. But of float64 it makes narrow ones.
     seen: Agrees to seven digits in float64, and not to fifteen; gradcheck fails.
     - wide = torch.promote_types(q.dtype, torch.float32)
     + wide = torch.float32
@@ -836,8 +836,8 @@ MakesAllKeyHeads
 
 WidensTheKeyHeads
     key and value are C / n_kv_heads wide instead of n_kv_heads·D
-    believed: Fewer key heads, fewer channels: C is divided by their number. It is multiplied: each
-        of them is as wide as a query's head.
+    believed: Fewer key heads, fewer channels: C is divided by their number. But each of them is as
+        wide as a query's head, so their widths add up.
     seen: Right where n_kv_heads² is n_heads; elsewhere an error about shapes in forward.
     - d_kv = n_kv_heads * (d_model // n_heads)
     + d_kv = d_model // n_kv_heads
