@@ -14,8 +14,8 @@ bugs("""causal_mask:
 
 hides_the_diagonal
     the diagonal is hidden: no query may see itself
-    believed: A token must not see what it predicts. It predicts the next one, so it may see itself,
-        and the first has nothing else.
+    believed: A token must not see what it predicts, so it must not see itself. But it predicts the
+        next one, and the first token has nothing else to see.
     seen: The first row is empty: nan, or zeros, at the first position of every text.
     reported: pbloem/former#10
     - return key_positions <= query_positions[:, None]
@@ -73,8 +73,8 @@ hides_the_cached_keys
 
 hides_nothing_beside_a_cache
     with more keys than queries nothing is hidden
-    believed: With more keys than queries, all other keys are past, so no mask is needed. True for
-        one query; several must not see each other's future.
+    believed: With more keys than queries, all other keys are past, so no mask is needed. That holds
+        for one query; several must not see each other's future.
     seen: Right while T = S or T = 1. A prompt fed in chunks gives other logits.
     + if n_keys > n_queries:
     +     return torch.ones(n_queries, n_keys, dtype=torch.bool, device=device)
@@ -160,8 +160,8 @@ expects_padding_on_the_left
 
 masks_the_queries
     queries were masked instead of keys
-    believed: A padding token should not count, so its row goes. What must not count is the token as
-        a key, which is a column.
+    believed: A padding token should not count, so its row goes. But what must not count is the
+        token as a key, which is a column.
     seen: Shape (B, S, 1): rows of padding are empty, and real queries see the padding.
     reported: hyunwoongko/transformer#40, keras-team/keras-io#1046
     - return torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
@@ -186,15 +186,15 @@ uses_the_longest_length_for_all
 
 refuses_a_text_without_padding
     a text without any padding is refused
-    believed: A length must be below n_keys like an index. A length may equal it: that text fills
-        its row.
+    believed: A length must be below n_keys, like an index. It may equal n_keys: that text fills its
+        row.
     seen: ValueError for the longest text of every batch.
     - wrong = (lengths < 0) | (lengths > n_keys)
     + wrong = (lengths < 0) | (lengths >= n_keys)
 
 refuses_an_empty_text
     an empty text is refused
-    believed: A text has at least one token. Batches of prompts do hold empty ones.
+    believed: A text has at least one token. It may have none, and then all its keys are padding.
     seen: ValueError for lengths that hold a 0.
     - wrong = (lengths < 0) | (lengths > n_keys)
     + wrong = (lengths < 1) | (lengths > n_keys)
@@ -291,8 +291,8 @@ gives_nan_on_an_empty_row
 
 hides_the_nan_but_not_its_gradient
     zeros in an empty row, but its gradient is nan
-    believed: nan_to_num repairs an empty row. It repairs the weights; the gradient goes through the
-        nan behind them.
+    believed: nan_to_num repairs an empty row. But it repairs the weights only; the gradient goes
+        through the nan behind them.
     seen: The first loss is fine, and after one step all the parameters are nan.
     reported: pytorch/pytorch#41508
     - lowest = torch.finfo(scores.dtype).min
@@ -303,7 +303,7 @@ hides_the_nan_but_not_its_gradient
 
 multiplies_zero_by_infinity
     0 * -inf: every row is nan
-    believed: (1 - mask) * -inf is 0 where the mask is 1. 0 times infinity is nan.
+    believed: (1 - mask) * -inf is 0 where the mask is 1. But 0 times infinity is nan.
     seen: nan in every row that has a visible key, from the first step on.
     - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -312,8 +312,8 @@ multiplies_zero_by_infinity
 
 hides_the_allowed_keys
     the mask was inverted
-    believed: masked_fill fills where its mask is True, so the mask is passed as it is. True means
-        may attend here.
+    believed: masked_fill fills where its mask is True, so the mask is passed as it is. But True
+        means may attend here, and the others are to be filled.
     seen: Each query sees exactly what it must not see.
     reported: pytorch/examples#649, pytorch/pytorch#29546, lucidrains/halonet-pytorch#4
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -351,8 +351,8 @@ adds_the_mask
 
 normalises_over_the_queries
     softmax over the queries instead of the keys
-    believed: Softmax may run along either side of the square table. A query chooses among keys, so
-        it is each row that must sum to 1.
+    believed: Softmax may run along either side of the table. It may not: a query chooses among
+        keys, so each row must sum to 1.
     seen: Columns of the heat map sum to 1; the last query keeps the last key for itself.
     reported: labmlai/annotated_deep_learning_paper_implementations#146,
         nerminnuraydogan/vision-transformer#1
@@ -402,8 +402,8 @@ cannot_do_without_a_mask
 
 is_causal_unless_told_otherwise
     without a mask it is causal
-    believed: This is the lesson about causal masks, so None means the causal one. It means that
-        everything may be seen.
+    believed: None means the causal mask, as this is the lesson about it. It means that everything
+        may be seen.
     seen: The heat map is dark above the diagonal although no mask was given.
     - mask = torch.ones((), dtype=torch.bool, device=scores.device)
     + mask = torch.ones_like(scores, dtype=torch.bool).tril(scores.shape[-1] - scores.shape[-2])
@@ -474,8 +474,8 @@ SeesTheWholeText
 
 HidesEveryPositionFromItself
     the diagonal is hidden too, so the first position is nan
-    believed: A token must not see what it predicts. It predicts the next one, so it may see itself,
-        and the first has nothing else.
+    believed: A token must not see what it predicts, so it must not see itself. But it predicts the
+        next one, and the first token has nothing else to see.
     seen: nan at the first position of every text, and in the loss.
     reported: pbloem/former#10
     - mask = causal_mask(x.shape[-2], device=x.device)
@@ -592,7 +592,7 @@ sums_the_outputs_first
 
 follows_the_first_channel
     only the first channel of each output was differentiated
-    believed: One channel shows whether there is influence. It may be the one that does not depend
+    believed: One channel shows whether there is influence. But it may be one that does not depend
         on that input.
     seen: Too small throughout; a leak in any other channel is not seen.
     - jacobian = torch.autograd.functional.jacobian(fn, x)  # (T, ..., T, C)
@@ -638,7 +638,7 @@ def piles_up_gradients(fn, x):
 @whole_bug("future_influence")
 def leaves_gradients_on_the_parameters(fn, x):
     """gradients were left on the parameters inside fn
-    believed: backward touches only x. It adds to the .grad of everything that took part.
+    believed: backward touches only x. But it adds to the .grad of everything that took part.
     seen: The table is right; the next training step also follows this measurement.
     """
     x = x.detach().clone().requires_grad_()
@@ -658,8 +658,8 @@ bugs("""future_influence:
 
 switches_on_the_gradient_of_x
     x itself was switched to requires_grad
-    believed: requires_grad_() prepares a tensor for this one call. It changes the caller's tensor
-        for good.
+    believed: requires_grad_() prepares a tensor for this one call. But it changes the caller's
+        tensor for good.
     seen: The table is right; afterwards every result made from x drags a graph along.
     - x = x.detach()
     + x.requires_grad_()
@@ -677,7 +677,7 @@ keeps_the_graph
 @whole_bug("future_influence")
 def takes_differences_instead_of_derivatives(fn, x):
     """differences with a step were taken instead of derivatives
-    believed: (f(x + h) - f(x)) / h is the derivative. It is near it: a curved function is off
+    believed: (f(x + h) - f(x)) / h is the derivative. It is only near it: a curved function is off
         by about h.
     seen: Right to two or three digits; exact only for a linear function.
     """
@@ -699,15 +699,15 @@ bugs("""future_influence:
 
 expects_outputs_as_wide_as_inputs
     outputs are assumed to be as wide as the inputs
-    believed: A layer keeps the shape of x. fn promises to keep only its first axis.
+    believed: A layer keeps the shape of x. But fn promises to keep only its first axis.
     seen: RuntimeError 'shape is invalid for input' when fn changes the width.
     - by_entry = jacobian.reshape(n_positions, -1, n_positions, x.shape[1])
     + by_entry = jacobian.reshape(n_positions, x.shape[1], n_positions, x.shape[1])
 
 erases_the_future
     all above the diagonal is set to 0, leak or not
-    believed: The future has no influence, so those entries are 0. Whether it has none is what is
-        being measured.
+    believed: The future has no influence, so those entries are 0. But whether it has none is what
+        is being measured.
     seen: Every function looks causal, the broken ones too.
     - return by_entry.square().sum(dim=(1, 3)).sqrt()
     + return by_entry.square().sum(dim=(1, 3)).sqrt().tril()
