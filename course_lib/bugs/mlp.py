@@ -130,7 +130,7 @@ forgets_to_halve
 
 forgets_to_multiply_by_x
     only the share Φ(x) is returned, not x · Φ(x)
-    believed: The share is the answer. It only says how much of x passes.
+    believed: The share Φ(x) is the answer. It only says how much of x passes.
     seen: All values lie between 0 and 1; the MLP can say little with them.
     - return (wide * (1 + bend) / 2).to(x.dtype)
     + return ((1 + bend) / 2).to(x.dtype)
@@ -239,8 +239,8 @@ HasNoActivation
 
 BendsAfterTheSecondLayer
     gelu comes after down, not between the two layers
-    believed: An activation ends a layer, so it ends the MLP. The two linear layers before it are
-        then one.
+    believed: An activation ends a layer, so it ends the MLP. But the two linear layers before it
+        are then one.
     seen: The MLP can hardly take anything away from the stream: nothing below -0.17 comes out.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + return self.dropout(gelu(self.down(self.up(x)), self.approximate))
@@ -255,8 +255,8 @@ BendsBeforeTheFirstLayer
 
 BendsAfterBothLayers
     gelu after both layers, not only between them
-    believed: Every linear layer is followed by an activation. The last one writes to the stream and
-        must be free to subtract.
+    believed: Every linear layer is followed by an activation. But the last one writes to the stream
+        and must be free to subtract.
     seen: The stream drifts upwards, as nothing below -0.17 comes out.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + hidden = gelu(self.up(x), self.approximate)
