@@ -50,8 +50,8 @@ narrows_only_attention
 
 narrows_every_layer_of_a_block
     all matrices of a block are made smaller, qkv and up as well
-    believed: Everything in a block ends in the stream. Only what .out and .down give is added to
-        it.
+    believed: Everything in a block ends in the stream. But only what .out and .down give is added
+        to it.
     seen: Blocks whisper, and the more so the deeper the model is.
     - elif name.endswith(("attention.out.weight", "mlp.down.weight")):
     + elif name.startswith("blocks."):
@@ -77,8 +77,8 @@ takes_the_deviation_for_a_variance
 
 leaves_embeddings_alone
     the embeddings are left as they were: N(0, 1) in a fresh model
-    believed: Only layers that multiply need small numbers. nn.Embedding starts at N(0, 1), and a
-        tied head multiplies with it.
+    believed: Only layers that multiply need small numbers. But nn.Embedding starts at N(0, 1), and
+        a tied head multiplies with it.
     seen: The first loss is tens or hundreds, where ln V is four or eleven.
     reported: jsboige/CoursIA#13279
     = for name, parameter in model.named_parameters():
@@ -167,8 +167,8 @@ fills_without_no_grad
 
 returns_the_model
     the model is returned, though it was changed in place
-    believed: A function should return something. In Python, what changes its argument returns None,
-        as list.sort does.
+    believed: A function should return something. But in Python, what changes its argument returns
+        None, as list.sort does.
     seen: `new = init_weights(model)` looks as if there were two models.
     =         nn.init.normal_(parameter, std=0.02)
     + return model
@@ -284,7 +284,7 @@ GPTThatReturnsLogProbabilities
 
 GPTThatReturnsFloat32
     the logits are made float32, whatever the dtype of the model
-    believed: Losses are computed in float32, so logits should be. The loss sees to that itself.
+    believed: Losses are computed in float32, so logits should be. But the loss sees to that itself.
     seen: A float64 model that is exact to seven digits, a bfloat16 one whose logits take twice the
         memory.
     - return self.head(self.norm(x))
@@ -292,8 +292,8 @@ GPTThatReturnsFloat32
 
 GPTThatReturnsTheLastPosition
     only the last position's logits come back
-    believed: The next token follows from the last position alone. In training every position has a
-        next token.
+    believed: The next token follows from the last position alone. But in training every position
+        has a next token.
     seen: Shape (B, 1, V), not (B, T, V), and a loss of one token a text.
     - return self.head(self.norm(x))
     + return self.head(self.norm(x[:, -1:]))
@@ -449,8 +449,8 @@ GPTThatDropsOfTheEmbeddings
 
 GPTThatStartsAsTorchDoes
     init_weights is never called
-    believed: Layers of torch start well by themselves. nn.Embedding starts at N(0, 1), fifty times
-        too large for a tied head.
+    believed: Layers of torch start well by themselves. But nn.Embedding starts at N(0, 1), fifty
+        times too large for a tied head.
     seen: The first loss is tens or hundreds, where ln V is four or eleven.
     reported: jsboige/CoursIA#13279
     - init_weights(self)
@@ -544,7 +544,7 @@ ignores_the_question
 
 leaves_embeddings_out_by_default
     embeddings are left out unless asked for
-    believed: Only what computes counts, so embeddings do not. That is for who asks for it; the
+    believed: Only what computes counts, so embeddings do not. Whoever wants that asks for it: the
         default counts everything.
     seen: GPT-2 small with 85 million parameters.
     - def n_parameters(model: nn.Module, *, embeddings: bool = True) -> int:
@@ -566,7 +566,7 @@ forgets_biases
 
 tells_tensors_apart_by_address
     tensors are told apart by data_ptr(), which is 0 for all without memory
-    believed: Two tensors with one address are one. On the device meta no tensor has an address.
+    believed: Two tensors with one address are one. But on the device meta no tensor has an address.
     seen: Right, but for models that are made on meta to be counted: a few numbers, or 0.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
     - return sum(parameter.numel() for parameter in set(model.parameters()) - left_out)
@@ -576,7 +576,7 @@ tells_tensors_apart_by_address
 
 gives_a_tensor
     a tensor comes back, not an int
-    believed: A tensor with one number is a number. Printed, and as a key of a dict, it is not.
+    believed: A tensor with one number is a number. But printed, and as a key of a dict, it is not.
     seen: `tensor(124439808)` in a table, and JSON that refuses it.
     - return sum(parameter.numel() for parameter in set(model.parameters()) - left_out)
     + counted = set(model.parameters()) - left_out
@@ -632,8 +632,8 @@ trips_over_masks
 
 demands_the_prefix
     only names with the prefix transformer. are read
-    believed: All names begin with transformer. Those of a file saved without the head do not, and
-        are the same tensors.
+    believed: All names have the prefix. Those of a file saved without the head do not, and are the
+        same tensors.
     seen: All tensors are missing, although they are there.
     - if not name.endswith((".attn.bias", ".attn.masked_bias"))
     + if name.startswith(("transformer.", "lm_head."))
@@ -641,8 +641,8 @@ demands_the_prefix
 
 demands_no_prefix
     only names without the prefix transformer. are read
-    believed: No name begins with transformer. Those of a file saved with the head do, and are the
-        same tensors.
+    believed: No name has a prefix. Those of a file saved with the head do, and are the same
+        tensors.
     seen: All tensors are missing, and as many are surplus.
     - name.removeprefix("transformer."): tensor
     + name: tensor
@@ -714,8 +714,8 @@ stumbles_over_a_missing_name
 
 stretches_what_is_too_small
     a tensor that is too small is stretched: copy_ broadcasts
-    believed: copy_ refuses what does not fit. It takes (1, C) for (P, C), and fills all rows with
-        the one.
+    believed: copy_ refuses what does not fit. But it takes (1, C) for (P, C), and fills all rows
+        with the one.
     seen: No error, and every position has the same embedding.
     - shape = ours[our_name].shape[::-1] if is_transposed else ours[our_name].shape
     - if tensor.shape != shape:
