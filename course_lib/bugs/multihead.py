@@ -35,8 +35,8 @@ splits_head_minor
 
 leaves_the_heads_behind_the_positions
     the heads are left behind the positions: (T, H, D), not (H, T, D)
-    believed: Cutting the channels is all there is to it. Attention works on the last two axes, and
-        these must be positions and channels.
+    believed: Cutting the channels is all there is to it. But attention works on the last two axes,
+        and these must be positions and channels.
     seen: Heads attend to each other instead of positions; a mask (T, S) no longer fits.
     - return by_head.transpose(-3, -2)
     + return by_head
@@ -58,7 +58,7 @@ puts_heads_before_texts
 
 expects_one_leading_axis
     exactly one leading axis is expected
-    believed: x is always (B, T, C). `...` stands for any number of leading axes, also none.
+    believed: x is always (B, T, C). But `...` stands for any number of leading axes, also none.
     seen: ValueError 'not enough values to unpack' for a single text without a batch.
     - d_model = x.shape[-1]
     + n_texts, n_tokens, d_model = x.shape
@@ -271,7 +271,7 @@ ScalesByTheModelsWidth
 
 DoesNotScale
     scores are not divided by sqrt(D)
-    believed: The scale is a detail. Without it, scores grow with D, and softmax picks one key.
+    believed: The scale is a detail. But without it, scores grow with D, and softmax picks one key.
     seen: In wide heads fresh weights near 0 and 1, small gradients, a late start. In narrow ones
         hardly a sign.
     reported: delzac/cntkx#10, huggingface/blog#2893
@@ -293,8 +293,8 @@ ScalesByTheNumberOfHeads
 
 SoftmaxOverTheHeads
     softmax over the heads instead of the keys
-    believed: dim=1 is the axis after the batch. In (B, H, T, S) that is the heads; the keys are
-        last.
+    believed: The axis after the batch is that of the keys. In (B, H, T, S) it is that of the heads;
+        the keys are last.
     seen: Each row of weights sums to something else. With one head all weights are 1.
     - _, weights = masked_attention(q, k, v, mask)
     + scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
@@ -320,8 +320,8 @@ HidesWhatIsAllowed
 
 IsAlwaysCausal
     without a mask it is causal
-    believed: Attention in a GPT is causal. This layer obeys the mask it is given, and None allows
-        everything.
+    believed: Attention in a GPT is causal. But this layer obeys the mask it is given, and None
+        allows everything.
     seen: Right in a GPT; in an encoder half of the text is never read.
     + if mask is None:
     +     mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
@@ -338,8 +338,8 @@ TakesTextsForHeads
 
 RepeatsMasksInTheWrongOrder
     the masks are repeated in the wrong order: for heads, then texts
-    believed: repeat(H, 1, 1) gives each text its mask H times in a row. It tiles: all texts once,
-        then again.
+    believed: repeat(H, 1, 1) gives each text its mask H times in a row. But it tiles: all texts
+        once, then again.
     seen: Texts are masked with the padding of their neighbours in the batch; one text alone is
         right.
     reported: line/lighthouse#77, ArrowLuo/CLIP4Clip#22, lsdefine/attention-is-all-you-need-keras#36
@@ -349,14 +349,14 @@ RepeatsMasksInTheWrongOrder
 
 UsesTheFirstTextsMask
     the first text's mask is used for the whole batch
-    believed: All texts are masked alike. Their lengths differ, and so do their masks.
+    believed: All texts are masked alike. But their lengths differ, and so do their masks.
     seen: Right for one text, or texts of one length.
     - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
     + mask = mask[0] if mask.dim() == 3 else mask
 
 PutsTwoAxesBeforeEveryMask
     two axes were put before every mask: (B, T, S) no longer fits
-    believed: A mask is (T, S), and scores are (B, H, T, S). With padding there is one for each
+    believed: A mask is (T, S), and scores are (B, H, T, S). But with padding there is one for each
         text, and it lacks the heads only.
     seen: Right with a causal mask. An error, or five axes, as soon as a batch has padding.
     - mask = mask.unsqueeze(-3)  # a head axis: without it texts are taken for heads
@@ -364,8 +364,8 @@ PutsTwoAxesBeforeEveryMask
 
 HasNoOutputLayer
     there is no output layer .out
-    believed: Merging the heads finishes the work. Without .out no channel of one head ever meets
-        another's.
+    believed: Merging the heads finishes the work. But without .out no channel of one head ever
+        meets another's.
     seen: Unexpected key 'out.weight' when weights are loaded.
     reported: Kyubyong/transformer#17, Kyubyong/transformer#117, jwallbridge/translob#4,
         awf/functional-transformer#8
