@@ -37,8 +37,8 @@ leaves_eps_out
 
 ignores_the_given_eps
     the given eps is ignored: it is always 1e-5
-    believed: eps is a constant of the formula. Models differ in it, and their weights were trained
-        with it.
+    believed: eps is a constant of the formula. But models differ in it, and their weights were
+        trained with it.
     seen: Loaded weights of another model give slightly other logits.
     reported: keras-team/keras-hub#642
     - normed = centred / torch.sqrt(variance + eps) * weight
@@ -78,8 +78,8 @@ forgets_to_centre
 
 normalises_over_the_positions
     mean and variance over the positions, not over the channels
-    believed: Each channel is normalised along the text. Each position is: it is a vector of its
-        own, whose channels are compared with each other.
+    believed: Each channel is normalised, along the text. It is each position that is normalised,
+        over its channels: it is a vector of its own.
     seen: Each output depends on the other positions, later ones included: a leak.
     reported: jadore801120/attention-is-all-you-need-pytorch#17
     - centred = wide - wide.mean(dim=-1, keepdim=True)
@@ -101,8 +101,8 @@ normalises_each_text_as_a_whole
 
 normalises_all_axes_but_the_first
     all axes but the first share one mean and variance
-    believed: The first axis counts examples, and the rest is one of them. Each position of a text
-        is an example of its own.
+    believed: The first axis counts examples, and the rest is one of them. But each position of a
+        text is an example of its own.
     seen: Right for (T, C); with (B, T, C) each output depends on later positions: a leak.
     reported: tensorpack/tensorpack#1482
     - centred = wide - wide.mean(dim=-1, keepdim=True)
@@ -267,8 +267,8 @@ bugs("""LayerNorm:
 
 KeepsPlainGainAndShift
     weight and bias are plain tensors, not parameters
-    believed: A tensor on self is part of the module. Only nn.Parameter is learned, saved and moved
-        with it.
+    believed: A tensor on self is part of the module. But only nn.Parameter is learned, saved and
+        moved with it.
     seen: No name in state_dict(); on a GPU 'expected all tensors on the same device'.
     - self.weight = nn.Parameter(torch.ones(d_model))
     - self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
@@ -323,15 +323,15 @@ StartsWithABiasOfOne
 
 AlwaysHasABias
     bias=False is ignored: there is a bias all the same
-    believed: A bias of 0 is no bias. It is trained like any parameter, and does not stay 0.
+    believed: A bias of 0 is no bias. But it is trained like any parameter, and does not stay 0.
     seen: A missing key when a checkpoint without biases is loaded.
     - self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
     + self.bias = nn.Parameter(torch.zeros(d_model))
 
 HasNoAttributeForTheBias
     with bias=False there is no attribute .bias at all
-    believed: What does not exist needs no name. Code that goes over the layers asks whether .bias
-        is None.
+    believed: What does not exist needs no name. But code that goes over the layers asks whether
+        .bias is None.
     seen: AttributeError 'no attribute bias' in forward, or in the code that asks.
     - self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
     + if bias:
@@ -431,8 +431,8 @@ KeepsARunningMean
 
 NormalisesInTrainingOnly
     it normalises in training only
-    believed: Norms behave differently in evaluation, as dropout and batch norm do. Layer norm does
-        not.
+    believed: A norm behaves otherwise in evaluation, as batch norm does. Layer norm does not: it is
+        the same in both modes.
     seen: The loss jumps as soon as the model is put into eval mode.
     - return layer_norm(x, self.weight, self.bias, self.eps)
     + if self.training:
@@ -502,7 +502,8 @@ doubles_what_the_sublayer_returns
 
 adds_into_x
     x was changed in place by +=
-    believed: x += y is short for x = x + y. It writes into the tensor that the caller still holds.
+    believed: x += y is short for x = x + y. But it writes into the tensor that the caller still
+        holds.
     seen: The caller's x is another one after the call; in training a RuntimeError.
     - return x + sublayer(norm(x))
     + x += sublayer(norm(x))
@@ -588,7 +589,8 @@ normalises_twice_the_sublayer
 
 adds_into_x_before_the_norm
     x was changed in place by +=
-    believed: x += y is short for x = x + y. It writes into the tensor that the caller still holds.
+    believed: x += y is short for x = x + y. But it writes into the tensor that the caller still
+        holds.
     seen: The caller's x is another one after the call; in training a RuntimeError.
     - return norm(x + sublayer(x))
     + x += sublayer(x)
