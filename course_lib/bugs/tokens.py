@@ -38,7 +38,8 @@ UsesCodePoints
 
 CountsFromOne
     ids begin at 1
-    believed: The first one is number 1. Rows of a table are counted from 0.
+    believed: The first one is number 1. But rows of a table are counted from 0, and ids are looked
+        up there.
     seen: The last character has an id that the embedding does not have: IndexError.
     - self.ids = {character: i for i, character in enumerate(self.characters)}
     + self.ids = {character: i for i, character in enumerate(self.characters, start=1)}
@@ -62,7 +63,7 @@ SkipsUnknownCharacters
 
 TurnsUnknownCharactersIntoZero
     unknown characters become the id 0
-    believed: 0 is free for the unknown. It is the first character of the vocabulary.
+    believed: The id 0 is free for the unknown. It is that of the first character.
     seen: Unknown letters come back as spaces or line ends.
     - unknown = [character for character in text if character not in self.ids]
     - if unknown:
@@ -72,7 +73,7 @@ TurnsUnknownCharactersIntoZero
 
 ReadsNegativeIds
     negative ids count from the end of the vocabulary
-    believed: A list raises an IndexError for a wrong index. For -1 it returns the last item.
+    believed: A list raises an IndexError for a wrong index. But for -1 it returns the last item.
     seen: A wrong id, such as the -100 that marks ignored targets, becomes a letter.
     - unknown = [i for i in ids if not 0 <= i < self.vocab_size]
     + unknown = [i for i in ids if not -self.vocab_size <= i < self.vocab_size]
@@ -95,7 +96,7 @@ LooksUpWithoutLooking
 
 DecodesToAList
     decode returns a list of characters, not a string
-    believed: A list of characters is as good as a text. It prints with commas, and text +
+    believed: A list of characters is as good as a text. But it prints with commas, and text +
         decode(ids) fails.
     seen: TypeError: can only concatenate str to str.
     - return "".join(self.characters[i] for i in ids)
@@ -130,7 +131,7 @@ MakesTheSizeAMethod
 
 LowersTheText
     upper and lower case were made one
-    believed: A smaller vocabulary learns faster. It also cannot say 'I'.
+    believed: A smaller vocabulary learns faster. But it cannot say 'I'.
     seen: Text comes back in lower case.
     - self.characters = sorted(set(text))
     + self.characters = sorted(set(text.lower()))
@@ -183,8 +184,8 @@ merges_from_the_right
 
 loses_the_last_id
     the last id is lost
-    believed: Pairs end at len(ids) - 1, so the loop does too. An id that is in no pair has to be
-        copied all the same.
+    believed: Pairs end at len(ids) - 1, so the loop does too. But an id that is in no pair has to
+        be copied all the same.
     seen: Texts end one token early, unless they end in the pair.
     - while position < len(ids):
     + while position < len(ids) - 1:
@@ -213,8 +214,8 @@ ignores_the_order_of_the_pair
 
 walks_in_steps_of_two
     always on by two places
-    believed: Pairs are two ids long, so the list is walked in steps of two. A pair may begin at an
-        odd place.
+    believed: Pairs are two ids long, so the list is walked in steps of two. But a pair may begin at
+        an odd place.
     seen: About half of the pairs are missed.
     - merged.append(ids[position])
     - position += 1
@@ -258,7 +259,7 @@ compares_objects
 @whole_bug("merge_pair")
 def replaces_in_a_string(ids, pair, new_id):
     """replaced in a text of numbers
-    believed: str.replace does all of this. It also finds '1 2' within '11 22'.
+    believed: str.replace does all of this. But it also finds '1 2' within '11 22'.
     seen: Strange new ids as soon as ids have more than one digit.
     """
     text = " ".join(map(str, ids)).replace(f"{pair[0]} {pair[1]}", str(new_id))
@@ -299,7 +300,8 @@ counts_without_overlap
 
 counts_only_once
     pairs are counted once, before the first merge
-    believed: The counts say which pairs are frequent. Each merge changes them and makes new pairs.
+    believed: The counts say once and for all which pairs are frequent. But each merge changes them
+        and makes new pairs.
     seen: No merge ever builds on another: tokens of two bytes only.
     - while len(merges) < n_merges:
     -     counts = Counter(pairwise(ids))
@@ -413,7 +415,7 @@ DecodesIdById
 
 DecodesStrictly
     invalid bytes are an error
-    believed: decode('utf-8') reads what encode('utf-8') wrote. A model may write anything.
+    believed: decode('utf-8') reads what encode('utf-8') wrote. But a model may write anything.
     seen: UnicodeDecodeError in the middle of a generated text.
     reported: Blaizzy/mlx-vlm#835
     - return b"".join(self.pieces[i] for i in ids).decode("utf-8", errors="replace")
@@ -429,7 +431,7 @@ IgnoresInvalidBytes
 
 MergesInReverse
     the merges are applied last one first
-    believed: The last merges are the longest tokens, so they go first. They are made of earlier
+    believed: The last merges are the longest tokens, so they go first. But they are made of earlier
         ones, which do not exist yet.
     seen: Hardly anything is merged: texts are longer than in training.
     - for new_id, pair in self.merges.items():
@@ -530,8 +532,8 @@ IgnoresTheOffset
 
 CountsOnFromTheLastCall
     positions go on from where the last call ended
-    believed: The layer can count by itself how far the text has come. It cannot know that the next
-        call is another text.
+    believed: The layer can count by itself how far the text has come. But it cannot know that the
+        next call is another text.
     seen: The first batch is right, the second is not, and soon the context is full.
     = self.position = nn.Embedding(context_length, d_model)
     + self.n_seen = 0
@@ -626,7 +628,8 @@ RunsOffTheTable
 
 ChecksTheLengthOnly
     the length is checked, but without the offset
-    believed: A text of T tokens fits if T <= context_length. Not if it begins at an offset.
+    believed: A text of T tokens fits if T <= context_length. But it may begin at an offset, and end
+        too late.
     seen: Right in training; with a cache an IndexError when the context is full.
     - if end > self.position.num_embeddings:
     + if ids.shape[1] > self.position.num_embeddings:
