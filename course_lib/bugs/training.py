@@ -56,7 +56,8 @@ divides_by_all_positions
 
 averages_text_by_text
     averaged within each text first: short texts count as much as long ones
-    believed: A mean of means is the mean. Only if every text has as many targets as the others.
+    believed: A mean of means is the mean. It is only if every text has as many targets as the
+        others.
     seen: Right until something is ignored; then the tokens of short texts weigh more.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + each = F.cross_entropy(
@@ -124,8 +125,8 @@ scores_ignored_targets_as_token_0
 
 stays_in_half_precision
     half-precision logits give a half-precision loss
-    believed: The loss is one number, so its dtype does not matter. bfloat16 has three digits: 2.34
-        and 2.35 are the same.
+    believed: The loss is one number, so its dtype does not matter. But bfloat16 has three digits:
+        2.34 and 2.35 are the same.
     seen: The curve of the loss has stairs, and gradients are rounded once more.
     - wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
@@ -133,7 +134,7 @@ stays_in_half_precision
 
 widens_the_finished_loss
     computed in half precision, and widened only afterwards
-    believed: float32 at the end is float32. What has been rounded stays rounded.
+    believed: float32 at the end is float32. But what has been rounded stays rounded.
     seen: The loss is float32 and still has stairs.
     - wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
@@ -150,7 +151,7 @@ forgets_the_minus
 
 returns_a_plain_number
     a Python number comes back, without a way for gradients
-    believed: A loss is a number. backward() needs the tensor and the graph behind it.
+    believed: A loss is a number. But backward() needs the tensor and the graph behind it.
     seen: AttributeError: 'float' object has no attribute 'backward'.
     - return F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
     + loss = F.cross_entropy(wide.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
@@ -276,14 +277,15 @@ draws_without_replacement
 
 gives_the_next_token_only
     one target a row: the token after its end
-    believed: The model predicts the token after its input. It does so at every position at once.
+    believed: The model predicts the token after its input. But it does so at every position at
+        once.
     seen: A shape error in the loss, or T times too little to learn from.
     - return tokens[places], tokens[places + 1]
     + return tokens[places], tokens[places[:, -1] + 1]
 
 returns_places
     places in the text come back, not the tokens there
-    believed: The index is built, so the work is done. The tokens must still be looked up.
+    believed: The index is built, so the work is done. But the tokens must still be looked up.
     seen: IndexError in the embedding: the ids are larger than V.
     - return tokens[places], tokens[places + 1]
     + return places, places + 1
@@ -308,7 +310,7 @@ refuses_the_shortest_text
 
 rounds_the_start
     the first and the last start are half as frequent: a fraction was rounded
-    believed: round() is fair. At both ends, only half an interval rounds to the number.
+    believed: round() is fair. But at both ends, only half an interval rounds to the number.
     seen: Nothing to see in training: the text's two ends are seen less often.
     - starts = torch.randint(n_starts, (batch_size, 1), generator=generator)
     + drawn = torch.rand(batch_size, 1, generator=generator) * (n_starts - 1)
@@ -447,7 +449,7 @@ divides_into_whole_numbers
 
 is_0_after_the_end
     after total_steps it is 0
-    believed: After the end there is nothing to do. A run that goes on shall go on with min_lr.
+    believed: After the end there is nothing to do. But a run that goes on shall go on with min_lr.
     seen: A prolonged run stands still.
     =     return max_lr * (step + 1) / (warmup_steps + 1)
     + if step > total_steps:
@@ -493,7 +495,7 @@ lets_only_biases_off
 
 goes_by_names
     goes by the names of parameters: what is called bias or norm is let off
-    believed: Names say what a parameter is. They do in this model, and the next one calls its norm
+    believed: Names say what a parameter is. They do in this model, but the next one calls its norm
         ln_1: count the axes.
     seen: Right for one model; in another, norms decay without a word.
     reported: karpathy/minGPT#16
@@ -520,7 +522,7 @@ lets_embeddings_off
 
 counts_tied_tensors_twice
     tied tensors are listed once for each name
-    believed: Every name is a parameter. Two names may stand for one tensor.
+    believed: Every name is a parameter. But two names may stand for one tensor.
     seen: A warning about duplicate parameters; the tied tensor takes two steps in one.
     - trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     + trained = [p for _, p in model.named_parameters(remove_duplicate=False) if p.requires_grad]
@@ -546,8 +548,7 @@ lets_three_axes_off
 
 leaves_the_decay_of_vectors_open
     the group without decay does not state its weight_decay
-    believed: What is not said is not done. What is not said is the optimizer's default: 0.01 for
-        AdamW.
+    believed: What is not said is not done. But then the optimizer's default holds: 0.01 for AdamW.
     seen: Biases and norms decay after all, with the default.
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     + {"params": [p for p in trained if p.dim() < 2]},
@@ -578,7 +579,7 @@ decays_both_groups
 
 forgets_what_has_one_axis
     parameters with one axis are in no group
-    believed: What does not decay need not be listed. What is not listed is not trained at all.
+    believed: What does not decay need not be listed. But what is not listed is not trained at all.
     seen: Biases and norms keep their first values for ever.
     - {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     + {"params": [p for p in trained if p.dim() < 1], "weight_decay": 0.0},
