@@ -77,7 +77,7 @@ counts_the_rows_of_x_twice
 
 squeezes_the_result
     axes of length 1 were squeezed away
-    believed: squeeze tidies up. It also removes an axis that merely happens to be short.
+    believed: squeeze only tidies up. But it also removes an axis that merely happens to be short.
     seen: Right until x or y has a single row; then an axis is missing.
     - return x @ y.T  # (T, D) @ (D, S) -> (T, S)
     + return (x @ y.T).squeeze()
@@ -131,22 +131,23 @@ divides_by_the_sum_of_all
 
 divides_by_the_count
     divided by how many values there are
-    believed: An average divides by the count. A weighted one divides by the sum of the weights.
+    believed: Every average divides by the count. A weighted one divides by the sum of its weights.
     seen: Right only when a row of weights sums to S.
     - return weights / totals @ values
     + return weights @ values / weights.shape[1]
 
 loses_the_axis_of_the_sums
     the sums lost their axis (keepdims is missing)
-    believed: Dividing (T, S) by (T,) divides each row by its own sum. Shapes are matched from the
-        right, so it divides each column.
+    believed: Dividing (T, S) by (T,) divides each row by its own sum. But shapes are matched from
+        the right, so it divides each column.
     seen: 'could not be broadcast'; when T = S no error, and wrong averages.
     - totals = weights.sum(axis=-1, keepdims=True)
     + totals = weights.sum(axis=1)
 
 takes_softmax_of_the_weights
     softmax of the weights instead of their shares
-    believed: Weights are made by softmax. It turns scores into weights; these are weights already.
+    believed: Weights come from a softmax. But that turns scores into weights, and these are weights
+        already.
     seen: Blends that are too even, and a weight of 0 still counts.
     - return weights / totals @ values
     + shares = np.exp(weights - weights.max(axis=1, keepdims=True))
@@ -162,7 +163,7 @@ adds_a_little_to_the_sums
 
 divides_by_absolute_sums
     signs were dropped: divided by the sum of absolute weights
-    believed: Weights are positive, so abs() is harmless. Where one is negative, the shares no
+    believed: Weights are positive, so abs() is harmless. But where one is negative, the shares no
         longer sum to 1.
     seen: Right while all weights are positive.
     - return weights / totals @ values
@@ -192,8 +193,8 @@ gives_zeros_without_weights
 
 normalises_in_place
     the caller's weights were normalised in place
-    believed: weights /= … is short for weights = weights / …. It writes into the array that the
-        caller still holds.
+    believed: weights /= … only saves a line. But it writes into the array that the caller still
+        holds.
     seen: The result is right; the caller's weights sum to 1 afterwards.
     - return weights / totals @ values
     + weights /= totals
@@ -250,8 +251,8 @@ HasNoBias
 
 KeepsPlainTensors
     plain tensors instead of nn.Parameter
-    believed: A tensor that is an attribute belongs to the module. Only an nn.Parameter is saved,
-        moved and trained with it.
+    believed: A tensor that is an attribute belongs to the module. But only an nn.Parameter is
+        saved, moved and trained with it.
     seen: model.parameters() is empty, and the optimizer refuses an empty list.
     - self.weight = nn.Parameter(torch.randn(d_out, d_in) / math.sqrt(d_in))
     - self.bias = nn.Parameter(torch.zeros(d_out))
@@ -260,8 +261,8 @@ KeepsPlainTensors
 
 KeepsTheBiasAsABuffer
     the bias is a buffer: saved, but not trained
-    believed: register_buffer makes it part of the module. Buffers are saved and moved, but
-        optimizers do not see them.
+    believed: register_buffer makes it part of the module, so it is learned. Buffers are saved and
+        moved, but optimizers do not see them.
     seen: Everything works, and the bias is 0 for ever.
     - self.bias = nn.Parameter(torch.zeros(d_out))
     + self.register_buffer("bias", torch.zeros(d_out))
@@ -288,8 +289,8 @@ AddsTheBiasFirst
 
 FlattensTheBatch
     leading axes were flattened and not put back
-    believed: view(-1, d_in) makes the input a table, which is all a layer needs. The caller wants
-        the axes back.
+    believed: view(-1, d_in) makes the input a table, which is all a layer needs. But the caller
+        wants the axes back.
     seen: (B, T, C) in, (B·T, C) out.
     - return x @ self.weight.T + self.bias
     + return x.reshape(-1, x.shape[-1]) @ self.weight.T + self.bias
@@ -310,8 +311,8 @@ AppliesAnActivation
 
 DetachesTheParameters
     the parameters are detached in forward
-    believed: .data gives the numbers, which is what a product needs. It also cuts the parameters
-        off from the gradients.
+    believed: .data gives the numbers, which is what a product needs. But it also cuts the
+        parameters off from the gradients.
     seen: The loss does not move, and every .grad is None.
     - return x @ self.weight.T + self.bias
     + return x @ self.weight.data.T + self.bias.data
