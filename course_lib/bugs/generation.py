@@ -83,8 +83,8 @@ filters_in_place
 
 takes_any_k
     k below 1 is accepted, and counts as 1
-    believed: Any k can be made to work. Whoever passes one below 1 means something else, and should
-        hear of it.
+    believed: Any k can be made to work. But whoever passes one below 1 means something else, and
+        should be told.
     seen: top_k=0, meant as “no filter”, gives greedy text.
     - if k < 1:
     -     raise ValueError(f"k must be at least 1, got k={k}.")
@@ -199,7 +199,7 @@ filters_the_callers_logits
 
 takes_any_p
     a p that is no share is accepted
-    believed: Any p can be made to work. Whoever passes 90 means 90 %, and should hear of it.
+    believed: Any p can be made to work. But whoever passes 90 means 90 %, and should be told.
     seen: top_p=90 filters nothing, and no error says so.
     - if not 0 < p <= 1:
     -     raise ValueError(f"p must be above 0 and at most 1, got p={p}.")

@@ -367,8 +367,7 @@ DropsHiddenNumbersToo
 
 DropsFromTheMLPInEvaluation
     dropout acts in evaluation too
-    believed: F.dropout knows the mode. It is a function and knows nothing: its own default is
-        training=True.
+    believed: F.dropout knows the mode. It does not: unless it is told otherwise, it always drops.
     seen: Two calls with the same text give two results.
     - self.dropout = nn.Dropout(dropout)
     + self.dropout = dropout

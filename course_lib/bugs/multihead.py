@@ -448,7 +448,7 @@ DropsBeforeTheOutputLayer
 
 DropsInEvaluationToo
     dropout acts in evaluation too
-    believed: F.dropout knows the mode. It does not: without training=self.training it always drops.
+    believed: F.dropout knows the mode. It does not: unless it is told otherwise, it always drops.
     seen: Two calls of model.eval() differ, and the loss in evaluation is worse than it could be.
     reported: karpathy/nanoGPT#240, pytorch/pytorch#124464, huggingface/pytorch-image-models#1978
     - gathered = self.dropout(weights) @ v  # dropout comes between the weights and the values

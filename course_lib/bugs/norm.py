@@ -46,7 +46,7 @@ ignores_the_given_eps
 
 has_a_smaller_default_eps
     the default eps is 1e-6, not 1e-5
-    believed: Any tiny eps will do. But where the variance is as tiny, the result hangs on it, and
+    believed: Any tiny eps will do. But where the variance is as tiny, the result depends on it, and
         the signature says 1e-5.
     seen: Right on usual inputs; nearly constant vectors come out too large.
     - eps: float = 1e-5,

@@ -192,7 +192,7 @@ loses_the_last_id
 
 looks_past_the_end
     the last id has no neighbour: IndexError
-    believed: Every id has one to its right. The last one has none.
+    believed: Every id has a neighbour to its right. The last one has none.
     seen: IndexError: list index out of range, unless the list ends in the pair.
     - if tuple(ids[position : position + 2]) == pair:
     + if (ids[position], ids[position + 1]) == pair:
@@ -270,8 +270,8 @@ bugs("""train_bpe:
 
 takes_the_first_of_equals
     of equally frequent pairs the one seen first is taken
-    believed: Of equally frequent pairs any will do. The first one found depends on the order of the
-        texts; here the smallest counts.
+    believed: Of equally frequent pairs any will do. But the first one found depends on the order of
+        the texts; here the smallest is merged.
     seen: The same data in another order give another tokenizer.
     reported: karpathy/minbpe#90
     - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
@@ -279,8 +279,8 @@ takes_the_first_of_equals
 
 takes_the_largest_of_equals
     of equally frequent pairs the largest is taken
-    believed: The largest of (count, pair) settles ties as well. It does, the other way round: of
-        equals the smallest pair counts.
+    believed: Taking the largest (count, pair) settles ties. It settles them the wrong way: of
+        equally frequent pairs the smallest is merged.
     seen: Right until two pairs are equally frequent.
     - best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
     + best = max(counts, key=lambda pair: (counts[pair], pair), default=None)
@@ -652,8 +652,8 @@ MakesPositionsOnTheCPU
 
 counts_positions_in_the_dtype_of_the_tables
     positions were counted in the dtype of the tables
-    believed: In half precision, positions are half precision too. They are places in a table:
-        bfloat16 holds all whole numbers up to 256 only, float16 up to 2048.
+    believed: In a half-precision model, positions are in half precision too. But bfloat16 holds all
+        whole numbers up to 256 only, and float16 up to 2048.
     seen: Right in float32. In half precision far positions share their neighbours' vectors.
     reported: elixir-nx/bumblebee#299
     - positions = torch.arange(offset, end, device=ids.device)

@@ -39,7 +39,7 @@ averages_the_products
     + return x @ y.T / x.shape[-1]
 
 divides_by_the_lengths
-    the angle between the rows instead of their dot product
+    the cosine of the angle between the rows instead of their dot product
     believed: A dot product says how similar two vectors are, so their lengths must go. That is the
         cosine; the dot product keeps the lengths.
     seen: All numbers lie between -1 and 1.
@@ -109,8 +109,7 @@ bugs("""weighted_average:
 
 forgets_to_normalise
     the weights were not normalised
-    believed: Weights always sum to 1. These need not: what sums to 1 are their shares in the sum of
-        the row.
+    believed: Weights always sum to 1. These need not; only their shares of the row's sum do.
     seen: Right for rows that sum to 1, too large or too small for all others.
     - return weights / totals @ values
     + return weights @ values
