@@ -1,8 +1,11 @@
 """A bug is the change it makes: how one is written, what it refuses, and the zoo."""
 
+import re
+
 import pytest
 
 from course_lib.bugs import ChangeError, all_bugs, misfits, read_bugs
+from course_lib.bugs.capstone import all_package_bugs
 from course_lib.bugs.changes import GOES, apply_change, marked
 from course_lib.bugs.reference import reference_source
 
@@ -147,3 +150,13 @@ def test_a_page_shows_no_line_as_going_that_the_component_lacks():
         lines = {line.strip() for line in reference_source(bug.component).splitlines()}
         gone = [line.strip() for mark, line in bug.marked_source if mark == GOES]
         assert set(gone) <= lines, bug
+
+
+def test_what_was_believed_is_one_short_thought_and_then_what_is_so():
+    """A learner reads it under a failed check: alone, a false belief would look like a fact."""
+    for bug in [*all_bugs(), *(one.bug for one in all_package_bugs())]:
+        sentences = re.split(r"(?<=[.?!]) ", bug.misconception)
+        assert 2 <= len(sentences) <= 3, f"{bug}: a belief, then what is so, got {sentences}"
+        assert len(bug.misconception) <= 200, f"{bug}: at most 200 characters"
+        assert bug.misconception.endswith("."), bug
+        assert sentences[0].rstrip(".") != bug.title, f"{bug}: the title says this already"

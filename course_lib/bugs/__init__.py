@@ -6,7 +6,8 @@ A bug is the right code with one misconception in it. So it is written as what i
 
     always_uses_the_last_axis
         axis is ignored, the last axis is always used
-        believed: Softmax always runs over the last axis, so the argument need not be passed on.
+        believed: Softmax always runs over the last axis, so the argument can be left aside. The
+            last axis is only the default: axis says which one.
         seen: Right by default; with axis=0 it is the rows that sum to 1, not the columns.
         reported: owner/repo#1
         + axis = -1
@@ -17,9 +18,10 @@ A bug is the right code with one misconception in it. So it is written as what i
     \"\"\")
 
 First the component of all that follow. Then, for each bug, its own name at the margin; its title,
-which completes "agrees with: …" for the learner; what the writer believed; what one sees of it;
-public threads where the same mistake was reported, if there are any; and the change to the
-component's source (see `changes.py`). Docstrings are no part of that source.
+which completes "agrees with: …" for the learner; what the writer believed, and then what is so
+instead, for a learner reads it behind "perhaps you thought: …"; what one sees of it; public threads
+where the same mistake was reported, if there are any; and the change to the component's source
+(see `changes.py`). Docstrings are no part of that source.
 
 A few bugs share no line with the right code. They are written out under `@whole_bug(component)`,
 with the same text in their docstring, but for the name.
@@ -75,7 +77,7 @@ class Bug:
     Args:
         module: the module of `course_lib.transformer` that holds the component.
         title: completes "agrees with: …" for the learner.
-        misconception: what the writer believed.
+        misconception: what the writer believed, and then what is so.
         symptom: what one sees of it: an error, a curve, a heat map.
         threads: public threads, `owner/repo#number`, where the same mistake was reported.
         change: what it changes in the component's source; empty if it is written out as a whole.

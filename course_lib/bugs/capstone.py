@@ -48,13 +48,15 @@ IN_NO_ZOO = (
 
 NeverAttends
     a block has no attention
-    believed: The MLP is where the thinking happens.
+    believed: The MLP does the thinking, so a block can do without attention. But then no position
+        learns anything of the others.
     seen: A model of pairs of characters: no word longer than two letters is right.
     - x = x + self.attention(self.norm1(x), mask)
 
 NeverThinks
     a block has no MLP
-    believed: Attention is all you need.
+    believed: Attention is all you need, so a block can do without an MLP. But then nothing works on
+        what attention has gathered.
     seen: It trains, and ends a little higher.
     - return x + self.mlp(self.norm2(x))
     + return x
@@ -63,7 +65,8 @@ NeverThinks
 
 GPTThatCutsTheGraph
     the embeddings get no gradient
-    believed: detach() keeps a value; it also cuts the graph.
+    believed: detach() only keeps the values. It also cuts the graph, and no gradient reaches what
+        lies before it.
     seen: It trains, with embeddings that stay as they were drawn.
     - x = self.embeddings(ids)
     + x = self.embeddings(ids).detach()
@@ -72,7 +75,8 @@ GPTThatCutsTheGraph
 
 never_steps
     the optimizer never steps
-    believed: backward() trains the model.
+    believed: backward() trains the model. It only computes gradients; the optimizer's step moves
+        the weights.
     seen: A loss that stays where it was.
     - optimizer.step()
 """,

@@ -11,7 +11,7 @@ from . import bugs, whole_bug
 @whole_bug("test_attention")
 def only_runs_attention(masked_attention):
     """it accepts everything: nothing is asserted that could be wrong
-    believed: A test that runs through has tested something. It has shown that there is no
+    believed: A test that runs through has tested something. But it has only shown that there is no
         error, and looked at no number.
     seen: Green on every implementation, as long as it raises nothing.
     """
@@ -23,7 +23,7 @@ def only_runs_attention(masked_attention):
 @whole_bug("test_attention")
 def returns_its_verdict_on_attention(masked_attention):
     """the verdict is returned, not asserted
-    believed: A test says True or False. Who runs it only sees whether it raises.
+    believed: A test says True or False. But whoever runs it only sees whether it raises: assert.
     seen: Green on every implementation; pytest warns that a test returned a value.
     """
     q, k = torch.randn(2, 5, 9), torch.randn(2, 7, 9)
@@ -40,7 +40,8 @@ bugs("""test_attention:
 
 asserts_shapes_of_attention
     only shapes are asserted
-    believed: Right shapes come from right code. Nearly all wrong code has them too.
+    believed: Right shapes come from right code. But nearly all wrong code has them too: compare
+        numbers.
     seen: Green on all but those who confuse axes.
     - assert result.dtype == torch.float64
     = assert result.shape == expected.shape, "another shape"
@@ -53,7 +54,7 @@ asserts_shapes_of_attention
 @whole_bug("test_attention")
 def asserts_row_sums(masked_attention):
     """only the sums of the rows are asserted
-    believed: Weights that sum to 1 are right. Every softmax along that axis sums to 1, whatever
+    believed: Weights that sum to 1 are right. But every softmax along that axis sums to 1, whatever
         went in.
     seen: Green as long as softmax runs over the keys at the very end.
     """
@@ -69,14 +70,14 @@ bugs("""test_attention:
 
 compares_attention_loosely
     the comparison is too loose
-    believed: A difference of 0.1 is rounding. In float64 rounding is 1e-15.
+    believed: A difference of 0.1 is rounding. In float64 rounding is about 1e-15 of the number.
     seen: Green on mistakes that change the numbers a little.
     - assert (result - expected).abs().max() < TOLERANCE, (
     + assert (result - expected).abs().max() < 0.1, (
 
 uses_equal_sizes_for_attention
     all sizes are equal, so axes cannot be told apart
-    believed: One size is as good as another. Where T = S = D, a swapped axis still fits.
+    believed: One size is as good as another. But where T = S = D, a swapped axis still fits.
     seen: Green on a scale by sqrt(T) and on everything that only other shapes would show.
     - for leading in ((), (3,), (2, 3)):
     -     for n_queries, n_keys, far in ((5, 7, 0), (7, 7, 0), (5, 7, 300)):
@@ -98,22 +99,24 @@ uses_equal_sizes_for_attention
 
 never_gives_a_mask
     no mask is ever given
-    believed: The mask is an option, so the plain case is the one that counts.
+    believed: The mask is an option, so the plain case is the one that counts. But what the mask
+        does is tested only where there is one.
     seen: Green on every mistake with masks.
     - for allowed in (None, mask, torch.ones_like(mask).tril()):
     + for allowed in (None,):
 
 tries_one_matrix
     one matrix is tried, never a batch
-    believed: Batches are the same thing many times over. It is between the texts and the heads that
-        axes get mixed up.
+    believed: A batch is the same thing many times over. But it is between texts and heads that axes
+        get mixed up.
     seen: Green on mistakes that need a second text or a second head.
     - for leading in ((), (3,), (2, 3)):
     + for leading in ((),):
 
 tries_a_causal_mask_only
     the one mask is causal: no text has a mask of its own, no query is left empty
-    believed: Masks are causal masks. Padding makes masks that differ from text to text.
+    believed: Masks are causal masks. Padding makes masks that differ from text to text, and may
+        leave a query nothing.
     seen: Green on mistakes that padding shows: empty rows, and masks of other texts.
     - for allowed in (None, mask, torch.ones_like(mask).tril()):
     + for allowed in (
@@ -123,16 +126,16 @@ tries_a_causal_mask_only
 
 tries_small_scores_only
     all scores are small: nothing hostile is tried
-    believed: Numbers drawn from a normal distribution stand for all numbers. Real scores reach the
-        thousands, and there masks that are too weak give way.
+    believed: Numbers drawn from a normal distribution stand for all numbers. But real scores can be
+        far larger, and there masks that are too weak give way.
     seen: Green on masks of -1e4, on late renormalising, and on a maximum shared by all rows.
     - for n_queries, n_keys, far in ((5, 7, 0), (7, 7, 0), (5, 7, 300)):
     + for n_queries, n_keys, far in ((5, 7, 0), (7, 7, 0)):
 
 looks_at_the_output_only
     only the output is compared, the weights are not looked at
-    believed: The output is made of the weights, so it vouches for them. They are returned beside
-        it, and can be others.
+    believed: The output is made of the weights, so it vouches for them. But the weights that come
+        back may be others.
     seen: Green where the weights that come back are not those that were used.
     - for result, expected in zip(
     -     results, (weights @ v, weights), strict=True
@@ -141,8 +144,8 @@ looks_at_the_output_only
 
 lets_nan_through
     nan slips through: not (difference > tolerance)
-    believed: What is not too large is small enough. nan is neither: every comparison with it is
-        False.
+    believed: What is not too large is small enough. But every comparison with nan is False: ask
+        that the difference be small.
     seen: Green on implementations that return nan.
     - assert (result - expected).abs().max() < TOLERANCE, (
     -     "other numbers"
@@ -153,8 +156,8 @@ lets_nan_through
 
 demands_every_bit_of_attention
     every bit must be the same: rounding is taken for a mistake
-    believed: The same formula gives the same numbers. Sums in another order are rounded elsewhere,
-        and no order is the right one.
+    believed: The same formula gives the same numbers. But sums in another order are rounded
+        otherwise, and no order is the right one.
     seen: Red on right implementations that compute in another order.
     - assert (result - expected).abs().max() < TOLERANCE, (
     -     "other numbers"
@@ -163,7 +166,7 @@ demands_every_bit_of_attention
 
 expects_nan_for_an_empty_query
     a query with nothing to attend to is expected to be nan
-    believed: Softmax over nothing is 0/0, so nan is the answer. It would spread over the whole
+    believed: Softmax over nothing is 0/0, so nan is the answer. But it would spread over the whole
         batch; lesson 3 asks for zeros.
     seen: Red on right implementations, green on those that return nan.
     - weights = scores.softmax(dim=-1).nan_to_num(0.0)
@@ -181,7 +184,7 @@ expects_nan_for_an_empty_query
 @whole_bug("test_causality")
 def only_runs_the_model(model):
     """it accepts everything: nothing is asserted that could be wrong
-    believed: A test that runs through has tested something. It has shown that there is no
+    believed: A test that runs through has tested something. But it has only shown that there is no
         error, and looked at no number.
     seen: Green on every model.
     """
@@ -191,7 +194,7 @@ def only_runs_the_model(model):
 @whole_bug("test_causality")
 def returns_its_verdict_on_causality(model):
     """the verdict is returned, not asserted
-    believed: A test says True or False. Who runs it only sees whether it raises.
+    believed: A test says True or False. But whoever runs it only sees whether it raises: assert.
     seen: Green on every model; pytest warns that a test returned a value.
     """
     ids = torch.arange(model.config.context_length)[None]
@@ -203,7 +206,7 @@ def returns_its_verdict_on_causality(model):
 @whole_bug("test_causality")
 def changes_the_last_token_only(model):
     """only the last token is changed, for one text alone
-    believed: The future is the last token. A leak may reach one step ahead only, or not as far
+    believed: The future is the last token. But a leak may reach one step ahead only, or not as far
         as the end, or need a second text.
     seen: Green on leaks between tokens in the middle, and between texts.
     """
@@ -219,8 +222,8 @@ bugs("""test_causality:
 
 tries_short_texts_only
     only short texts are tried
-    believed: What holds for three tokens holds for all. Masks are often made for one length, and
-        used for another.
+    believed: What holds for a few tokens holds for all. But masks are often made for one length,
+        and used for another.
     seen: Green on leaks that begin in the middle of the context.
     - n_tokens, vocab_size = (
     -     model.config.context_length,
@@ -230,8 +233,8 @@ tries_short_texts_only
 
 tries_one_text_only
     one text alone is tried, never several
-    believed: Texts of a batch do not meet, so one is enough. Masks have an axis for the texts, and
-        it can be the wrong one.
+    believed: Texts of a batch do not meet, so one is enough. But masks have an axis for the texts,
+        and it can be the wrong one.
     seen: Green on a model whose second text sees ahead.
     - ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
     - shift = torch.randint(1, vocab_size, (3, n_tokens), generator=generator)
@@ -240,8 +243,8 @@ tries_one_text_only
 
 never_tries_one_text
     several texts are tried, never one alone
-    believed: A batch of three shows what a batch of one would. Axes of length 1 broadcast, and code
-        often treats them apart.
+    believed: A batch of three shows what a batch of one would. But axes of length 1 broadcast, and
+        code often treats them apart.
     seen: Green on a model that drops its mask for a single text.
     - logits, logits_of_one = model(ids), model(ids[:1])
     + logits = model(ids)
@@ -253,16 +256,16 @@ never_tries_one_text
 
 never_takes_the_future_away
     the future is changed, and never taken away
-    believed: Other tokens show every leak. That there are later tokens at all, and how many, can
-        leak as well.
+    believed: Other tokens show every leak. But that there are later tokens at all, and how many,
+        can leak as well.
     seen: Green on a model that counts positions from the end of the text.
     - for text in (other, ids[:, :cut]):
     + for text in (other,):
 
 compares_the_first_position_only
     only the first position is compared
-    believed: The first token has the most future, so it shows every leak. A leak of one step shows
-        everywhere, one in the middle only there.
+    believed: The first token has the most future, so it shows every leak. But a leak in the middle
+        may not reach it.
     seen: Green on leaks that do not reach the first position.
     - change = model(text)[:, :cut] - logits[:, :cut]
     + change = model(text)[:, :1] - logits[:, :1]
@@ -272,8 +275,8 @@ compares_the_first_position_only
 
 demands_every_bit_of_the_logits
     every bit must be the same: rounding is taken for a leak
-    believed: What the future does not touch stays the same to the last bit. A shorter text is added
-        up in another order.
+    believed: What the future does not touch stays the same to the last bit. But a shorter text is
+        added up in another order, and rounded otherwise.
     seen: Red on causal models.
     - assert change.abs().max() < TOLERANCE, (
     + assert change.abs().max() == 0, (
@@ -288,7 +291,7 @@ demands_every_bit_of_the_logits
 @whole_bug("test_layer_norm")
 def only_runs_layer_norm(layer_norm):
     """it accepts everything: nothing is asserted that could be wrong
-    believed: A test that runs through has tested something. It has shown that there is no
+    believed: A test that runs through has tested something. But it has only shown that there is no
         error, and looked at no number.
     seen: Green on every implementation, as long as it raises nothing.
     """
@@ -298,7 +301,7 @@ def only_runs_layer_norm(layer_norm):
 @whole_bug("test_layer_norm")
 def returns_its_verdict_on_layer_norm(layer_norm):
     """the verdict is returned, not asserted
-    believed: A test says True or False. Who runs it only sees whether it raises.
+    believed: A test says True or False. But whoever runs it only sees whether it raises: assert.
     seen: Green on every implementation; pytest warns that a test returned a value.
     """
     x, weight, bias = torch.randn(5, 9), torch.randn(9), torch.randn(9)
@@ -309,7 +312,7 @@ def returns_its_verdict_on_layer_norm(layer_norm):
 @whole_bug("test_layer_norm")
 def asserts_mean_and_variance(layer_norm):
     """only mean 0 and variance 1 are asserted, up to a hundredth
-    believed: Normalised is what has mean 0 and variance 1. That says nothing of weight, bias,
+    believed: Normalised is what has mean 0 and variance 1. But that says nothing of weight, bias,
         eps and gradients.
     seen: Green on mistakes that a fresh layer does not show.
     """
@@ -327,7 +330,8 @@ bugs("""test_layer_norm:
 
 tries_a_fresh_layer_only
     weight is 1 and bias 0, as in a fresh layer
-    believed: A fresh layer stands for every layer. It hides what weight and bias do.
+    believed: A fresh layer stands for every layer. But a weight of 1 and a bias of 0 do nothing
+        that could be wrong.
     seen: Green where weight and bias are swapped with each other's work, or left out.
     - weight, bias = (
     -     (2 + draw(9)).requires_grad_(),
@@ -338,7 +342,7 @@ tries_a_fresh_layer_only
 
 never_compares_gradients
     only outputs are compared, no gradients
-    believed: Right outputs have right gradients. detach() changes no output.
+    believed: Right outputs have right gradients. But detach() changes no output.
     seen: Green on everything that only training would show.
     - towards = draw(*shape)
     - gradients = torch.autograd.grad(
@@ -355,7 +359,8 @@ never_compares_gradients
 
 compares_the_gradient_of_x_only
     only the gradient of x is compared, not those of weight and bias
-    believed: Gradients flow back to x. The parameters are what is trained.
+    believed: Gradients matter where they flow on, to x. But weight and bias are what is trained:
+        compare theirs too.
     seen: Green where a parameter gets no gradient.
     - inputs = (
     -     [x, weight] if shift is None else [x, weight, shift]
@@ -364,15 +369,16 @@ compares_the_gradient_of_x_only
 
 tries_layer_norm_on_one_matrix
     one matrix is tried: a single vector and a batch are not
-    believed: Two axes are a text, and a text is what is normalised. With three axes it shows over
-        which of them.
+    believed: One matrix stands for all shapes. Only one axis, or three, shows over which of them
+        the statistics run.
     seen: Green where the statistics run over the right axis of a matrix by luck.
     - for shape in ((9,), (5, 9), (9, 9), (3, 5, 9)):
     + for shape in ((5, 9),):
 
 never_gives_an_eps
     all vectors have a usual spread and eps its default, so eps hardly counts
-    believed: eps only keeps from dividing by 0. It decides the size of quiet vectors.
+    believed: eps only keeps from dividing by 0. It also decides the size of quiet vectors: give
+        some, and an eps.
     seen: Green on an eps that is given and ignored.
     - for size in (1.0, 1e-3):  # a variance of 1e-6 is where eps counts
     + for size in (1.0,):
@@ -382,7 +388,7 @@ never_gives_an_eps
 
 compares_layer_norm_loosely
     the comparison is too loose
-    believed: A difference of 0.01 is rounding. In float64 rounding is 1e-15.
+    believed: A difference of 0.01 is rounding. In float64 rounding is about 1e-15 of the number.
     seen: Green on a wrong eps, which is a matter of a few digits.
     - for size in (1.0, 1e-3):  # a variance of 1e-6 is where eps counts
     + for size in (1.0,):
@@ -395,15 +401,16 @@ compares_layer_norm_loosely
 
 always_gives_a_bias
     there is always a bias: None is never given
-    believed: A layer norm has a weight and a bias. Many models leave the bias out.
+    believed: A layer norm has a weight and a bias. But many models leave the bias out, and pass
+        None.
     seen: Green on code that fails as soon as the bias is None.
     - for shift, eps in ((bias, ()), (None, ()), (bias, (0.1,))):
     + for shift, eps in ((bias, ()), (bias, (0.1,))):
 
 demands_every_bit_of_layer_norm
     every bit must be the same: rounding is taken for a mistake
-    believed: The same formula gives the same numbers. Sums in another order are rounded elsewhere,
-        and no order is the right one.
+    believed: The same formula gives the same numbers. But sums in another order are rounded
+        otherwise, and no order is the right one.
     seen: Red on right implementations that compute in another order.
     - assert (result - expected).abs().max() < TOLERANCE, (
     -     "other numbers"
@@ -415,7 +422,7 @@ demands_every_bit_of_layer_norm
 @whole_bug("test_layer_norm")
 def demands_a_gradient_of_exactly_zero(layer_norm):
     """a gradient that is 0 on paper must be 0 to the last bit
-    believed: The sum of a normalised vector is always 0, so its gradient is. Computed, it is a
+    believed: The sum of a normalised vector is always 0, so its gradient is. But computed, it is a
         sum of rounded numbers.
     seen: Red on right implementations.
     """
@@ -430,8 +437,8 @@ def demands_a_gradient_of_exactly_zero(layer_norm):
 @whole_bug("test_layer_norm")
 def has_a_faulty_oracle(layer_norm):
     """the oracle is wrong: its variance divides by C - 1
-    believed: What one writes oneself is an oracle. x.var() as it comes makes the very mistake
-        that the test should find.
+    believed: What one has written oneself is a fair oracle. But x.var() as it comes makes the very
+        mistake that the test should find.
     seen: Red on right implementations, green on one that is wrong in the same way.
     """
     generator = torch.Generator().manual_seed(0)
@@ -448,7 +455,7 @@ def has_a_faulty_oracle(layer_norm):
 @whole_bug("test_cached_generation")
 def only_generates(model, generate_cached):
     """it accepts everything: nothing is asserted that could be wrong
-    believed: A test that runs through has tested something. It has shown that there is no
+    believed: A test that runs through has tested something. But it has only shown that there is no
         error, and looked at no token.
     seen: Green on every implementation.
     """
@@ -458,7 +465,7 @@ def only_generates(model, generate_cached):
 @whole_bug("test_cached_generation")
 def returns_its_verdict_on_generation(model, generate_cached):
     """the verdict is returned, not asserted
-    believed: A test says True or False. Who runs it only sees whether it raises.
+    believed: A test says True or False. But whoever runs it only sees whether it raises: assert.
     seen: Green on every implementation; pytest warns that a test returned a value.
     """
     prompt = torch.arange(6).view(2, 3)
@@ -470,8 +477,8 @@ bugs("""test_cached_generation:
 
 asserts_the_length_of_the_text
     only the number of tokens and the prompt are asserted
-    believed: Text of the right length that begins rightly is right. A cache goes wrong in what
-        comes after.
+    believed: Text of the right length that begins with the prompt is right. But a cache goes wrong
+        in what comes after.
     seen: Green on all but those who return another number of tokens.
     - likeliest = model(ids[:, :-1])[:, n_prompt - 1 :].argmax(dim=-1)
     - assert torch.equal(ids[:, n_prompt:], likeliest), (
@@ -480,7 +487,8 @@ asserts_the_length_of_the_text
 
 compares_with_itself
     generated twice and compared with itself
-    believed: If both texts agree, the cache is right. A wrong cache is wrong both times.
+    believed: If both texts agree, the cache is right. But a wrong cache is wrong both times:
+        compare with the model.
     seen: Green on all who forget everything between two calls.
     - likeliest = model(ids[:, :-1])[:, n_prompt - 1 :].argmax(dim=-1)
     - assert torch.equal(ids[:, n_prompt:], likeliest), (
@@ -491,8 +499,8 @@ compares_with_itself
 
 asks_for_one_token
     one new token is asked for, so the cache is never read
-    believed: If the first new token is right, the others follow. The first comes from the prompt;
-        only the second needs what was kept.
+    believed: If the first new token is right, the others follow. But it comes from the prompt
+        alone; only the second needs what was kept.
     seen: Green on nearly every mistake of a cache.
     - ids = generate_cached(model, prompt, n_tokens - n_prompt)
     - assert ids.shape == (5, n_tokens), "another number of tokens"
@@ -501,15 +509,16 @@ asks_for_one_token
 
 tries_prompts_of_one_token
     all prompts are one token long
-    believed: A text may begin anywhere, so why not with one token. The step from the prompt to the
-        first new token is then like every other.
+    believed: A prompt of one token stands for every prompt. But it makes the step from prompt to
+        text like any other.
     seen: Green on mistakes in how a prompt is read, and in where its end is.
     - for n_prompt in range(1, n_tokens):
     + for n_prompt in (1,) * n_tokens:
 
 generates_one_text_at_a_time
     one text is generated at a time
-    believed: Texts of a batch do not meet. Each needs a place of its own in the cache.
+    believed: Texts of a batch do not meet, so one is enough. But each needs a place of its own in
+        the cache.
     seen: Green on a cache that gives all texts what belongs to the first.
     - vocab_size, (5, n_prompt), generator=generator
     + vocab_size, (1, n_prompt), generator=generator
@@ -519,15 +528,15 @@ generates_one_text_at_a_time
 
 generates_once
     generated once only, so nothing can be left over
-    believed: One call is like the next. What a cache keeps from the text before shows in the second
-        call.
+    believed: One call is like the next. But what a cache keeps from the text before shows in the
+        second call.
     seen: Green on a cache that is never emptied.
     - for n_prompt in range(1, n_tokens):
     + for n_prompt in (3,):
 
 stops_far_from_the_end
     texts stay short: the end of the context is never reached
-    believed: What holds for five tokens holds for all. A window, or a cache that is too small,
+    believed: What holds for short texts holds for all. But a window, or a cache that is too small,
         shows at the end.
     seen: Green on a cache that forgets how a long text began.
     - n_tokens, vocab_size = (

@@ -6,7 +6,7 @@ bugs("""keep_top_k:
 
 keeps_the_lowest
     the k lowest logits are kept
-    believed: Sorting gives the best first. torch.sort and kthvalue count from below.
+    believed: Sorting puts the highest first. torch.sort and kthvalue count from below.
     seen: Text of the least likely tokens: noise.
     - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[
     -     :, -1:
@@ -19,28 +19,32 @@ keeps_the_lowest
 
 drops_the_threshold
     the k-th highest goes too: k - 1 are kept
-    believed: What is not above the threshold goes. The threshold is itself one of the k.
+    believed: Only what is above the threshold stays. But the threshold is the k-th highest itself,
+        one of those to keep.
     seen: With k = 1 nothing is left, and the softmax of nothing is nan.
     - return logits.masked_fill(logits < lowest_kept, -math.inf)
     + return logits.masked_fill(logits <= lowest_kept, -math.inf)
 
 drops_to_zero
     what goes becomes 0, not -inf
-    believed: 0 is nothing. As a logit it is as likely as any other 0, and likelier than -1.
+    believed: A logit of 0 has no chance. It has the chance of any other 0, and a better one than
+        -1; only -inf has none.
     seen: Tokens that were dropped are drawn all the same, some more often than before.
     - return logits.masked_fill(logits < lowest_kept, -math.inf)
     + return logits.masked_fill(logits < lowest_kept, 0.0)
 
 takes_the_first_rows_threshold
     one threshold for all rows: that of the first
-    believed: A batch of one row. With values[0, -1] the first row decides for all.
+    believed: One threshold serves all rows. It is that of the first; each row has its own k
+        highest.
     seen: Right for a single text; in a batch some rows keep all, others nothing.
     - :, -1:
     + 0, -1
 
 takes_the_k_highest_of_the_batch
     the k highest of the whole batch are kept, not of each row
-    believed: topk looks through everything it is given; flattened, it is given all rows.
+    believed: The k highest of all logits are the k highest of each row. They are not: every row
+        keeps k of its own.
     seen: The surest text of the batch keeps its tokens, the others lose theirs.
     - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[
     -     :, -1:
@@ -49,7 +53,8 @@ takes_the_k_highest_of_the_batch
 
 cannot_take_more_than_there_is
     a k larger than the vocabulary is an error
-    believed: Nobody asks for more than there is. top_k=50 meets small vocabularies.
+    believed: Nobody asks for more than there is. A k like 50 meets small vocabularies, and then all
+        stay.
     seen: RuntimeError: selected index k out of range.
     - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[
     -     :, -1:
@@ -58,7 +63,8 @@ cannot_take_more_than_there_is
 
 returns_the_highest_alone
     the k highest come back alone, without their places
-    believed: Only the k matter. But the place of a logit is the token's id.
+    believed: Only the k highest matter. But the place of a logit is the token's id, so all V places
+        stay.
     seen: Text of the first k tokens of the vocabulary, whatever the model says.
     - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[
     -     :, -1:
@@ -68,7 +74,7 @@ returns_the_highest_alone
 
 leaves_them_sorted
     the k highest stand in the first k places, in order
-    believed: A sorted row is the same row. The place of a logit is the token's id.
+    believed: A sorted row is the same row. But the place of a logit is the token's id.
     seen: The first token of the vocabulary is always the likeliest.
     reported: lucidrains/PaLM-rlhf-pytorch#60
     - lowest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[
@@ -81,7 +87,7 @@ leaves_them_sorted
 
 filters_in_place
     the filter is written into the caller's logits
-    believed: An assignment to logits[…] is local. It writes into the tensor that was given.
+    believed: An assignment to logits[…] is local. But it writes into the tensor that was given.
     seen: Logits that are looked at after sampling have -inf in them.
     - return logits.masked_fill(logits < lowest_kept, -math.inf)
     + logits[logits < lowest_kept] = -math.inf
@@ -89,7 +95,8 @@ filters_in_place
 
 takes_any_k
     k below 1 is accepted, and counts as 1
-    believed: A lenient function is a friendly one. The caller meant something else.
+    believed: Any k can be made to work. But whoever passes one below 1 means something else, and
+        should be told.
     seen: top_k=0, meant as “no filter”, gives greedy text.
     - if k < 1:
     -     raise ValueError(f"k must be at least 1, got k={k}.")
@@ -101,7 +108,7 @@ bugs("""keep_top_p:
 
 drops_the_crossing_token
     the token that crosses p is dropped, and the first too if it does
-    believed: “Up to p” ends before p. The set must reach p.
+    believed: What stays may sum to p at most. It must reach p, so the token that crosses p stays.
     seen: Greedier than asked; where the model is sure nothing is left, and softmax gives nan.
     reported: huggingface/transformers#18976
     - # what the likelier ones sum to
@@ -112,7 +119,8 @@ drops_the_crossing_token
 
 drops_the_crossing_token_but_the_first
     the token that crosses p is dropped, unless it is the first
-    believed: “Up to p” ends before p, and the first token is saved by hand.
+    believed: What stays may sum to p at most, unless it is one token. It must always reach p, so
+        the token that crosses p stays.
     seen: Greedier than asked, and no error tells.
     reported: rasbt/reasoning-from-scratch#164
     - # what the likelier ones sum to
@@ -124,14 +132,15 @@ drops_the_crossing_token_but_the_first
 
 keeps_one_too_many
     one token too many is kept: that after the crossing one
-    believed: Shifted once too often: the crossing token is saved twice.
+    believed: The token after the crossing one must stay as well. Up to the crossing one, p is
+        reached already.
     seen: p as small as can be still leaves two tokens, so the text is never greedy.
     + is_dropped[:, 1:] = is_dropped[:, :-1].clone()
     = # from sorted places to token ids
 
 compares_each_token_with_p
     every token less likely than p is dropped, but the likeliest
-    believed: p is a threshold for each token. It is one for their sum.
+    believed: p is a threshold for each token. It is one for the sum of those that stay.
     seen: Greedy text for every p above one half.
     - # what the likelier ones sum to
     - before = probabilities.cumsum(dim=-1) - probabilities
@@ -142,7 +151,8 @@ compares_each_token_with_p
 
 leaves_the_filter_sorted
     the filter stays in sorted order: places instead of token ids
-    believed: The mask fits the logits, for both have V columns. One is in another order.
+    believed: The filter fits the logits, for both have V columns. But its columns are in sorted
+        order, and theirs are token ids.
     seen: Tokens at the front of the vocabulary are kept, likely or not.
     reported: lucidrains/PaLM-rlhf-pytorch#60
     - # from sorted places to token ids
@@ -150,7 +160,7 @@ leaves_the_filter_sorted
 
 returns_them_sorted
     the logits come back in sorted order
-    believed: A sorted row is the same row. The place of a logit is the token's id.
+    believed: A sorted row is the same row. But the place of a logit is the token's id.
     seen: The first token of the vocabulary is always the likeliest.
     reported: lucidrains/PaLM-rlhf-pytorch#60
     + logits = logits.sort(dim=-1, descending=True).values
@@ -167,7 +177,7 @@ sorts_upwards
 
 sums_without_sorting
     probabilities are summed in the order of the vocabulary, not sorted
-    believed: A sum does not care for the order. A running sum does.
+    believed: A sum does not care for the order. A running sum does: the likeliest come first.
     seen: Tokens with a small id are kept; the likeliest may be dropped.
     - probabilities, order = wide.softmax(dim=-1).sort(
     -     dim=-1, descending=True
@@ -179,7 +189,8 @@ sums_without_sorting
 
 sums_logits
     logits are summed, not probabilities
-    believed: Logits are what the model returns, so they are its probabilities.
+    believed: Logits are what the model returns, so they are its probabilities. They become
+        probabilities by a softmax.
     seen: One or two tokens are left, since a single logit is larger than p already.
     - probabilities, order = wide.softmax(dim=-1).sort(
     -     dim=-1, descending=True
@@ -188,14 +199,15 @@ sums_logits
 
 drops_to_a_logit_of_zero
     what goes becomes 0, not -inf
-    believed: 0 is nothing. As a logit it is as likely as any other 0, and likelier than -1.
+    believed: A logit of 0 has no chance. It has the chance of any other 0, and a better one than
+        -1; only -inf has none.
     seen: Tokens that were dropped are drawn all the same, some more often than before.
     - return logits.masked_fill(is_dropped, -math.inf)
     + return logits.masked_fill(is_dropped, 0.0)
 
 returns_probabilities
     probabilities come back instead of logits
-    believed: They are at hand, and sampling needs them. The caller takes the softmax again.
+    believed: Sampling needs probabilities. It makes them itself, by a softmax: logits come back.
     seen: Nearly uniform text: the softmax of numbers between 0 and 1 is flat.
     - return logits.clone()
     + return logits.softmax(dim=-1)
@@ -205,7 +217,7 @@ returns_probabilities
 
 filters_the_callers_logits
     the filter is written into the caller's logits
-    believed: An assignment to logits[…] is local. It writes into the tensor that was given.
+    believed: An assignment to logits[…] is local. But it writes into the tensor that was given.
     seen: Logits that are looked at after sampling have -inf in them.
     - return logits.masked_fill(is_dropped, -math.inf)
     + logits[is_dropped] = -math.inf
@@ -213,8 +225,7 @@ filters_the_callers_logits
 
 takes_any_p
     a p that is no share is accepted
-    believed: More than all is all, and less than nothing is nearly nothing. top_p=90 was meant as
-        90 %.
+    believed: Any p can be made to work. But whoever passes 90 means 90 %, and should be told.
     seen: top_p=90 filters nothing, and no error says so.
     - if not 0 < p <= 1:
     -     raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
@@ -226,7 +237,8 @@ bugs("""sample:
 
 multiplies_by_the_temperature
     temperature multiplies the logits
-    believed: More heat, larger logits. Larger logits make the likely likelier: colder.
+    believed: More heat means larger logits. But larger logits make the likely likelier, and that is
+        colder.
     seen: Turned up, the temperature makes the text duller.
     - # the highest stays at 0
     - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature
@@ -234,8 +246,8 @@ multiplies_by_the_temperature
 
 divides_the_probabilities
     temperature has no effect: the probabilities are divided, not the logits
-    believed: Dividing is dividing. All probabilities divided by one number are in the same
-        proportion as before.
+    believed: Probabilities can be divided as well as logits. But all divided by one number, they
+        are in the same proportion as before.
     seen: The same text at every temperature.
     reported: google/gemma.cpp#981
     - # the highest stays at 0
@@ -251,7 +263,8 @@ divides_the_probabilities
 
 applies_the_temperature_twice
     temperature is applied twice
-    believed: Each of two functions takes care of it, and each thinks it is the only one.
+    believed: The logits are still as they came. They have been divided already: the temperature
+        counts once.
     seen: A temperature of 0.7 reads like one of 0.49.
     reported: RL-Align/RL-Kernel#81
     + wide = wide / temperature
@@ -259,7 +272,8 @@ applies_the_temperature_twice
 
 filters_before_the_temperature
     the filters come before the temperature
-    believed: Order does not matter. Top-p looks at probabilities, which temperature changes.
+    believed: The order does not matter. It does: top-p looks at probabilities, which the
+        temperature changes.
     seen: At low temperatures top-p keeps more tokens than it should, at high ones fewer.
     - # the highest stays at 0
     - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature
@@ -270,8 +284,8 @@ filters_before_the_temperature
 
 filters_in_the_other_order
     top-p looks at the shares of all tokens, not of what top-k has left
-    believed: Both only drop tokens, so their order is free, and nothing need be shared out anew.
-        After top-k the rest shares the whole probability, and fewer tokens reach p.
+    believed: Both filters only drop tokens, so their order is free. But after top-k the rest shares
+        all of the probability, and fewer tokens reach p.
     seen: With both filters on, the text is a little wilder than elsewhere.
     + if top_p is not None:
     +     wide = keep_top_p(wide, top_p)
@@ -282,14 +296,15 @@ filters_in_the_other_order
 
 returns_places_among_the_top_k
     the place among the top k is returned as the token's id
-    believed: multinomial returns tokens. It returns places in what it was given.
+    believed: multinomial returns token ids. It returns places in what it was given.
     seen: With top_k only the first k tokens of the vocabulary appear.
     - wide = keep_top_k(wide, top_k)
     + wide = wide.topk(min(top_k, wide.shape[-1]), dim=-1).values
 
 never_draws
     nothing is drawn: it is always the likeliest token
-    believed: The best next token makes the best text.
+    believed: The best next token makes the best text. Here a token is drawn; only a temperature of
+        0 asks for the likeliest.
     seen: The same text every time, and soon in circles.
     - return torch.multinomial(
     -     wide.softmax(dim=-1), 1, generator=generator
@@ -298,7 +313,8 @@ never_draws
 
 draws_once_for_all_rows
     one draw serves the whole batch
-    believed: One prompt, one token. Rows that begin alike must be allowed to differ.
+    believed: Rows that are alike may get one token. Each is drawn by itself, so that texts that
+        begin alike may differ.
     seen: All texts of a batch begin with the same token.
     - return torch.multinomial(
     -     wide.softmax(dim=-1), 1, generator=generator
@@ -310,7 +326,8 @@ draws_once_for_all_rows
 
 draws_from_logits
     logits are drawn from as if they were probabilities
-    believed: Larger means likelier, and multinomial normalises. It cannot take less than 0.
+    believed: Larger means likelier, and multinomial normalises. It wants probabilities, and none of
+        them may be below 0.
     seen: RuntimeError: probability tensor contains either inf, nan or element < 0.
     - return torch.multinomial(
     -     wide.softmax(dim=-1), 1, generator=generator
@@ -319,15 +336,16 @@ draws_from_logits
 
 takes_softmax_twice
     softmax is taken twice
-    believed: Once by the filter, once for the draw. The softmax of probabilities is nearly flat,
-        and gives dropped tokens a share again.
+    believed: A second softmax changes nothing. But that of probabilities is nearly flat, and gives
+        dropped tokens a share again.
     seen: Wild text; what top-k dropped comes back.
     + wide = wide.softmax(dim=-1)
     = return torch.multinomial(
 
 draws_with_the_global_generator
     the generator is ignored: torch's own one draws
-    believed: A seed set somewhere is enough. Any other draw in between shifts all that come.
+    believed: A seed set somewhere is enough. But any other draw in between shifts all that come:
+        draw by the generator that was given.
     seen: The same seed gives another text in every run of the notebook.
     - return torch.multinomial(
     -     wide.softmax(dim=-1), 1, generator=generator
@@ -336,7 +354,7 @@ draws_with_the_global_generator
 
 begins_anew_each_time
     every call begins with the same state of a generator
-    believed: A seed makes a draw repeatable. Set anew each time, it makes it a repetition.
+    believed: A seed makes a draw repeatable. But set anew each time, it makes every draw the same.
     seen: The same choice at every step: wherever two tokens are as likely, always the same.
     + generator = torch.Generator(logits.device).manual_seed(42)
     = return torch.multinomial(
@@ -350,7 +368,8 @@ has_no_case_for_zero
 
 takes_a_negative_temperature
     a negative temperature is accepted
-    believed: Nobody does that. It turns the model upside down: the unlikeliest comes first.
+    believed: Nobody asks for a negative temperature. It would put the unlikeliest first, so it must
+        be refused.
     seen: Noise, and no error.
     - if temperature < 0:
     -     raise ValueError(
@@ -360,7 +379,7 @@ takes_a_negative_temperature
 
 returns_a_column
     a column (B, 1) comes back, not (B,)
-    believed: multinomial returns what was asked for. It returns a column for each draw.
+    believed: multinomial returns one id for each row. It returns a column of them, (B, 1).
     seen: Shapes that do not fit, or a batch that is broadcast against itself.
     - return logits.argmax(dim=-1)
     + return logits.argmax(dim=-1, keepdim=True)
@@ -372,8 +391,8 @@ returns_a_column
 
 divides_in_half_precision
     the logits are divided in half precision, and overflow
-    believed: Dividing does not need much precision. But 7 / 0.0001 is more than float16 can hold,
-        and infinity minus infinity is nan.
+    believed: Dividing needs little precision. But 7 / 0.0001 is more than float16 can hold, and
+        infinity minus infinity is nan.
     seen: RuntimeError: probability tensor contains either inf, nan or element < 0, on a GPU.
     - wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     - # the highest stays at 0
@@ -382,7 +401,7 @@ divides_in_half_precision
 
 divides_in_place
     the logits are divided in place
-    believed: /= is short for dividing. It writes into the tensor that was given.
+    believed: /= is short for dividing. But it writes into the tensor that was given.
     seen: Sampling twice from the same logits gives the temperature twice.
     - # the highest stays at 0
     - wide = (wide - wide.amax(dim=-1, keepdim=True)) / temperature
@@ -391,14 +410,15 @@ divides_in_place
 
 ignores_top_k
     top_k is ignored
-    believed: An option that is in the signature works.
+    believed: An option works as soon as it is in the signature. When top_k is given, the logits
+        must be filtered by it.
     seen: top_k=1 is not greedy.
     - if top_k is not None:
     -     wide = keep_top_k(wide, top_k)
 
 filters_by_one_of_the_two
     top_p is left out when top_k is given
-    believed: One filter or the other: an elif.
+    believed: There is one filter at most. Both may be given, and then both act.
     seen: With top_k given, top_p changes nothing.
     - if top_p is not None:
     + elif top_p is not None:
@@ -426,7 +446,7 @@ reads_the_position_before_the_last
 
 does_not_crop
     the text is not cropped to context_length
-    believed: The model takes what it gets. It has no position embeddings beyond its context.
+    believed: The model takes texts of any length. It has no position embeddings beyond its context.
     seen: An error as soon as the text is longer than the context.
     reported: huggingface/transformers#4542, Lightning-AI/litgpt#43
     - logits = model(ids[:, -model.config.context_length :])
@@ -434,14 +454,16 @@ does_not_crop
 
 crops_the_end_off
     the model sees the beginning of a long text, not its end
-    believed: A slice up to context_length has the right length. It is the wrong end.
+    believed: A slice up to context_length has the right length. But it is the wrong end: the newest
+        tokens must be seen.
     seen: Past the context the text repeats one token for ever.
     - logits = model(ids[:, -model.config.context_length :])
     + logits = model(ids[:, : model.config.context_length])
 
 crops_one_too_many
     the model sees one token less than it could
-    believed: There must be room for the new token. The new token is not an input yet.
+    believed: There must be room for the new token. It is not an input yet, so the whole context can
+        be used.
     seen: A slightly worse text past the context; nothing at all before.
     - logits = model(ids[:, -model.config.context_length :])
     + logits = model(
@@ -450,7 +472,8 @@ crops_one_too_many
 
 returns_the_cropped_text
     what is cropped off is missing in the result
-    believed: ids = ids[…] crops for the model only. It overwrites the text.
+    believed: ids = ids[…] crops for the model only. But it overwrites the text, which is to come
+        back whole.
     seen: Long texts come back without their beginning.
     - logits = model(ids[:, -model.config.context_length :])
     + ids = ids[:, -model.config.context_length :]
@@ -458,7 +481,7 @@ returns_the_cropped_text
 
 returns_without_the_prompt
     only the new tokens come back
-    believed: The caller knows the prompt. The contract is the whole text.
+    believed: The caller knows the prompt. The whole text is asked for, with the prompt in front.
     seen: The text begins in the middle of a sentence.
     = _check_prompt(ids, n_new)
     + n_prompt = ids.shape[1]
@@ -468,7 +491,8 @@ returns_without_the_prompt
 
 does_not_evaluate
     the model stays in training mode
-    believed: A trained model needs no switch. With dropout it thinks with holes.
+    believed: A trained model needs no switch. It may be in training mode, and then dropout acts on
+        the text.
     seen: Worse text than the loss promises, and greedy text that differs from run to run.
     reported: karpathy/nanoGPT#240
     - with _evaluating(model):
@@ -476,7 +500,8 @@ does_not_evaluate
 
 stays_in_evaluation
     the model is left in evaluation mode
-    believed: eval() is a setting of this function. It is one of the caller's model.
+    believed: eval() holds for this function. It holds until somebody calls train(): give back the
+        mode that was.
     seen: After the first sample in a training run, dropout is off for good.
     - with _evaluating(model):
     + model.eval()
@@ -484,7 +509,8 @@ stays_in_evaluation
 
 always_goes_back_to_training
     the model is put into training mode at the end, whatever it was
-    believed: Whoever samples is training. The caller may have switched to evaluation.
+    believed: Whoever samples is training. The model may have been in evaluation: give back the mode
+        that was.
     seen: The second call of an evaluated model, or its next loss, has dropout in it.
     - with _evaluating(model):
     + model.eval()
@@ -495,7 +521,7 @@ always_goes_back_to_training
 
 restores_only_without_errors
     after an error the model's mode is not restored
-    believed: The last line of a function is always reached. An error leaves before it.
+    believed: The last line of a function is always reached. But an error leaves before it.
     seen: After an interrupted sample training goes on without dropout.
     - with _evaluating(model):
     + was_training = model.training
@@ -520,7 +546,7 @@ keeps_recording_gradients
 
 drops_the_options
     the options of sampling are dropped
-    believed: **sampling in the signature is enough. It must be passed on.
+    believed: Options work as soon as **sampling is in the signature. They must be passed on.
     seen: temperature=0 gives another text each time.
     - ids = torch.cat(
     -     [ids, sample(logits[:, -1], **sampling)[:, None]], dim=1
@@ -536,7 +562,7 @@ drops_the_generator
 
 gives_all_rows_one_token
     every row gets the first row's token
-    believed: One prompt, one token. A batch holds several texts.
+    believed: One new token serves the whole batch. Each text of it goes on by itself.
     seen: All texts of a batch go on in the same words.
     - ids = torch.cat(
     -     [ids, sample(logits[:, -1], **sampling)[:, None]], dim=1
@@ -559,7 +585,8 @@ feeds_the_newest_token_alone
 
 feeds_the_prompt_alone
     the model is given the prompt alone, at every step
-    believed: The prompt says what to write. What has been written since belongs to it.
+    believed: The prompt says what to write. But what has been written since belongs to the text as
+        well.
     seen: Greedy text repeats one token; drawn text is a bag of first words.
     = _check_prompt(ids, n_new)
     + prompt = ids
@@ -569,28 +596,30 @@ feeds_the_prompt_alone
 
 puts_new_tokens_in_front
     new tokens are put in front
-    believed: cat takes the new one and the old ones. It takes them in that order.
+    believed: cat knows what is new. It joins in the order given: the new token comes last.
     seen: Text that grows backwards.
     - [ids, sample(logits[:, -1], **sampling)[:, None]], dim=1
     + [sample(logits[:, -1], **sampling)[:, None], ids], dim=1
 
 counts_the_prompt
     n_new counts the whole text, prompt included
-    believed: max_length and max_new_tokens are one option. Libraries have both.
+    believed: n_new is the length of the whole text. It is the number of new tokens, whatever the
+        prompt.
     seen: Short texts; with a long prompt nothing at all.
     - for _ in range(n_new):
     + while ids.shape[1] < n_new:
 
 writes_one_too_many
     one token too many is written
-    believed: A loop from 0 to n_new, both included.
+    believed: A loop from 0 to n_new makes n_new steps. With both ends in it, it makes one more.
     seen: Texts one token longer than asked for.
     - for _ in range(n_new):
     + for _ in range(n_new + 1):
 
 takes_an_empty_prompt
     an empty prompt is let through to the model
-    believed: Somebody further down will complain. They do, about something else.
+    believed: The model will complain of an empty prompt. It does, about something else: say here
+        what is wrong.
     seen: IndexError: index -1 is out of bounds for dimension 1 with size 0.
     - _check_prompt(ids, n_new)
     + if n_new < 0:
@@ -598,7 +627,7 @@ takes_an_empty_prompt
 
 takes_a_negative_n_new
     a negative n_new gives the prompt back
-    believed: range(-1) is an error. It is empty.
+    believed: A loop over a negative range is an error. It is empty, so nobody hears of the mistake.
     seen: A mistake in the caller's arithmetic goes unnoticed.
     - _check_prompt(ids, n_new)
     + if ids.shape[1] == 0:

@@ -14,8 +14,8 @@ bugs("""causal_mask:
 
 hides_the_diagonal
     the diagonal is hidden: no query may see itself
-    believed: A token must not see what it predicts. It predicts the next one, so it may see itself,
-        and the first has nothing else.
+    believed: A token must not see what it predicts, so it must not see itself. But it predicts the
+        next one, and the first token has nothing else to see.
     seen: The first row is empty: nan, or zeros, at the first position of every text.
     reported: pbloem/former#10
     - return key_positions <= query_positions[:, None]
@@ -23,7 +23,8 @@ hides_the_diagonal
 
 lets_the_next_key_in
     each query also sees the next key
-    believed: The diagonal of tril is counted from 1. diagonal=1 is one above the main one.
+    believed: The diagonal must be moved by one for a query to see itself. It sees itself already;
+        one further is the key that comes after it.
     seen: The training loss falls to nearly 0, and generated text is nonsense.
     - query_positions = torch.arange(
     -     n_keys - n_queries, n_keys, device=device
@@ -44,15 +45,16 @@ inverts_the_causal_mask
 
 looks_only_ahead
     the mask is mirrored: each query sees itself and later keys
-    believed: triu and tril were confused, or rows and columns: rows are queries.
+    believed: Rows are keys, or triu keeps the past. Rows are queries, and the past of each lies to
+        the left of the diagonal.
     seen: The heat map is lit on and above the diagonal; only the last query is alone.
     - return key_positions <= query_positions[:, None]
     + return key_positions >= query_positions[:, None]
 
 aligns_the_queries_with_the_first_keys
     queries were taken for the first positions, not the last
-    believed: tril is the causal mask. It starts at the top left, where query 0 is position 0;
-        beside a cache, query 0 comes after all the keys kept.
+    believed: Query 0 stands at position 0. It does while T = S; with fewer queries than keys, the
+        queries stand at the last positions.
     seen: Right while T = S. With a cache each new token sees only the oldest keys.
     reported: pytorch/pytorch#108108, meta-llama/llama#899, rasbt/LLMs-from-scratch#697
     - query_positions = torch.arange(
@@ -66,8 +68,8 @@ aligns_the_queries_with_the_first_keys
 
 hides_the_cached_keys
     the keys before the first query are hidden
-    believed: The new tokens are causal among themselves, and the rest of the mask may stay False.
-        The rest is the past, which is what a cache is for.
+    believed: Only the queries' own positions matter, and the rest of the mask may stay False. The
+        rest is their past, which each of them may see.
     seen: Right while T = S. A single new token sees only itself and forgets the prompt.
     - return key_positions <= query_positions[:, None]
     + is_new = key_positions >= n_keys - n_queries
@@ -75,8 +77,8 @@ hides_the_cached_keys
 
 hides_nothing_beside_a_cache
     with more keys than queries nothing is hidden
-    believed: Beside a cache all keys are past, so no mask is needed. That holds for one new token;
-        several must not see each other's future.
+    believed: With more keys than queries, all other keys are past, so no mask is needed. That holds
+        for one query; several must not see each other's future.
     seen: Right while T = S or T = 1. A prompt fed in chunks gives other logits.
     + if n_keys > n_queries:
     +     return torch.ones(
@@ -86,7 +88,8 @@ hides_nothing_beside_a_cache
 
 keeps_a_row_for_every_key
     one row for every key, not for every query
-    believed: A causal mask is square. Only the rows of the queries that are asked belong to it.
+    believed: A causal mask is square. It has one row for each query, and there may be fewer queries
+        than keys.
     seen: Shape (S, S) instead of (T, S): an error as soon as it meets the scores.
     - query_positions = torch.arange(
     -     n_keys - n_queries, n_keys, device=device
@@ -95,7 +98,7 @@ keeps_a_row_for_every_key
 
 makes_a_mask_of_ones_and_zeros
     numbers 1 and 0 instead of True and False
-    believed: tril(ones) is a mask already. Its numbers are floats, and ~ or masked_fill want
+    believed: 1 and 0 are as good as True and False. They are numbers, and ~ and masked_fill want
         booleans.
     seen: TypeError at ~mask; added to the scores by mistake, it hides nothing.
     - query_positions = torch.arange(
@@ -108,8 +111,8 @@ makes_a_mask_of_ones_and_zeros
 
 makes_an_additive_mask
     an additive mask of 0 and -inf instead of booleans
-    believed: All masks are added to the scores. This one is a boolean; read as one, 0 counts as
-        False and -inf as True.
+    believed: A mask is added to the scores. This one holds True and False instead; read as such, 0
+        counts as False and -inf as True.
     seen: Where a boolean is expected, all is turned around or nothing is hidden.
     reported: harvard-edge/cs249r_book#1785
     - query_positions = torch.arange(
@@ -122,7 +125,7 @@ makes_an_additive_mask
 
 makes_the_mask_on_the_cpu
     device is ignored, the mask is always on the CPU
-    believed: A new tensor goes where the others are. It goes to the CPU unless told.
+    believed: A new tensor goes where the others are. It goes to the CPU unless told otherwise.
     seen: Right on a CPU; on a GPU 'expected all tensors to be on the same device'.
     - query_positions = torch.arange(
     -     n_keys - n_queries, n_keys, device=device
@@ -133,8 +136,8 @@ makes_the_mask_on_the_cpu
 
 accepts_fewer_keys_than_queries
     fewer keys than queries are accepted
-    believed: The formula gives something for any two numbers, so no check is needed. Queries before
-        position 0 see nothing at all.
+    believed: The formula gives something for any two numbers, so no check is needed. But queries
+        before position 0 would see nothing at all.
     seen: The first rows are empty, and swapped arguments go unnoticed.
     - if n_keys < n_queries:
     -     raise ValueError(
@@ -175,8 +178,8 @@ expects_padding_on_the_left
 
 masks_the_queries
     queries were masked instead of keys
-    believed: A padding token should not count, so its row goes. What must not count is the token as
-        a key, which is a column.
+    believed: A padding token should not count, so its row goes. But what must not count is the
+        token as a key, which is a column.
     seen: Shape (B, S, 1): rows of padding are empty, and real queries see the padding.
     reported: hyunwoongko/transformer#40, keras-team/keras-io#1046
     - return (
@@ -188,8 +191,8 @@ masks_the_queries
 
 forgets_the_axis_of_the_queries
     the axis for the queries is missing: (B, S), not (B, 1, S)
-    believed: One row of keys a text is all there is to say. Broadcasting lines axes up from the
-        right, so B then meets the queries.
+    believed: One row of keys for each text is all there is to say. But broadcasting lines axes up
+        from the right, and the texts then meet the queries.
     seen: An error with the scores; with B = T, query b of every text gets text b's length.
     - return (
     -     torch.arange(n_keys, device=lengths.device) < lengths[:, None, None]
@@ -209,23 +212,23 @@ uses_the_longest_length_for_all
 
 refuses_a_text_without_padding
     a text without any padding is refused
-    believed: A length must be below n_keys like an index. A length may equal it: that text fills
-        its row.
+    believed: A length must be below n_keys, like an index. It may equal n_keys: that text fills its
+        row.
     seen: ValueError for the longest text of every batch.
     - wrong = (lengths < 0) | (lengths > n_keys)
     + wrong = (lengths < 0) | (lengths >= n_keys)
 
 refuses_an_empty_text
     an empty text is refused
-    believed: A text has at least one token. Batches of prompts do hold empty ones.
+    believed: A text has at least one token. It may have none, and then all its keys are padding.
     seen: ValueError for lengths that hold a 0.
     - wrong = (lengths < 0) | (lengths > n_keys)
     + wrong = (lengths < 1) | (lengths > n_keys)
 
 accepts_impossible_lengths
     impossible lengths are accepted
-    believed: A comparison works with any number, so no check is needed. A length past n_keys says
-        that a text was cut off unnoticed.
+    believed: A comparison works with any number, so no check is needed. But a length past n_keys
+        says that a text was cut off unnoticed.
     seen: No error; a length of -1 hides a text, a length too large hides nothing.
     - wrong = (lengths < 0) | (lengths > n_keys)
     - if wrong.any():
@@ -241,8 +244,8 @@ bugs("""masked_softmax:
 
 hides_with_a_score_of_zero
     hidden scores became 0 instead of -inf
-    believed: Multiplying by the mask removes a score, and so does filling in 1e-9 where -1e9 was
-        meant. A score of 0 is an ordinary score: exp(0) is 1.
+    believed: A score of 0 removes a key. It does not: 0 is an ordinary score, since exp(0) is 1.
+        Only a very low score removes it.
     seen: Hidden keys keep much of the weight; rows still sum to 1.
     - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -251,8 +254,8 @@ hides_with_a_score_of_zero
 
 masks_after_softmax
     masked after softmax, without renormalising
-    believed: Removing the hidden weights is enough. The rest then sums to less than 1, and the
-        future still decided how much less.
+    believed: It is enough to set the hidden weights to 0. But the rest then sums to less than 1,
+        and the hidden scores decide how much less.
     seen: No light above the diagonal, but rows sum to less than 1, the first ones most.
     reported: huggingface/pytorch-image-models#2236
     - lowest = torch.finfo(scores.dtype).min
@@ -262,8 +265,8 @@ masks_after_softmax
 
 renormalises_too_late
     renormalised too late: hidden scores took part in softmax
-    believed: Masking after softmax is repaired by dividing by the sum. When a hidden score is the
-        largest by far, all visible weights are 0 already and cannot be repaired.
+    believed: Masking after softmax is repaired by dividing by the sum. But if a hidden score is by
+        far the largest, all visible weights are 0 already.
     seen: Right on ordinary scores; rows of zeros as soon as a large score is hidden.
     - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -274,7 +277,8 @@ renormalises_too_late
 
 hides_with_minus_ten_thousand
     hidden scores are -1e4: too weak for large scores
-    believed: -10000 is as good as minus infinity. It is above every score below it.
+    believed: -10000 is as good as minus infinity. It is not: a visible score may be lower still,
+        and then the hidden key wins.
     seen: Right on ordinary scores; with very negative ones all weight goes to hidden keys.
     reported: huggingface/transformers#17121, huggingface/transformers#14859, karpathy/minGPT#75
     - lowest = torch.finfo(scores.dtype).min
@@ -284,7 +288,7 @@ hides_with_minus_ten_thousand
 
 hides_with_minus_a_billion
     hidden scores are -1e9: too large for half precision
-    believed: -1e9 fits every float. float16 ends at 65504.
+    believed: -1e9 fits every dtype. float16 ends at -65504, so the number must depend on the dtype.
     seen: Right in float32; in float16 'value cannot be converted without overflow'.
     reported: NVIDIA/apex#1052, NVIDIA/apex#1105, facebookresearch/fairseq#3575,
         bentrevett/pytorch-seq2seq#191
@@ -295,15 +299,16 @@ hides_with_minus_a_billion
 
 shares_an_empty_row_evenly
     a row with nothing to attend to is uniform, not zero
-    believed: The lowest number of the dtype hides a key. Where all keys have it, they are equal
-        again.
+    believed: A very low score always hides a key. If all keys of a row have it, they are equal
+        again and share the weight.
     seen: Empty rows average the padding: gray stripes in the heat map.
     - return weights.masked_fill(~mask, 0.0)
     + return weights
 
 gives_nan_on_an_empty_row
     a row with nothing to attend to is nan
-    believed: -inf hides a key in every case. A row of nothing but -inf is 0/0.
+    believed: -inf hides a key in every case. But in a row of nothing but -inf the weights are 0/0,
+        which is nan.
     seen: One text that is all padding, and the loss of the whole batch is nan.
     reported: pytorch/pytorch#103963
     - lowest = torch.finfo(scores.dtype).min
@@ -313,8 +318,8 @@ gives_nan_on_an_empty_row
 
 hides_the_nan_but_not_its_gradient
     zeros in an empty row, but its gradient is nan
-    believed: nan_to_num repairs an empty row. It repairs the weights; the gradient goes through the
-        nan behind them.
+    believed: nan_to_num repairs an empty row. But it repairs the weights only; the gradient goes
+        through the nan behind them.
     seen: The first loss is fine, and after one step all the parameters are nan.
     reported: pytorch/pytorch#41508
     - lowest = torch.finfo(scores.dtype).min
@@ -325,7 +330,7 @@ hides_the_nan_but_not_its_gradient
 
 multiplies_zero_by_infinity
     0 * -inf: every row is nan
-    believed: (1 - mask) * -inf is 0 where the mask is 1. 0 times infinity is nan.
+    believed: (1 - mask) * -inf is 0 where the mask is 1. But 0 times infinity is nan.
     seen: nan in every row that has a visible key, from the first step on.
     - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -336,8 +341,8 @@ multiplies_zero_by_infinity
 
 hides_the_allowed_keys
     the mask was inverted
-    believed: masked_fill fills where its mask is True, so the mask is passed as it is. True means
-        may attend here.
+    believed: masked_fill fills where its mask is True, so the mask is passed as it is. But True
+        means may attend here, and the others are to be filled.
     seen: Each query sees exactly what it must not see.
     reported: pytorch/examples#649, pytorch/pytorch#29546, lucidrains/halonet-pytorch#4
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -357,15 +362,16 @@ throws_the_masked_scores_away
 
 masks_the_scores_in_place
     the scores themselves were changed (masked_fill_)
-    believed: masked_fill_ saves memory. The memory is the caller's.
+    believed: masked_fill_ only saves memory. It writes into the caller's scores, which are still
+        needed.
     seen: The weights are right; the scores looked at afterwards are -3e38 in places.
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
     + weights = scores.masked_fill_(~mask, lowest).softmax(dim=-1)
 
 adds_the_mask
     the mask was added to the scores as 0 and 1
-    believed: A mask is added to the scores. A mask of 0 and -inf is; a boolean one adds 1 to what
-        is allowed.
+    believed: A mask is added to the scores. That is for masks of 0 and -inf; a boolean one only
+        adds 1 to what is allowed.
     seen: Hidden keys keep more than a third of the weight they would have had.
     - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -374,8 +380,8 @@ adds_the_mask
 
 normalises_over_the_queries
     softmax over the queries instead of the keys
-    believed: Softmax may run along either side of the square table. A query chooses among keys, so
-        it is each row that must sum to 1.
+    believed: Softmax may run along either side of the table. It may not: a query chooses among
+        keys, so each row must sum to 1.
     seen: Columns of the heat map sum to 1; the last query keeps the last key for itself.
     reported: labmlai/annotated_deep_learning_paper_implementations#146,
         nerminnuraydogan/vision-transformer#1
@@ -384,8 +390,8 @@ normalises_over_the_queries
 
 leaves_the_weights_in_float32
     weights come back in float32, whatever the scores were
-    believed: Softmax is safer in float32, which holds for half precision. The way back to the
-        scores' dtype was forgotten.
+    believed: Softmax is safer in float32. It may be computed there, but the weights must come back
+        in the dtype of the scores.
     seen: Right in float32; weights @ v complains in every other dtype.
     - lowest = torch.finfo(scores.dtype).min
     - weights = scores.masked_fill(~mask, lowest).softmax(dim=-1)
@@ -409,7 +415,8 @@ attends_where_it_must_not
 
 forgets_the_scale_under_a_mask
     scores are not divided by sqrt(D)
-    believed: The mask is new here, so the line with the scale was left out.
+    believed: The masked softmax sees to the scale. It only masks and normalises: the scores must be
+        divided before, as without a mask.
     seen: The heat map is almost black and white, the more so the wider the head.
     reported: delzac/cntkx#10, huggingface/blog#2893
     - scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
@@ -424,8 +431,8 @@ cannot_do_without_a_mask
 
 is_causal_unless_told_otherwise
     without a mask it is causal
-    believed: This is the lesson about causal masks, so None means the causal one. It means that
-        everything may be seen.
+    believed: None means the causal mask, as this is the lesson about it. It means that everything
+        may be seen.
     seen: The heat map is dark above the diagonal although no mask was given.
     - mask = torch.ones((), dtype=torch.bool, device=scores.device)
     + mask = torch.ones_like(scores, dtype=torch.bool).tril(
@@ -434,8 +441,8 @@ is_causal_unless_told_otherwise
 
 hides_keys_after_softmax
     masked after softmax, without renormalising
-    believed: Removing the hidden weights is enough. The rest then sums to less than 1, and the
-        future still decided how much less.
+    believed: It is enough to set the hidden weights to 0. But the rest then sums to less than 1,
+        and the hidden scores decide how much less.
     seen: Early positions give outputs near 0, and a causality test still finds a leak.
     reported: huggingface/pytorch-image-models#2236
     - weights = masked_softmax(scores, mask)
@@ -443,15 +450,16 @@ hides_keys_after_softmax
 
 shows_the_weights_without_the_mask
     the weights shown are those without the mask
-    believed: The weights come from attention and the output from a masked copy. They are asked for
-        to show what the output was made of.
+    believed: The weights to return are those before masking. They are to show what the output was
+        made of, so the mask belongs to them.
     seen: The output is right, and the heat map shows a leak that is not there.
     - return weights @ v, weights
     + return weights @ v, scores.softmax(dim=-1)
 
 answers_an_empty_query_with_nan
     a query with nothing to attend to gives nan
-    believed: -inf hides a key in every case. A row of nothing but -inf is 0/0.
+    believed: -inf hides a key in every case. But in a row of nothing but -inf the weights are 0/0,
+        which is nan.
     seen: One text that is all padding, and the loss of the whole batch is nan.
     reported: pytorch/pytorch#103963
     - weights = masked_softmax(scores, mask)
@@ -459,8 +467,8 @@ answers_an_empty_query_with_nan
 
 answers_an_empty_query_with_the_mean
     a query with nothing to attend to averages all values
-    believed: The lowest number of the dtype hides a key. Where all keys have it, they are equal
-        again.
+    believed: A very low score always hides a key. If all keys of a row have it, they are equal
+        again and share the weight.
     seen: A text that is all padding still sends something on.
     - weights = masked_softmax(scores, mask)
     + weights = scores.masked_fill(
@@ -469,8 +477,8 @@ answers_an_empty_query_with_the_mean
 
 adds_a_head_axis_to_the_mask
     a head axis was put into every mask of three axes
-    believed: A mask (B, T, S) lacks the heads, so attention adds them. When the queries have no
-        heads, the mask was complete.
+    believed: A mask (B, T, S) always lacks an axis for the heads. Queries without heads need none:
+        here a mask is taken as it comes.
     seen: Right with heads; without them the weights have an axis too many.
     - weights = masked_softmax(scores, mask)
     + weights = masked_softmax(
@@ -491,8 +499,8 @@ bugs("""CausalSelfAttention:
 
 SeesTheWholeText
     nothing is hidden: every position sees the whole text
-    believed: A causal module inherits from SelfAttention, and the rest follows. Somebody must build
-        the mask and pass it on.
+    believed: SelfAttention, from which this inherits, hides the future. It hides nothing: forward
+        has to make a causal mask and use it.
     seen: The training loss falls to nearly 0, and generated text is nonsense.
     reported: facebookresearch/xformers#103
     - mask = causal_mask(x.shape[-2], device=x.device)
@@ -503,8 +511,8 @@ SeesTheWholeText
 
 HidesEveryPositionFromItself
     the diagonal is hidden too, so the first position is nan
-    believed: A token must not see what it predicts. It predicts the next one, so it may see itself,
-        and the first has nothing else.
+    believed: A token must not see what it predicts, so it must not see itself. But it predicts the
+        next one, and the first token has nothing else to see.
     seen: nan at the first position of every text, and in the loss.
     reported: pbloem/former#10
     - mask = causal_mask(x.shape[-2], device=x.device)
@@ -519,7 +527,8 @@ HidesEveryPositionFromItself
 
 SeesOnlyTheFuture
     the mask was inverted: only the future is seen
-    believed: True is taken for 'hide this', so the mask was turned around on its way in.
+    believed: True is taken for 'hide this', so the mask had to be turned around. Here True means
+        may attend, and the mask fits as it is.
     seen: The last position, with no future left, is zero; the training loss is too good to be true.
     reported: rasbt/LLMs-from-scratch#1061, pytorch/examples#649
     - mask = causal_mask(x.shape[-2], device=x.device)
@@ -527,8 +536,8 @@ SeesOnlyTheFuture
 
 HidesTheFutureAfterSoftmax
     masked after softmax, without renormalising
-    believed: Removing the hidden weights is enough. The rest then sums to less than 1, and the
-        future still decided how much less.
+    believed: It is enough to set the hidden weights to 0. But the rest then sums to less than 1,
+        and the future decides how much less.
     seen: Early positions give outputs near 0, and a causality test still finds a leak.
     reported: huggingface/pytorch-image-models#2236
     - mask = causal_mask(x.shape[-2], device=x.device)
@@ -542,8 +551,8 @@ HidesTheFutureAfterSoftmax
 
 KeepsTheFirstMask
     the mask of the first text is kept for all later ones
-    believed: The mask is always the same, so it is built once. Its size is that of the text, and
-        texts differ.
+    believed: The mask is always the same, so it is built once. But its size is that of the text,
+        and texts differ in length.
     seen: RuntimeError about sizes as soon as a text has another length than the first.
     reported: facebookresearch/xformers#66, facebookresearch/xformers#655
     + mask = None
@@ -558,8 +567,8 @@ KeepsTheFirstMask
 
 HidesTheFutureInTrainingOnly
     the future is hidden in training only
-    believed: The mask is there to keep training honest, as dropout is. A model that then sees what
-        it never saw in training computes something else.
+    believed: The mask is for training only, as dropout is. In evaluation too, the model must see no
+        more than it saw in training.
     seen: The validation loss is far off the training loss, and eval() changes the output.
     - mask = causal_mask(x.shape[-2], device=x.device)
     + mask = (
@@ -570,22 +579,23 @@ HidesTheFutureInTrainingOnly
 
 LeavesTheMaskOnTheCpu
     the mask is always on the CPU
-    believed: A new tensor goes where the others are. It goes to the CPU unless told.
+    believed: A new tensor goes where the others are. It goes to the CPU unless told otherwise.
     seen: Right on a CPU; on a GPU 'expected all tensors to be on the same device'.
     - mask = causal_mask(x.shape[-2], device=x.device)
     + mask = causal_mask(x.shape[-2])
 
 SizesTheMaskByAxisOne
     the mask is sized by axis 1, whatever the number of axes
-    believed: Axis 1 is the time axis, since there is always a batch in front and nothing else.
+    believed: Axis 1 is always time. It is in (B, T, C) only; counted from the end, time is always
+        the last axis but one.
     seen: Right for (B, T, C); RuntimeError about sizes for one text or with two axes in front.
     - mask = causal_mask(x.shape[-2], device=x.device)
     + mask = causal_mask(x.shape[1], device=x.device)
 
 ScalesCausalScoresByTheModelWidth
     scores are scaled by the model's width, not the head's
-    believed: C stands in the same line of code, so C**-0.5 is the scale. The dot product runs over
-        the D numbers of a head.
+    believed: x has C channels, so the scale is 1/sqrt(C). But the dot products run over the D
+        numbers of a head.
     seen: Right when d_head = d_model; a heat map that is too even in every narrower head.
     reported: karpathy/ng-video-lecture#6
     - output, _ = masked_attention(
@@ -597,8 +607,8 @@ ScalesCausalScoresByTheModelWidth
 
 SavesTheMaskWithTheWeights
     the mask is saved among the weights
-    believed: register_buffer is for what is no parameter. Unless persistent=False is said, a buffer
-        is saved and loaded with the weights.
+    believed: A buffer is no parameter, so it is not saved. It is saved and loaded with the weights
+        unless persistent=False.
     seen: The state_dict holds 'mask'; checkpoints grow and do not fit other lengths.
     = class CausalSelfAttention(SelfAttention):
     +     def __init__(self, d_model: int, d_head: int):
@@ -614,16 +624,16 @@ bugs("""future_influence:
 
 swaps_outputs_and_inputs
     outputs and inputs are swapped: entry [s, t], not [t, s]
-    believed: A table is the same from both sides. Rows are outputs here, so the future lies above
-        the diagonal.
+    believed: It does not matter which comes first, output or input. Row t is output t, so that the
+        future lies above the diagonal.
     seen: A causal function lights up above the diagonal, as if it saw the future.
     - return by_entry.square().sum(dim=(1, 3)).sqrt()
     + return by_entry.square().sum(dim=(1, 3)).sqrt().T
 
 sums_the_outputs_first
     the outputs of a position were summed before differentiating
-    believed: A gradient needs one number, so the outputs are summed first. Influences of opposite
-        sign then cancel.
+    believed: A gradient needs one number, so the outputs are summed first. But influences of
+        opposite sign then cancel.
     seen: Too small throughout; 0 after a layer whose outputs sum to a constant.
     - jacobian = torch.autograd.functional.jacobian(fn, x)  # (T, ..., T, C)
     + sums = lambda x: fn(x).flatten(start_dim=1).sum(dim=1)
@@ -631,7 +641,7 @@ sums_the_outputs_first
 
 follows_the_first_channel
     only the first channel of each output was differentiated
-    believed: One channel shows whether there is influence. It may be the one that does not depend
+    believed: One channel shows whether there is influence. But it may be one that does not depend
         on that input.
     seen: Too small throughout; a leak in any other channel is not seen.
     - jacobian = torch.autograd.functional.jacobian(fn, x)  # (T, ..., T, C)
@@ -658,7 +668,7 @@ forgets_the_square_root
 @whole_bug("future_influence")
 def piles_up_gradients(fn, x):
     """gradients pile up from one output to the next
-    believed: backward gives the gradient of its own call. It adds to what is there already
+    believed: backward sets .grad to the gradient of this call. It adds to what is there already,
         until somebody clears it.
     seen: Rows grow downwards, and every row holds the influences of the rows before.
     """
@@ -677,7 +687,7 @@ def piles_up_gradients(fn, x):
 @whole_bug("future_influence")
 def leaves_gradients_on_the_parameters(fn, x):
     """gradients were left on the parameters inside fn
-    believed: backward touches only x. It adds to the .grad of everything that took part.
+    believed: backward touches only x. But it adds to the .grad of everything that took part.
     seen: The table is right; the next training step also follows this measurement.
     """
     x = x.detach().clone().requires_grad_()
@@ -697,16 +707,16 @@ bugs("""future_influence:
 
 switches_on_the_gradient_of_x
     x itself was switched to requires_grad
-    believed: requires_grad_() prepares a tensor for this one call. It changes the caller's tensor
-        for good.
+    believed: requires_grad_() prepares a tensor for this one call. But it changes the caller's
+        tensor for good.
     seen: The table is right; afterwards every result made from x drags a graph along.
     - x = x.detach()
     + x.requires_grad_()
 
 keeps_the_graph
     the result still carries its graph: it is not detached
-    believed: A number that was computed is just a number. With create_graph it remembers how it was
-        made.
+    believed: A result is just numbers. This one still remembers how it was made; it has to be
+        detached before it is returned.
     seen: The table is right; plotting it raises 'call detach().numpy()', and memory grows.
     - jacobian = torch.autograd.functional.jacobian(fn, x)  # (T, ..., T, C)
     + jacobian = torch.autograd.functional.jacobian(fn, x, create_graph=True)
@@ -716,7 +726,7 @@ keeps_the_graph
 @whole_bug("future_influence")
 def takes_differences_instead_of_derivatives(fn, x):
     """differences with a step were taken instead of derivatives
-    believed: (f(x + h) - f(x)) / h is the derivative. It is near it: a curved function is off
+    believed: (f(x + h) - f(x)) / h is the derivative. It is only near it: a curved function is off
         by about h.
     seen: Right to two or three digits; exact only for a linear function.
     """
@@ -739,7 +749,7 @@ bugs("""future_influence:
 
 expects_outputs_as_wide_as_inputs
     outputs are assumed to be as wide as the inputs
-    believed: A layer keeps the shape of x. fn promises to keep only its first axis.
+    believed: A layer keeps the shape of x. But fn promises to keep only its first axis.
     seen: RuntimeError 'shape is invalid for input' when fn changes the width.
     - by_entry = jacobian.reshape(n_positions, -1, n_positions, x.shape[1])
     + by_entry = jacobian.reshape(
@@ -748,8 +758,8 @@ expects_outputs_as_wide_as_inputs
 
 erases_the_future
     all above the diagonal is set to 0, leak or not
-    believed: The future has no influence, so those entries are 0. Whether it has none is what is
-        being measured.
+    believed: The future has no influence, so those entries are 0. But whether it has none is what
+        is being measured.
     seen: Every function looks causal, the broken ones too.
     - return by_entry.square().sum(dim=(1, 3)).sqrt()
     + return by_entry.square().sum(dim=(1, 3)).sqrt().tril()

@@ -14,8 +14,8 @@ bugs("""gelu:
 
 always_takes_the_tanh_form
     approximate is ignored: it is always the curve of "tanh"
-    believed: GELU is the tanh formula, as GPT-2 has it. It is an approximation, and not what torch
-        or BERT compute by default.
+    believed: GELU is the tanh formula, as in GPT-2. That is the second of two curves, for "tanh"
+        only; the default is the exact one.
     seen: Weights trained with the exact curve give outputs that agree to three digits only.
     reported: microsoft/onnxruntime#2270
     - if approximate == "none":
@@ -28,7 +28,8 @@ always_takes_the_tanh_form
 
 always_takes_the_exact_form
     approximate is ignored: it is always the curve of "none"
-    believed: An approximation is close enough to be left out. GPT-2's weights were trained with it.
+    believed: The two curves are so close that one will do. They differ in the fourth decimal, and
+        GPT-2's weights were trained with "tanh".
     seen: GPT-2's weights give logits that agree to three digits only.
     reported: karpathy/nanoGPT#274
     - if approximate == "none":
@@ -41,15 +42,16 @@ always_takes_the_exact_form
 
 exchanges_the_forms
     the two forms are exchanged: "none" gives tanh, "tanh" gives erf
-    believed: The branches of the if stand the wrong way round.
+    believed: "none" asks for the curve without erf. It asks for no approximation, which is the one
+        with erf; "tanh" asks for the other.
     seen: Outputs agree to three digits with either reference, and never to six.
     - if approximate == "none":
     + if approximate == "tanh":
 
 takes_approximate_as_a_flag
     approximate is taken as true or false, and "none" is true
-    believed: `if approximate:` asks whether there is an approximation. Every string but the empty
-        one is true.
+    believed: `if approximate:` asks whether there is an approximation. But every string except the
+        empty one is true, "none" as well.
     seen: The tanh form in any case, and no error for a misspelt name.
     - if approximate not in ("none", "tanh"):
     -     raise ValueError(
@@ -62,36 +64,38 @@ takes_approximate_as_a_flag
 
 squares_instead_of_cubing
     in the "tanh" form, x is squared where it should be cubed
-    believed: 0.044715 x² also bends. But it is the same on both sides of 0, and tanh must turn over
-        there.
+    believed: 0.044715 x² bends the curve as well. But it is the same on both sides of 0, and tanh
+        must turn over there: x is cubed.
     seen: Right near 0; from about 1 on off by several percent.
     - math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
     + math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**2)
 
 takes_the_root_of_two_pi
     in the "tanh" form, the factor is sqrt(2π), not sqrt(2/π)
-    believed: sqrt(2π) is the number that stands in the normal density. Here the two are divided.
+    believed: sqrt(2π) is the factor, as in the normal density. Here it is the root of 2 divided by
+        π.
     seen: The curve bends three times too fast: nearly a ReLU.
     - math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
     + math.sqrt(2 * math.pi) * (wide + 0.044715 * wide**3)
 
 loses_a_zero
     in the "tanh" form, 0.44715 stands for 0.044715
-    believed: A zero was lost in copying.
+    believed: The factor is 0.44715. It is a tenth of that: a zero was lost in copying.
     seen: Off by a tenth around 1, where most numbers are; training hides it.
     - math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
     + math.sqrt(2 / math.pi) * (wide + 0.44715 * wide**3)
 
 forgets_the_inner_brackets
     in the "tanh" form, sqrt(2/π) multiplies x alone, not the cube
-    believed: The inner brackets do not matter. They hold both terms together.
+    believed: The inner brackets do not matter. They do: the factor in front multiplies both terms.
     seen: Agrees with GPT-2's curve to two digits only.
     - math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
     + math.sqrt(2 / math.pi) * wide + 0.044715 * wide**3
 
 takes_the_sigmoid_form
     x · sigmoid(1.702 x): a third form, which is neither of the two
-    believed: All approximations of the GELU are the same. This one is off by up to 0.02.
+    believed: All approximations of the GELU are alike. This one is off by up to 0.02, and neither
+        "none" nor "tanh" asks for it.
     seen: Outputs agree to one or two digits with any reference.
     - if approximate == "none":
     -     bend = torch.erf(wide / math.sqrt(2))
@@ -104,22 +108,24 @@ takes_the_sigmoid_form
 
 takes_silu
     x · sigmoid(x): this is SiLU, also called swish
-    believed: Smooth curves that look like a ReLU are all GELUs. This one belongs to LLaMA.
+    believed: Smooth curves that look like a ReLU are all GELUs. This one is another, which LLaMA
+        uses.
     seen: Trains well; loaded weights give other outputs.
     - return (wide * (1 + bend) / 2).to(x.dtype)
     + return F.silu(x)
 
 takes_relu
     this is ReLU: what is negative becomes 0
-    believed: The GELU is a ReLU with round corners, and corners do not matter.
+    believed: The GELU is a ReLU with round corners, and corners do not matter. They do for weights
+        that were trained with them.
     seen: Trains nearly as well; loaded weights give other outputs.
     - return (wide * (1 + bend) / 2).to(x.dtype)
     + return F.relu(x)
 
 forgets_the_root_of_two
     in the "none" form, x is not divided by sqrt(2) inside erf
-    believed: erf is the normal distribution. It belongs to a normal distribution with variance 1/2,
-        not 1.
+    believed: erf belongs to the normal distribution with variance 1. It belongs to the one with
+        variance 1/2, so x must be scaled first.
     seen: The curve bends too fast; off by up to 0.1.
     - bend = torch.erf(wide / math.sqrt(2))
     + bend = torch.erf(wide)
@@ -133,7 +139,7 @@ forgets_to_halve
 
 forgets_to_multiply_by_x
     only the share Φ(x) is returned, not x · Φ(x)
-    believed: The share is the answer. It says how much of x passes.
+    believed: The share Φ(x) is the answer. It only says how much of x passes.
     seen: All values lie between 0 and 1; the MLP can say little with them.
     - return (wide * (1 + bend) / 2).to(x.dtype)
     + return ((1 + bend) / 2).to(x.dtype)
@@ -155,7 +161,8 @@ takes_the_density
 
 takes_anything_else_for_tanh
     any approximate that is not "none" is taken for "tanh"
-    believed: There are two forms, so an else will do. It also takes what was misspelt.
+    believed: There are two forms, so an else will do. But it also takes a misspelt name, which
+        should be refused.
     seen: gelu(x, "sigmoid") gives the tanh form without a word.
     - if approximate not in ("none", "tanh"):
     -     raise ValueError(
@@ -165,7 +172,8 @@ takes_anything_else_for_tanh
 
 takes_anything_else_for_none
     any approximate that is not "tanh" is taken for "none"
-    believed: There are two forms, so an else will do. It also takes what was misspelt.
+    believed: There are two forms, so an else will do. But it also takes a misspelt name, which
+        should be refused.
     seen: gelu(x, "sigmoid") gives the exact form without a word.
     - if approximate not in ("none", "tanh"):
     -     raise ValueError(
@@ -178,7 +186,8 @@ takes_anything_else_for_none
 
 asserts_that_the_form_is_known
     a wrong approximate is refused by assert: AssertionError, not ValueError
-    believed: assert is short for raising an error. python -O leaves it out.
+    believed: assert is made for checking arguments. But python -O skips it, and callers wait for
+        the ValueError of the docstring.
     seen: except ValueError does not catch it.
     - if approximate not in ("none", "tanh"):
     -     raise ValueError(
@@ -191,29 +200,31 @@ asserts_that_the_form_is_known
 
 computes_in_half_precision
     half precision is computed step by step in half precision
-    believed: The dtype of x is good enough for what is in between. For negative x, 1 + erf is the
-        small difference of two numbers near 1, and rounding eats it.
+    believed: The dtype of x is good enough for all that is in between. But for negative x, 1 + erf
+        is the small difference of numbers near 1, and rounding eats it.
     seen: In bfloat16 the left branch becomes a staircase.
     - wide = x.to(torch.promote_types(x.dtype, torch.float32))
     + wide = x
 
 returns_float32
     half precision in, float32 out
-    believed: Computing in float32 is enough. The next layer has weights in half precision.
+    believed: Computing in float32 is all there is to it. The result goes back to the dtype of x,
+        which the next layer expects.
     seen: RuntimeError in the next linear layer: the dtypes differ.
     - return (wide * (1 + bend) / 2).to(x.dtype)
     + return wide * (1 + bend) / 2
 
 squeezes_through_float32
     float64 is computed in float32
-    believed: x.float() makes everything wide. For float64 it makes it narrow.
+    believed: float32 is always the wider dtype. float64 is wider still, and loses half of its
+        digits.
     seen: In float64 only seven digits are right, and tests at 1e-9 fail.
     - wide = x.to(torch.promote_types(x.dtype, torch.float32))
     + wide = x.float()
 
 multiplies_in_place
     x is overwritten with the result
-    believed: x *= … saves memory. It writes into the tensor that the caller still holds.
+    believed: x *= … only saves memory. It writes into the tensor that the caller still holds.
     seen: The caller's x is another one after the call; with "tanh", training ends in a
         RuntimeError.
     - return (wide * (1 + bend) / 2).to(x.dtype)
@@ -222,14 +233,15 @@ multiplies_in_place
 
 detaches_the_share
     the share is detached: its own slope is lost
-    believed: The share is a switch, and switches have no gradient. This one is smooth.
+    believed: The share is a switch, and a switch has no gradient. This one is smooth, and its slope
+        is part of the gradient.
     seen: The loss falls, more slowly; gradients differ from finite differences.
     - return (wide * (1 + bend) / 2).to(x.dtype)
     + return (wide * (1 + bend.detach()) / 2).to(x.dtype)
 
 makes_tanh_of_exponentials
     tanh is made of exponentials, which overflow far from 0
-    believed: (e²ᵘ - 1)/(e²ᵘ + 1) is tanh u. On paper; in a computer it is inf/inf.
+    believed: (e²ᵘ - 1)/(e²ᵘ + 1) is tanh u. On paper it is; in a computer it becomes inf/inf.
     seen: nan as soon as one activation is large.
     - bend = torch.tanh(
     -     math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
@@ -244,31 +256,31 @@ bugs("""MLP:
 
 HasNoActivation
     there is no gelu between the two layers
-    believed: Two layers are more than one. Without a bend between them they are one.
+    believed: Two layers can do more than one. Without a bend between them they are one.
     seen: Trains, and learns no more than a single linear layer.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + return self.dropout(self.down(self.up(x)))
 
 BendsAfterTheSecondLayer
     gelu comes after down, not between the two layers
-    believed: An activation ends a layer, so it ends the MLP. The two linear layers before it are
-        then one.
+    believed: An activation ends a layer, so it ends the MLP. But the two linear layers before it
+        are then one.
     seen: The MLP can hardly take anything away from the stream: nothing below -0.17 comes out.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + return self.dropout(gelu(self.down(self.up(x)), self.approximate))
 
 BendsBeforeTheFirstLayer
     gelu comes before up, not between the two layers
-    believed: One bend somewhere is enough. In front there are only d_model numbers to bend, and
-        nothing has been mixed yet.
+    believed: One bend somewhere is enough. In front of up it bends only the d_model numbers that
+        came in; it belongs where there are d_mlp.
     seen: Trains worse than it should: the wide layer is of no use.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + return self.dropout(self.down(self.up(gelu(x, self.approximate))))
 
 BendsAfterBothLayers
     gelu after both layers, not only between them
-    believed: Every linear layer is followed by an activation. The last one writes to the stream and
-        must be free to subtract.
+    believed: Every linear layer is followed by an activation. But the last one writes to the stream
+        and must be free to subtract.
     seen: The stream drifts upwards, as nothing below -0.17 comes out.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + hidden = gelu(self.up(x), self.approximate)
@@ -276,22 +288,23 @@ BendsAfterBothLayers
 
 BendsWithRelu
     a ReLU stands between the layers, not gelu
-    believed: The transformer of 2017 has a ReLU. GPT-2 has a GELU.
+    believed: The bend is a ReLU, as in the transformer of 2017. Here, as in GPT-2, it is a GELU.
     seen: Trains nearly as well; loaded weights give other outputs.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + return self.dropout(self.down(torch.relu(self.up(x))))
 
 IsNoWiderInside
     without a d_mlp it is as wide as d_model, not four times as wide
-    believed: What is not given stays as it is. The default is the width that nearly all models
-        have.
+    believed: Without a d_mlp the width stays as it is. The default is four times d_model, as in
+        nearly all models.
     seen: A quarter of the parameters; loaded weights do not fit.
     - d_mlp = 4 * d_model
     + d_mlp = d_model
 
 IgnoresTheGivenWidth
     d_mlp is ignored: it is always four times as wide as d_model
-    believed: Four times is what all models have. Not those with a d_mlp of their own.
+    believed: All models are four times as wide inside. Four times is only the default: a d_mlp that
+        is given counts.
     seen: Loaded weights of another width do not fit.
     - if d_mlp is None:
     -     d_mlp = 4 * d_model
@@ -299,7 +312,7 @@ IgnoresTheGivenWidth
 
 TakesTheWidthForAFactor
     d_mlp is taken for a factor: it is multiplied by d_model
-    believed: d_mlp says how many times wider. It says how wide.
+    believed: d_mlp says how many times wider it is inside. It says how wide.
     seen: The memory is full: a d_mlp of 3072 makes a layer of two million.
     - if d_mlp is None:
     -     d_mlp = 4 * d_model
@@ -307,14 +320,16 @@ TakesTheWidthForAFactor
 
 KeepsTheBiasOfDown
     bias=False is obeyed by up only: down still has a bias
-    believed: One layer was given bias=bias, and the other forgotten.
+    believed: bias=False is about the first layer. It is about both: down has a bias too unless told
+        otherwise.
     seen: Loading weights without bias says: missing key down.bias.
     - self.down = nn.Linear(d_mlp, d_model, bias=bias)
     + self.down = nn.Linear(d_mlp, d_model)
 
 IgnoresBiasInTheMLP
     bias=False is ignored: both layers have a bias
-    believed: nn.Linear has a bias by itself, so there is nothing to do about it.
+    believed: A linear layer sees to its bias by itself. It has one unless told otherwise: bias must
+        be passed on to both.
     seen: Loading weights without bias says: missing keys.
     - self.up = nn.Linear(d_model, d_mlp, bias=bias)
     - self.down = nn.Linear(d_mlp, d_model, bias=bias)
@@ -323,7 +338,8 @@ IgnoresBiasInTheMLP
 
 CallsTheLayersByNumbers
     the layers are not called up and down
-    believed: Names are a matter of taste. Saved weights are found by them.
+    believed: Names are a matter of taste. Saved weights are found by them: here they are up and
+        down.
     seen: load_state_dict says: missing keys, unexpected keys.
     - self.up = nn.Linear(d_model, d_mlp, bias=bias)
     - self.down = nn.Linear(d_mlp, d_model, bias=bias)
@@ -335,7 +351,8 @@ CallsTheLayersByNumbers
 
 KeepsApproximateToItself
     approximate is not passed on to gelu
-    believed: The default is what everyone has. GPT-2 has the other one.
+    believed: gelu's own default is what everyone has. It is not for whoever says
+        approximate="tanh", as GPT-2 needs it: pass it on.
     seen: GPT-2's weights give logits that agree to three digits only.
     reported: karpathy/nanoGPT#274
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
@@ -343,29 +360,31 @@ KeepsApproximateToItself
 
 TakesTanhByDefault
     the curve of "tanh" is used by default
-    believed: GPT-2's curve is the usual one. By default it is the exact one.
+    believed: GPT-2's curve is the usual one, so it is the default. Here, as in torch, the default
+        is the exact one.
     seen: Outputs agree to three digits with those of other implementations.
     - approximate: str = "none",
     + approximate: str = "tanh",
 
 DropsNothingFromTheMLP
     dropout is ignored
-    believed: Dropout belongs to the block, which will do it. The block leaves it to its parts.
+    believed: Dropout belongs to the block, which will see to it. The block leaves it to its parts.
     seen: Small data sets are learned by heart sooner.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + return self.down(gelu(self.up(x), self.approximate))
 
 DropsHiddenNumbers
     dropout falls on the hidden numbers, not on the output
-    believed: The transformer of 2017 has its dropout there, in most copies. GPT-2 has it on the
-        output.
+    believed: Dropout belongs behind the activation, as in many copies of the transformer of 2017.
+        Here it falls on the output.
     seen: Training differs from that of other implementations; nothing else shows.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + return self.down(self.dropout(gelu(self.up(x), self.approximate)))
 
 DropsHiddenNumbersToo
     dropout falls on the hidden numbers as well as on the output
-    believed: More dropout is better. It is one more than the caller asked for.
+    believed: More dropout is better. It is one more than the caller asked for: here it falls on the
+        output only.
     seen: The training loss stays higher than with the same dropout elsewhere.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + return self.dropout(
@@ -374,8 +393,7 @@ DropsHiddenNumbersToo
 
 DropsFromTheMLPInEvaluation
     dropout acts in evaluation too
-    believed: F.dropout knows the mode. It is a function and knows nothing: its own default is
-        training=True.
+    believed: F.dropout knows the mode. It does not: unless it is told otherwise, it always drops.
     seen: Two calls with the same text give two results.
     - self.dropout = nn.Dropout(dropout)
     + self.dropout = dropout
@@ -387,14 +405,16 @@ DropsFromTheMLPInEvaluation
 
 KeepsOnlyTheShareToDrop
     dropout=p keeps a share p, instead of dropping it
-    believed: In the first papers and in old libraries p was the share that is kept.
+    believed: dropout is the share to keep, as in some old libraries. In torch it is the share to
+        drop.
     seen: dropout=0.1 drops nine of ten numbers, and training hardly moves.
     - self.dropout = nn.Dropout(dropout)
     + self.dropout = nn.Dropout(1 - dropout if dropout else 0.0)
 
 AddsXByItself
     x is added to the result: the block does that
-    believed: The residual connection belongs to the MLP. The block would then add x twice.
+    believed: The residual connection belongs to the MLP. It belongs to the block, and x would then
+        be added twice.
     seen: The stream doubles in every block.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + return x + self.dropout(
@@ -404,7 +424,7 @@ AddsXByItself
 ComesDownByTheSameMatrix
     down is the transposed up, and its own weight is never used
     believed: What goes up by a matrix comes down by its transpose. The two layers learn different
-        things: when to speak, and what to say.
+        things, so down has a weight of its own.
     seen: down.weight gets no gradient.
     - return self.dropout(self.down(gelu(self.up(x), self.approximate)))
     + hidden = gelu(self.up(x), self.approximate)
@@ -414,7 +434,7 @@ ComesDownByTheSameMatrix
 
 ExpectsThreeAxes
     exactly (B, T, C) is expected
-    believed: x always has three axes. A single text, or a single vector, goes through as well.
+    believed: x always has three axes. A single text, or a single vector, must go through as well.
     seen: ValueError for a tensor with another number of axes: not enough values to unpack.
     + n_texts, n_tokens, d_model = x.shape
     = return self.dropout(self.down(gelu(self.up(x), self.approximate)))

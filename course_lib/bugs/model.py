@@ -19,8 +19,8 @@ bugs("""init_weights:
 
 starts_residual_projections_like_the_others
     the residual projections get 0.02 like all others: not divided by sqrt(2L)
-    believed: A matrix is a matrix. But the outputs of these two are summed up along the stream, 2L
-        times.
+    believed: All matrices may start alike. But what these two return is added up along the stream,
+        2L times.
     seen: The deeper the model, the larger the stream at its end, before any training.
     - elif name.endswith(("attention.out.weight", "mlp.down.weight")):
     -     nn.init.normal_(
@@ -29,15 +29,16 @@ starts_residual_projections_like_the_others
 
 counts_one_write_a_block
     residual projections get 0.02 / sqrt(L): each block writes twice, so 2L
-    believed: One block, one addition. There are two: that of attention and that of the MLP.
+    believed: A block adds to the stream once. It does so twice: attention and the MLP each write
+        into it.
     seen: The stream of a fresh model grows somewhat too much; hardly anything tells.
     - parameter, std=0.02 / math.sqrt(2 * len(model.blocks))
     + parameter, std=0.02 / math.sqrt(len(model.blocks))
 
 divides_without_the_root
     residual projections get 0.02 / 2L: the root is missing
-    believed: 2L additions make the sum 2L times as large. Of random numbers the variances add up,
-        so it is only sqrt(2L) times.
+    believed: 2L additions make the sum 2L times as large. With random numbers it is the variances
+        that add up, so it is only sqrt(2L) times.
     seen: Blocks of a deep model whisper: it starts as if it had none.
     - nn.init.normal_(
     -     parameter, std=0.02 / math.sqrt(2 * len(model.blocks))
@@ -46,23 +47,22 @@ divides_without_the_root
 
 narrows_only_attention
     only attention.out is made smaller, and mlp.down is not
-    believed: The projection of a block is the one that is called so. The MLP writes into the stream
-        as well.
+    believed: Only attention writes into the stream. The MLP does so as well, by its down.
     seen: Half of what is added to the stream of a fresh model is too loud.
     - elif name.endswith(("attention.out.weight", "mlp.down.weight")):
     + elif name.endswith("attention.out.weight"):
 
 narrows_every_layer_of_a_block
     all matrices of a block are made smaller, qkv and up as well
-    believed: Everything in a block ends in the stream. Only what .out and .down give is added to
-        it.
+    believed: Everything in a block ends in the stream. But only what .out and .down give is added
+        to it.
     seen: Blocks whisper, and the more so the deeper the model is.
     - elif name.endswith(("attention.out.weight", "mlp.down.weight")):
     + elif name.startswith("blocks."):
 
 narrows_by_the_place_of_the_block
     each block divides by the root of its own number, not of the number of blocks
-    believed: L is the layer. It is how many layers there are.
+    believed: L is the number of this block. It is how many blocks there are.
     seen: The first blocks are loud and the last ones quiet; with one block nothing tells.
     - nn.init.normal_(
     -     parameter, std=0.02 / math.sqrt(2 * len(model.blocks))
@@ -72,8 +72,8 @@ narrows_by_the_place_of_the_block
 
 takes_the_deviation_for_a_variance
     0.02 was taken for the variance: the numbers are seven times too large
-    believed: N(0, 0.02) names a variance, as in statistics. Code and papers on GPT mean the
-        deviation.
+    believed: N(0, 0.02) names a variance, as in statistics. Here, as in code and papers on GPT, it
+        is the standard deviation.
     seen: The first loss is too high, and the first steps are lost on bringing it down.
     - parameter, std=0.02 / math.sqrt(2 * len(model.blocks))
     + parameter, std=math.sqrt(0.02 / (2 * len(model.blocks)))
@@ -83,8 +83,8 @@ takes_the_deviation_for_a_variance
 
 leaves_embeddings_alone
     the embeddings are left as they were: N(0, 1) in a fresh model
-    believed: Only layers that multiply need small numbers. nn.Embedding starts at N(0, 1), and a
-        tied head multiplies with it.
+    believed: Only layers that multiply need small numbers. But nn.Embedding starts at N(0, 1), and
+        a tied head multiplies with it.
     seen: The first loss is tens or hundreds, where ln V is four or eleven.
     reported: jsboige/CoursIA#13279
     = for name, parameter in model.named_parameters():
@@ -103,7 +103,8 @@ leaves_biases_alone
 
 draws_everything
     biases and norms are drawn like matrices
-    believed: All parameters are alike. The weight of a norm multiplies the whole stream.
+    believed: All parameters start at random. Biases do not, nor do norms: a norm's weight
+        multiplies the whole stream.
     seen: Every norm shrinks what it gives to a fiftieth: the model starts almost silent.
     - if name.endswith("bias"):
     -     nn.init.zeros_(parameter)
@@ -114,16 +115,16 @@ draws_everything
 
 silences_the_norms
     the weights of the norms become 0, like biases
-    believed: What has one axis is a bias. The weight of a norm has one, too, and 0 times anything
-        is 0.
+    believed: What has one axis is a bias, and starts at 0. The weight of a norm has one axis too,
+        and 0 times anything is 0.
     seen: All logits are 0, the first loss is exactly ln V, and few gradients arrive.
     - if name.endswith("bias"):
     + if parameter.dim() < 2:
 
 leaves_norms_alone
     the norms are left as they were
-    believed: Norms start at 1 and 0 by themselves. A model that was trained already has other
-        norms.
+    believed: Norms hold 1 and 0 by themselves. Fresh ones do; in a model that was trained they must
+        be set back.
     seen: A model that is started anew keeps part of what it had learned.
     = for name, parameter in model.named_parameters():
     +     if "norm" in name:
@@ -131,7 +132,8 @@ leaves_norms_alone
 
 draws_from_a_box
     uniform between -0.02 and 0.02, not normal with that deviation
-    believed: Random is random. The standard deviation of such numbers is 0.0115.
+    believed: Any random numbers of that size will do. Uniform ones within ±0.02 have a standard
+        deviation of 0.0115; normal ones are asked for.
     seen: None that one sees: the model starts a little quieter.
     -     nn.init.normal_(
     -         parameter, std=0.02 / math.sqrt(2 * len(model.blocks))
@@ -144,8 +146,8 @@ draws_from_a_box
 
 measures_by_the_shape
     Xavier's: the deviation follows from the shape of each matrix
-    believed: The textbook way suits every network. GPT-2 has one number for all, and logits depend
-        on it.
+    believed: The deviation must fit the shape of each matrix, as in the textbook. GPT-2 takes 0.02
+        whatever the shape, and the first loss depends on it.
     seen: The first loss depends on the sizes of the model.
     - elif name.endswith(("attention.out.weight", "mlp.down.weight")):
     -     nn.init.normal_(
@@ -157,8 +159,8 @@ measures_by_the_shape
 
 puts_new_tensors
     new tensors are put in place of the old ones, and what was tied comes apart
-    believed: An attribute can be assigned. An optimizer, and the tied head, still hold the old
-        tensor.
+    believed: A new parameter is as good as new numbers in the old one. But the tied head, and an
+        optimizer, still hold the old one.
     seen: n_parameters grows after the call, and head and token embedding drift apart.
     =         nn.init.normal_(parameter, std=0.02)
     + for module in model.modules():
@@ -167,16 +169,16 @@ puts_new_tensors
 
 fills_without_no_grad
     parameters are filled while gradients are recorded, which torch refuses
-    believed: A tensor can be filled at any time. Not a leaf that wants gradients: nn.init, or
-        no_grad().
+    believed: A parameter can be filled at any time. It cannot while gradients are recorded: nn.init
+        and no_grad() are there for it.
     seen: RuntimeError 'a leaf Variable that requires grad is being used in an in-place operation'.
     - nn.init.ones_(parameter)
     + parameter.fill_(1.0)
 
 returns_the_model
     the model is returned, though it was changed in place
-    believed: A function should return something. In Python, what changes its argument returns None,
-        as list.sort does.
+    believed: A function should return something. But in Python, what changes its argument returns
+        None, as list.sort does.
     seen: `new = init_weights(model)` looks as if there were two models.
     =         nn.init.normal_(parameter, std=0.02)
     + return model
@@ -195,7 +197,8 @@ GPTThatNeverMasks
 
 GPTThatInvertsTheMask
     the mask is inverted: each position sees the later ones alone
-    believed: True means masked. It does in nn.MultiheadAttention; here it means may attend.
+    believed: True is taken for 'hide this', as in nn.MultiheadAttention. Here True means may
+        attend.
     seen: The loss falls fast, for the next token is in sight, and generation is nonsense.
     reported: pytorch/pytorch#29546
     - mask = causal_mask(ids.shape[1], device=ids.device)
@@ -203,14 +206,15 @@ GPTThatInvertsTheMask
 
 GPTThatMasksTheFirstBlockOnly
     only the first block gets the mask
-    believed: What is hidden once stays hidden. Every block lets positions look at each other anew.
+    believed: What is hidden once stays hidden. But every block lets positions look at each other
+        anew.
     seen: As without a mask: a loss that is too good, and nonsense when it writes.
     - x = block(x, mask)
     + x = block(x, mask if block is self.blocks[0] else None)
 
 GPTThatMakesAMaskForTheWholeContext
     the mask is made for context_length, and never cut to the text
-    believed: Texts are as long as the context. Those to generate from are shorter.
+    believed: Every text is as long as the context. It may be shorter, as a prompt is.
     seen: RuntimeError about sizes for any text that is shorter.
     reported: wyf3/llm_related#35
     - mask = causal_mask(ids.shape[1], device=ids.device)
@@ -218,7 +222,8 @@ GPTThatMakesAMaskForTheWholeContext
 
 GPTThatMakesTheMaskAnywhere
     the mask is made on the default device
-    believed: A mask is small, so its device does not matter. It meets scores that are on the GPU.
+    believed: A mask is small, so its device does not matter. But it meets the scores, and must be
+        where they are.
     seen: Fine on a CPU. On a GPU: 'Expected all tensors to be on the same device'.
     reported: wyf3/llm_related#35
     - mask = causal_mask(ids.shape[1], device=ids.device)
@@ -226,8 +231,8 @@ GPTThatMakesTheMaskAnywhere
 
 GPTThatForgetsTheLastNorm
     the last norm is made and never used
-    believed: Every block has norms already. They stand before its layers; nothing normalises the
-        sum.
+    believed: Every block has norms already. But they stand before its layers; what the last block
+        adds is not normalised yet.
     seen: The logits grow with the depth; weights of other models give nonsense.
     reported: vllm-project/speculators#313
     - return self.head(self.norm(x))
@@ -235,8 +240,8 @@ GPTThatForgetsTheLastNorm
 
 GPTThatNormsTheEmbeddings
     the last norm stands in front of the blocks
-    believed: A norm belongs where the stream begins. Pre-norm blocks have one there; the end is
-        where it lacks.
+    believed: A norm belongs where the stream begins. The blocks bring one there; it is at the end
+        that one is missing.
     seen: The logits grow with the depth; weights of other models give nonsense.
     - x = self.embeddings(ids)
     + x = self.norm(self.embeddings(ids))
@@ -246,8 +251,8 @@ GPTThatNormsTheEmbeddings
 
 GPTThatNormsAfterEveryBlock
     the last norm is used after every block
-    believed: One norm too many does no harm. The stream is cut, and one set of weights serves L
-        places.
+    believed: One norm too many does no harm. But it cuts the straight path of the stream; this one
+        comes once, at the end.
     seen: Trains worse the deeper it is; with one block it is right.
     -     x = block(x, mask)
     - return self.head(self.norm(x))
@@ -256,8 +261,8 @@ GPTThatNormsAfterEveryBlock
 
 GPTThatForgetsPositions
     the position embeddings are never added
-    believed: Tokens are looked up in .token. Where they stand is in .position: call .embeddings
-        itself.
+    believed: .embeddings.token is all of the embeddings. Where a token stands is in .position: call
+        .embeddings itself.
     seen: It learns, and less well: only the mask tells what came first, and without one the
         text is a bag of tokens.
     - x = self.embeddings(ids)
@@ -265,30 +270,31 @@ GPTThatForgetsPositions
 
 GPTThatScalesTheEmbeddings
     the embeddings are multiplied by sqrt(C)
-    believed: The transformer of 2017 did so. GPT-2 does not.
+    believed: Embeddings are multiplied by sqrt(C), as in the transformer of 2017. Here, as in
+        GPT-2, they are not.
     seen: Weights of other models give nonsense.
     - x = self.embeddings(ids)
     + x = self.embeddings(ids) * math.sqrt(self.config.d_model)
 
 GPTThatReturnsProbabilities
     a softmax at the end: probabilities come back instead of logits
-    believed: A model returns probabilities. Loss and sampling take logits, and do the softmax
-        themselves.
+    believed: A model returns probabilities. Here it returns logits: loss and sampling do the
+        softmax themselves.
     seen: The loss falls slowly and stops far too high; temperature does almost nothing.
     - return self.head(self.norm(x))
     + return F.softmax(self.head(self.norm(x)), dim=-1)
 
 GPTThatReturnsLogProbabilities
     a log-softmax at the end: log-probabilities come back instead of logits
-    believed: The loss needs log-probabilities. It makes them itself, from any logits; the same loss
-        hides that these are others.
+    believed: The loss needs log-probabilities. It makes them itself, so a model returns the logits
+        as they are.
     seen: The same loss, and the same text when it is sampled; but not the logits of GPT-2.
     - return self.head(self.norm(x))
     + return F.log_softmax(self.head(self.norm(x)), dim=-1)
 
 GPTThatReturnsFloat32
     the logits are made float32, whatever the dtype of the model
-    believed: Losses are computed in float32, so logits should be. The loss sees to that itself.
+    believed: Losses are computed in float32, so logits should be. But the loss sees to that itself.
     seen: A float64 model that is exact to seven digits, a bfloat16 one whose logits take twice the
         memory.
     - return self.head(self.norm(x))
@@ -296,8 +302,8 @@ GPTThatReturnsFloat32
 
 GPTThatReturnsTheLastPosition
     only the last position's logits come back
-    believed: The next token follows from the last position alone. In training every position has a
-        next token.
+    believed: The next token follows from the last position alone. But in training every position
+        has a next token.
     seen: Shape (B, 1, V), not (B, T, V), and a loss of one token a text.
     - return self.head(self.norm(x))
     + return self.head(self.norm(x[:, -1:]))
@@ -312,22 +318,22 @@ GPTThatReturnsAPair
 
 GPTThatPutsTheVocabularyFirst
     the logits come back as (B, V, T)
-    believed: F.cross_entropy wants classes on axis 1. Whoever calls it can turn them; (B, T, V) is
-        what a model gives.
+    believed: F.cross_entropy wants the classes on axis 1. Whoever calls it can turn them; a model
+        gives (B, T, V).
     seen: With T = V no shape tells, and the loss is that of other tokens.
     - return self.head(self.norm(x))
     + return self.head(self.norm(x)).transpose(1, 2)
 
 GPTThatFeedsEveryBlockTheEmbeddings
     every block reads the embeddings, and the last one's answer is all that is left
-    believed: Blocks work on the text. Each works on what the one before has made of it.
+    believed: Every block works on the text. It works on what the block before has made of it.
     seen: As good as a model with a single block, and as slow as one with L.
     - x = block(x, mask)
     + x = block(self.embeddings(ids), mask)
 
 GPTThatAddsBlocksToTheStream
     what a block returns is added to the stream once more
-    believed: Blocks are residual, so their outputs are added. They have done it inside.
+    believed: Blocks are residual, so what they return is added. They have added it themselves.
     seen: The stream doubles with each block, and the deeper ones no longer matter.
     reported: facebookresearch/multimodal#305
     - x = block(x, mask)
@@ -335,7 +341,7 @@ GPTThatAddsBlocksToTheStream
 
 GPTThatSkipsTheLastBlock
     the last block is never called
-    believed: range(n - 1) ends with n - 1. It ends before it.
+    believed: range(n - 1) ends with n - 1. It ends with n - 2, and one block is never called.
     seen: No error: one block has parameters and no gradients.
     - for block in self.blocks:
     -     x = block(x, mask)
@@ -344,7 +350,8 @@ GPTThatSkipsTheLastBlock
 
 GPTThatKeepsBlocksInAList
     the blocks are in a Python list, where no module finds them
-    believed: A list of modules is a list of modules. Only nn.ModuleList registers them.
+    believed: A list of modules on self belongs to the model. Only what is in an nn.ModuleList is
+        trained, saved and moved with it.
     seen: The loss falls a little and stops; the blocks are not trained, not saved and not moved.
     reported: pytorch/pytorch#59925, pytorch/pytorch#72580
     - self.blocks = nn.ModuleList(
@@ -368,14 +375,16 @@ GPTThatRepeatsOneBlock
 
 GPTThatNeverTies
     head and token embedding are never tied
-    believed: tie_weights is for training. It says which tensors the model has.
+    believed: tie_weights is a matter of training. It says which tensors the model has: one for
+        both, from the start.
     seen: V·C parameters too many, in GPT-2 small 39 million.
     - if config.tie_weights:
     -     self.head.weight = self.embeddings.token.weight
 
 GPTThatTiesByACopy
     the head gets a copy of the token embedding: equal at first, then on its own
-    believed: Equal numbers are shared numbers. A step on one no longer moves the other.
+    believed: Equal numbers are shared numbers. But a step on one of two tensors does not move the
+        other.
     seen: Tied when it is made, no longer after the first step.
     + init_weights(self)
     = if config.tie_weights:
@@ -387,8 +396,8 @@ GPTThatTiesByACopy
 
 GPTThatTiesTheDataAlone
     two parameters over one memory (.data = …), not one tensor with two names
-    believed: The same memory is the same tensor. There are two gradients, and an optimizer makes
-        two steps in one.
+    believed: The same memory is the same tensor. But these are still two parameters with two
+        gradients, and an optimizer moves the memory twice.
     seen: Tied until the model is moved or converted; then the two go their own ways.
     - self.head.weight = self.embeddings.token.weight
     + self.head.weight.data = self.embeddings.token.weight.data
@@ -403,41 +412,46 @@ GPTThatAlwaysTies
 
 GPTThatHasABiasInTheHead
     the head has a bias
-    believed: bias=True is the default of nn.Linear. The head of a GPT has none.
+    believed: The head is a plain nn.Linear. That has a bias unless told otherwise, and the head of
+        a GPT has none.
     seen: V parameters that no other model has; loading weights complains of head.bias.
     - self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
     + self.head = nn.Linear(config.d_model, config.vocab_size)
 
 GPTThatKeepsTheBiasOfTheLastNorm
     bias=False does not reach the last norm
-    believed: The blocks have the biases. The last norm has one as well.
+    believed: bias=False is about the blocks. It is about every part, and the last norm has a bias
+        too.
     seen: Loading weights without biases complains of norm.bias.
     - self.norm = LayerNorm(config.d_model, bias=config.bias)
     + self.norm = LayerNorm(config.d_model)
 
 GPTThatKeepsTheBiasesOfTheBlocks
     bias=False does not reach the blocks
-    believed: bias=False is about the head. It is about every part.
+    believed: bias=False is about the parts outside the blocks. It must be passed on to the blocks
+        as well.
     seen: Loading weights without biases complains of all those in the blocks.
     - bias=config.bias,
 
 GPTThatKeepsItsOwnGELU
     gelu_approximate does not reach the blocks
-    believed: The two curves are the same to the eye. They differ by up to a thousandth, in every
-        block.
+    believed: The two curves look the same, so one will do. They differ in the fourth decimal, in
+        every block, and the config says which one is meant.
     seen: Weights of GPT-2 give logits that agree to two or three digits.
     reported: microsoft/onnxruntime#2270, karpathy/nanoGPT#274
     - approximate=config.gelu_approximate,
 
 GPTThatDropsNothing
     dropout does not reach the blocks
-    believed: The model knows its config, so its parts do. Each part knows what it was given.
+    believed: The model knows its config, so its parts do. Each part knows only what it was given:
+        pass dropout on.
     seen: A large model learns its training text by heart, whatever dropout was asked for.
     - dropout=config.dropout,
 
 GPTThatDropsOfTheEmbeddings
     dropout acts on the embeddings as well
-    believed: GPT-2 does so. This model does not: dropout is a matter of the blocks.
+    believed: Dropout acts on the embeddings too, as in GPT-2. In this model it is a matter of the
+        blocks alone.
     seen: Training curves that differ from others' with the same dropout.
     + self.dropout = nn.Dropout(config.dropout)
     = self.blocks = nn.ModuleList(
@@ -447,22 +461,24 @@ GPTThatDropsOfTheEmbeddings
 
 GPTThatStartsAsTorchDoes
     init_weights is never called
-    believed: Layers of torch start well by themselves. nn.Embedding starts at N(0, 1), fifty times
-        too large for a tied head.
+    believed: Layers of torch start well by themselves. But nn.Embedding starts at N(0, 1), fifty
+        times too large for a tied head.
     seen: The first loss is tens or hundreds, where ln V is four or eleven.
     reported: jsboige/CoursIA#13279
     - init_weights(self)
 
 GPTThatCutsLongTexts
     a text longer than the context is cut without a word
-    believed: Better some logits than an error. The caller asked for T positions, and gets fewer.
+    believed: Some logits are better than an error. But the caller asked for T positions, and would
+        get fewer without knowing it.
     seen: Shapes that do not fit, in the loss, or a text that was never read.
     = def forward(self, ids: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
     +     ids = ids[:, -self.config.context_length :]
 
 GPTThatAssertsTheLength
     a text that is too long is refused by assert: AssertionError, not ValueError
-    believed: assert checks arguments. It is for what cannot happen, and python -O skips it.
+    believed: assert is made for checking arguments. But python -O skips it, and callers wait for
+        the ValueError of the docstring.
     seen: Code that expects ValueError does not catch it; with -O nothing is checked.
     + n_tokens, longest = ids.shape[1], self.config.context_length
     + assert n_tokens <= longest, (
@@ -505,8 +521,8 @@ keeps_the_tied_head
 
 goes_by_the_first_name
     a tied head counts or not, depending on which layer was made first
-    believed: named_parameters() gives a shared tensor once, under the name it meets first. In a
-        model that makes its head before its embeddings, that name is head.weight.
+    believed: A shared tensor goes by the name of its embedding. named_parameters() calls it by the
+        name that it meets first, which may be head.weight.
     seen: Two models of the same sizes have different counts without embeddings.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
 
@@ -516,7 +532,8 @@ goes_by_the_first_name
 
 leaves_out_positions_only
     embeddings=False leaves out the positions, and keeps the tokens
-    believed: The token table is the head as well, and works. So some count it; here it is left out.
+    believed: The token table is at work as the head too, so it counts. Some count it so; here
+        embeddings=False leaves it out.
     seen: Without embeddings GPT-2 small still has 124 million, all but the positions.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
     - return sum(
@@ -530,7 +547,8 @@ leaves_out_positions_only
 
 leaves_out_tokens_only
     embeddings=False leaves out the tokens, and keeps the positions
-    believed: Embeddings are what tokens have. Positions have a table of their own.
+    believed: Only tokens have embeddings. Positions have a table of their own, which is left out
+        too.
     seen: A count that depends on the context length.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
     - return sum(
@@ -544,7 +562,8 @@ leaves_out_tokens_only
 
 leaves_out_every_head
     embeddings=False leaves out the head even where it is not tied
-    believed: The head is the embedding, turned around. Only where it is tied.
+    believed: The head is the token embedding, turned around. It is only where it is tied; otherwise
+        it counts.
     seen: The count without embeddings is the same, tied or not.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
     + left_out = (
@@ -555,7 +574,8 @@ leaves_out_every_head
 
 ignores_the_question
     embeddings=False changes nothing
-    believed: The argument is there for later.
+    believed: The argument is there for later. With embeddings=False the embeddings, and a tied
+        head, must not count.
     seen: Two counts that are always equal.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
     - return sum(
@@ -566,14 +586,15 @@ ignores_the_question
 
 leaves_embeddings_out_by_default
     embeddings are left out unless asked for
-    believed: What counts is what computes. The default here is everything.
+    believed: Only what computes counts, so embeddings do not. Whoever wants that asks for it: the
+        default counts everything.
     seen: GPT-2 small with 85 million parameters.
     - def n_parameters(model: nn.Module, *, embeddings: bool = True) -> int:
     + def n_parameters(model: nn.Module, *, embeddings: bool = False) -> int:
 
 counts_tensors
     tensors are counted, not the numbers in them
-    believed: A parameter is an nn.Parameter. Papers count the numbers.
+    believed: Each nn.Parameter is one parameter. What counts are the numbers in it.
     seen: GPT-2 small with 148 parameters.
     - return sum(
     -     parameter.numel()
@@ -591,7 +612,7 @@ forgets_biases
 
 tells_tensors_apart_by_address
     tensors are told apart by data_ptr(), which is 0 for all without memory
-    believed: Two tensors with one address are one. On the device meta no tensor has an address.
+    believed: Two tensors with one address are one. But on the device meta no tensor has an address.
     seen: Right, but for models that are made on meta to be counted: a few numbers, or 0.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
     + left_out = (
@@ -607,7 +628,7 @@ tells_tensors_apart_by_address
 
 gives_a_tensor
     a tensor comes back, not an int
-    believed: A tensor with one number is a number. Printed, and as a key of a dict, it is not.
+    believed: A tensor with one number is a number. But printed, and as a key of a dict, it is not.
     seen: `tensor(124439808)` in a table, and JSON that refuses it.
     - return sum(
     -     parameter.numel()
@@ -622,7 +643,8 @@ bugs("""load_gpt2:
 
 turns_only_where_it_must
     a matrix is turned only when its shape does not fit: the square c_proj stays as it is
-    believed: A shape that fits is right. A square matrix fits both ways.
+    believed: A matrix whose shape fits is the right way round. A square one fits both ways: turn
+        all those that have their inputs first.
     seen: No error, and text that is nearly, but not quite, entirely unlike English.
     reported: rasbt/LLMs-from-scratch#857
     - shape = (
@@ -639,16 +661,16 @@ turns_only_where_it_must
 
 reshapes_instead_of_turning
     a matrix is reshaped to fit instead of turned
-    believed: (in, out) becomes (out, in) either way. A reshape keeps the numbers in their order,
-        and mixes rows with columns.
+    believed: (in, out) becomes (out, in) either way. But a reshape keeps the numbers in their
+        order, and so mixes rows with columns.
     seen: No error, and nonsense.
     - weights[our_name] = tensor.T if is_transposed else tensor
     + weights[our_name] = tensor.reshape(ours[our_name].shape)
 
 turns_nothing
     nothing is turned: c_attn, c_proj and c_fc have their inputs first
-    believed: A matrix is a matrix. Theirs multiplies from the right, nn.Linear stores its outputs
-        first.
+    believed: Their matrices lie as ours do. Those of these three have their inputs first, and
+        nn.Linear has its outputs first.
     seen: An error about shapes at the first c_attn.
     - shape = (
     -     ours[our_name].shape[::-1]
@@ -659,21 +681,22 @@ turns_nothing
 
 drops_the_biases_of_c_attn
     c_attn.bias is thrown away with attn.bias: both end in attn.bias
-    believed: endswith finds the name. It finds the end of a longer name, too.
+    believed: Only the mask ends in attn.bias. c_attn.bias does too, and is a weight.
     seen: ValueError: h.0.attn.c_attn.bias is missing, though it was given.
     - if not name.endswith((".attn.bias", ".attn.masked_bias"))
     + if not name.endswith(("attn.bias", "attn.masked_bias"))
 
 trips_over_masks
     attn.bias and attn.masked_bias are not ignored
-    believed: All that is saved is a weight. These two are the causal mask, kept as a buffer.
+    believed: All that is saved is a weight. These two are the causal mask, kept as a buffer: leave
+        them aside.
     seen: ValueError about surplus tensors with files of older versions.
     - if not name.endswith((".attn.bias", ".attn.masked_bias"))
 
 demands_the_prefix
     only names with the prefix transformer. are read
-    believed: There is one way to name them. GPT2Model saves them without the prefix of
-        GPT2LMHeadModel.
+    believed: All names have the prefix. Those of a file saved without the head do not, and are the
+        same tensors.
     seen: All tensors are missing, although they are there.
     - if not name.endswith((".attn.bias", ".attn.masked_bias"))
     + if name.startswith(("transformer.", "lm_head."))
@@ -681,14 +704,15 @@ demands_the_prefix
 
 demands_no_prefix
     only names without the prefix transformer. are read
-    believed: There is one way to name them. GPT2LMHeadModel saves them with a prefix.
+    believed: No name has a prefix. Those of a file saved with the head do, and are the same
+        tensors.
     seen: All tensors are missing, and as many are surplus.
     - name.removeprefix("transformer."): tensor
     + name: tensor
 
 demands_the_head
     a tied head must be among the tensors
-    believed: Every tensor of the model must come. A tied one has come already, as wte.weight.
+    believed: Every tensor of the model must come. A tied head has come already, as wte.weight.
     seen: lm_head.weight is missing in files that do not save it twice.
     - if config.tie_weights and "wte.weight" in theirs:
     + if (
@@ -698,8 +722,8 @@ demands_the_head
 
 believes_any_head
     a tied head that differs from the token embedding is dropped without a word
-    believed: Tied means equal, so there is nothing to look at. Not if the file is of a model that
-        was not tied.
+    believed: A tied head is always equal, so there is nothing to look at. It is not if the model
+        was trained untied: refuse it.
     seen: A model that was trained with a head of its own writes nonsense.
     - head = theirs.setdefault("lm_head.weight", theirs["wte.weight"])
     - if not torch.equal(head, theirs["wte.weight"]):
@@ -720,7 +744,8 @@ ties_whatever_comes
 
 keeps_what_is_missing
     what is missing keeps its random numbers (strict=False)
-    believed: strict=False is what makes loading work. It makes it silent.
+    believed: strict=False makes loading work. It only makes it silent, and what is missing stays
+        random: refuse it.
     seen: No error, and a model that is partly random.
     - if theirs.keys() != wanted:
     + if theirs.keys() - wanted:
@@ -732,8 +757,8 @@ keeps_what_is_missing
 
 overlooks_what_is_surplus
     surplus tensors are overlooked
-    believed: What the model does not need does not matter. A block too many means that the config
-        is another one.
+    believed: What the model has no place for does not matter. But a block too many means that the
+        config is of another model.
     seen: A model of 24 blocks, loaded as one of 12, without a word.
     - if theirs.keys() != wanted:
     + if wanted - theirs.keys():
@@ -745,8 +770,8 @@ overlooks_what_is_surplus
 
 stumbles_over_a_missing_name
     a missing tensor is a KeyError from deep within
-    believed: state_dict[name] says what is missing. It says one name, in an error that nobody
-        expects.
+    believed: A KeyError says what is missing. It names a single tensor; callers wait for the
+        ValueError of the docstring.
     seen: KeyError: 'h.1.mlp.c_fc.bias'.
     - if theirs.keys() != wanted:
     + if theirs.keys() - wanted:
@@ -758,8 +783,8 @@ stumbles_over_a_missing_name
 
 stretches_what_is_too_small
     a tensor that is too small is stretched: copy_ broadcasts
-    believed: copy_ refuses what does not fit. It takes (1, C) for (P, C), and fills all rows with
-        the one.
+    believed: copy_ refuses what does not fit. But it takes (1, C) for (P, C), and fills all rows
+        with the one.
     seen: No error, and every position has the same embedding.
     - shape = (
     -     ours[our_name].shape[::-1]
@@ -778,8 +803,8 @@ stretches_what_is_too_small
 
 leaves_shapes_to_torch
     a wrong shape is a RuntimeError of load_state_dict
-    believed: load_state_dict looks at the shapes. It raises RuntimeError, and it names our tensors,
-        not theirs.
+    believed: load_state_dict looks at the shapes. But its RuntimeError names our tensors, not
+        theirs; callers wait for a ValueError.
     seen: Code that expects ValueError does not catch it.
     - shape = (
     -     ours[our_name].shape[::-1]
@@ -804,21 +829,24 @@ moves_in_with_the_given_tensors
 
 loads_in_training_mode
     the model comes back in training mode
-    believed: The caller knows the mode. A fresh module is in training, and dropout acts.
+    believed: The mode is the caller's affair. A new module is in training mode; this one is to come
+        back in evaluation mode.
     seen: Text that is worse than it should be, and other logits at each call.
     - return model.eval()
     + return model
 
 lets_the_head_go
     the head is no longer tied after loading
-    believed: lm_head.weight is a tensor of the file, so the head gets one of its own.
+    believed: lm_head.weight is a tensor of the file, so the head gets one of its own. A tied head
+        must stay the token embedding itself.
     seen: As good as it should be, until it is trained further.
     = model.load_state_dict(weights)  # copies
     + model.head.weight = nn.Parameter(weights["head.weight"].clone())
 
 exchanges_the_norms
     ln_1 and ln_2 are exchanged
-    believed: Which of two norms of one shape is which cannot be seen. Only the table tells.
+    believed: ln_1 and ln_2 fit either place. Only by shape: ln_1 stands before attention, ln_2
+        before the MLP.
     seen: No error, and logits that are off everywhere.
     = ours, names = model.state_dict(), _gpt2_names(config.n_layers)
     + for n in range(config.n_layers):
@@ -828,7 +856,7 @@ exchanges_the_norms
 
 goes_by_the_sorted_names
     blocks are taken in the order of their names as text: 0, 1, 10, 2
-    believed: sorted(names) gives the blocks in order. As text, h.10 comes before h.2.
+    believed: Sorted names give the blocks in order. But as text, h.10 comes before h.2.
     seen: Right up to ten blocks, nonsense from eleven on: GPT-2 has twelve.
     + in_order = [str(n) for n in range(config.n_layers)]
     + renamed = dict(zip(sorted(in_order), in_order, strict=True))
@@ -839,23 +867,22 @@ goes_by_the_sorted_names
 
 knows_the_gelu_better
     the GELU becomes tanh, whatever the config says
-    believed: GPT-2 was trained with tanh. Files in its layout need not be, and the config is the
-        caller's.
+    believed: GPT-2 was trained with tanh, so it must be tanh. Files in its layout need not be: the
+        config decides.
     seen: Logits that agree to two or three digits, and a .config that was not asked for.
     - model = GPT(config)
     + model = GPT(replace(config, gelu_approximate="tanh"))
 
 always_takes_float32
     the model is float32, whatever the tensors are
-    believed: A fresh model is float32, and copying converts. Half-precision tensors become twice as
-        large.
+    believed: A fresh model is float32, and copying converts. The model is to have the dtype of the
+        tensors it was given.
     seen: Twice the memory of the file, and logits of another dtype.
     - model.to(theirs["wte.weight"])  # its dtype and device
 
 empties_the_state_dict
     tensors are taken out of the caller's dict
-    believed: The dict is there to be loaded, and then no longer needed. The caller may load it
-        again.
+    believed: Once loaded, the dict is no longer needed. It is the caller's, who may load it again.
     seen: The second model that is loaded from it lacks its head.
     = def load_gpt2(state_dict: Mapping[str, Tensor], config: GPTConfig) -> GPT:
     +     for name in list(state_dict):

@@ -15,8 +15,8 @@ bugs("""split_heads:
 
 splits_by_a_view_alone
     cut by a view alone: heads are pieces of the text, not of the channels
-    believed: view(…, H, T, D) gives the right shape, so it is right. A view keeps the order in
-        memory, where the channels of a position stand together.
+    believed: The shape (H, T, D) is right, so the content is. But a view keeps the order in memory,
+        and a head then gets all channels of a few positions.
     seen: No error, and the loss falls, only not as far. With causal masks the future leaks.
     reported: reczoo/FuxiCTR#30, zhouhaoyi/Informer2020#59, datawhalechina/deep-learning-notes#11
     - # (..., T, C) -> (..., T, H, D)
@@ -28,8 +28,8 @@ splits_by_a_view_alone
 
 splits_head_minor
     head h owns every H-th channel, not a block of neighbours
-    believed: (D, H) and (H, D) are both H groups of D. They group other channels: h, h + H, h + 2H,
-        … instead of h·D, h·D + 1, ….
+    believed: Cutting the channels into (D, H) or into (H, D) is the same. It is not: a head owns D
+        neighbouring channels.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - # (..., T, C) -> (..., T, H, D)
     - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))
@@ -39,15 +39,15 @@ splits_head_minor
 
 leaves_the_heads_behind_the_positions
     the heads are left behind the positions: (T, H, D), not (H, T, D)
-    believed: Cutting the channels is all there is to it. Attention works on the last two axes, and
-        these must be positions and channels.
+    believed: Cutting the channels is all there is to it. But attention works on the last two axes,
+        and these must be positions and channels.
     seen: Heads attend to each other instead of positions; a mask (T, S) no longer fits.
     - return by_head.transpose(-3, -2)
     + return by_head
 
 takes_the_number_for_the_width
     D heads of width H, not H heads of width D
-    believed: The number of heads was taken for the width of a head.
+    believed: n_heads says how wide a head is. It says how many heads there are.
     seen: Right where H = D. Elsewhere the shape is off, and so is the scale, 1 / sqrt(D).
     - # (..., T, C) -> (..., T, H, D)
     - by_head = x.unflatten(-1, (n_heads, d_model // n_heads))
@@ -55,21 +55,23 @@ takes_the_number_for_the_width
 
 puts_heads_before_texts
     the head axis went in front of all axes, the batch too
-    believed: Heads come first. They come first within a text: (B, H, T, D).
+    believed: The heads come before everything else. They come first within a text, behind the
+        batch: (B, H, T, D).
     seen: Right for a single text. With B = H no shape tells; texts and heads are exchanged.
     - return by_head.transpose(-3, -2)
     + return by_head.movedim(-2, 0)
 
 expects_one_leading_axis
     exactly one leading axis is expected
-    believed: x is always (B, T, C). `...` stands for any number of leading axes, also none.
+    believed: x is always (B, T, C). But `...` stands for any number of leading axes, also none.
     seen: ValueError 'not enough values to unpack' for a single text without a batch.
     - d_model = x.shape[-1]
     + n_texts, n_tokens, d_model = x.shape
 
 drops_what_does_not_fit
     channels that do not fit are dropped without a word
-    believed: C // H is the width of a head. With a remainder it leaves channels over.
+    believed: C // H is the width of a head in any case. With a remainder some channels are left
+        over, so such an n_heads must be refused.
     seen: No error for n_heads=3 and 8 channels, and the last two are never used.
     - if d_model % n_heads != 0:
     -     raise ValueError(
@@ -83,7 +85,8 @@ drops_what_does_not_fit
 
 asserts_that_heads_divide
     the wrong n_heads is refused by assert: AssertionError, not ValueError
-    believed: assert checks arguments. It is for what cannot happen, and python -O skips it.
+    believed: assert is made for checking arguments. But python -O skips it, and callers wait for
+        the ValueError of the docstring.
     seen: Code that expects ValueError does not catch it; with -O nothing is checked.
     - if d_model % n_heads != 0:
     -     raise ValueError(
@@ -96,8 +99,8 @@ asserts_that_heads_divide
 
 views_what_a_transpose_came_before
     view on an x that a transpose or a slice came before
-    believed: view and reshape are the same. view changes no place in memory, and so it refuses
-        where axes that it joins do not lie one behind the other.
+    believed: view and reshape are the same. But view never copies, and refuses where the axes that
+        it joins do not follow each other in memory.
     seen: Right on a fresh tensor. After a transpose: "view size is not compatible with …".
     reported: flagos-ai/FlagGems#5379
     - # (..., T, C) -> (..., T, H, D)
@@ -113,8 +116,8 @@ bugs("""merge_heads:
 
 merges_by_a_reshape_alone
     joined by a reshape alone: a position gets pieces of other positions
-    believed: reshape(…, T, C) has the right shape, so it is right. Head 0 of all positions stands
-        first in memory, and fills the first positions.
+    believed: The shape (T, C) is right, so the content is. But head 0 of all positions stands first
+        in memory, and fills the first positions.
     seen: No error, and the loss still falls; with causal masks the future leaks.
     reported: jsbaan/transformer-from-scratch#6, huggingface/pytorch-image-models#2388,
         hackiey/QAnet-pytorch#2, zhouhaoyi/Informer2020#100
@@ -125,15 +128,16 @@ merges_by_a_reshape_alone
 
 merges_head_minor
     the heads' channels are interleaved: first channels first, then all second ones
-    believed: The heads may be joined in any order, for a layer comes after. That layer's weights
-        belong to one order.
+    believed: The heads may be joined in any order, for a layer comes after. But that layer's
+        weights belong to one order: all of head 0 first.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
     + by_position = x.movedim(-3, -1)
 
 sums_the_heads
     the heads are summed instead of put side by side
-    believed: Joining is adding. A sum forgets which head found what.
+    believed: To join the heads is to add them up. A sum forgets which head found what; side by side
+        they keep it.
     seen: The width is D, not C: an error at the next layer.
     reported: awf/functional-transformer#8
     - by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
@@ -142,7 +146,8 @@ sums_the_heads
 
 mixes_texts_and_heads
     texts and heads were exchanged
-    believed: transpose(0, 1) was meant to bring heads and positions together. Axis 0 is the batch.
+    believed: Axis 0 holds the heads. It holds the texts of the batch; the heads are the third axis
+        from the end.
     seen: With B = H no error: each text is filled with one head of all the texts.
     reported: gazelle93/Transformer-Various-Positional-Encoding#1
     - by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
@@ -178,8 +183,8 @@ bugs("""MultiHeadAttention:
 
 CutsHeadsByAView
     the heads are cut by a view alone, and are pieces of the text
-    believed: view(B, H, T, D) gives the right shape, so it is right. The channels of a position
-        stand together in memory; cut first, then transpose.
+    believed: The shape (B, H, T, D) is right, so the content is. But in memory the channels of a
+        position stand together: cut first, then transpose.
     seen: No error, and the loss falls, only not as far. With causal masks the future leaks.
     reported: reczoo/FuxiCTR#30, 649453932/Chinese-Text-Classification-Pytorch#10
     + shape = (len(x), self.n_heads, x.shape[1], -1)
@@ -190,8 +195,8 @@ CutsHeadsByAView
 
 JoinsHeadsByAReshape
     the heads are joined by a reshape alone, across positions
-    believed: reshape(B, T, C) gives the right shape, so it is right. Head 0 of all positions stands
-        first in memory; transpose first.
+    believed: The shape (B, T, C) is right, so the content is. But head 0 of all positions stands
+        first in memory: transpose first.
     seen: No error, and the loss still falls; with causal masks the future leaks.
     reported: jsbaan/transformer-from-scratch#6, huggingface/pytorch-image-models#2388
     - return self.dropout(self.out(merge_heads(gathered)))
@@ -199,8 +204,8 @@ JoinsHeadsByAReshape
 
 CutsAndJoinsByViews
     cut and joined by views alone: each head sees a stretch of the text
-    believed: What the first view does, the second undoes. In between, attention has compared pieces
-        of different positions.
+    believed: What the first view does, the second undoes. But in between, attention has compared
+        pieces of different positions.
     seen: No error and no leak, but each head sees a stretch of the text alone: the more heads, the
         shorter.
     reported: 649453932/Chinese-Text-Classification-Pytorch#10, reczoo/FuxiCTR#30
@@ -215,8 +220,8 @@ CutsAndJoinsByViews
 
 DealsChannelsOneByOne
     head h owns every H-th channel, not a block of neighbours
-    believed: (D, H) and (H, D) are both H groups of D channels. They are other groups, and weights
-        belong to one grouping.
+    believed: Any H groups of D channels will do. Weights belong to one grouping: here a head owns D
+        neighbouring channels.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - q, k, v = (
     -     split_heads(part, self.n_heads)
@@ -233,8 +238,8 @@ DealsChannelsOneByOne
 
 DealsChannelsOneByOneButJoinsBlocks
     cut with every H-th channel to a head, joined in blocks
-    believed: Splitting and merging need not agree. Each must put the channels where the layers
-        expect them.
+    believed: Cutting and joining need not agree, as layers come before and after. The weights of
+        these layers expect heads of D neighbouring channels at both places.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - q, k, v = (
     -     split_heads(part, self.n_heads)
@@ -259,7 +264,7 @@ ReadsQkvHeadByHead
 ReadsKeysFirst
     keys and queries are exchanged: qkv was read as k, q, v
     believed: The order of the three does not matter. It does as soon as weights come from
-        elsewhere.
+        elsewhere: queries, keys, values.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - q, k, v = (
     + k, q, v = (
@@ -267,14 +272,15 @@ ReadsKeysFirst
 ReadsValuesFirst
     values come first: qkv was read as v, k, q
     believed: The order of the three does not matter. It does as soon as weights come from
-        elsewhere.
+        elsewhere: queries, keys, values.
     seen: Trains as well as the right one. Weights of other models, loaded, give nonsense.
     - q, k, v = (
     + v, k, q = (
 
 UsesKeysAsValues
     the keys are used as values too
-    believed: A copied line: the value was made from the key's part.
+    believed: The keys will do as values. Values are a part of their own, the third of qkv, and
+        otherwise it never learns.
     seen: No error. The third part of qkv gets no gradient.
     reported: yflyzhang/AnnotatedTransformer#1
     - gathered = self.dropout(weights) @ v
@@ -282,8 +288,8 @@ UsesKeysAsValues
 
 ScalesByTheModelsWidth
     scores are scaled by the model's width C, not the head's D
-    believed: The paper divides by sqrt(d_k), and C is the d at hand. Each dot product runs over D
-        channels only.
+    believed: The paper divides by sqrt(d_k), and C is the d at hand. But each dot product runs over
+        the D channels of a head.
     seen: Fresh weights are too even, the more so the more heads. Training starts a little later
         and catches up; nothing fails.
     reported: karpathy/ng-video-lecture#6, aladdinpersson/Machine-Learning-Collection#159,
@@ -297,7 +303,7 @@ ScalesByTheModelsWidth
 
 DoesNotScale
     scores are not divided by sqrt(D)
-    believed: The scale is a detail. Without it, scores grow with D, and softmax picks one key.
+    believed: The scale is a detail. But without it, scores grow with D, and softmax picks one key.
     seen: In wide heads fresh weights near 0 and 1, small gradients, a late start. In narrow ones
         hardly a sign.
     reported: delzac/cntkx#10, huggingface/blog#2893
@@ -310,7 +316,8 @@ DoesNotScale
 
 ScalesByTheNumberOfHeads
     scores are divided by sqrt(H), not by sqrt(D)
-    believed: The number of heads was taken for the width of a head.
+    believed: n_heads is taken for the width of a head. It is the number of heads; the dot products
+        run over D channels.
     seen: Right where H = D. Elsewhere the weights are too sharp or too even.
     reported: tenstorrent/tt-metal#56789
     - _, weights = masked_attention(q, k, v, mask)
@@ -322,8 +329,8 @@ ScalesByTheNumberOfHeads
 
 SoftmaxOverTheHeads
     softmax over the heads instead of the keys
-    believed: dim=1 is the axis after the batch. In (B, H, T, S) that is the heads; the keys are
-        last.
+    believed: The axis after the batch is that of the keys. In (B, H, T, S) it is that of the heads;
+        the keys are last.
     seen: Each row of weights sums to something else. With one head all weights are 1.
     - _, weights = masked_attention(q, k, v, mask)
     + scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
@@ -337,7 +344,7 @@ SoftmaxOverTheHeads
 
 ForgetsTheMask
     the mask is ignored
-    believed: The argument was added and never passed on.
+    believed: A mask that forward takes is used by itself. It must be passed on to attention.
     seen: Padding is read, and in a GPT the future: a loss too good to be true.
     - _, weights = masked_attention(q, k, v, mask)
     + _, weights = masked_attention(q, k, v)
@@ -354,8 +361,8 @@ HidesWhatIsAllowed
 
 IsAlwaysCausal
     without a mask it is causal
-    believed: Attention in a GPT is causal. This layer obeys the mask it is given, and None allows
-        everything.
+    believed: Attention in a GPT is causal. But this layer obeys the mask it is given, and None
+        allows everything.
     seen: Right in a GPT; in an encoder half of the text is never read.
     + if mask is None:
     +     mask = torch.ones(
@@ -365,7 +372,8 @@ IsAlwaysCausal
 
 TakesTextsForHeads
     the mask (B, T, S) has no head axis: texts are taken for heads
-    believed: Masks broadcast by themselves. Aligned from the right, B meets the axis of the heads.
+    believed: A mask (B, T, S) broadcasts by itself. But axes meet from the right, so its texts meet
+        the heads: it needs an axis for them.
     seen: An error while B and H differ. With B = H, or B = 1, no error; each head gets a text's
         mask.
     - if mask is not None:
@@ -374,8 +382,8 @@ TakesTextsForHeads
 
 RepeatsMasksInTheWrongOrder
     the masks are repeated in the wrong order: for heads, then texts
-    believed: repeat(H, 1, 1) gives each text its mask H times in a row. It tiles: all texts once,
-        then again.
+    believed: repeat(H, 1, 1) gives each text its mask H times in a row. But it tiles: all texts
+        once, then again.
     seen: Texts are masked with the padding of their neighbours in the batch; one text alone is
         right.
     reported: line/lighthouse#77, ArrowLuo/CLIP4Clip#22, lsdefine/attention-is-all-you-need-keras#36
@@ -386,7 +394,7 @@ RepeatsMasksInTheWrongOrder
 
 UsesTheFirstTextsMask
     the first text's mask is used for the whole batch
-    believed: All texts are masked alike. Their lengths differ, and so do their masks.
+    believed: All texts are masked alike. But their lengths differ, and so do their masks.
     seen: Right for one text, or texts of one length.
     - # a head axis: without it texts are taken for heads
     - mask = mask.unsqueeze(-3)
@@ -394,7 +402,7 @@ UsesTheFirstTextsMask
 
 PutsTwoAxesBeforeEveryMask
     two axes were put before every mask: (B, T, S) no longer fits
-    believed: A mask is (T, S), and scores are (B, H, T, S). With padding there is one for each
+    believed: A mask is (T, S), and scores are (B, H, T, S). But with padding there is one for each
         text, and it lacks the heads only.
     seen: Right with a causal mask. An error, or five axes, as soon as a batch has padding.
     - # a head axis: without it texts are taken for heads
@@ -403,8 +411,8 @@ PutsTwoAxesBeforeEveryMask
 
 HasNoOutputLayer
     there is no output layer .out
-    believed: Merging the heads finishes the work. Without .out no channel of one head ever meets
-        another's.
+    believed: Merging the heads finishes the work. But without .out no channel of one head ever
+        meets another's.
     seen: Unexpected key 'out.weight' when weights are loaded.
     reported: Kyubyong/transformer#17, Kyubyong/transformer#117, jwallbridge/translob#4,
         awf/functional-transformer#8
@@ -415,7 +423,8 @@ HasNoOutputLayer
 
 NeverUsesTheOutputLayer
     the output layer .out is there and never used
-    believed: Made in __init__, forgotten in forward.
+    believed: A layer made in __init__ is used by itself. forward must call it, once the heads are
+        joined.
     seen: No error. The gradient of out.weight stays None.
     - return self.dropout(self.out(merge_heads(gathered)))
     + return self.dropout(merge_heads(gathered))
@@ -429,7 +438,8 @@ KeepsTheBiasOfOut
 
 IgnoresBias
     bias=False is ignored: both layers have a bias
-    believed: The argument was added to the signature and never passed on.
+    believed: bias=False works as soon as it is in the signature. A linear layer has a bias unless
+        it is told otherwise: tell both.
     seen: Missing keys when weights without bias are loaded.
     - self.qkv = nn.Linear(d_model, 3 * d_model, bias=bias)
     - self.out = nn.Linear(d_model, d_model, bias=bias)
@@ -453,7 +463,8 @@ HasThreeLayers
 
 DropsOnlyTheOutput
     dropout on the output only, not on the weights
-    believed: One dropout is enough. The one on the weights hides single keys from single queries.
+    believed: One dropout is enough. Here there are two: the other falls on the weights of
+        attention.
     seen: Less is dropped than was asked for; no other sign.
     - # dropout comes between the weights and the values
     - gathered = self.dropout(weights) @ v
@@ -461,15 +472,16 @@ DropsOnlyTheOutput
 
 DropsOnlyTheWeights
     dropout on the weights only, not on the output
-    believed: One dropout is enough. The one on the output acts on what goes into the residual
-        stream.
+    believed: One dropout is enough. Here there are two: the other falls on the output, behind the
+        last layer.
     seen: Less is dropped than was asked for; no other sign.
     - return self.dropout(self.out(merge_heads(gathered)))
     + return self.out(merge_heads(gathered))
 
 DropsNothing
     dropout is ignored
-    believed: The argument was stored and never used.
+    believed: A dropout that was made in __init__ acts by itself. forward must call it, on the
+        weights and on the output.
     seen: Training and evaluation agree to the last digit, however large dropout is.
     - # dropout comes between the weights and the values
     - gathered = self.dropout(weights) @ v
@@ -479,14 +491,15 @@ DropsNothing
 
 DropsBeforeTheOutputLayer
     the second dropout acts before .out, not after it
-    believed: Dropout goes between any two steps. The contract has it on the output.
+    believed: Dropout before the last layer is the same as after it. It is not: here it falls on
+        what that layer returns.
     seen: No output is ever exactly 0; the bias of .out is never dropped.
     - return self.dropout(self.out(merge_heads(gathered)))
     + return self.out(self.dropout(merge_heads(gathered)))
 
 DropsInEvaluationToo
     dropout acts in evaluation too
-    believed: F.dropout knows the mode. It does not: without training=self.training it always drops.
+    believed: F.dropout knows the mode. It does not: unless it is told otherwise, it always drops.
     seen: Two calls of model.eval() differ, and the loss in evaluation is worse than it could be.
     reported: karpathy/nanoGPT#240, pytorch/pytorch#124464, huggingface/pytorch-image-models#1978
     - # dropout comes between the weights and the values
@@ -497,8 +510,8 @@ DropsInEvaluationToo
 
 DropsWeightsInEvaluationToo
     dropout on the weights acts in evaluation too
-    believed: dropout_p of torch's attention, or F.dropout, knows the mode. It must be told: 0 in
-        evaluation.
+    believed: The dropout inside attention knows the mode. F.dropout and torch's own attention do
+        not: they must be told to drop nothing in evaluation.
     seen: Two calls of model.eval() differ, and the loss in evaluation is worse than it could be.
     reported: karpathy/nanoGPT#240, pytorch/pytorch#124464, huggingface/pytorch-image-models#1978
     - # dropout comes between the weights and the values
@@ -507,7 +520,7 @@ DropsWeightsInEvaluationToo
 
 KeepsWhatItShouldDrop
     dropout=p keeps a share p, instead of dropping it
-    believed: In some old libraries the number was the share to keep. In torch it is the share to
+    believed: dropout is the share to keep, as in some old libraries. In torch it is the share to
         drop.
     seen: With dropout=0.1 the training loss hardly falls: nine tenths are gone.
     - self.dropout = nn.Dropout(dropout)
@@ -515,7 +528,8 @@ KeepsWhatItShouldDrop
 
 DividesWithoutLooking
     an n_heads that does not divide d_model is accepted
-    believed: C // H is the width of a head. With a remainder it leaves channels over.
+    believed: C // H is the width of a head in any case. With a remainder some channels are left
+        over, so such an n_heads must be refused.
     seen: The layer is made; the first call fails somewhere inside, or channels go missing.
     - if d_model % n_heads != 0:
     -     raise ValueError(
@@ -530,7 +544,8 @@ DividesWithoutLooking
 
 AssertsThatHeadsDivide
     the wrong n_heads is refused by assert: AssertionError, not ValueError
-    believed: assert checks arguments. It is for what cannot happen, and python -O skips it.
+    believed: assert is made for checking arguments. But python -O skips it, and callers wait for
+        the ValueError of the docstring.
     seen: Code that expects ValueError does not catch it; with -O nothing is checked.
     - if d_model % n_heads != 0:
     -     raise ValueError(
@@ -543,7 +558,7 @@ AssertsThatHeadsDivide
 
 MakesTheMaskOnTheCpu
     a mask made inside is always on the CPU
-    believed: Tensors meet wherever they are. They must be on one device.
+    believed: A new tensor goes where the others are. It goes to the CPU unless told otherwise.
     seen: Right on a laptop; on a GPU 'Expected all tensors to be on the same device'.
     - if mask is not None:
     -     # a head axis: without it texts are taken for heads
@@ -555,7 +570,7 @@ MakesTheMaskOnTheCpu
 
 ChangesTheMask
     the mask itself is changed
-    believed: logical_not_ and friends are quicker. They write into the caller's mask, which the
+    believed: Methods that end in _ are only quicker. They write into the caller's mask, which the
         next layer uses.
     seen: The first layer is right, the second gets an inverted mask.
     - # a head axis: without it texts are taken for heads
@@ -565,8 +580,8 @@ ChangesTheMask
 
 MasksAfterSoftmax
     masked after softmax, without renormalising
-    believed: A weight of 0 hides a key at any time. Each row was divided by a sum that the hidden
-        scores took part in.
+    believed: A weight of 0 hides a key at any time. But by then each row was divided by a sum in
+        which the hidden scores took part.
     seen: Rows of weights sum to less than 1, and the loss is too good to be true.
     reported: huggingface/pytorch-image-models#2236
     - _, weights = masked_attention(q, k, v, mask)
@@ -575,7 +590,8 @@ MasksAfterSoftmax
 
 AnswersEmptyQueriesWithNan
     a query with nothing to attend to gives nan
-    believed: Some key is always left. Padding in front, or an empty text, leaves none: 0 / 0.
+    believed: Some key is always left. Padding in front, or an empty text, leaves none, and then the
+        weights are 0/0.
     seen: nan spreads from one padded text to the loss and every weight.
     reported: pytorch/pytorch#103963
     - _, weights = masked_attention(q, k, v, mask)

@@ -171,14 +171,14 @@ bugs("""<name>:
 
 <first_bug>
     {to:its title, which completes: agrees with …}
-    believed: {to:what the writer believed}
+    believed: {to:what the writer believed, and then what is so}
     seen: {to:what one sees of it}
     - raise NotImplementedError
     + return x
 
 <second_bug>
     {to:its title, which completes: agrees with …}
-    believed: {to:what the writer believed}
+    believed: {to:what the writer believed, and then what is so}
     seen: {to:what one sees of it}
     - raise NotImplementedError
     + return x + x
