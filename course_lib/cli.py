@@ -665,6 +665,8 @@ def grade(submitted, out, lesson, student, workers, sandbox, again, as_json):
 @click.option("--column", help="Its column for the scores, where it is not found.")
 @click.option("--scale", is_flag=True, help="Bring scores to the points that the platform says.")
 @click.option("--submitted", type=FOLDER, help="What course collect wrote: for who is who.")
+@click.option("--roster", type=click.Path(path_type=Path), help="The same, from the class's list.")
+@click.option("--key", help="The column of --roster that students' folders are named after.")
 @click.option("--anonymous", is_flag=True, help="In --to csv, no names and no words.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def hand_back(as_json, lesson, **what):

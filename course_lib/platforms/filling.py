@@ -70,6 +70,12 @@ def fill(
         else:
             rows[student] = person
             _fill_row(table, platform, where, number, student, scores[student], scale, filled)
+    if not rows:
+        raise PlatformError(
+            f"{table.name} must have a row of a student with a score, got {len(filled.without)} "
+            "rows of others: say who is who, with --submitted that course collect wrote or with "
+            "--roster"
+        )
     filled.not_there = sorted(set(scores) - set(rows))
     return filled
 

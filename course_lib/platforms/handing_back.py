@@ -11,6 +11,7 @@ from .filling import Filled, fill, people_of
 from .known import PLATFORMS, WITH_GRADEBOOK
 from .own_tables import long, pseudonyms, wide
 from .people import MOODLE, Person
+from .roster import read_roster
 from .scores import Score, lesson_to_hand_back, read_rows, scores_of
 from .tables import read_table
 
@@ -35,6 +36,8 @@ def hand_back(
     *,
     to: str,
     submitted: Path | None = None,
+    roster: Path | None = None,
+    key: str | None = None,
     lesson: str | None = None,
     gradebook: Path | None = None,
     column: str | None = None,
@@ -47,6 +50,8 @@ def hand_back(
         grades: what `course grade --out` wrote.
         to: one of `TO`.
         submitted: what `course collect` wrote: it knows who is who, and the way back.
+        roster: the class's list, where students' folders are named by hand after it.
+        key: its column that they are named after.
         gradebook: the platform's own file, into a copy of which the scores go.
 
     Raises:
@@ -74,7 +79,9 @@ def hand_back(
         collected = read_collected(submitted) if submitted else Collected({}, {})
         written = Written()
         if gradebook is not None:
-            table, people = read_table(gradebook), people_of(_known(collected, lesson), of_lesson)
+            listed = read_roster(roster, key) if roster is not None else {}
+            people = people_of({**listed, **_known(collected, lesson)}, of_lesson)
+            table = read_table(gradebook)
             written.filled = fill(
                 table, PLATFORMS[to], people, of_lesson, lesson=lesson, column=column, scale=scale
             )

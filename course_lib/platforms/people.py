@@ -110,4 +110,4 @@ def folder_name(key: str) -> str:
     if name and name == key and name != "__MACOSX":
         return name
     of_all = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{name}-{of_all}"
+    return f"{name or '_'}-{of_all}"

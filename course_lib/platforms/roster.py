@@ -49,7 +49,8 @@ class PersonColumns:
                 said.setdefault(kind, text)
         names = [said["name"]] if "name" in said else []
         first, last = said.get("first", ""), said.get("last", "")
-        names += [name for name in (f"{first} {last}".strip(), f"{last}, {first}") if name != ", "]
+        if first or last:
+            names += [f"{first} {last}".strip(), f"{last}, {first}"]
         ids = {kind: said[kind] for kind in _KEYS if kind in said}
         if not ids and (not names or names[0] == "Points Possible"):
             return None

@@ -96,12 +96,12 @@ def read_table(path: Path) -> Table:
 def _decoded(content: bytes, name: str) -> tuple[str, str, bytes]:
     """The text, its encoding, and the mark that it began with."""
     mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
-    zeros = content[:200].count(0, 0), content[1:200:2].count(0)
+    start = content[:200]
     guesses = ["utf-8", "cp1252"]
     if mark:
         guesses = [_MARKS[mark]]
-    elif zeros[0]:
-        guesses = ["utf-16-le" if zeros[1] == zeros[0] else "utf-16-be"]
+    elif start.count(0) > len(start) / 3:  # half of what people write is zeros in UTF-16
+        guesses = ["utf-16-le" if start[1::2].count(0) > start[::2].count(0) else "utf-16-be"]
     for encoding in guesses:
         try:
             return content[len(mark) :].decode(encoding), encoding, mark
