@@ -149,6 +149,15 @@ def classroom50(handed: Iterable[Handed]) -> dict[str, bytes]:
     return found
 
 
+def github_classroom(handed: Iterable[Handed]) -> dict[str, bytes]:
+    """`hw2-submissions/hw2-ada/name.ipynb`, and nothing beside the repositories."""
+    return {
+        f"hw2-submissions/hw2-{one.student.login}/{path}": content
+        for one in handed
+        for path, content in one.files.items()
+    }
+
+
 def nbgrader_inbound(handed: Iterable[Handed]) -> dict[str, bytes]:
     """`inbound/ada+02_self_attention+TIME UTC+random/name.ipynb`, as an exchange holds them."""
     found = {}
@@ -185,6 +194,7 @@ LAYOUTS = {
     "moodle without folders": ("moodle", moodle_flat),
     "gradescope": ("gradescope", gradescope),
     "classroom50": ("classroom50", classroom50),
+    "github classroom": ("classroom50", github_classroom),
     "nbgrader inbound": ("nbgrader", nbgrader_inbound),
     "nbgrader submitted": ("nbgrader", nbgrader_submitted),
     "folders": ("folders", folders),

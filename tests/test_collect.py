@@ -6,6 +6,8 @@ import os
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from platform_downloads import (
     CLASS,
     LAYOUTS,
@@ -35,6 +37,7 @@ from course_lib.platforms import PlatformError
 from course_lib.platforms.collected import read_collected
 from course_lib.platforms.collecting import collect
 from course_lib.platforms.known import PLATFORMS
+from course_lib.platforms.people import squashed
 
 CAPSTONE = "12_capstone"
 ADA = CLASS[0]
@@ -249,6 +252,25 @@ def test_a_module_that_is_gone_in_the_newer_package_is_gone(tmp_path, submitted)
     assert {each.name: each.read_bytes() for each in package.iterdir()} == {"model.py": b"x = 2\n"}
 
 
+def test_modules_without_their_folder_are_said(tmp_path, submitted):
+    files = {f"{CAPSTONE}.ipynb": notebook("c"), "model.py": b"", "block.py": b""}
+    report = collect([download(tmp_path, canvas([Handed(ADA, files)]))], submitted)
+    (line,) = report.not_understood
+    assert "lie in no folder my_transformer, and are not taken: model.py, block.py" in line
+    assert len(taken(submitted)) == 1
+
+
+def test_a_module_with_a_name_that_no_disk_holds_concerns_nobody(tmp_path, submitted):
+    files = {f"{CAPSTONE}.ipynb": notebook("c"), "p.zip": zipped({
+        "my_transformer/model.py": b"", f"my_transformer/{'m' * 300}.py": b"",
+        "my_transformer/.py": b"",
+    })}  # fmt: skip
+    collect([download(tmp_path, moodle([Handed(ADA, files), *one_each(CLASS[1:])]))], submitted)
+    assert len(taken(submitted)) == len(CLASS)
+    (package,) = submitted.glob("*/*/my_transformer")
+    assert [path.name for path in package.iterdir()] == ["model.py"]
+
+
 # --- again, and newer --------------------------------------------------------------------------
 
 
@@ -435,10 +457,10 @@ def test_what_a_platform_calls_late_is_on_record(tmp_path, submitted):
 
 def test_submissions_without_names_are_kept_apart_by_what_canvas_calls_them(tmp_path, submitted):
     files = {f"anon_x7Qz3_501_{NOTEBOOK}": notebook("1"),
-             f"LATE_anon_Ab9_502_{NOTEBOOK}": notebook("2")}  # fmt: skip
+             f"LATE_anon_Ab9Kd_502_{NOTEBOOK}": notebook("2")}  # fmt: skip
     collect([download(tmp_path, files)], submitted)
     assert taken(submitted) == {
-        ("anon_x7Qz3", LESSON): notebook("1"), ("anon_Ab9", LESSON): notebook("2"),
+        ("anon_x7Qz3", LESSON): notebook("1"), ("anon_Ab9Kd", LESSON): notebook("2"),
     }  # fmt: skip
 
 
@@ -469,6 +491,53 @@ def test_no_cell_of_the_table_of_times_is_run_by_a_spreadsheet(tmp_path, submitt
     assert len(rows) == 3
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]
     assert {student for student, *_ in rows[1:]} == set(students_of(submitted))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="whoever is root opens every folder")
+def test_a_folder_that_cannot_be_opened_is_said(tmp_path, submitted):
+    source = save_as_folder(moodle(one_each()), tmp_path / "downloads")
+    closed = next(source.iterdir())
+    closed.chmod(0)
+    report = collect([source], submitted)
+    closed.chmod(0o700)
+    assert report.not_understood == [f"{closed.name}: the folder cannot be opened"]
+    assert len(report.collected) == len(CLASS) - 1
+
+
+def test_folders_in_folders_without_end_are_said(tmp_path, submitted):
+    deep = {"/".join(["x"] * 60) + "/y.txt": b""}
+    source = save_as_folder(moodle([Handed(ADA, deep), *one_each(CLASS[1:])]), tmp_path / "d")
+    report = collect([source], submitted)
+    (line,) = report.not_understood
+    assert "more than 50 folders deep" in line
+    assert len(report.collected) == len(CLASS) - 1
+
+
+PEOPLE = st.lists(
+    st.tuples(*[st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)] * 2),
+    min_size=1, max_size=4, unique_by=lambda names: squashed(" ".join(names)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", ["canvas", "moodle", "gradescope", "classroom50"])
+def test_whatever_people_are_called_each_arrives_or_is_said(layout, tmp_path_factory):
+    @settings(max_examples=25, deadline=None, derandomize=True, database=None)
+    @given(PEOPLE)
+    def each(names):
+        folder = tmp_path_factory.mktemp("class")
+        students = [Student(*who, f"u{n}", 100 + n) for n, who in enumerate(names)]
+        source = save_as_zip(LAYOUTS[layout][1](one_each(students)), folder / "download.zip")
+        path = folder / "roster.csv"
+        path.write_bytes(roster_of(layout, students))
+        report = collect([source], folder / "submitted", roster=path, platform=layout)
+        assert len(report.collected) + len(report.not_understood) == len(students)
+        marks = {json.loads(text)["cells"][0]["source"]
+                 for text in taken(folder / "submitted").values()}  # fmt: skip
+        assert len(marks) == len(report.collected)
+        if layout != "moodle":  # which says names alone
+            assert report.not_understood == report.missing == []
+
+    each()
 
 
 def test_a_folder_whose_name_is_no_text_is_somebodys_too(tmp_path, submitted):

@@ -119,6 +119,7 @@ STORIES = {
         Run("course train --help"),
         Run("course doctor"),
         *(Run(f"course {name}", "--help") for name in ("start", "bench", "train", "generate")),
+        *(Run(f"course {name}", "--help") for name in ("collect", "hand-back")),
         Run("course build", "--root ."),
     ],
     "desk": [
@@ -169,6 +170,9 @@ STORIES = {
         Run(".venv/bin/nbgrader generate_feedback 02_self_attention"),
     ],
     "platform": [
+        Run(
+            "course collect submissions.zip --submitted submitted --lesson 2 --roster gradebook.csv"
+        ),
         Run(
             ".venv/bin/course collect submissions.zip --submitted submitted --lesson 2 "
             "--roster gradebook.csv"

@@ -220,6 +220,28 @@ def test_a_column_that_is_not_there_or_twice_is_an_error_that_names_those_that_a
         hand_back(grades, tmp_path / "out", to="gradescope", gradebook=path)
 
 
+def test_of_several_submissions_on_classroom50_the_newest_has_the_score(tmp_path):
+    grades = grade(tmp_path / "grades", ["ada"])
+    lines = gradebook_of("classroom50", CLASS[:1]).decode().splitlines()
+    rows = [line.replace(",10,,", f",10,2026-11-{day}T08:00:00Z,") for line in lines[1:]
+            for day in (29, 30, 28)]  # fmt: skip
+    path = saved(tmp_path, "\r\n".join([lines[0], *rows]).encode())
+    hand_back(grades, tmp_path / "out", to="classroom50", gradebook=path, roster=path)
+    found = cells((tmp_path / "out" / "gradebook.csv").read_bytes())
+    assert [r[5] for r in found[1:]] == ["", "2.5", ""]
+
+
+def test_the_grades_of_github_classroom_are_filled_too(tmp_path):
+    grades = grade(tmp_path / "grades", ["ada"])
+    headings = "assignment_name,github_username,roster_identifier,points_awarded,points_available"
+    rows = [headings.split(","), ["hw2", "Ada", "S101", "0", "10"]]
+    lines = ['"' + '","'.join(row) + '"\n' for row in rows]
+    path = saved(tmp_path, "".join(lines).encode())
+    hand_back(grades, tmp_path / "out", to="classroom50", gradebook=path)
+    after = (tmp_path / "out" / "gradebook.csv").read_bytes()
+    assert after.splitlines()[1] == b'"hw2","Ada","S101","2.5","10"'
+
+
 def test_two_rows_of_one_student_are_refused(tmp_path):
     grades = grade(tmp_path / "grades", addressed("ada"))
     content = gradebook_of("moodle", [CLASS[0], CLASS[0]])
@@ -321,8 +343,9 @@ def test_pandas_reads_the_tables_as_we_do(tmp_path):
 @pytest.mark.parametrize(("options", "why"), [
     ({"to": "canvas"}, "--to canvas needs --gradebook"),
     ({"to": "canvas", "anonymous": True}, "--anonymous is for --to csv"),
-    ({"to": "csv", "scale": True}, "--scale is for a platform's own file"),
-    ({"to": "csv", "gradebook": Path("x.csv")}, "--gradebook is for a platform's own file"),
+    ({"to": "csv", "scale": True}, "--scale is for what a platform takes back"),
+    ({"to": "csv", "gradebook": Path("x.csv")}, "--gradebook is for what a"),
+    ({"to": "csv", "lesson": OTHER}, f"got {OTHER}: there are {LESSON}"),
     ({"to": "moodle", "gradebook": Path("none.csv")}, "none.csv cannot be read"),
     ({"to": "moodle", "gradebook": Path("none.csv"), "lesson": OTHER}, f"got {OTHER}: there are"),
     ({"to": "moodle", "submitted": Path("none")}, "was collected from moodle"),
@@ -374,7 +397,7 @@ def test_the_command_says_what_it_wrote(tmp_path):
     assert done.exit_code == 0, done.output
     assert "2 scores in the column 'Grade'." in done.output
     assert "Another score stood there: ada@example.org: 1 is now 2.5" in done.output
-    assert "cells begin as a formula does" in done.output  # eve is called =1+1
+    assert " 1 other cells begin as a formula does" in done.output  # eve is called =1+1
     done = CliRunner().invoke(main, [*words, "--json"])
     assert json.loads(done.stdout)["filled"]["scores"] == 2
     done = CliRunner().invoke(main, [*words[:-2], "--lesson", "3"])

@@ -17,9 +17,9 @@ from .tables import Table
 
 TITLE = "Canvas"
 SEEN = "files called NAME_USER_FILE_…, such as lovelaceada_123_4567_…"
-_FILE = re.compile(
-    r"(?:(?P<name>\w*?)_)??(?P<late>LATE_)?(?:(?P<user>\d+)|(?P<anonymous>anon_[A-Za-z0-9]+))"
-    r"_(?P<file>\d+)_(?P<original>.+)",
+_FILE = re.compile(  # the name may be empty, of somebody whose name has no letters
+    r"(?:(?P<late_too>LATE_)?(?P<anonymous>anon_[A-Za-z0-9]{5})"
+    r"|(?P<name>\w*?)_(?P<late>LATE_)?(?P<user>\d+))_(?P<file>\d+)_(?P<original>.+)",
     re.S,
 )
 _OTHER = re.compile(r"\w+_(text|link)\.html")  # a text or an address, handed in instead of a file
@@ -58,12 +58,12 @@ def _arrival(files: list[File]) -> Arrival:
     ids = {CANVAS: user} if user else {LOGIN: anonymous}
     label = f"{name or ''} {user or anonymous}".strip()
     return Arrival(Person(ids, (name,) if name else ()), pieces, label,
-                   is_late=any(each["late"] for each in found))  # fmt: skip
+                   is_late=any(each["late"] or each["late_too"] for each in found))  # fmt: skip
 
 
 def _back(found: re.Match) -> str:
     """Canvas takes back what begins like this, as a comment on the submission."""
-    name = f"{leads_back(found['name'])}_" if found["name"] else ""
+    name = f"{leads_back(found['name'])}_" if found["user"] else ""
     return f"{name}{found['user'] or found['anonymous']}_{found['file']}_"
 
 

@@ -2,8 +2,9 @@
 
 `gh teacher download` makes `CLASSROOM-ASSIGNMENT_submissions_TIME/CLASSROOM-ASSIGNMENT-USERNAME/`
 with `scores.csv` beside them, `gh classroom clone` `ASSIGNMENT-submissions/ASSIGNMENT-USERNAME/`.
-So say `cli/gh-teacher/internal/download/download.go` and the wiki of Classroom 50. A username may
-hold hyphens: it is what follows the name of the folder around, or one that `scores.csv` names.
+So say `cli/gh-teacher/internal/download/download.go` of Classroom 50 and the public source of
+`gh-classroom`. A username may hold hyphens: it is what follows the name of the folder around, or
+one that `scores.csv` names.
 """
 
 import re
@@ -84,14 +85,26 @@ def _scores(download: Download) -> dict[str, dict[str, str]]:
         table = Table(file.read(), str(file))
     except Refused as reason:
         raise PlatformError(f"{file}: {reason}") from None
-    found: dict[str, dict[str, str]] = {}
+    newest = _newest(table)
+    return {user: about for user, (_, about) in newest.items()}
+
+
+def earlier_rows(table: Table) -> set[int]:
+    """The rows of submissions that a later one of the same user follows."""
+    return set(range(len(table))) - {number for number, _ in _newest(table).values()}
+
+
+def _newest(table: Table) -> dict[str, tuple[int, dict[str, str]]]:
+    """The row of each user's newest submission, and what it says, by username in lower case."""
+    found: dict[str, tuple[int, dict[str, str]]] = {}
     for number in range(len(table)):
         row = dict(zip(table.headings, table.row(number), strict=True))
         time = row.get("datetime", "")
         about = {"when": time if _TIME.fullmatch(time) else "", "late": row.get("late", "")}
-        user = row.get("username", "").strip().casefold()
-        if user and about["when"] >= found.get(user, {}).get("when", ""):
-            found[user] = about
+        user = row.get("username", row.get("github_username", "")).strip().casefold()
+        before = found[user][1]["when"] if user in found else ""
+        if user and about["when"] >= before:
+            found[user] = number, about
     return found
 
 

@@ -11,6 +11,8 @@ from ..own_files import Unreadable, bytes_of, shown
 from . import PlatformError
 from .archives import MAX_FILES_OF_CLASS, Refused, is_litter, members_of
 
+MAX_DEPTH = 50  # folders in folders
+
 
 @dataclass(frozen=True)
 class File:
@@ -66,28 +68,37 @@ def open_download(source: Path) -> Download:
 
 def _in_folder(top: Path) -> tuple[tuple[File, ...], tuple[tuple[str, str], ...]]:
     files, refused = [], []
-    for path, is_file in _walk(top, ()):
-        if is_file:
-            files.append(File(path, partial(_read, top, path)))
+    for path, reason in _walk(top, ()):
+        if reason:
+            refused.append((shown("/".join(path)), reason))
         else:
-            refused.append((shown("/".join(path)), "it is a link, or no file"))
+            files.append(File(path, partial(_read, top, path)))
         if len(files) > MAX_FILES_OF_CLASS:
             raise PlatformError(f"{top} must hold at most {MAX_FILES_OF_CLASS:,} files")
     return tuple(files), tuple(refused)
 
 
-def _walk(top: Path, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """Every path below a folder that is not litter, and whether a plain file lies there."""
-    with os.scandir(top.joinpath(*folder)) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
+def _walk(top: Path, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every path below a folder that is not litter, and why it is not read; empty if it is."""
+    try:
+        with os.scandir(top.joinpath(*folder)) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except PermissionError:
+        if not folder:
+            raise
+        yield folder, "the folder cannot be opened"
+        return
     for entry in found:
         path = (*folder, entry.name)
         if is_litter(path):
             continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(top, path)
+        if not entry.is_dir(follow_symlinks=False):
+            is_file = entry.is_file(follow_symlinks=False)
+            yield path, "" if is_file else "it is a link, or no file"
+        elif len(path) > MAX_DEPTH:
+            yield path, f"it lies more than {MAX_DEPTH} folders deep"
         else:
-            yield path, entry.is_file(follow_symlinks=False)
+            yield from _walk(top, path)
 
 
 def _read(top: Path, path: tuple[str, ...]) -> bytes:

@@ -50,11 +50,12 @@ def fill(
     """
     who, where = PersonColumns(table), platform.score_column(table, lesson, column)
     filled, rows = Filled(table.headings[where.score]), {}
+    earlier = platform.earlier_rows(table) if hasattr(platform, "earlier_rows") else ()
     for number in range(len(table)):
         row = table.row(number)
-        filled.formulas += sum(not _is_number(cell) and as_cell(cell) != cell for cell in row)
+        filled.formulas += sum(map(_is_formula, row))
         person = who.person(row)
-        if person is None:
+        if person is None or number in earlier:
             continue
         try:
             student = people.find(person)
@@ -119,6 +120,12 @@ def _brought_to(score: Score, out_of: float | None, table: Table, student: str) 
     if not score.most:
         raise PlatformError(f"{student} has a score out of no points: it cannot be scaled")
     return score.points * out_of / score.most
+
+
+def _is_formula(cell: str) -> bool:
+    """Whether a spreadsheet may run a cell; a number, or a dash for nothing, it does not."""
+    is_said = cell.strip("-") and not _is_number(cell)
+    return bool(is_said) and not cell.startswith("'") and as_cell(cell) != cell
 
 
 def _is_number(cell: str) -> bool:

@@ -12,6 +12,7 @@ from .archives import OTHERS, Refused, unpack
 from .people import Person
 
 MAX_BACK = 120  # bytes at the beginning of a name that leads back
+_MODULE = re.compile(r"[A-Za-z_]\w{0,100}\.py", re.A)
 
 
 @dataclass(frozen=True)
@@ -202,11 +203,18 @@ def _package(pieces: list[Piece], notebook: Piece, opened: Opened) -> list[Piece
     """The modules of the package that lies beside the notebook, or of the only one."""
     packages: dict[tuple[str, ...], list[Piece]] = {}
     for piece in pieces:
-        if piece.path[-2:-1] == (PACKAGE,) and piece.name.endswith(".py"):
+        if piece.path[-2:-1] == (PACKAGE,) and _MODULE.fullmatch(piece.name):
             packages.setdefault(piece.path[:-1], []).append(piece)
     beside = packages.get((*notebook.path[:-1], PACKAGE))
-    if beside is not None or not packages:
-        return beside or []
+    if beside is not None:
+        return beside
+    if not packages:
+        loose = ", ".join(str(piece) for piece in pieces if _MODULE.fullmatch(piece.name))
+        if loose:
+            opened.problems.append(
+                f"modules lie in no folder {PACKAGE}, and are not taken: {loose}"
+            )
+        return []
     newest = max(found[0].order for found in packages.values())
     last = [found for found in packages.values() if found[0].order == newest]
     if len(last) == 1:

@@ -59,9 +59,13 @@ def hand_back(
     """
     rows = read_rows(grades)
     scores = scores_of(rows)
-    for name, asked in {"gradebook": gradebook, "column": column, "scale": scale}.items():
+    of_a_platform = {
+        **{"gradebook": gradebook, "column": column, "scale": scale},
+        **{"submitted": submitted, "roster": roster},
+    }
+    for name, asked in of_a_platform.items():
         if to == CSV and asked:
-            raise PlatformError(f"--{name} is for a platform's own file: say which with --to")
+            raise PlatformError(f"--{name} is for what a platform takes back: say which with --to")
     if anonymous and to != CSV:
         raise PlatformError(
             f"--anonymous is for --to csv, got {to}: a platform has to know whose a score is"
@@ -73,7 +77,10 @@ def hand_back(
         )
     try:
         if to == CSV:
-            return _own_tables(rows, scores, grades, out, anonymous)
+            if lesson is not None:
+                lesson = lesson_to_hand_back(scores, lesson)
+                rows = [row for row in rows if row["lesson"] == lesson]
+            return _own_tables(rows, grades, out, anonymous)
         lesson = lesson_to_hand_back(scores, lesson)
         of_lesson = {who: theirs[lesson] for who, theirs in scores.items() if lesson in theirs}
         collected = read_collected(submitted) if submitted else Collected({}, {})
@@ -97,16 +104,14 @@ def hand_back(
         raise PlatformError(f"{out} cannot be written to: {error.strerror}") from None
 
 
-def _own_tables(
-    rows: list[dict], scores: dict[str, dict[str, Score]], grades: Path, out: Path, anonymous: bool
-) -> Written:
-    call = pseudonyms(grades) if anonymous else str
-    tables = {
-        "grades_wide.csv": wide(scores, call),
-        "grades_long.csv": long(rows, call, with_words=not anonymous),
-    }
+def _own_tables(rows: list[dict], grades: Path, out: Path, anonymous: bool) -> Written:
     if out.resolve() == grades.resolve():
         raise PlatformError(f"--out must be another folder than --grades, got {out} for both")
+    call = pseudonyms(grades) if anonymous else str
+    tables = {
+        "grades_wide.csv": wide(scores_of(rows), call),
+        "grades_long.csv": long(rows, call, with_words=not anonymous),
+    }
     for name, text in tables.items():
         write_atomically(out / name, text)
     return Written([out / name for name in tables])

@@ -77,6 +77,8 @@ def read_roster(path: Path, key: str | None = None) -> dict[str, Person]:
     found: dict[str, Person] = {}
     taken: dict[str, str] = {}
     for said, (_, person) in zip(keys, people, strict=True):
+        if found.get(folder_name(said)) == person:
+            continue  # as in a list of submissions, where somebody has several
         if said.casefold() in taken:
             raise PlatformError(
                 f"{path}: what folders are named after must differ for all, got {said!r} for "

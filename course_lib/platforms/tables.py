@@ -71,7 +71,8 @@ class Table:
                 f"{self.name}: every row must reach to the column {self.headings[column]!r}, "
                 f"got {row[0].text.strip()!r} with {len(row)} cells"
             )
-        row[column].raw = f'"{text}"' if row[column].raw.startswith('"') else text
+        is_quoted = row[column].raw.startswith('"') or re.search(r'[",;\t\r\n]', text)
+        row[column].raw = '"' + text.replace('"', '""') + '"' if is_quoted else text
 
     def content(self) -> bytes:
         """The whole file."""
