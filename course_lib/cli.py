@@ -555,6 +555,50 @@ def release(lesson, root):
 
 
 @main.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--submitted", type=FOLDER, required=True, help="DIR, for course grade --submitted.")
+@click.option(
+    "--from", "platform",
+    type=click.Choice(["canvas", "moodle", "gradescope", "classroom50", "nbgrader", "folders"]),
+    help="Who laid SOURCES out; found out where it can be. classroom50: GitHub Classroom too.",
+)  # fmt: skip
+@click.option("--lesson", help="What SOURCES are about, such as 2, where no name in them says it.")
+@click.option("--roster", type=click.Path(path_type=Path), help="The class's list, as a CSV.")
+@click.option("--key", help="The column of --roster that folders are named after.")
+@click.option("--replace", is_flag=True, help="Also where it may not be newer than what is there.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def collect(sources, submitted, platform, lesson, roster, key, replace, as_json):
+    """Sort a platform's downloads, SOURCES, for course grade.
+
+    Each of SOURCES is a folder or a zip archive, as the platform gave it; it is not changed. Of
+    several submissions the newest is taken. What was not understood is said, and makes exit
+    status 1.
+    """
+    from dataclasses import asdict
+
+    from course_lib.platforms import PlatformError
+    from course_lib.platforms.collecting import collect as sort
+    from course_lib.platforms.telling import of_collecting
+
+    try:
+        report = sort(
+            sources, submitted, platform=platform, lesson=_lesson(lesson), roster=roster, key=key,
+            replace=replace,
+        )  # fmt: skip
+    except PlatformError as error:
+        raise fail(error) from None
+    if as_json:
+        click.echo(json.dumps(asdict(report), indent=1))
+    else:
+        for line in of_collecting(report, submitted):
+            click.echo(line)
+    for line in report.not_understood:
+        click.secho(f"Not taken: {line}", fg="red", err=True)
+    if report.not_understood:
+        raise SystemExit(1)
+
+
+@main.command()
 @click.option("--submitted", type=FOLDER, required=True, help="DIR/<student>/<lesson>/….ipynb")
 @click.option("--out", type=FOLDER, required=True, help="Where the grades go.")
 @click.option("--lesson", help="Only this lesson.")
@@ -607,6 +651,56 @@ def grade(submitted, out, lesson, student, workers, sandbox, again, as_json):
         )  # fmt: skip
     if report.problems:
         raise SystemExit(1)
+
+
+@main.command("hand-back")
+@click.option("--grades", type=FOLDER, required=True, help="What course grade --out wrote.")
+@click.option(
+    "--to", type=click.Choice(["canvas", "moodle", "gradescope", "classroom50", "csv"]),
+    required=True, help="The platform; csv: tables of our own.",
+)  # fmt: skip
+@click.option("--out", type=FOLDER, required=True, help="Where the files go.")
+@click.option("--lesson", help="Which lesson, such as 2, where there are grades of several.")
+@click.option("--gradebook", type=click.Path(path_type=Path), help="What the platform exported.")
+@click.option("--column", help="Its column for the scores, where it is not found.")
+@click.option("--scale", is_flag=True, help="Bring scores to the points that the platform says.")
+@click.option("--submitted", type=FOLDER, help="What course collect wrote: for who is who.")
+@click.option("--roster", type=click.Path(path_type=Path), help="The same, from the class's list.")
+@click.option("--key", help="The column of --roster that students' folders are named after.")
+@click.option("--anonymous", is_flag=True, help="In --to csv, no names and no words.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def hand_back(as_json, lesson, **what):
+    """Write scores and feedback as a platform takes them back.
+
+    With --gradebook a copy of the platform's file with the scores in their column, and no other
+    cell changed; with --submitted also a zip with the pages of feedback.
+    """
+    from dataclasses import asdict
+
+    from course_lib.platforms import PlatformError
+    from course_lib.platforms.handing_back import hand_back as write
+    from course_lib.platforms.telling import of_handing_back
+
+    try:
+        written = write(lesson=_lesson(lesson), **what)
+    except PlatformError as error:
+        raise fail(error) from None
+    if as_json:
+        click.echo(json.dumps(asdict(written), indent=1, default=str))
+    else:
+        for line in of_handing_back(written):
+            click.echo(line)
+
+
+def _lesson(asked: str | None) -> str | None:
+    """The lesson of this name or number, where one was given."""
+    from course_lib.workspace.folder import WorkspaceError
+    from course_lib.workspace.next_step import lesson_called
+
+    try:
+        return asked and lesson_called(asked)
+    except WorkspaceError as error:
+        raise fail(error) from None
 
 
 @main.command()

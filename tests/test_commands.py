@@ -5,6 +5,7 @@ A new command in README, CONTRIBUTING, the book, `--help` or a learner's own REA
 says which test does. What takes minutes runs shortened: with one more flag behind the words.
 """
 
+import csv
 import json
 import os
 import re
@@ -18,9 +19,11 @@ import pytest
 import torch
 from click import Choice
 from click.testing import CliRunner
+from platform_downloads import CLASS, LESSON, NOTEBOOK, Handed, canvas, gradebook_of, save_as_zip
 
 from course_lib.bugs import all_bugs
 from course_lib.cli import main
+from course_lib.lessons.exercises import prices, read_notebook
 from course_lib.lessons.source import component_source, to_learner
 from course_lib.workspace.start import README as LEARNERS_README
 
@@ -116,6 +119,7 @@ STORIES = {
         Run("course train --help"),
         Run("course doctor"),
         *(Run(f"course {name}", "--help") for name in ("start", "bench", "train", "generate")),
+        *(Run(f"course {name}", "--help") for name in ("collect", "hand-back")),
         Run("course build", "--root ."),
     ],
     "desk": [
@@ -165,8 +169,24 @@ STORIES = {
         Run(".venv/bin/nbgrader autograde 02_self_attention"),
         Run(".venv/bin/nbgrader generate_feedback 02_self_attention"),
     ],
+    "platform": [
+        Run(
+            "course collect submissions.zip --submitted submitted --lesson 2 --roster gradebook.csv"
+        ),
+        Run(
+            ".venv/bin/course collect submissions.zip --submitted submitted --lesson 2 "
+            "--roster gradebook.csv"
+        ),
+        Run(".venv/bin/course grade --submitted submitted --out grades"),
+        Run(
+            ".venv/bin/course hand-back --grades grades --to canvas --lesson 2 "
+            "--gradebook gradebook.csv --submitted submitted --out back"
+        ),
+        Run(".venv/bin/course hand-back --grades grades --to csv --out tables"),
+        Run(".venv/bin/course hand-back --grades grades --to csv --out tables", "--anonymous"),
+    ],
 }
-SLOW = {"models", "shakespeare", "shakespeare again", "class", "written desk"}
+SLOW = {"models", "shakespeare", "shakespeare again", "class", "platform", "written desk"}
 
 # Command: the test file that does the same, a word by which it is found there, and the reason.
 ELSEWHERE = {
@@ -250,6 +270,20 @@ def prepare(story: str, folder: Path) -> None:
             place.parent.mkdir(parents=True)
             solved = "solutions" if line.strip().startswith("ada") else "exercises"
             shutil.copy(ROOT / solved / place.parent.name / place.name, place)
+    elif story == "platform":
+        write_canvas_downloads(folder)
+
+
+def write_canvas_downloads(folder: Path) -> None:
+    """What Canvas gives of a class of two: one has solved the lesson, one has not begun."""
+    name = f"{LESSON}/{NOTEBOOK}"
+    solved, blank = ((ROOT / top / name).read_bytes() for top in ("solutions", "exercises"))
+    handed = [Handed(CLASS[0], {NOTEBOOK: solved}), Handed(CLASS[2], {NOTEBOOK: blank})]
+    save_as_zip(canvas(handed), folder / "submissions.zip")
+    points = sum(prices(read_notebook(LESSON)).values())
+    (folder / "gradebook.csv").write_bytes(
+        gradebook_of("canvas", [CLASS[0], CLASS[2]], most=f"{points:g}")
+    )
 
 
 def write_inverted_mask(folder: Path) -> None:
@@ -356,6 +390,11 @@ def test_the_commands_run_as_they_stand(story, tmp_path):
     if story == "class":
         for name in files_of_the_grades():
             assert (tmp_path / "grades" / name).exists(), name
+    if story == "platform":
+        rows = list(csv.reader((tmp_path / "back/gradebook.csv").read_text("utf-8").splitlines()))
+        assert [row[6] for row in rows[2:]] == [rows[1][6], "0"]
+        assert "2 pages of feedback." in "".join(said.values())
+        assert (tmp_path / "tables/grades_wide.csv").exists()
     if story == "checkout":
         assert "Nothing has changed." in said["course build --root ."]
         assert all("test_" in text for line, text in said.items() if "pytest" in line)

@@ -35,6 +35,7 @@ MAY_IMPORT = {
         *("lessons", "checks", "bugs", "corpus"),
         *("files.py", "own_files.py", "did_you_mean.py", "parsing.py"),
     },
+    "platforms": {"lessons", "grading", "files.py", "own_files.py"},
     "models": {"transformer", "corpus", "plots.py", "files.py", "did_you_mean.py"},
     "experiments": {
         *("transformer", "bugs", "corpus", "models", "lessons"),
@@ -45,7 +46,10 @@ MAY_IMPORT = {
     "own_files.py": set(),
     "did_you_mean.py": set(),
     "parsing.py": set(),
-    "cli.py": {"bugs", "lessons", "checks", "workspace", "grading", "models", "experiments"},
+    "cli.py": {
+        *("bugs", "lessons", "checks", "workspace", "grading", "platforms", "models"),
+        "experiments",
+    },
     "__main__.py": {"cli.py"},
 }
 LESSON_ORDER = ["shapes", *MODULES]
@@ -218,6 +222,15 @@ def test_lessons_never_import_torch():
         assert not [n for n in imports(path) if n.split(".")[0] in ("torch", "course_lib.checks")]
 
 
+def test_collecting_and_handing_back_import_no_torch():
+    script = (
+        "import sys\nimport course_lib.platforms.collecting, course_lib.platforms.handing_back\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_component_of_a_lesson_module_is_checked_in_the_order_it_stands():
     from course_lib.checks import all_checks
     from course_lib.lessons.source import component_names
@@ -330,5 +343,6 @@ def test_examples_in_docstrings_are_true():
 
     for path in modules():
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        if house_of(path) in ("transformer", "corpus", "checks", "lessons", "did_you_mean.py"):
+        houses = ("transformer", "corpus", "checks", "lessons", "platforms", "did_you_mean.py")
+        if house_of(path) in houses:
             assert doctest.testmod(importlib.import_module(name)).failed == 0, name

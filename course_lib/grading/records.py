@@ -57,7 +57,7 @@ def write_grades(path: Path, rows: Iterable[Mapping]) -> None:
         table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         table.writeheader()
         for row in rows:
-            table.writerow({column: _as_cell(row[column]) for column in COLUMNS})
+            table.writerow({column: as_cell(row[column]) for column in COLUMNS})
         file.seek(0)
         write_atomically(path, file.read())
 
@@ -75,7 +75,8 @@ def read_grades(path: Path) -> list[dict]:
     return rows
 
 
-def _as_cell(value) -> str:
+def as_cell(value) -> str:
+    """A value as a cell of any table that a spreadsheet may open."""
     if isinstance(value, str):
         return _AS_TEXT + value if value.startswith((*_FORMULA, _AS_TEXT)) else value
     return f"{value:.10g}"
