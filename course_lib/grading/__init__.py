@@ -3,6 +3,7 @@
 A submission goes one way, module by module, and each step is done once:
 
     file_names       finds its notebook, whatever a browser made of the name
+    layout           tells a class that lies elsewhere from one that handed nothing in
     submission       reads it, as text: its cells, a package beside them; only plain files of its
                      own (`own_files`)
     releases         chooses the notebook it began as, if that counts, with the points of now

@@ -22,9 +22,8 @@ from nbgrader.api import (
 )
 
 from ..lessons.exercises import lesson_names, prices
-from ..own_files import lies_there, shown
 from .class_gradebook import ClassGradebook
-from .file_names import notebook_in, notebooks_in
+from .layout import astray, is_there
 from .records import (
     COLUMNS,
     EXTRA,
@@ -108,16 +107,8 @@ def _order(lesson: str, root: Path) -> list[str]:
 
 def _why_missing(folder: Path | None, lesson: str) -> str:
     """Why a student has no submission on record; empty where a file waits for its grade."""
-    if folder is None:
-        return NOTHING
-    notebook = notebook_in(folder / lesson, lesson)
-    if lies_there(notebook, top=folder.parent):
-        return ""
-    others = notebooks_in(folder / lesson)
-    if not others:
-        return NOTHING
-    names = ", ".join(map(shown, others))
-    return printable(f"{NOTHING} as {lesson}.ipynb, and which of these it is is not clear: {names}")
+    waits = folder is not None and (is_there(folder, lesson) or astray(folder, lesson))
+    return "" if waits else NOTHING
 
 
 def _rows_before(table: Path) -> list[dict]:

@@ -28,6 +28,7 @@ from .file_names import note_of, notebook_in
 from .grades import derive
 from .judging import fresh_seed, judge
 from .late import due_dates, nbgrader_settings
+from .layout import astray, beside, check_layout, of_no_lesson_here
 from .library import library_setting
 from .records import write_json
 from .releases import Release, choose
@@ -52,6 +53,7 @@ class Report:
     students: int
     lessons: list[str]
     judged: int = 0  # submissions run now, not taken from an earlier run
+    handed_in: int = 0  # submissions that lie there, readable or not
     missing: int = 0  # neither handed in nor on record
     unreadable: int = 0
     not_graded: list[str] = field(default_factory=list)  # submissions the grader failed at
@@ -83,7 +85,8 @@ def grade_class(
         again: judge also what has not changed since it was graded.
 
     Raises:
-        GradingError: there is nothing to grade, or no place to write to.
+        GradingError: there is nothing to grade, what there is does not lie where it is looked
+            for, or there is no place to write to.
     """
     if workers < 1:
         raise GradingError(f"workers must be at least 1, got {workers}")
@@ -94,6 +97,8 @@ def grade_class(
     lessons = lessons_of(submitted, students.values(), lesson)
     if student is not None and student not in students:
         raise GradingError(f"{submitted} holds no student called {student!r}")
+    chosen = students if student is None else {student: students[student]}
+    check_layout(submitted, chosen, lessons)
     with open_folder(out, submitted) as before:
         rules = ClassRules(root, config=nbgrader_settings(root))
         rules.check()
@@ -104,7 +109,6 @@ def grade_class(
         about = {"seed": seed, "checks": checks_version(), "sandbox": sandbox}
         about["library"] = library_setting(root)
         book = ClassGradebook(out, root=root, due=due, due_before=due_before)
-        chosen = students if student is None else {student: students[student]}
         report = Report(students=len(chosen), lessons=lessons, kept=book.follow_course())
         write_json(out / "run.json", {"state": "running", **about, "due": due})
 
@@ -118,6 +122,11 @@ def grade_class(
         derived = derive(book, out, students, root, fresh=run.fresh)
         report.kept = list(dict.fromkeys([*report.kept, *derived.to_decide]))
         report.problems += derived.problems
+        report.problems += beside(submitted)
+        if lesson is None:
+            report.problems += of_no_lesson_here(chosen, lessons)
+        if not report.handed_in and not report.not_graded:
+            report.problems.append(f"nobody here has handed in {', '.join(lessons)}")
         report.seconds = round(time.perf_counter() - started, 3)
         write_json(out / "run.json", {"state": "done", **about, "due": due, **asdict(report)})
         return report
@@ -139,7 +148,7 @@ class _Work:
 class _Outcome:
     """What a worker found: a notebook to enter, or why there is none."""
 
-    release: Release | None = None  # None where nothing was handed in
+    release: Release | None = None  # None where nothing lies in its place
     notebook: nbformat.NotebookNode | None = None  # with what the judge said in it
     timestamp: str = ""
     is_unreadable: bool = False
@@ -198,7 +207,7 @@ class _Run:
         release, found = None, {}
         try:
             if not lies_there(item.path, top=self.submitted):
-                return _Outcome()
+                return _Outcome(failure=astray(item.path.parents[1], item.lesson))
             submission = read_submission(item.path)
             older = self.rules.older_releases
             release, note = choose(item.lesson, submission.release, self.root, older)
@@ -232,6 +241,7 @@ class _Run:
     def record(self, item: _Work, outcome: _Outcome) -> None:
         """Enter what a worker found into the gradebook. What a person entered there stays."""
         self.report.unreadable += outcome.is_unreadable
+        self.report.handed_in += outcome.release is not None
         failure = outcome.failure
         try:
             if outcome.notebook is not None:

@@ -16,6 +16,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Enum, Unicode, default
 
 from . import GradingError
+from .file_names import note_of
 from .judging import fresh_seed, judge
 from .library import MARK, SETTINGS
 from .reception import Reception
@@ -60,6 +61,7 @@ class SubmissionExporter(NotebookExporter):
         lesson = resources["nbgrader"]["assignment"]
         older = self.rules.older_releases
         release, note = choose(lesson, submission.release, Path(self.course_root), older)
+        note = "; ".join(filter(None, [note, note_of(path, lesson)]))
         if submission.reason:
             self.log.warning("%s could not be read: %s", path, submission.reason)
             note = ""
