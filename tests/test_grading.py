@@ -152,6 +152,7 @@ def test_the_only_notebook_in_a_folder_counts_whatever_its_name(graded, name):
     out, _, rows = graded
     assert points(rows[name]) == points(rows["right"])
     assert f"handed in as {name}" in feedback(out, name)
+    assert {row["note"] for row in rows[name].values()} == {f"handed in as {name}"}
 
 
 @pytest.mark.parametrize("student", ODD_NAMES)
@@ -449,7 +450,7 @@ def test_the_table_gives_back_what_was_written(tmp_path):
     rows = [
         dict.fromkeys(COLUMNS, 0.5)
         | {"student": name, "lesson": "l", "component": "c"}
-        | {"diagnosis": name, "sandbox": "none", "basis": "manual", "comment": name}
+        | {"diagnosis": name, "sandbox": "none", "basis": "manual", "comment": name, "note": name}
         for name in names
     ]
     write_grades(tmp_path / "grades.csv", rows)

@@ -83,7 +83,8 @@ def open_folder(out: Path, submitted: Path) -> Iterator[dict]:
     lock = FileLock(out / LOCK)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        is_empty = all(other.name == LOCK for other in out.iterdir())
+        # The course's settings may have put its gradebook there, and nothing else yet.
+        is_empty = all(other.name.startswith((LOCK, "gradebook.db")) for other in out.iterdir())
         if not is_empty and not (out / "run.json").exists():
             raise GradingError(
                 f"{out} holds other things: name a new or empty folder, or that of an earlier run"

@@ -160,14 +160,17 @@ def _rows_of(
             continue
         if not (book.autograded(student, lesson).exists() or why_missing(student)):
             continue  # recording it was cut short: it waits to be judged again
-        judged = book.judged(student, lesson).get("components", {})
+        about = book.judged(student, lesson)
+        judged, notes = about.get("components", {}), about.get("notes", {})
         own = grades.get(student, {})
         for component in sorted(own, key=in_order):
             grade = own[component]
             if grade.max_score or grade.score or component in judged:
                 comment = comments.get((student, component)) or ""
                 row = _row(grade, judged.get(component), comment)
-                yield {"student": student, "lesson": lesson, "component": component, **row}
+                told = filter(None, (about.get("note"), notes.get(component)))
+                names = {"student": student, "lesson": lesson, "component": component}
+                yield {**names, **row, "note": printable("; ".join(told))}
         penalty, seconds_late = penalties[student]
         penalty = min(penalty, sum(grade.score for grade in own.values()))
         if penalty > 0:
@@ -207,7 +210,7 @@ def _to_decide(grade) -> str:
 
 def _missing(student: str, lesson: str, component: str, worth: float, reason: str) -> dict:
     numbers = {"points": 0.0, "max_points": _as_written(worth), "seconds": 0.0}
-    about = {"diagnosis": reason, "sandbox": NOT_RUN, "basis": MISSING, "comment": ""}
+    about = {"diagnosis": reason, "sandbox": NOT_RUN, "basis": MISSING, "comment": "", "note": ""}
     names = {"student": student, "lesson": lesson, "component": component}
     return names | numbers | about | {"to_decide": ""}
 

@@ -24,10 +24,11 @@ from ..own_files import lies_there
 from . import GradingError, NotGraded
 from .class_gradebook import ClassGradebook
 from .classroom import lessons_of, open_folder, students_of
+from .course import nbgrader_settings, roster
 from .file_names import note_of, notebook_in
 from .grades import derive
 from .judging import fresh_seed, judge
-from .late import due_dates, nbgrader_settings
+from .late import due_dates
 from .layout import astray, beside, check_layout, of_no_lesson_here
 from .library import library_setting
 from .records import write_json
@@ -52,6 +53,7 @@ class Report:
 
     students: int
     lessons: list[str]
+    against: list[str] = field(default_factory=list)  # the newest release of each lesson
     judged: int = 0  # submissions run now, not taken from an earlier run
     handed_in: int = 0  # submissions that lie there, readable or not
     missing: int = 0  # neither handed in nor on record
@@ -117,8 +119,10 @@ def grade_class(
             for each in lessons
             for name, folder in chosen.items()
         ]
-        run = _Run(submitted, out, root, about, again, rules, book, report)
+        run = _Run(submitted, students, out, root, about, again, rules, book, report)
         run.grade(work, workers, progress)
+        if student is None:
+            run.enter_roster(roster(root))
         derived = derive(book, out, students, root, fresh=run.fresh)
         report.kept = list(dict.fromkeys([*report.kept, *derived.to_decide]))
         report.problems += derived.problems
@@ -158,11 +162,16 @@ class _Outcome:
 class _Run:
     """One grading run: workers that judge, one writer that records."""
 
-    def __init__(self, submitted, out, root, about: Mapping, again, rules, book, report: Report):
-        self.submitted, self.out, self.root, self.rules = submitted, out, root, rules
+    def __init__(
+        self, submitted, folders, out, root, about: Mapping, again, rules, book, report: Report
+    ):
+        self.submitted, self.folders, self.out = submitted, folders, out
+        self.root, self.rules = root, rules
         self.about, self.again, self.book, self.report = about, again, book, report
         for lesson in report.lessons:
-            self.book.register(lesson, choose(lesson, "", root)[0].notebook)
+            newest, _ = choose(lesson, "", root)
+            self.book.register(lesson, newest.notebook)
+            report.against.append(f"{lesson} {newest.said(root)}")
         self.registered: set[tuple[str, str]] = set()
         self.on_record = book.on_record()
         self.fresh: set[tuple[str, str]] = set()  # whose feedback was written in this run
@@ -187,6 +196,14 @@ class _Run:
                 for item, outcome in outcomes:  # what was short may be there again
                     self.record(item, outcome)
 
+    def enter_roster(self, students: list[str]) -> None:
+        """Have everybody in the gradebook whom the course knows, handed in or not."""
+        for student in students:
+            self.book.add_student(student)
+            if student not in self.folders:
+                lessons = self.report.lessons
+                self.report.missing += sum((student, one) not in self.on_record for one in lessons)
+
     def _go_through(self, work, workers: int, progress) -> Iterator[tuple[_Work, _Outcome]]:
         """The outcome of each submission, as it comes."""
         with ThreadPoolExecutor(workers, "worker") as pool:
@@ -209,8 +226,7 @@ class _Run:
             if not lies_there(item.path, top=self.submitted):
                 return _Outcome(failure=astray(item.path.parents[1], item.lesson))
             submission = read_submission(item.path)
-            older = self.rules.older_releases
-            release, note = choose(item.lesson, submission.release, self.root, older)
+            release, note = self.rules.release_for(item.lesson, submission.release)
             note = "; ".join(filter(None, [note, note_of(item.path, item.lesson)]))
             notebook = rebuild(release.notebook, submission, "" if submission.reason else note)
             found = {"timestamp": submission.timestamp, "is_unreadable": bool(submission.reason)}
