@@ -11,6 +11,7 @@ A submission goes one way, module by module, and each step is done once:
     judging          goes through it: `results` for a component,
                      `handed_in_package` for a whole package
     budget           bounds what all its jobs take together
+    failures         says what fails on our side in a line
     library          looks whether an answer takes from a library what it is to write
     sandbox          observes for them: wall around it, received and consultation at its pipes
     steps            writes what the judge said into the notebook, where nbgrader looks for it

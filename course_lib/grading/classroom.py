@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ..files import remove_drafts
 from ..lessons.exercises import lesson_names
 from ..own_files import Unreadable, names_in, shown
 from . import GradingError
@@ -90,6 +91,7 @@ def open_folder(out: Path, submitted: Path) -> Iterator[dict]:
                 f"{out} holds other things: name a new or empty folder, or that of an earlier run"
             )
         lock.acquire(timeout=0)
+        remove_drafts(out)
         before = read_json(out / "run.json")
         write_json(out / "run.json", before)
     except Timeout:

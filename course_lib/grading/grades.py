@@ -23,6 +23,7 @@ from nbgrader.api import (
 
 from ..lessons.exercises import lesson_names, prices
 from .class_gradebook import ClassGradebook
+from .failures import in_words
 from .layout import astray, is_there
 from .records import (
     COLUMNS,
@@ -86,8 +87,8 @@ def derive(
             try:
                 book.write_feedback(student, lesson)
             except Exception as error:  # a page that fails is no reason to have no table
-                text = f"no feedback could be written ({type(error).__name__}: {error})"
-                problems.append(printable(f"{student} {lesson}: {text}"))
+                text = f"no feedback could be written ({in_words(error)})"
+                problems.append(f"{student} {lesson}: {text}")
     write_grades(table, rows)  # last: where it stands, the feedback agrees with it
     to_decide = [
         f"{row['student']} {row['lesson']} {row['component']}: {row['to_decide']}"

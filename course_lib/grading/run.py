@@ -25,6 +25,7 @@ from . import GradingError, NotGraded
 from .class_gradebook import ClassGradebook
 from .classroom import lessons_of, open_folder, students_of
 from .course import nbgrader_settings, roster
+from .failures import in_words, told
 from .file_names import note_of, notebook_in
 from .grades import derive
 from .judging import fresh_seed, judge
@@ -44,6 +45,7 @@ PAUSES = (0.0, 0.2, 2.0)  # before each try to record: somebody else may be at t
 # What a result on record must agree in with this run, to stand.
 HOW = ("checks", "sandbox", "library")
 AWAY = "no file is there now; what is on record stays"
+STANDS = "What is on record is as it was; the same command goes on where this one stopped"
 NOT_EVIDENCE = "its timestamp.txt does not count; who may say when it came: ClassRules.times"
 
 
@@ -101,7 +103,7 @@ def grade_class(
         raise GradingError(f"{submitted} holds no student called {student!r}")
     chosen = students if student is None else {student: students[student]}
     check_layout(submitted, chosen, lessons)
-    with open_folder(out, submitted) as before:
+    with open_folder(out, submitted) as before, told(STANDS):
         rules = ClassRules(root, config=nbgrader_settings(root))
         rules.check()
         due_before = before.get("due", {})
@@ -242,8 +244,7 @@ class _Run:
         except NotGraded as failure:
             return _Outcome(release, failure=printable(str(failure)), **found)
         except Exception as error:
-            text = f"the grader failed: {type(error).__name__}: {error}"
-            return _Outcome(release, failure=printable(text), **found)
+            return _Outcome(release, failure=f"the grader failed: {in_words(error)}", **found)
 
     def _stands(self, item: _Work, notebook: Mapping) -> bool:
         """Whether this very submission is on record, judged by these checks in this way."""
@@ -275,7 +276,7 @@ class _Run:
                 if when not in (None, self.on_record[item.student, item.lesson]):
                     self.book.note_time(item.student, item.lesson, when)
         except Exception as error:
-            failure = printable(f"it could not be recorded ({type(error).__name__}: {error})")
+            failure = f"it could not be recorded ({in_words(error)})"
         if failure:
             self.report.not_graded.append(str(item))
             self.report.problems.append(f"{item}: not graded: {failure}")
