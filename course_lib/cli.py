@@ -609,8 +609,9 @@ def collect(sources, submitted, platform, lesson, roster, key, replace, as_json)
     help="none runs submissions without a wall: only on a machine you can throw away.",
 )  # fmt: skip
 @click.option("--again", is_flag=True, help="Judge also what has not changed.")
+@click.option("--root", type=FOLDER, default=Path("."), help="The course, with releases/.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-def grade(submitted, out, lesson, student, workers, sandbox, again, as_json):
+def grade(submitted, out, lesson, student, workers, sandbox, again, root, as_json):
     """Grade a class: scores, feedback and diagnoses."""
     from dataclasses import asdict
 
@@ -623,7 +624,7 @@ def grade(submitted, out, lesson, student, workers, sandbox, again, as_json):
         with progress_bar(hidden=as_json) as progress:
             report = grade_class(
                 submitted, out, lesson=lesson, student=student, workers=workers, sandbox=sandbox,
-                again=again, progress=progress,
+                root=root, again=again, progress=progress,
             )  # fmt: skip
     except GradingError as error:
         raise fail(error) from None
@@ -638,6 +639,7 @@ def grade(submitted, out, lesson, student, workers, sandbox, again, as_json):
             f"{report.students} students, {report.judged} submissions judged now, "
             f"in {report.seconds:.1f} s."
         )
+        click.echo(f"Against:  {'; '.join(report.against)}")
         click.echo(f"Grades:   {out / 'grades_long.csv'}")
         click.echo(f"Feedback: {out / 'feedback'}")
         for line in report.kept:

@@ -3,9 +3,12 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 from pathlib import Path
+
+_DRAFT = re.compile(r"\.[0-9a-f]{16}\.part")  # no longer than most names
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -22,7 +25,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     if path.exists() and not os.access(path, os.W_OK):
         raise PermissionError(errno.EACCES, "it is read-only", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{secrets.token_hex(8)}.part")  # no longer than most names
+    draft = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with open(draft, "xb") as file:
             file.write(content.encode("utf-8") if isinstance(content, str) else content)
@@ -37,6 +40,13 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             error.filename = str(path)  # the draft's name says nothing to who reads it
         raise
     _keep_names(path.parent)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what a writer that was killed left below a folder, where no other writes now."""
+    for path in folder.rglob(".*.part"):
+        if _DRAFT.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _keep_names(folder: Path) -> None:

@@ -99,8 +99,8 @@ def feedback(out, student, lesson=LESSON):
 
 def test_the_grader_fails_at_nobody(graded):
     _, report, rows = graded
-    assert report.problems == []
-    assert report.missing == 2
+    assert report.not_graded == [f"two {LESSON}"]
+    assert report.missing == 1
     assert report.unreadable == len(UNREADABLE)
     assert all(len(of_one) == len(read_exercises(pristine())) for of_one in rows.values())
 
@@ -138,9 +138,9 @@ def test_no_link_is_followed(graded):
 
 
 def test_who_hands_nothing_in_gets_zero_and_no_submission(graded):
-    out, _, rows = graded
+    out, report, rows = graded
     assert {row["diagnosis"] for row in rows["nothing"].values()} == {"nothing was handed in"}
-    assert "not clear: mine.ipynb, yours.ipynb" in rows["two"]["softmax"]["diagnosis"]
+    assert report.handed_in == len(rows) - 1
     with Gradebook(f"sqlite:///{out}/gradebook.db") as book:
         assert book.find_student("nothing").score == 0
         with pytest.raises(MissingEntry):
@@ -152,6 +152,7 @@ def test_the_only_notebook_in_a_folder_counts_whatever_its_name(graded, name):
     out, _, rows = graded
     assert points(rows[name]) == points(rows["right"])
     assert f"handed in as {name}" in feedback(out, name)
+    assert {row["note"] for row in rows[name].values()} == {f"handed in as {name}"}
 
 
 @pytest.mark.parametrize("student", ODD_NAMES)
@@ -174,7 +175,7 @@ def test_only_students_are_graded_and_every_result_says_how(graded):
     _, report, rows = graded
     assert ".ipynb_checkpoints" not in rows
     assert "README.txt" not in rows
-    assert report.students == len(rows)
+    assert report.students == len(rows) + len(report.not_graded)
     assert {row["sandbox"] for row in rows["right"].values()} == {"bubblewrap"}
 
 
@@ -449,7 +450,7 @@ def test_the_table_gives_back_what_was_written(tmp_path):
     rows = [
         dict.fromkeys(COLUMNS, 0.5)
         | {"student": name, "lesson": "l", "component": "c"}
-        | {"diagnosis": name, "sandbox": "none", "basis": "manual", "comment": name}
+        | {"diagnosis": name, "sandbox": "none", "basis": "manual", "comment": name, "note": name}
         for name in names
     ]
     write_grades(tmp_path / "grades.csv", rows)
@@ -519,7 +520,8 @@ def test_nbgrader_autograde_gives_the_same_scores(course, graded, mixed_class):
     """By the plain command, without the environment's programs on PATH."""
     _, _, rows = graded
     students = ["right", "half", "stub", "not json", "pipe", "link", "a\nb", "[a]*?", " \r"]
-    for student in students:
+    students += ["mine.ipynb", f"{LESSON} (1).IPYNB"]
+    for student in [*students, "two"]:
         folder = course / "submitted" / student
         if student == "pipe":
             folder.joinpath(LESSON).mkdir(parents=True)
@@ -538,6 +540,7 @@ def test_nbgrader_autograde_gives_the_same_scores(course, graded, mixed_class):
     )
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
+    assert f"two {LESSON}: not graded: nothing lies at {LESSON}/{LESSON}.ipynb" in done.stderr
     for student in map(recorded, students):
         assert score_in_gradebook(course, student) == pytest.approx(points(rows[student]))
         assert os.listdir(course / "autograded" / student / LESSON) == [f"{LESSON}.ipynb"]

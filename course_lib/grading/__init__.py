@@ -3,6 +3,7 @@
 A submission goes one way, module by module, and each step is done once:
 
     file_names       finds its notebook, whatever a browser made of the name
+    layout           tells a class that lies elsewhere from one that handed nothing in
     submission       reads it, as text: its cells, a package beside them; only plain files of its
                      own (`own_files`)
     releases         chooses the notebook it began as, if that counts, with the points of now
@@ -10,6 +11,7 @@ A submission goes one way, module by module, and each step is done once:
     judging          goes through it: `results` for a component,
                      `handed_in_package` for a whole package
     budget           bounds what all its jobs take together
+    failures         says what fails on our side in a line
     library          looks whether an answer takes from a library what it is to write
     sandbox          observes for them: wall around it, received and consultation at its pipes
     steps            writes what the judge said into the notebook, where nbgrader looks for it
@@ -19,8 +21,9 @@ A submission goes one way, module by module, and each step is done once:
 `run` leads a class along this way, with workers up to `steps` and one writer after it, and
 `classroom` finds the class. `nbgrader autograde` goes it by nbgrader's own three steps, which
 `gradebook` replaces by those in `steps`; of a student's folder it sees a stand-in (`reception`).
-Due dates and penalties are nbgrader's in both (`late`), what counts beside them the teacher's
-(`rules`). What an answer beside a part of ours says in words is not shown (`words`).
+Settings of nbgrader, roster and due dates come from the teacher's `course`. Due dates and
+penalties are nbgrader's in both (`late`), what counts beside them the teacher's (`rules`). What an
+answer beside a part of ours says in words is not shown (`words`).
 `aside` has what may take long to read read by a process that can be killed (`reading_aside`), for
 `handed_in_package` and for the pages (`highlighting`). `version` is the version of the code that
 decides. What fails on our side is `NotGraded`, never a score. And what a person entered into the

@@ -21,9 +21,10 @@ from sqlalchemy import or_
 from traitlets.config import Config
 
 from ..files import write_atomically
+from .course import nbgrader_settings
 from .gradebook import find_alembic, register
 from .highlighting import bound_highlighting
-from .late import follow, is_dated, nbgrader_settings
+from .late import follow, is_dated
 from .records import read_json
 from .steps import ForgetEarlierScores
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ..files import remove_drafts
 from ..lessons.exercises import lesson_names
 from ..own_files import Unreadable, names_in, shown
 from . import GradingError
+from .layout import PLACE, beside, check_layout
 from .records import read_json, write_json
 from .releases import known_lesson
 
@@ -32,9 +34,9 @@ def students_of(submitted: Path) -> dict[str, Path]:
         if folder.is_symlink() or folder.is_dir()
     }
     if not folders:
+        found = "".join(f"; {sentence}" for sentence in beside(submitted))
         raise GradingError(
-            f"{submitted} holds no student's folder; "
-            "expected submissions at STUDENT/LESSON/LESSON.ipynb"
+            f"{submitted} holds no student's folder; expected submissions at {PLACE}{found}"
         )
     return folders
 
@@ -59,6 +61,7 @@ def lessons_of(submitted: Path, folders: Iterable[Path], lesson: str | None) -> 
     named = {name for folder in folders for name in _names_in(folder, submitted)}
     found = [name for name in lesson_names() if name in named]
     if not found:
+        check_layout(submitted, {folder.name: folder for folder in folders}, lesson_names())
         raise GradingError(
             f"no student in {submitted} has a folder named after a lesson "
             f"({', '.join(lesson_names())})"
@@ -81,12 +84,14 @@ def open_folder(out: Path, submitted: Path) -> Iterator[dict]:
     lock = FileLock(out / LOCK)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        is_empty = all(other.name == LOCK for other in out.iterdir())
+        # The course's settings may have put its gradebook there, and nothing else yet.
+        is_empty = all(other.name.startswith((LOCK, "gradebook.db")) for other in out.iterdir())
         if not is_empty and not (out / "run.json").exists():
             raise GradingError(
                 f"{out} holds other things: name a new or empty folder, or that of an earlier run"
             )
         lock.acquire(timeout=0)
+        remove_drafts(out)
         before = read_json(out / "run.json")
         write_json(out / "run.json", before)
     except Timeout:

@@ -22,9 +22,9 @@ from nbgrader.api import (
 )
 
 from ..lessons.exercises import lesson_names, prices
-from ..own_files import lies_there, shown
 from .class_gradebook import ClassGradebook
-from .file_names import notebook_in, notebooks_in
+from .failures import in_words
+from .layout import astray, is_there
 from .records import (
     COLUMNS,
     EXTRA,
@@ -87,8 +87,8 @@ def derive(
             try:
                 book.write_feedback(student, lesson)
             except Exception as error:  # a page that fails is no reason to have no table
-                text = f"no feedback could be written ({type(error).__name__}: {error})"
-                problems.append(printable(f"{student} {lesson}: {text}"))
+                text = f"no feedback could be written ({in_words(error)})"
+                problems.append(f"{student} {lesson}: {text}")
     write_grades(table, rows)  # last: where it stands, the feedback agrees with it
     to_decide = [
         f"{row['student']} {row['lesson']} {row['component']}: {row['to_decide']}"
@@ -108,16 +108,8 @@ def _order(lesson: str, root: Path) -> list[str]:
 
 def _why_missing(folder: Path | None, lesson: str) -> str:
     """Why a student has no submission on record; empty where a file waits for its grade."""
-    if folder is None:
-        return NOTHING
-    notebook = notebook_in(folder / lesson, lesson)
-    if lies_there(notebook, top=folder.parent):
-        return ""
-    others = notebooks_in(folder / lesson)
-    if not others:
-        return NOTHING
-    names = ", ".join(map(shown, others))
-    return printable(f"{NOTHING} as {lesson}.ipynb, and which of these it is is not clear: {names}")
+    waits = folder is not None and (is_there(folder, lesson) or astray(folder, lesson))
+    return "" if waits else NOTHING
 
 
 def _rows_before(table: Path) -> list[dict]:
@@ -169,14 +161,17 @@ def _rows_of(
             continue
         if not (book.autograded(student, lesson).exists() or why_missing(student)):
             continue  # recording it was cut short: it waits to be judged again
-        judged = book.judged(student, lesson).get("components", {})
+        about = book.judged(student, lesson)
+        judged, notes = about.get("components", {}), about.get("notes", {})
         own = grades.get(student, {})
         for component in sorted(own, key=in_order):
             grade = own[component]
             if grade.max_score or grade.score or component in judged:
                 comment = comments.get((student, component)) or ""
                 row = _row(grade, judged.get(component), comment)
-                yield {"student": student, "lesson": lesson, "component": component, **row}
+                told = filter(None, (about.get("note"), notes.get(component)))
+                names = {"student": student, "lesson": lesson, "component": component}
+                yield {**names, **row, "note": printable("; ".join(told))}
         penalty, seconds_late = penalties[student]
         penalty = min(penalty, sum(grade.score for grade in own.values()))
         if penalty > 0:
@@ -216,7 +211,7 @@ def _to_decide(grade) -> str:
 
 def _missing(student: str, lesson: str, component: str, worth: float, reason: str) -> dict:
     numbers = {"points": 0.0, "max_points": _as_written(worth), "seconds": 0.0}
-    about = {"diagnosis": reason, "sandbox": NOT_RUN, "basis": MISSING, "comment": ""}
+    about = {"diagnosis": reason, "sandbox": NOT_RUN, "basis": MISSING, "comment": "", "note": ""}
     names = {"student": student, "lesson": lesson, "component": component}
     return names | numbers | about | {"to_decide": ""}
 

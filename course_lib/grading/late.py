@@ -8,29 +8,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from jupyter_core.paths import jupyter_config_path
-from nbgrader.api import Gradebook, SubmittedAssignment
+from nbgrader.api import SubmittedAssignment
 from nbgrader.utils import parse_utc
-from traitlets.config import Config, ConfigFileNotFound, PyFileConfigLoader
 
 from . import GradingError
-
-CONFIG = "nbgrader_config.py"
-
-
-def nbgrader_settings(root: Path) -> Config:
-    """nbgrader's settings, from where `nbgrader autograde` reads them when it runs in `root`."""
-    settings = Config()
-    for folder in [*reversed(jupyter_config_path()), str(root)]:
-        try:
-            settings.merge(PyFileConfigLoader(CONFIG, path=folder).load_config())
-        except ConfigFileNotFound:
-            continue
-        except Exception as error:
-            raise GradingError(
-                f"{folder}/{CONFIG} fails: {type(error).__name__}: {error}"
-            ) from None
-    return settings
+from .course import course_gradebook
 
 
 def due_dates(root: Path, known: Mapping) -> dict:
@@ -41,11 +23,11 @@ def due_dates(root: Path, known: Mapping) -> dict:
     Args:
         known: what they were before: so they stay where `root` has no gradebook that says more.
     """
-    path = root / "gradebook.db"
-    if not path.exists():
+    course = course_gradebook(root)
+    if course is None:
         return dict(known)
     found = {}
-    with Gradebook(f"sqlite:///{path}") as book:
+    with course as book:
         for assignment in book.assignments:
             found[assignment.name] = _plain(assignment.duedate)
             for submission in assignment.submissions:

@@ -17,7 +17,7 @@ from ..checks.judges.findings import OTHER_LINES
 from ..checks.verdict.library import finding, library_names_of, named_in
 from ..lessons.exercises import Exercise
 from . import GradingError
-from .late import CONFIG, nbgrader_settings
+from .course import CONFIG, nbgrader_settings
 from .results import printable, zero
 
 MARK, NO_POINTS = SETTINGS = ("mark", "no points")

@@ -16,9 +16,10 @@ from pathlib import Path
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 
-from ..own_files import lies_there
 from . import GradingError
 from .classroom import students_of
+from .file_names import notebook_in
+from .layout import astray, is_there
 from .rules import ClassRules
 from .submission import TIMESTAMP, timestamp_beside
 
@@ -45,10 +46,12 @@ class Reception:
         weakref.finalize(self, shutil.rmtree, stands, ignore_errors=True)  # at exit at the latest
         submitted = Path(directory.root, directory.submitted_directory).resolve()
         for student, folder in students_of(submitted).items():
-            path = folder / lesson / f"{lesson}.ipynb"
-            is_asked = fnmatchcase(student, directory.student_id)
-            if is_asked and lies_there(path, top=submitted):
-                self._receive(student, lesson, path, stands)
+            if not fnmatchcase(student, directory.student_id):
+                continue
+            if is_there(folder, lesson):
+                self._receive(student, lesson, notebook_in(folder / lesson, lesson), stands)
+            elif reason := astray(folder, lesson):
+                converter.log.error("%s %s: not graded: %s", student, lesson, reason)
         converter.assignments = {str(path.parent): [str(path)] for path in self._originals}
         converter.coursedir = _beginning_with(directory, stands)
 
@@ -57,7 +60,7 @@ class Reception:
         return self._originals[stand_in]
 
     def _receive(self, student: str, lesson: str, path: Path, stands: Path) -> None:
-        stand_in = stands / student / lesson / path.name
+        stand_in = stands / student / lesson / f"{lesson}.ipynb"
         stand_in.parent.mkdir(parents=True)
         stand_in.touch()
         self._originals[stand_in] = path

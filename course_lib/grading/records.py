@@ -19,6 +19,7 @@ COLUMNS = (
     "seconds",
     "basis",
     "comment",
+    "note",
 )
 
 # How a row's points came about, in the column `basis`. The first two may come with extra credit.

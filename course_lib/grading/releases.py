@@ -8,7 +8,9 @@ for it: it is worth what the newest release says, in whichever release it was an
 """
 
 import copy
+import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,9 +20,14 @@ from ..did_you_mean import did_you_mean
 from ..files import write_atomically
 from ..lessons.exercises import lesson_names, notebook_path, prices
 from . import GradingError, NotGraded
+from .course import gradebook_url
+from .failures import told
 from .gradebook import register
 from .records import read_json, write_json
 from .version import checks_version
+
+UNKNOWN = NOT_GRADED, NEWEST = "not graded", "newest"
+_HASH = re.compile("[0-9a-f]{12}")
 
 
 class NotCounted(NotGraded):
@@ -37,17 +44,34 @@ class Release:
     number: int = 0  # which release of the lesson this is; 0 when it is not frozen
     checks: str = ""  # the version of the checks when it was frozen
 
+    def said(self, root: Path) -> str:
+        """Which one it is, for who grades with it."""
+        if self.number:
+            return f"release {self.hash} (number {self.number}) in {_folder(root, self.lesson)}"
+        return f"as it stands ({self.hash}), for {_folder(root, self.lesson)} holds no release"
+
 
 def release(lesson: str, root: Path) -> Release:
     """Freeze a lesson as it stands, and register it in the course's own gradebook.
 
     After this `nbgrader autograde LESSON` works at `root`. Releasing an unchanged lesson again
-    changes nothing.
+    changes nothing. What was released last is the newest release, an earlier one included. A
+    notebook that somebody changed since it was built gets a hash of its own, where it lies: one
+    hash is one notebook, with its points.
+
+    Raises:
+        GradingError: there is no such lesson, or the disk or the gradebook cannot be written.
     """
-    newest = current(lesson, root)
-    before = frozen(lesson, root)
+    with told("Release it again when there is room"):
+        return _release(lesson, root)
+
+
+def _release(lesson: str, root: Path) -> Release:
+    newest, before = current(lesson, root), frozen(lesson, root)
+    if any(old.hash == newest.hash and _text(old) != _text(newest) for old in before):
+        newest = _renamed(newest, root)
     known = next((old for old in before if old.hash == newest.hash), None)
-    if known is None:
+    if known is None or known is not before[-1]:
         number = 1 + max((old.number for old in before), default=0)
         known = Release(lesson, newest.hash, newest.notebook, number, checks_version())
         folder = _folder(root, lesson) / known.hash
@@ -59,12 +83,39 @@ def release(lesson: str, root: Path) -> Release:
             {"lesson": lesson, "hash": known.hash, "number": number, "checks": known.checks},
         )
     newest = choose(lesson, "", root)[0]
-    register(f"sqlite:///{root.resolve() / 'gradebook.db'}", lesson, newest.notebook)
+    register(gradebook_url(root), lesson, newest.notebook)
     return known
 
 
+def _text(one: Release) -> str:
+    """All of a notebook that its learners are given, but for its hash and what running it leaves.
+
+    Jupyter writes other things into it when it is only opened: those do not count.
+    """
+    cells = [
+        (cell["cell_type"], cell["source"], cell["metadata"].get("nbgrader"),
+         cell["metadata"].get("course"))
+        for cell in one.notebook["cells"]
+    ]  # fmt: skip
+    return json.dumps(cells, sort_keys=True)
+
+
+def _renamed(changed: Release, root: Path) -> Release:
+    """The notebook with a hash of what it holds now, which is written where it lies."""
+    name = hashlib.sha256(_text(changed).encode()).hexdigest()[:12]
+    notebook = copy.deepcopy(changed.notebook)
+    notebook["metadata"]["course"]["release"] = name
+    path = root / "exercises" / changed.lesson / f"{changed.lesson}.ipynb"
+    write_atomically(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    return current(changed.lesson, root)
+
+
 def choose(
-    lesson: str, wanted: str, root: Path, older: Collection[str] = ()
+    lesson: str,
+    wanted: str,
+    root: Path,
+    older: Collection[str] = (),
+    unknown: str = NOT_GRADED,
 ) -> tuple[Release, str]:
     """The release to grade against, and a note when it is not the one that was asked for.
 
@@ -73,6 +124,8 @@ def choose(
 
     Args:
         older: the hashes of the releases that count beside the newest one.
+        unknown: what becomes of a notebook that names a release which is not here, "not graded"
+            or "newest". What cannot be the name of a release names none.
 
     Raises:
         NotCounted: it asks for one that was handed out, and that does not count.
@@ -89,6 +142,14 @@ def choose(
                 f'c.ClassRules.older_releases = ["{old.hash}"] in nbgrader_config.py. '
                 "Otherwise ask for the answers in the newest notebook"
             )
+    if unknown == NOT_GRADED and _HASH.fullmatch(wanted):
+        here = ", ".join(old.hash for old in known)
+        raise NotCounted(
+            f"made for release {wanted}, which is not in {_folder(root, lesson)} (there is "
+            f"{here}). If the releases lie elsewhere, name the course's folder: --root. To grade "
+            'such notebooks as the newest one: c.ClassRules.unknown_releases = "newest" in '
+            "nbgrader_config.py"
+        )
     asked = f"release {wanted[:16]!r}" if wanted else "no release"
     return newest, f"the file names {asked}; graded as {newest.hash}, the newest one"
 

@@ -10,11 +10,12 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from traitlets import List, Unicode
+from traitlets import Enum, List, Unicode
 from traitlets.config import Configurable
 
 from . import GradingError
 from .late import time_of
+from .releases import NOT_GRADED, UNKNOWN, Release, choose
 from .submission import TIMESTAMP
 
 COLUMNS = ("student", "lesson", "time")
@@ -41,9 +42,21 @@ class ClassRules(Configurable):
         "`course release` gave them.",
     ).tag(config=True)
 
+    unknown_releases = Enum(
+        UNKNOWN,
+        NOT_GRADED,
+        help="What becomes of a notebook that names a release which is not in the course's "
+        'releases/: "not graded", and the run says whose it is, or "newest", graded as the '
+        "newest release.",
+    ).tag(config=True)
+
     def __init__(self, root: Path, **options):
         super().__init__(**options)
         self.root = root
+
+    def release_for(self, lesson: str, wanted: str) -> tuple[Release, str]:
+        """The release to grade a notebook against, as `releases.choose` finds it by these rules."""
+        return choose(lesson, wanted, self.root, self.older_releases, self.unknown_releases)
 
     def time_of(self, student: str, lesson: str, timestamp: str) -> datetime | None:
         """When a submission was handed in; None where nobody who may say so has noted it.

@@ -24,10 +24,13 @@ from ..own_files import lies_there
 from . import GradingError, NotGraded
 from .class_gradebook import ClassGradebook
 from .classroom import lessons_of, open_folder, students_of
+from .course import nbgrader_settings, roster
+from .failures import in_words, told
 from .file_names import note_of, notebook_in
 from .grades import derive
 from .judging import fresh_seed, judge
-from .late import due_dates, nbgrader_settings
+from .late import due_dates
+from .layout import astray, beside, check_layout, of_no_lesson_here
 from .library import library_setting
 from .records import write_json
 from .releases import Release, choose
@@ -42,6 +45,7 @@ PAUSES = (0.0, 0.2, 2.0)  # before each try to record: somebody else may be at t
 # What a result on record must agree in with this run, to stand.
 HOW = ("checks", "sandbox", "library")
 AWAY = "no file is there now; what is on record stays"
+STANDS = "What is on record is as it was; the same command goes on where this one stopped"
 NOT_EVIDENCE = "its timestamp.txt does not count; who may say when it came: ClassRules.times"
 
 
@@ -51,7 +55,9 @@ class Report:
 
     students: int
     lessons: list[str]
+    against: list[str] = field(default_factory=list)  # the newest release of each lesson
     judged: int = 0  # submissions run now, not taken from an earlier run
+    handed_in: int = 0  # submissions that lie there, readable or not
     missing: int = 0  # neither handed in nor on record
     unreadable: int = 0
     not_graded: list[str] = field(default_factory=list)  # submissions the grader failed at
@@ -83,7 +89,8 @@ def grade_class(
         again: judge also what has not changed since it was graded.
 
     Raises:
-        GradingError: there is nothing to grade, or no place to write to.
+        GradingError: there is nothing to grade, what there is does not lie where it is looked
+            for, or there is no place to write to.
     """
     if workers < 1:
         raise GradingError(f"workers must be at least 1, got {workers}")
@@ -94,7 +101,9 @@ def grade_class(
     lessons = lessons_of(submitted, students.values(), lesson)
     if student is not None and student not in students:
         raise GradingError(f"{submitted} holds no student called {student!r}")
-    with open_folder(out, submitted) as before:
+    chosen = students if student is None else {student: students[student]}
+    check_layout(submitted, chosen, lessons)
+    with open_folder(out, submitted) as before, told(STANDS):
         rules = ClassRules(root, config=nbgrader_settings(root))
         rules.check()
         due_before = before.get("due", {})
@@ -104,7 +113,6 @@ def grade_class(
         about = {"seed": seed, "checks": checks_version(), "sandbox": sandbox}
         about["library"] = library_setting(root)
         book = ClassGradebook(out, root=root, due=due, due_before=due_before)
-        chosen = students if student is None else {student: students[student]}
         report = Report(students=len(chosen), lessons=lessons, kept=book.follow_course())
         write_json(out / "run.json", {"state": "running", **about, "due": due})
 
@@ -113,11 +121,18 @@ def grade_class(
             for each in lessons
             for name, folder in chosen.items()
         ]
-        run = _Run(submitted, out, root, about, again, rules, book, report)
+        run = _Run(submitted, students, out, root, about, again, rules, book, report)
         run.grade(work, workers, progress)
+        if student is None:
+            run.enter_roster(roster(root))
         derived = derive(book, out, students, root, fresh=run.fresh)
         report.kept = list(dict.fromkeys([*report.kept, *derived.to_decide]))
         report.problems += derived.problems
+        report.problems += beside(submitted)
+        if lesson is None:
+            report.problems += of_no_lesson_here(chosen, lessons)
+        if not report.handed_in and not report.not_graded:
+            report.problems.append(f"nobody here has handed in {', '.join(lessons)}")
         report.seconds = round(time.perf_counter() - started, 3)
         write_json(out / "run.json", {"state": "done", **about, "due": due, **asdict(report)})
         return report
@@ -139,7 +154,7 @@ class _Work:
 class _Outcome:
     """What a worker found: a notebook to enter, or why there is none."""
 
-    release: Release | None = None  # None where nothing was handed in
+    release: Release | None = None  # None where nothing lies in its place
     notebook: nbformat.NotebookNode | None = None  # with what the judge said in it
     timestamp: str = ""
     is_unreadable: bool = False
@@ -149,11 +164,16 @@ class _Outcome:
 class _Run:
     """One grading run: workers that judge, one writer that records."""
 
-    def __init__(self, submitted, out, root, about: Mapping, again, rules, book, report: Report):
-        self.submitted, self.out, self.root, self.rules = submitted, out, root, rules
+    def __init__(
+        self, submitted, folders, out, root, about: Mapping, again, rules, book, report: Report
+    ):
+        self.submitted, self.folders, self.out = submitted, folders, out
+        self.root, self.rules = root, rules
         self.about, self.again, self.book, self.report = about, again, book, report
         for lesson in report.lessons:
-            self.book.register(lesson, choose(lesson, "", root)[0].notebook)
+            newest, _ = choose(lesson, "", root)
+            self.book.register(lesson, newest.notebook)
+            report.against.append(f"{lesson} {newest.said(root)}")
         self.registered: set[tuple[str, str]] = set()
         self.on_record = book.on_record()
         self.fresh: set[tuple[str, str]] = set()  # whose feedback was written in this run
@@ -178,6 +198,14 @@ class _Run:
                 for item, outcome in outcomes:  # what was short may be there again
                     self.record(item, outcome)
 
+    def enter_roster(self, students: list[str]) -> None:
+        """Have everybody in the gradebook whom the course knows, handed in or not."""
+        for student in students:
+            self.book.add_student(student)
+            if student not in self.folders:
+                lessons = self.report.lessons
+                self.report.missing += sum((student, one) not in self.on_record for one in lessons)
+
     def _go_through(self, work, workers: int, progress) -> Iterator[tuple[_Work, _Outcome]]:
         """The outcome of each submission, as it comes."""
         with ThreadPoolExecutor(workers, "worker") as pool:
@@ -198,10 +226,9 @@ class _Run:
         release, found = None, {}
         try:
             if not lies_there(item.path, top=self.submitted):
-                return _Outcome()
+                return _Outcome(failure=astray(item.path.parents[1], item.lesson))
             submission = read_submission(item.path)
-            older = self.rules.older_releases
-            release, note = choose(item.lesson, submission.release, self.root, older)
+            release, note = self.rules.release_for(item.lesson, submission.release)
             note = "; ".join(filter(None, [note, note_of(item.path, item.lesson)]))
             notebook = rebuild(release.notebook, submission, "" if submission.reason else note)
             found = {"timestamp": submission.timestamp, "is_unreadable": bool(submission.reason)}
@@ -217,8 +244,7 @@ class _Run:
         except NotGraded as failure:
             return _Outcome(release, failure=printable(str(failure)), **found)
         except Exception as error:
-            text = f"the grader failed: {type(error).__name__}: {error}"
-            return _Outcome(release, failure=printable(text), **found)
+            return _Outcome(release, failure=f"the grader failed: {in_words(error)}", **found)
 
     def _stands(self, item: _Work, notebook: Mapping) -> bool:
         """Whether this very submission is on record, judged by these checks in this way."""
@@ -232,6 +258,7 @@ class _Run:
     def record(self, item: _Work, outcome: _Outcome) -> None:
         """Enter what a worker found into the gradebook. What a person entered there stays."""
         self.report.unreadable += outcome.is_unreadable
+        self.report.handed_in += outcome.release is not None
         failure = outcome.failure
         try:
             if outcome.notebook is not None:
@@ -249,7 +276,7 @@ class _Run:
                 if when not in (None, self.on_record[item.student, item.lesson]):
                     self.book.note_time(item.student, item.lesson, when)
         except Exception as error:
-            failure = printable(f"it could not be recorded ({type(error).__name__}: {error})")
+            failure = f"it could not be recorded ({in_words(error)})"
         if failure:
             self.report.not_graded.append(str(item))
             self.report.problems.append(f"{item}: not graded: {failure}")

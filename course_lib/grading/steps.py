@@ -16,10 +16,10 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Enum, Unicode, default
 
 from . import GradingError
+from .file_names import note_of
 from .judging import fresh_seed, judge
 from .library import MARK, SETTINGS
 from .reception import Reception
-from .releases import choose
 from .rules import ClassRules
 from .sandbox import Sandbox, SandboxMissing
 from .submission import read_submission, rebuild
@@ -58,8 +58,8 @@ class SubmissionExporter(NotebookExporter):
         path = self.reception.read_from(Path(filename))
         submission = read_submission(path)
         lesson = resources["nbgrader"]["assignment"]
-        older = self.rules.older_releases
-        release, note = choose(lesson, submission.release, Path(self.course_root), older)
+        release, note = self.rules.release_for(lesson, submission.release)
+        note = "; ".join(filter(None, [note, note_of(path, lesson)]))
         if submission.reason:
             self.log.warning("%s could not be read: %s", path, submission.reason)
             note = ""

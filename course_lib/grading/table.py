@@ -1,7 +1,7 @@
 """Grades for the terminal: student × component, then what was wrong, student by student."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,20 +53,21 @@ def _print_lesson(lesson: str, rows: list[dict], console: Console) -> None:
     if any(_by_hand(row) for row in rows):
         console.print("* by hand, in formgrader", style="dim", highlight=False)
     for student, found in by_student.items():
-        wrong = _grouped([row for row in found.values() if row["diagnosis"]])
-        for diagnosis, names in wrong.items():
-            console.print(
-                f"[bold]{escape(student)}[/] {escape(', '.join(names))}: {escape(diagnosis)}",
-                highlight=False, soft_wrap=True,
-            )  # fmt: skip
+        for told in ("diagnosis", "note"):  # a note costs nothing, and its student reads it too
+            for text, names in _grouped(found.values(), told).items():
+                console.print(
+                    f"[bold]{escape(student)}[/] {escape(', '.join(names))}: {escape(text)}",
+                    highlight=False, soft_wrap=True, style="dim" if told == "note" else None,
+                )  # fmt: skip
     console.print()
 
 
-def _grouped(rows: list[dict]) -> dict[str, list[str]]:
-    """Components by diagnosis: a blank notebook is one line, not ten."""
+def _grouped(rows: Iterable[dict], told: str) -> dict[str, list[str]]:
+    """Components by what is said of them: a blank notebook is one line, not ten."""
     groups: dict[str, list[str]] = {}
     for row in rows:
-        groups.setdefault(row["diagnosis"], []).append(row["component"])
+        if row[told]:
+            groups.setdefault(row[told], []).append(row["component"])
     return groups
 
 
