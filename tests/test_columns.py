@@ -1,6 +1,7 @@
 """Code that a reader meets has 76 columns, so that no page and no notebook cuts it off."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from course_lib.lessons.text import lesson_texts, read_lesson
 from course_lib.transformer import MODULES
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
-FENCE = re.compile(r"^(?P<fence>`{3,})(?P<kind>.*?)\n(?P<body>.*?)^(?P=fence)$", re.M | re.S)
+FENCE = re.compile(r"^ *(?P<fence>`{3,})(?P<kind>.*?)\n(?P<body>.*?)^ *(?P=fence)$", re.M | re.S)
 
 
 def too_long(text: str) -> list[str]:
@@ -23,7 +24,7 @@ def blocks(text: str):
     """Kind and text of each block of code that stands in prose, in a directive or in none."""
     for block in FENCE.finditer(text):
         if not block["kind"].startswith("{"):
-            yield block["kind"], block["body"]
+            yield block["kind"], textwrap.dedent(block["body"])
         elif not block["kind"].startswith("{code-cell}"):
             yield from blocks(block["body"])
 
