@@ -57,3 +57,34 @@ class Visit:
     def _on_response(self, response):
         if response.status >= 400:
             self.problems.append(f"{response.status} {response.url}")
+
+
+def cut_off(page) -> list[str]:
+    """The widest line of each block of code or output that does not fit, folded ones too."""
+    return page.evaluate("""() => {
+        for (const fold of document.querySelectorAll('main details')) fold.open = true
+        return [...document.querySelectorAll('main pre')]
+            .filter(block => block.scrollWidth > block.clientWidth)
+            .map(block => block.innerText.split('\\n').sort((a, b) => b.length - a.length)[0])
+    }""")
+
+
+def broken_words(page) -> list[str]:
+    """Words in tables that begin on one line and end on another; hyphens and slashes part words."""
+    return page.evaluate("""() => {
+        const found = []
+        for (const cell of document.querySelectorAll('main :is(td, th)')) {
+            const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT)
+            while (texts.nextNode()) {
+                const text = texts.currentNode
+                for (const word of text.data.matchAll(/[^\\s\\-–—/]+/g)) {
+                    const range = document.createRange()
+                    range.setStart(text, word.index)
+                    range.setEnd(text, word.index + word[0].length)
+                    const tops = [...range.getClientRects()].map(box => Math.round(box.top))
+                    if (new Set(tops).size > 1) found.push(word[0])
+                }
+            }
+        }
+        return found
+    }""")

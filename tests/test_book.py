@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from browsing import serve
+from browsing import broken_words, cut_off, serve
 
 from course_lib.bugs import all_bugs, bugs_of
 from course_lib.checks import all_checks
@@ -67,6 +67,20 @@ def test_a_page_is_sound_accessible_and_fits_a_phone(visit, axe, name, scheme):
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 360
     assert opened.problems == []
     assert opened.foreign == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow)
+        for name in (*PAGES, *BUG_PAGES)
+    ],
+)
+def test_no_line_is_cut_off_on_a_laptop_and_no_word_of_a_table_on_a_phone(visit, name):
+    page = visit(name, width=1280).page
+    assert cut_off(page) == []
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert broken_words(page) == []
 
 
 def test_formulas_are_set(visit):

@@ -3,11 +3,13 @@
 import json
 
 import pytest
-from browsing import serve
+from browsing import broken_words, cut_off, serve
 from small_book import small_book
 
+from course_lib.checks.judges.findings import OTHER_LINES
 from course_lib.lessons.opening import colab_address
 from course_lib.lessons.prose import to_markdown
+from course_lib.lessons.source import COLUMNS
 
 ALT = "A green square with a small white letter in its middle."
 NOTATION = """\
@@ -52,8 +54,26 @@ The secret.
 
 It ends with `T` and nothing else.
 """
+WIDE = f"""\
+# Wide
+
+```text
+{"m" * OTHER_LINES}
+```
+
+````{{dropdown}} Folded
+```python
+{"m" * COLUMNS}
+```
+````
+
+| a word | {" | ".join(["what is counted"] * 4)} |
+|---|---|---|---|---|
+| `scaled_dot_product_attention` | {" | ".join(["incomprehensibility"] * 4)} |
+"""
 PAGES = {
     "index": "# First page\n\nWords.",
+    "wide": WIDE,
     "notation": NOTATION,
     "02_self_attention": LESSON,
     "03_causal_masking": "# Masks\n\nSee {ref}`the other end <the-end>`.",
@@ -97,6 +117,11 @@ def test_colab_is_offered_where_a_repository_is_configured(tmp_path, browser):
 @pytest.mark.parametrize("url", ["", "https://gitlab.com/o/r", "https://github.com/only"])
 def test_colab_reads_from_github_alone(url):
     assert colab_address(url, "main", "02_x") is None
+
+
+def test_the_sidebar_says_the_number_of_each_lesson(visit):
+    entries = visit("index").page.locator(".bd-links a").all_inner_texts()
+    assert entries == ["Wide", "Notation", "2. Self-attention", "3. Masks"]
 
 
 def test_the_browser_remembers_what_was_read_and_forgets_it(visit):
@@ -201,6 +226,22 @@ def test_what_a_change_takes_out_and_puts_in_has_colours_that_can_be_read(visit,
     assert all(green > red for red, green, _ in come)
     assert contrast(*out) >= 4.5
     assert contrast(*come) >= 4.5
+
+
+def test_the_longest_line_of_a_check_and_of_folded_code_fit_on_a_laptop(visit):
+    page = visit("wide", width=1280).page
+    assert cut_off(page) == []
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert len(cut_off(page)) == 2
+
+
+def test_a_table_scrolls_on_a_phone_and_keeps_its_words_whole(visit):
+    page = visit("wide", width=360).page
+    assert broken_words(page) == []
+    table = page.locator(".pst-scrollable-table-container")
+    assert table.evaluate("box => box.scrollWidth > box.clientWidth")
+    assert table.get_attribute("tabindex") == "0"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def contrast(first, second) -> float:

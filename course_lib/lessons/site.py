@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from .book_progress import complaints, progress
 from .bug_pages import FOLDER, INDEX, bug_pages
+from .text import lesson_texts, lesson_title
 
 # What the pages import. Their text is part of the cache's path, because the execution cache
 # does not see changes in imported modules.
@@ -90,8 +91,11 @@ def _stage(root: Path, work: Path, say: Callable[[str], None] = print) -> None:
     book, source = root / "book", work / "source"
     source.mkdir(exist_ok=True)
     contents = yaml.safe_load((book / "_toc.yml").read_text(encoding="utf-8"))
-    made = {}
+    made, lessons = {}, {path.stem: path for path in lesson_texts(book)}
     for chapter in contents.get("chapters", ()):
+        if lesson := lessons.get(chapter["file"]):
+            # The texts speak of lessons by their numbers: the sidebar says which is which.
+            chapter["title"] = f"{int(lesson.stem[:2])}. {lesson_title(lesson)}"
         if chapter["file"] == INDEX:
             made = bug_pages(_zoo(root, work, say), book)
             chapter["sections"] = [
