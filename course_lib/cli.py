@@ -706,6 +706,21 @@ def _lesson(asked: str | None) -> str | None:
 
 
 @main.command()
+@click.option("--out", type=FOLDER, required=True, help="Where the grades went.")
+@click.option("--browser/--no-browser", default=True, help="Open it, or only say where it is.")
+@click.option("--port", type=click.IntRange(1, 65535), help="By default a free one.")
+def formgrader(out, browser, port):
+    """Open nbgrader's formgrader on a class that was graded: marks, comments, extra credit."""
+    from course_lib.grading import GradingError
+    from course_lib.grading.formgrader import run
+
+    try:
+        raise SystemExit(run(out, browser=browser, port=port))
+    except GradingError as error:
+        raise fail(error) from None
+
+
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def doctor(as_json):
     """Can this machine grade? What of the wall around submissions stands, by trying it."""

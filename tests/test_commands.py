@@ -163,9 +163,11 @@ STORIES = {
         Run("course grade --submitted submitted --out grades"),
         Run("nbgrader autograde 02_self_attention"),
         Run(".venv/bin/course release 02_self_attention"),
+        Run("nbgrader db student import students.csv"),
         Run(".venv/bin/course grade --submitted submitted --out grades"),
         Run(".venv/bin/course grade --submitted submitted --out grades", "--student ada"),
         Run(".venv/bin/course grade --submitted submitted --out grades", "--student ben --again"),
+        Run(".venv/bin/course formgrader --out grades", "--help"),  # it runs until it is stopped
         Run(".venv/bin/nbgrader autograde 02_self_attention"),
         Run(".venv/bin/nbgrader generate_feedback 02_self_attention"),
     ],
@@ -190,6 +192,9 @@ SLOW = {"models", "shakespeare", "shakespeare again", "class", "platform", "writ
 
 # Command: the test file that does the same, a word by which it is found there, and the reason.
 ELSEWHERE = {
+    "nbgrader release_feedback 02_self_attention": (
+        "test_formgrader.py", "release_feedback", "needs an exchange, and who submitted through it",
+    ),
     'pip install ".[learn]"': ("test_wheel.py", "[learn]", "installs, which needs a registry"),
     "pip install --index-url … torch": ("test_wheel.py", "pip", "the page to look up has the rest"),
     "pip install transformers": ("test_gpt2.py", "from transformers import", "it is here already"),
@@ -265,6 +270,7 @@ def prepare(story: str, folder: Path) -> None:
     elif story == "class":
         shutil.copytree(ROOT / "exercises", folder / "exercises")
         shutil.copy(ROOT / "nbgrader_config.py", folder)
+        (folder / "students.csv").write_text("id\nada\nben\ncleo\n", "utf-8")
         for line in tree_of_a_class().splitlines()[1:]:
             place = folder / "submitted" / line.strip()
             place.parent.mkdir(parents=True)

@@ -18,6 +18,8 @@ A submission goes one way, module by module, and each step is done once:
     class_gradebook  enters the notebook into nbgrader's gradebook: from here on that is the truth
     grades           derives the table from the gradebook, and feedback; records and table show it
 
+    formgrader       shows the gradebook in nbgrader's own pages
+
 `run` leads a class along this way, with workers up to `steps` and one writer after it, and
 `classroom` finds the class. `nbgrader autograde` goes it by nbgrader's own three steps, which
 `gradebook` replaces by those in `steps`; of a student's folder it sees a stand-in (`reception`).

@@ -1,5 +1,7 @@
 """The truth about a class: its gradebook, with its autograded notebooks and its feedback pages."""
 
+import json
+import secrets
 import shutil
 from collections.abc import Mapping
 from datetime import datetime
@@ -27,6 +29,7 @@ from .highlighting import bound_highlighting
 from .late import follow, is_dated
 from .records import read_json
 from .steps import ForgetEarlierScores
+from .submission import SECRET, TIMESTAMP
 
 
 class ClassGradebook:
@@ -59,17 +62,23 @@ class ClassGradebook:
     def register(self, lesson: str, newest: Mapping, *others: Mapping) -> None:
         """Make a lesson, in the releases that the class holds, known to the gradebook."""
         register(self.directory.db_url, lesson, newest, *others)
+        # Formgrader lists the lessons that lie here.
+        source = Path(self.directory.format_path("source", ".", lesson), f"{lesson}.ipynb")
+        _keep(source, json.dumps(newest, indent=1, ensure_ascii=False) + "\n")
 
     def add_student(self, student: str) -> None:
         """Enter a student who has handed nothing in: nbgrader counts zero."""
         with self.open() as book:
             book.update_or_create_student(student)
 
-    def record(self, student: str, lesson: str, notebook, timestamp: datetime | None) -> None:
+    def record(
+        self, student: str, lesson: str, notebook, timestamp: datetime | None, secret: str
+    ) -> None:
         """Enter a judged notebook: its scores, a late penalty, and the notebook itself.
 
         Args:
             timestamp: when it was handed in; None where nobody noted it.
+            secret: what nbgrader's exchange finds the feedback by; empty where it brought nothing.
         """
         with self.open() as book:
             book.update_or_create_student(student)
@@ -81,6 +90,7 @@ class ClassGradebook:
         for step in self._scores:
             step.preprocess(notebook, self._about(student, lesson))
         self._penalise(student, lesson)
+        self.note_secret(student, lesson, secret)
         # Taken away first and written last: where it stands, so does everything else about it.
         write_atomically(self.autograded(student, lesson), nbformat.writes(notebook) + "\n")
 
@@ -89,6 +99,38 @@ class ClassGradebook:
         with self.open() as book:
             book.find_submission(lesson, student).timestamp = timestamp
             book.db.commit()
+
+    def note_secret(self, student: str, lesson: str, secret: str) -> None:
+        """Keep what nbgrader's exchange finds a submission's feedback by, where nbgrader does.
+
+        `nbgrader release_feedback` ends at the first submission that has none: one that came by
+        another way gets one that nobody knows.
+        """
+        judged, page = self.autograded(student, lesson), self.feedback(student, lesson)
+        for place in [judged, page] if page.exists() else [judged]:
+            path = place.with_name(SECRET)
+            known = path.read_text(encoding="utf-8") if path.exists() else ""
+            wanted = secret or known or secrets.token_hex(64)
+            if wanted != known:
+                write_atomically(path, wanted)
+
+    def write_times(self) -> None:
+        """Write down when each submission came, where nbgrader's programs look for it.
+
+        Formgrader takes a submission whose time is not in `submitted/` for one that waits for its
+        grade, and `nbgrader release_feedback` reads the time beside the page.
+        """
+        for (student, lesson), when in self.on_record().items():
+            text = f"{when.isoformat(' ')} UTC\n" if when else ""
+            own = Path(self.directory.format_path("submitted", student, lesson), TIMESTAMP)
+            if when:
+                _keep(own, text)
+            else:
+                own.parent.mkdir(parents=True, exist_ok=True)
+                own.unlink(missing_ok=True)
+            page = self.feedback(student, lesson)
+            if page.exists():
+                _keep(page.with_name(TIMESTAMP), text)
 
     def follow_course(self) -> list[str]:
         """Take over the course's due dates and extensions, where nobody entered others here.
@@ -156,7 +198,10 @@ class ClassGradebook:
 
     def write_feedback(self, student: str, lesson: str) -> None:
         """Write a submission's feedback page, as the gradebook has it now."""
-        self._feedback.write(self._about(student, lesson), self.autograded(student, lesson))
+        judged = self.autograded(student, lesson)
+        self._feedback.write(self._about(student, lesson), judged)
+        secret = judged.with_name(SECRET)
+        self.note_secret(student, lesson, secret.read_text("utf-8") if secret.exists() else "")
 
     def judged(self, student: str, lesson: str) -> dict:
         """What the judge said of the submission on record, and of what; empty if there is none."""
@@ -178,6 +223,11 @@ class ClassGradebook:
     def _about(self, student: str, lesson: str) -> dict:
         about = {"student": student, "assignment": lesson, "notebook": lesson}
         return {"nbgrader": {**about, "db_url": self.directory.db_url}}
+
+
+def _keep(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_atomically(path, text)
 
 
 class _Feedback(GenerateFeedback):

@@ -89,6 +89,7 @@ def derive(
             except Exception as error:  # a page that fails is no reason to have no table
                 text = f"no feedback could be written ({in_words(error)})"
                 problems.append(f"{student} {lesson}: {text}")
+    book.write_times()
     write_grades(table, rows)  # last: where it stands, the feedback agrees with it
     to_decide = [
         f"{row['student']} {row['lesson']} {row['component']}: {row['to_decide']}"

@@ -21,7 +21,7 @@ from .classroom import students_of
 from .file_names import notebook_in
 from .layout import astray, is_there
 from .rules import ClassRules
-from .submission import TIMESTAMP, timestamp_beside
+from .submission import SECRET, TIMESTAMP, beside
 
 LAYOUT = CourseDirectory.directory_structure.default_value
 
@@ -64,8 +64,10 @@ class Reception:
         stand_in.parent.mkdir(parents=True)
         stand_in.touch()
         self._originals[stand_in] = path
+        if secret := beside(path, SECRET):
+            (stand_in.parent / SECRET).write_text(secret, encoding="utf-8")
         try:
-            when = self._rules.time_of(student, lesson, timestamp_beside(path))
+            when = self._rules.time_of(student, lesson, beside(path, TIMESTAMP))
         except GradingError as error:
             self._converter.log.error("%s %s: %s", student, lesson, error)
             return

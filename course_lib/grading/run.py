@@ -27,6 +27,7 @@ from .classroom import lessons_of, open_folder, students_of
 from .course import nbgrader_settings, roster
 from .failures import in_words, told
 from .file_names import note_of, notebook_in
+from .formgrader import write_settings
 from .grades import derive
 from .judging import fresh_seed, judge
 from .late import due_dates
@@ -112,6 +113,7 @@ def grade_class(
         seed = before["seed"] if before.get("state") == "running" else fresh_seed()
         about = {"seed": seed, "checks": checks_version(), "sandbox": sandbox}
         about["library"] = library_setting(root)
+        write_settings(out, root)
         book = ClassGradebook(out, root=root, due=due, due_before=due_before)
         report = Report(students=len(chosen), lessons=lessons, kept=book.follow_course())
         write_json(out / "run.json", {"state": "running", **about, "due": due})
@@ -157,6 +159,7 @@ class _Outcome:
     release: Release | None = None  # None where nothing lies in its place
     notebook: nbformat.NotebookNode | None = None  # with what the judge said in it
     timestamp: str = ""
+    secret: str = ""
     is_unreadable: bool = False
     failure: str = ""  # what the grader failed at: then there is no score
 
@@ -231,7 +234,8 @@ class _Run:
             release, note = self.rules.release_for(item.lesson, submission.release)
             note = "; ".join(filter(None, [note, note_of(item.path, item.lesson)]))
             notebook = rebuild(release.notebook, submission, "" if submission.reason else note)
-            found = {"timestamp": submission.timestamp, "is_unreadable": bool(submission.reason)}
+            found = {"timestamp": submission.timestamp, "secret": submission.secret}
+            found["is_unreadable"] = bool(submission.reason)
             if not self.again and self._stands(item, notebook):
                 return _Outcome(release, **found)
             how = {key: self.about[key] for key in ("seed", "sandbox", "library")}
@@ -275,6 +279,7 @@ class _Run:
                 when = self._time(item, outcome)
                 if when not in (None, self.on_record[item.student, item.lesson]):
                     self.book.note_time(item.student, item.lesson, when)
+                self.book.note_secret(item.student, item.lesson, outcome.secret)
         except Exception as error:
             failure = f"it could not be recorded ({in_words(error)})"
         if failure:
@@ -291,7 +296,7 @@ class _Run:
         for pause in PAUSES:
             time.sleep(pause)
             try:
-                self.book.record(item.student, item.lesson, outcome.notebook, when)
+                self.book.record(item.student, item.lesson, outcome.notebook, when, outcome.secret)
                 break
             except Exception as error:
                 failure = error

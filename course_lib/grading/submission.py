@@ -29,7 +29,8 @@ MAX_FILE_BYTES = 200 * 2**20
 MAX_READ_BYTES = 20 * 2**20  # of a notebook without its outputs
 TIMESTAMP = "timestamp.txt"
 LOST = "the cells have lost their ids, so each answer was found by its name"
-MAX_TIMESTAMP_BYTES = 100
+SECRET = "submission_secret.txt"  # what nbgrader's exchange finds a student's feedback by
+MAX_BESIDE_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Submission:
         default_factory=PackageText
     )  # what lies beside the notebook, for the capstone
     timestamp: str = ""  # what a timestamp.txt beside it says
+    secret: str = ""  # what nbgrader's exchange has put beside it
 
 
 def read_submission(path: Path) -> Submission:
@@ -57,20 +59,21 @@ def read_submission(path: Path) -> Submission:
         OSError: the machine failed, whatever lies there; `MemoryError` says so too.
     """
     top = path.parents[2]
-    beside = {
+    near = {
         "package": read_package(path.parent / PACKAGE, top=top),
-        "timestamp": timestamp_beside(path),
+        "timestamp": beside(path, TIMESTAMP),
+        "secret": beside(path, SECRET),
     }
     try:
         content = _without_outputs(bytes_of(path, MAX_FILE_BYTES, top=top))
         tree = _as_json(content)
         cells = saved_cells(tree)
     except Unreadable as reason:
-        return Submission(reason=str(reason), **beside)
+        return Submission(reason=str(reason), **near)
     metadata = tree.get("metadata")
     course = metadata.get("course") if isinstance(metadata, dict) else None
     release = course.get("release") if isinstance(course, dict) else None
-    return Submission(tuple(cells), release if isinstance(release, str) else "", **beside)
+    return Submission(tuple(cells), release if isinstance(release, str) else "", **near)
 
 
 def rebuild(pristine: Mapping, submission: Submission, note: str = "") -> dict:
@@ -127,11 +130,10 @@ def _content_hash(notebook: Mapping, grading: Mapping) -> str:
     return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
 
 
-def timestamp_beside(path: Path) -> str:
-    """What a `timestamp.txt` beside the notebook at `path` says; nothing where there is none."""
-    there = path.with_name(TIMESTAMP)
+def beside(path: Path, name: str) -> str:
+    """What a short file beside the notebook at `path` says; nothing where there is none."""
     try:
-        content = bytes_of(there, MAX_TIMESTAMP_BYTES, top=path.parents[2])
+        content = bytes_of(path.with_name(name), MAX_BESIDE_BYTES, top=path.parents[2])
         return content.decode("utf-8", "replace").strip()
     except Unreadable:
         return ""
