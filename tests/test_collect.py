@@ -228,11 +228,16 @@ PACKAGE_FORMS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", PACKAGE_FORMS)
-@pytest.mark.parametrize("layout", ["canvas", "moodle", "folders"])
+@pytest.mark.parametrize(
+    ("layout", "form"),
+    [
+        (layout, form)
+        for layout in ("canvas", "moodle", "folders")
+        for form in PACKAGE_FORMS
+        if (layout, form) != ("canvas", "beside the notebook")  # Canvas takes no folders
+    ],
+)
 def test_a_package_comes_along_in_every_form(form, layout, tmp_path, submitted):
-    if layout == "canvas" and form == "beside the notebook":
-        pytest.skip("Canvas takes no folders")
     source = download(tmp_path, LAYOUTS[layout][1]([Handed(ADA, PACKAGE_FORMS[form])]))
     report = collect([source], submitted, lesson=CAPSTONE)
     assert report.not_understood == []
@@ -401,6 +406,25 @@ def test_two_people_of_one_name_are_told_apart_by_a_number_or_not_at_all(tmp_pat
     report = collect([download(tmp_path, moodle(handed))], other)
     assert all("tells them apart" in line for line in report.not_understood)
     assert taken(other) == {}
+
+
+def test_folders_whose_names_differ_by_a_sign_are_two_students(tmp_path, submitted):
+    students = [Student("A", "B", login, n) for n, login in enumerate(["a-b", "ab", "A.b"])]
+    report = collect([download(tmp_path, folders(one_each(students)))], submitted)
+    assert report.not_understood == []
+    assert {who for who, _ in taken(submitted)} == {"a-b", "ab", "A.b"}
+
+
+@pytest.mark.parametrize("called", ["S101", "101", "ada", "ADA@example.org", "Lovelace, Ada"])
+def test_a_folder_may_be_called_by_anything_that_the_list_says(called, tmp_path, submitted):
+    names = tmp_path / "names.csv"
+    rows = [["Student", "ID", "SIS User ID", "SIS Login ID", "Email"]]
+    rows.append(["Lovelace, Ada", "101", "S101", "ada", "ada@example.org"])
+    rows.append(["Other, Some", "102", "S102", "some", "some@example.org"])
+    names.write_bytes(as_csv(rows))
+    source = download(tmp_path, {f"{called}/{NOTEBOOK}": notebook("1")})
+    collect([source], submitted, roster=names)
+    assert taken(submitted) == {("ada", LESSON): notebook("1")}
 
 
 def test_nothing_that_is_there_goes_unsaid(tmp_path, submitted):

@@ -15,7 +15,7 @@ from .collected import Collected, hash_of, read_collected, write_collected
 from .downloads import Download, open_download
 from .handed_in import Arrival, Submission, open_arrival
 from .known import PLATFORMS, platform_of
-from .people import CANVAS, EMAIL, LOGIN, MOODLE, SIS, NotFound, People, Person, folder_name
+from .people import ANY, CANVAS, EMAIL, LOGIN, MOODLE, SIS, NotFound, People, Person, folder_name
 from .placing import lying_there, place
 from .roster import read_roster
 
@@ -166,8 +166,9 @@ class _Run:
         """
         if self.on_list is not None:
             return self.on_list.find(person)
+        lasting = {kind: text for kind, text in person.ids.items() if kind != MOODLE}
         try:
-            return People(self.collected.people).find(person)
+            return People(self.collected.people).find(Person(lasting) if lasting else person)
         except NotFound:
             return folder_name(_called(person))
 
@@ -230,7 +231,7 @@ def _as_text(name: str) -> str:
 
 def _called(person: Person) -> str:
     """What somebody's folder is named after where there is no list."""
-    said = next((person.ids[kind] for kind in (LOGIN, EMAIL, SIS) if kind in person.ids), None)
+    said = next((person.ids[kind] for kind in (LOGIN, EMAIL, SIS, ANY) if kind in person.ids), None)
     number = person.ids.get(CANVAS) or ("" if person.names else person.ids.get(MOODLE, ""))
     return said or "_".join(filter(None, [*person.names[:1], number]))
 
