@@ -164,7 +164,9 @@ def test_a_lesson_is_known_by_the_name_of_file_or_folder(name, tmp_path, submitt
 def test_a_notebook_that_names_no_lesson_is_taken_when_the_lesson_is_given(tmp_path, submitted):
     source = download(tmp_path, moodle([Handed(ADA, {"homework.ipynb": notebook("1")})]))
     report = collect([source], submitted)
-    assert [line for line in report.not_understood if "--lesson" in line]
+    (line,) = report.not_understood
+    assert "homework.ipynb: its name says no lesson: say which it is with --lesson" in line
+    assert report.left == []
     assert taken(submitted) == {}
     assert collect([source], submitted, lesson=LESSON).not_understood == []
     assert taken(submitted) == {("Ada Lovelace", LESSON): notebook("1")}
@@ -284,8 +286,10 @@ def test_the_newest_of_several_counts_in_whatever_order_they_come(lay_out, tmp_p
     old, new = (Handed(ADA, {NOTEBOOK: notebook(mark)}, at=at) for mark, at in (("o", 1), ("n", 2)))
     both = download(tmp_path, {**lay_out([new]), **lay_out([old])}) if lay_out != gradescope else (
         download(tmp_path, lay_out([new, old])))  # fmt: skip
-    collect([both], submitted)
+    report = collect([both], submitted)
     assert list(taken(submitted).values()) == [notebook("n")]
+    said = "\n".join([*report.older, *report.left])
+    assert f"{LESSON}: 1" in said or f": {NOTEBOOK}" in said
 
 
 def test_a_later_download_brings_what_is_newer_and_says_so(tmp_path, submitted):
@@ -380,6 +384,10 @@ def test_who_is_missing_and_who_is_on_no_list_is_said(tmp_path, submitted):
     source = download(tmp_path, canvas(one_each(CLASS[:3])))
     path = roster(tmp_path, "canvas", CLASS[1:])
     report = collect([source], submitted, lesson=LESSON, roster=path)
+    broken = canvas([Handed(CLASS[3], {"x.zip": b"no zip"})])
+    again = collect([download(tmp_path, broken, "b.zip")], submitted, lesson=LESSON, roster=path)
+    assert again.missing == report.missing[1:]  # something came of that one, and it is said
+    assert len(again.not_understood) == 1
     assert report.missing == [f"{s.login} {LESSON}" for s in CLASS[3:]]
     (line,) = report.not_understood
     assert line.startswith("lovelaceada 101: nobody is found who could be lovelaceada")
