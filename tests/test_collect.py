@@ -461,9 +461,11 @@ def test_a_group_hands_in_for_each_of_its_members(tmp_path, submitted):
     assert taken(submitted) == {(student, LESSON): notebook("both") for student in both}
 
 
-def test_times_that_a_platform_notes_are_a_table_that_the_grader_reads(tmp_path, submitted):
-    source = download(tmp_path, gradescope([Handed(s, {NOTEBOOK: notebook()}) for s in CLASS]))
-    assert collect([source], submitted, roster=roster(tmp_path, "gradescope")).times == len(CLASS)
+@pytest.mark.parametrize("layout", ["gradescope", "classroom50", "nbgrader inbound"])
+def test_times_that_a_platform_notes_are_a_table_that_the_grader_reads(layout, tmp_path, submitted):
+    platform, lay_out = LAYOUTS[layout]
+    source = download(tmp_path, lay_out([Handed(s, {NOTEBOOK: notebook()}) for s in CLASS]))
+    assert collect([source], submitted, roster=roster(tmp_path, platform)).times == len(CLASS)
     rules = ClassRules(submitted, times="times.csv")
     for student in students_of(submitted):
         assert rules.time_of(student, LESSON, "").isoformat() == "2026-11-30T08:01:00"
