@@ -318,6 +318,7 @@ def test_without_names_nothing_says_who_anybody_is_and_all_runs_agree(tmp_path):
     first = own(tmp_path, anonymous=True)
     text = json.dumps(first)
     assert "ada" not in text
+    assert not (tmp_path / "out" / "feedback.zip").exists()
     assert "well done" not in text
     assert "HYPERLINK" not in text
     called = [r[0] for r in first["grades_wide.csv"][1:]]
@@ -326,6 +327,14 @@ def test_without_names_nothing_says_who_anybody_is_and_all_runs_agree(tmp_path):
     assert own(tmp_path, anonymous=True) == first
     (tmp_path / "grades" / "anonymous.key").unlink()
     assert own(tmp_path, anonymous=True) != first
+
+
+def test_pages_for_no_platform_have_the_names_of_students_and_lessons(tmp_path):
+    grade(tmp_path / "grades", ["ada", "jose"])
+    own(tmp_path)
+    with zipfile.ZipFile(tmp_path / "out" / "feedback.zip") as archive:
+        assert archive.namelist() == [f"{name}_{LESSON}.html" for name in ("ada", "jose")]
+        assert archive.read(f"jose_{LESSON}.html") == b"<p>jose</p>"
 
 
 def test_pandas_reads_the_tables_as_we_do(tmp_path):
@@ -383,9 +392,10 @@ def test_pages_of_others_are_told_and_left_out(tmp_path):
     (grades / "feedback" / "lovelaceada_101" / LESSON / f"{LESSON}.html").unlink()
     written = hand_back(grades, tmp_path / "out", to="canvas", submitted=submitted)
     assert written.pages == 0
-    assert sorted(written.without_page) == sorted([
-        f"{students[0]}: collected from moodle", "lovelaceada_101: there is no page of feedback",
-    ])  # fmt: skip
+    assert set(written.without_page) == {
+        f"{students[0]}: collected from moodle",
+        f"lovelaceada_101: there is no page of feedback for {LESSON}",
+    }
 
 
 def test_the_command_says_what_it_wrote(tmp_path):

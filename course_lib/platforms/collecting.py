@@ -15,7 +15,7 @@ from .collected import Collected, hash_of, read_collected, write_collected
 from .downloads import Download, open_download
 from .handed_in import Arrival, Submission, open_arrival
 from .known import PLATFORMS, platform_of
-from .people import CANVAS, EMAIL, LOGIN, MOODLE, SIS, NotFound, People, Person, folder_name
+from .people import ANY, CANVAS, EMAIL, LOGIN, MOODLE, SIS, NotFound, People, Person, folder_name
 from .placing import lying_there, place
 from .roster import read_roster
 
@@ -32,6 +32,7 @@ class Report:
     replaced: list[str] = field(default_factory=list)  # by a newer one, or as it was asked for
     unchanged: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)  # what lies there stays, and why
+    older: list[str] = field(default_factory=list)  # how many older ones there were of somebody
     missing: list[str] = field(default_factory=list)  # on the list, with nothing handed in
     not_understood: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)  # files that no grade depends on
@@ -81,7 +82,7 @@ def collect(
     except OSError as error:
         raise PlatformError(f"{submitted} cannot be written to: {error.strerror}") from None
     lessons = [lesson] if lesson else sorted(run.lessons)
-    report.missing = _missing(submitted, on_list, lessons)
+    report.missing = _missing(submitted, [one for one in on_list if one not in run.told], lessons)
     return report
 
 
@@ -106,6 +107,7 @@ class _Run:
         self.submitted, self.collected, self.replace = submitted, collected, replace
         self.on_list = People(on_list) if on_list else None
         self.lessons: set[str] = set()
+        self.told: set[str] = set()  # of whom something was handed in, and not all was understood
         self._arrivals: dict[str, list[tuple[Arrival, str, int]]] = {}
         self._n_sources = 0
 
@@ -143,6 +145,8 @@ class _Run:
                 newest = max(found, key=lambda one: one.place_in_time)
                 what, why = self._write(student, named, newest)
                 text = shown(f"{student} {named}")
+                if len(found) > 1:
+                    report.older.append(f"{text}: {len(found) - 1}")
                 said = {NEW: report.collected, NEWER: report.replaced, SAME: report.unchanged}
                 said.get(what, report.kept).append(f"{text}: {why}" if why else text)
 
@@ -152,6 +156,7 @@ class _Run:
         for arrival, platform, source in self._arrivals[student]:
             opened, label = open_arrival(arrival, lesson), shown(arrival.label)
             report.not_understood += [f"{label}: {problem}" for problem in opened.problems]
+            self.told |= {student} if opened.problems else set()
             report.left += [f"{label}: {file}" for file in opened.left]
             for submission in opened.submissions:
                 found = _Found(arrival, submission, platform, source)
@@ -166,8 +171,9 @@ class _Run:
         """
         if self.on_list is not None:
             return self.on_list.find(person)
+        lasting = {kind: text for kind, text in person.ids.items() if kind != MOODLE}
         try:
-            return People(self.collected.people).find(person)
+            return People(self.collected.people).find(Person(lasting) if lasting else person)
         except NotFound:
             return folder_name(_called(person))
 
@@ -230,7 +236,7 @@ def _as_text(name: str) -> str:
 
 def _called(person: Person) -> str:
     """What somebody's folder is named after where there is no list."""
-    said = next((person.ids[kind] for kind in (LOGIN, EMAIL, SIS) if kind in person.ids), None)
+    said = next((person.ids[kind] for kind in (LOGIN, EMAIL, SIS, ANY) if kind in person.ids), None)
     number = person.ids.get(CANVAS) or ("" if person.names else person.ids.get(MOODLE, ""))
     return said or "_".join(filter(None, [*person.names[:1], number]))
 
@@ -246,12 +252,12 @@ def _must_not_hold_one_another(sources: Iterable[Path], submitted: Path) -> None
             )
 
 
-def _missing(submitted: Path, on_list: Iterable[str], lessons: Sequence[str]) -> list[str]:
-    """Who is on the list and has handed in nothing of a lesson, by this run or an earlier one."""
+def _missing(submitted: Path, students: Iterable[str], lessons: Sequence[str]) -> list[str]:
+    """Who of some students has handed in nothing of a lesson, by this run or an earlier one."""
     return [
         f"{student} {lesson}"
         for lesson in lessons
-        for student in on_list
+        for student in students
         if not lies_there(submitted / student / lesson, top=submitted)
     ]
 

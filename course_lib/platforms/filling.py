@@ -8,7 +8,7 @@ from ..grading.records import as_cell
 from ..own_files import shown
 from . import PlatformError
 from .layout import ScoreColumn
-from .people import NotFound, People, Person
+from .people import ANY, NotFound, People, Person
 from .roster import PersonColumns
 from .scores import Score, written
 from .tables import Table
@@ -94,7 +94,7 @@ def _fill_row(
     row = table.row(number)
     stood = row[where.score].strip()
     if stood.upper() in platform.LEFT_ALONE:
-        filled.left.append(f"{student}: {stood}")
+        filled.left.append(f"{student}: {shown(stood)}")
         return
     out_of = where.out_of
     if where.most is not None and _is_number(row[where.most]):
@@ -107,7 +107,7 @@ def _fill_row(
             "ours to its number with --scale"
         )
     if stood and not (_is_number(stood) and abs(_number(stood) - float(now)) < 0.005):
-        filled.replaced.append(f"{student}: {stood} is now {now}")
+        filled.replaced.append(f"{student}: {shown(stood)} is now {now}")
     table.set(number, where.score, now)
     filled.scores += 1
 
@@ -143,5 +143,5 @@ def _number(cell: str) -> float:
 
 def people_of(known: Mapping[str, Person], students: Mapping[str, object]) -> People:
     """Who the students with a score are; who is not on record is known by their folder's name."""
-    named = {student: Person({"login": student}, (student,)) for student in students}
+    named = {student: Person({ANY: student}, (student,)) for student in students}
     return People({**named, **{key: known[key] for key in named if key in known}})

@@ -3,7 +3,7 @@
 from .downloads import Download
 from .handed_in import Arrival, Piece, leads_back
 from .layout import Understood, grouped
-from .people import LOGIN, Person
+from .people import ANY, Person
 
 TITLE = "folders"
 SEEN = "a folder for each student, with a notebook or a zip in it"
@@ -26,5 +26,5 @@ def understand(download: Download) -> Understood:
     for student, files in theirs.items():
         back = leads_back(f"{student}_")
         pieces = tuple(Piece(file.path[1:] or file.path, file.read, (), back) for file in files)
-        arrivals.append(Arrival(Person({LOGIN: student}, (student,)), pieces, student))
+        arrivals.append(Arrival(Person({ANY: student}, (student,)), pieces, student))
     return Understood(tuple(arrivals))

@@ -89,11 +89,14 @@ def open_arrival(arrival: Arrival, lesson: str | None) -> Opened:
     """
     opened = Opened()
     pieces = _unpacked(arrival.pieces, opened)
-    by_lesson, taken = _notebooks(pieces, lesson, opened), set()
+    by_lesson, unnamed = _notebooks(pieces, lesson)
+    told = set(map(id, unnamed))  # the files of which something is said already
+    for piece in unnamed:
+        opened.problems.append(f"{piece}: its name says no lesson: say which it is with --lesson")
     for name, notebooks in by_lesson.items():
         chosen = _chosen(notebooks, name, opened)
         if chosen is None:
-            taken.update(piece.path for piece in notebooks)
+            told |= set(map(id, notebooks))
             continue
         modules = _package(pieces, chosen, opened) if _has_package(name) else []
         try:
@@ -103,9 +106,9 @@ def open_arrival(arrival: Arrival, lesson: str | None) -> Opened:
             opened.problems.append(f"{chosen}: {reason}")
             continue
         finally:
-            taken |= {chosen.path, *(piece.path for piece in modules)}
+            told |= set(map(id, [chosen, *modules]))
         opened.submissions.append(found)
-    opened.left += [str(piece) for piece in pieces if piece.path not in taken]
+    opened.left += [str(piece) for piece in pieces if id(piece) not in told]
     if not opened.submissions and not opened.problems:
         held = ", ".join(opened.left[:5]) + (", …" if len(opened.left) > 5 else "")
         of = f" of {lesson}" if lesson else ""
@@ -163,18 +166,19 @@ def _without_number(stem: str) -> str:
     return re.sub(r"[\s_-]*(\(\d+\)|-\d{1,3})$", "", stem)
 
 
-def _notebooks(pieces: list[Piece], lesson: str | None, opened: Opened) -> dict[str, list[Piece]]:
-    """The notebooks that may be those of each lesson."""
+def _notebooks(
+    pieces: list[Piece], lesson: str | None
+) -> tuple[dict[str, list[Piece]], list[Piece]]:
+    """The notebooks that may be those of each lesson; and those that may be of any."""
     named: dict[str | None, list[Piece]] = {}
     for piece in pieces:
         if piece.name.lower().endswith(".ipynb"):
             named.setdefault(_lesson_of(piece), []).append(piece)
     unnamed = named.pop(None, [])
     if lesson is not None:
-        return {lesson: found} if (found := named.get(lesson) or unnamed) else {}
-    for piece in unnamed:
-        opened.problems.append(f"{piece}: its name says no lesson: say which it is with --lesson")
-    return named
+        found = named.get(lesson) or unnamed
+        return {lesson: found} if found else {}, []
+    return named, unnamed
 
 
 def _lesson_of(piece: Piece) -> str | None:

@@ -1,5 +1,6 @@
 """`course hand-back`: a class's scores and feedback, in the files that a platform takes back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,7 +115,11 @@ def _own_tables(rows: list[dict], grades: Path, out: Path, anonymous: bool) -> W
     }
     for name, text in tables.items():
         write_atomically(out / name, text)
-    return Written([out / name for name in tables])
+    written = Written([out / name for name in tables])
+    if not anonymous:  # a page says who wrote it
+        backs = {(row["student"], row["lesson"]): f"{row['student']}_" for row in rows}
+        _write_feedback(grades, out, backs, written)
+    return written
 
 
 def _known(collected: Collected, lesson: str) -> dict[str, Person]:
@@ -141,7 +146,7 @@ def _pack(
     for student in scores:
         entry = collected.entries.get((student, lesson), {})
         if entry.get("platform") == to:
-            backs[student] = entry["back"]
+            backs[student, lesson] = entry["back"]
         elif entry:
             written.without_page.append(f"{student}: collected from {entry.get('platform')}")
     if not backs:
@@ -149,8 +154,13 @@ def _pack(
             f"no submission of {lesson} was collected from {to}: --submitted must be a folder "
             "that course collect wrote"
         )
-    content, inside, missing = pack_feedback(grades, lesson, backs)
+    _write_feedback(grades, out, backs, written)
+
+
+def _write_feedback(
+    grades: Path, out: Path, backs: Mapping[tuple[str, str], str], written: Written
+) -> None:
+    content, written.pages, missing = pack_feedback(grades, backs)
     write_atomically(out / FEEDBACK, content)
     written.files.append(out / FEEDBACK)
-    written.pages = len(inside)
     written.without_page += missing

@@ -10,9 +10,11 @@ from ..grading.records import as_cell
 from ..own_files import shown
 
 # What identifies somebody, the surest first. Each platform counts its people for itself, Moodle
-# anew in each assignment. A login may be an e-mail address, and is one on many platforms.
-CANVAS, MOODLE, SIS, LOGIN, EMAIL = "canvas", "moodle", "sis", "login", "email"
-IDS = (CANVAS, MOODLE, SIS, LOGIN, EMAIL)
+# anew in each assignment. A login may be an e-mail address, and is one on many platforms. What a
+# teacher wrote on a folder may be any of these.
+CANVAS, MOODLE, SIS, LOGIN, EMAIL, ANY = "canvas", "moodle", "sis", "login", "email", "any"
+IDS = (CANVAS, MOODLE, SIS, LOGIN, EMAIL, ANY)
+_NAME, _EVERY = "name", "every"  # how somebody may be found besides: by name, by one id of any kind
 _FOR_GOOD = (CANVAS, SIS)  # numbers that somebody has once, in every file
 _LONGEST = 120  # bytes of a folder's name
 
@@ -44,8 +46,10 @@ class People:
         self.people = dict(people)
         self._found: dict[tuple[str, str], set[str]] = {}
         for key, person in self.people.items():
-            for mark in _marks(person):
-                self._found.setdefault(mark, set()).add(key)
+            for kind, text in _marks(person):
+                self._found.setdefault((kind, text), set()).add(key)
+                if kind in IDS:
+                    self._found.setdefault((_EVERY, text), set()).add(key)
 
     def find(self, person: Person) -> str:
         """Whose folder it is.
@@ -53,9 +57,13 @@ class People:
         Raises:
             NotFound: nobody's, or it could be that of several.
         """
-        for mark in _marks(person):
+        for kind, text in _marks(person):
+            kinds = {ANY: [_EVERY], _NAME: [_NAME]}.get(kind, [kind, ANY])
             keys = {
-                key for key in self._found.get(mark, ()) if not _are_two(person, self.people[key])
+                key
+                for each in kinds
+                for key in self._found.get((each, text), ())
+                if not _are_two(person, self.people[key])
             }
             if len(keys) == 1:
                 return keys.pop()
@@ -74,7 +82,7 @@ def _marks(person: Person) -> list[tuple[str, str]]:
     """All by which somebody may be found, the surest first."""
     ids = [(kind, person.ids[kind].strip().casefold()) for kind in IDS if person.ids.get(kind)]
     ids = [(EMAIL if kind == LOGIN else kind, text) for kind, text in ids if text]
-    return list(dict.fromkeys([*ids, *(("name", form) for form in _forms(person))]))
+    return list(dict.fromkeys([*ids, *((_NAME, form) for form in _forms(person))]))
 
 
 def _forms(person: Person) -> list[str]:

@@ -15,6 +15,8 @@ def of_collecting(report: Report, submitted: Path) -> Iterator[str]:
     yield f"  {len(report.collected)} collected, {len(report.unchanged)} there already"
     for line in report.replaced:
         yield f"  {line}"
+    if report.older:
+        yield f"  Older ones, not taken: {_names(report.older)}"
     for line in report.kept:
         yield f"  Left as it is: {line}"
     if report.missing:
