@@ -6,7 +6,7 @@ import torch
 from course_lib.bugs import find_bug
 from course_lib.checks import all_checks, find, observe_here, run
 from course_lib.checks.cases.asked_of_all import KINDS
-from course_lib.checks.cases.asked_of_all.first_calls import first_calls_of
+from course_lib.checks.cases.asked_of_all.first_calls import FirstCalls
 from course_lib.checks.cases.draw import Draw
 from course_lib.checks.judges.seen import Seen
 from course_lib.checks.observe.given.careless import Careless
@@ -44,7 +44,7 @@ def test_a_reason_is_still_needed(kind):
     for name in kind.NOT_ASKED:
         check = CHECKS[name]
         asked = [
-            case for prop in kind.properties(first_calls_of(check)) for case in prop.cases(Draw(0))
+            case for prop in kind.properties(FirstCalls(check)) for case in prop.cases(Draw(0))
         ]
         calls = [case.call | {"device": "cpu"} for case in asked]
         seen = observe_here(ours(check))(calls)["observations"]

@@ -487,6 +487,7 @@ calls_generate
     - sizes = (len(ids), config.n_heads, n_tokens, config.d_model // config.n_heads)
     - caches = [KVCache(*sizes, dtype=weight.dtype, device=weight.device) for _ in model.blocks]
     - new = ids
+    - ids = ids.clone()  # the prompt stays the caller's own
     - with _evaluating(model):
     -     for _ in range(n_new):
     -         logits = cached_logits(model, new, caches)  # the prompt first, then token by token

@@ -102,6 +102,7 @@ def generate(
         ValueError: an empty prompt, or a negative `n_new`.
     """
     _check_prompt(ids, n_new)
+    ids = ids.clone()  # the prompt stays the caller's own
     with _evaluating(model):
         for _ in range(n_new):
             logits = model(ids[:, -model.config.context_length :])

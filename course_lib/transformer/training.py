@@ -106,7 +106,8 @@ def train_step(
     are, and the optimizer keeps its settings.
 
     Args:
-        max_grad_norm: gradients longer than this, all parameters together, are shortened to it.
+        max_grad_norm: gradients longer than this, all parameters together, are shortened to it;
+            with 0 nothing is left of them.
         n_chunks: the batch goes through in so many equal parts, for the same step in less memory.
         autocast_dtype: bfloat16 for mixed precision, or None; the weights keep their dtype.
 

@@ -36,7 +36,16 @@ class _Generating(ModelScript):
         return draw_ids(self.draw, self.spec, n_texts, n_tokens)
 
     def generate(
-        self, ids, n_new, judge=None, *, sampling=None, seed=None, training=False, breaks_after=None
+        self,
+        ids,
+        n_new,
+        judge=None,
+        *,
+        sampling=None,
+        seed=None,
+        training=False,
+        in_evaluation=(),
+        breaks_after=None,
     ) -> None:
         sampling = {"temperature": 0.0} if sampling is None else sampling
         if judge is None:
@@ -53,6 +62,7 @@ class _Generating(ModelScript):
             sampling=sampling,
             seed=seed,
             training=training,
+            in_evaluation=list(in_evaluation),
             breaks_after=breaks_after,
         )
 
@@ -315,7 +325,7 @@ def text_too_long(draw: Draw):
 
 @generate_cached.edge(
     "evaluation mode and no gradients meanwhile; afterwards the mode that was, on errors too",
-    hint="remember model.training; model.eval() and torch.no_grad(); try: … finally: …",
+    hint="remember the mode of each part; model.eval() and torch.no_grad(); try: … finally: …",
 )
 def text_mode(draw: Draw):
     model, ids = _clear(draw, 2, 5, 6, dropout=0.5)
@@ -339,6 +349,33 @@ def text_mode(draw: Draw):
         prompt = script.prompt(2, n_tokens)
         script.generate(prompt, n_new, _mode_kept(True), training=True, **options)
         script.look(True)
+        yield script.case()
+    for parts, head_in_training in ((["head"], False), (["", "blocks.0"], True)):
+        script = _Generating(draw, heard)
+        script.generate(script.prompt(2, 5), 3, no_error, training=True, in_evaluation=parts)
+        script.look(head_in_training)
+        yield script.case()
+
+
+@generate_cached.edge(
+    "a text that ended with an error leaves nothing behind for the next",
+    hint="fresh caches for every call, or reset() before the first token and not after the last",
+    fits=("raised", "not finite"),
+)
+def text_after_an_error(draw: Draw):
+    model, ids = _clear(draw, 2, 5, 6)
+    for options in ({"sampling": {"temperature": -1.0}}, {"breaks_after": 30}):
+        script = _Generating(draw, model)
+        script.generate(ids, 6)
+        script.generate(
+            ids,
+            6,
+            raises("ValueError", "temperature", "-1.0")
+            if "sampling" in options
+            else raises("ArithmeticError"),
+            **options,
+        )
+        script.generate(ids, 6)
         yield script.case()
 
 
@@ -443,4 +480,11 @@ def text_of_real_size(draw: Draw):
     ids = script.prompt(1, 290)
     judge = _likely_enough(script.recomputing, ids, HALF_TIE["bfloat16"])
     script.generate(ids, 5, are_ids_of_shape((1, 295), judge))
+    yield script.case()
+
+
+@generate_cached.nothing_to_do
+def text_without_new_tokens(draw: Draw):
+    script = _Generating(draw, oracles.Recomputing(model_spec(draw)))
+    script.generate(script.prompt(2, 3), 0)
     yield script.case()

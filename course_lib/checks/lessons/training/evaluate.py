@@ -16,6 +16,8 @@ from ...oracles import training as oracles
 from .fixtures import LESSON, N_IDS, as_listed, facts_of, gpt_spec, small_spec
 from .one_number import IN_FLOAT32, STEP, number_is
 
+PARTS_MOVED = "parts of the model are in another mode afterwards"
+
 evaluate = ComponentCheck("evaluate", "training", LESSON)
 
 
@@ -34,6 +36,7 @@ def _evaluation_case(
     batch_size=None,
     dtype="float64",
     training=False,
+    in_evaluation=(),
     gradients=True,
     watch=False,
     judge=None,
@@ -44,6 +47,7 @@ def _evaluation_case(
     Args:
         left_in: the training mode in which the model must be afterwards, with gradients on or off
             as before; None where nobody looks.
+        in_evaluation: parts of the model that are in evaluation all the same, before and after.
     """
     after = np.where(tokens == N_IDS - 1, 0, tokens)[None, ::-1][:, : min(context_length, 7)].copy()
     kwargs = {"context_length": context_length}
@@ -54,6 +58,7 @@ def _evaluation_case(
         "device": "cpu",
         "model": model,
         "training": training,
+        "in_evaluation": list(in_evaluation),
         "gradients": gradients,
         "tokens": tokens,
         "after": after,
@@ -70,7 +75,9 @@ def _evaluation_case(
         tolerance = IN_FLOAT32 if dtype == "float64" else STEP[dtype]
         judge = _returned(number_is(expected, tolerance))
     if left_in is not None:
-        expected = oracles.logits_afterwards(model, after, training=left_in, gradients=gradients)
+        expected = oracles.logits_afterwards(
+            model, after, training=left_in, in_evaluation=in_evaluation, gradients=gradients
+        )
         judge = also(judge, _answers_afterwards(expected))
     return Case(call, shown, also(no_error, judge))
 
@@ -195,6 +202,10 @@ def evaluation_restores(draw: Draw):
             judge=_in_the_old_mode(training),
             left_in=training,
         )
+    part = {"training": True, "in_evaluation": ["head"], "left_in": True}
+    in_training = ["", "mix", "token"]
+    kept = _left("in_training_after", in_training, PARTS_MOVED, "the head alone in evaluation")
+    yield _evaluation_case(small_spec(draw), tokens, width, judge=kept, **part)
 
 
 def _in_the_old_mode(training: bool, *, returned: Judge = no_error) -> Judge:

@@ -82,6 +82,8 @@ def step_clips(draw: Draw):
     yield steps_case(small_spec(draw), {"optimizer": "adamw", "lr": 1.0}, batch)
     batch = draw_batch(draw, n_texts, n_tokens, max_grad_norm=0.1)
     yield steps_case(small_spec(draw), {"optimizer": "sgd", "lr": 4.0} | GROUPED, batch)
+    none_left = draw_batch(draw, n_texts, n_tokens, max_grad_norm=0.0)
+    yield steps_case(small_spec(draw), SGD, none_left)
     # the default, 1.0, for a long gradient and for a short one
     yield steps_case(small_spec(draw, gain=8.0), SGD, draw_batch(draw, n_texts, n_tokens))
     yield steps_case(small_spec(draw, gain=0.1), SGD, draw_batch(draw, n_texts, n_tokens))
@@ -244,7 +246,7 @@ def step_autocast(draw: Draw):
 
 @train_step.edge(
     "parameters without a gradient are left alone, and so is all when the gradient is 0",
-    hint="p.grad is None where no gradient arrived; 1.0 / 0 is no factor to shorten by",
+    hint="p.grad is None where no gradient arrived, not 0; 1.0 / 0 is no factor to shorten by",
     fits=("names", "not learned"),
 )
 def step_without_gradients(draw: Draw):
@@ -253,6 +255,9 @@ def step_without_gradients(draw: Draw):
         for max_grad_norm in (0.1, 1e6):
             batch = draw_batch(draw, n_texts, n_tokens, max_grad_norm=max_grad_norm)
             yield steps_case(small_spec(draw, spare=True), optimizer, batch)
+    for optimizer in (MOMENTUM, ADAMW):
+        batch = draw_batch(draw, n_texts, n_tokens)
+        yield steps_case(small_spec(draw, spare=True), optimizer, batch, batch, stale=True)
     certain = draw_batch(draw, n_texts, n_tokens, n_ids=1)  # a vocabulary of one leaves no doubt
     yield steps_case(small_spec(draw, n_ids=1), SGD, certain, certain)
 

@@ -1,0 +1,81 @@
+"""An earlier call leaves nothing behind, whatever it was called with and however it ended.
+
+The calls have sizes that no other call of the check has: what a component keeps by size is made
+by the earlier call, with other numbers, settings or weights. Each is judged as the component's own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ...judges.findings import Finding
+from ...judges.seen import Malformed, Seen
+from ...observe.given.earlier import ALWAYS, OF_A_MODULE
+from ..check import Case, Property
+from ..draw import Draw
+from .first_calls import FirstCalls
+from .same import call_around
+
+KIND = "earlier calls"
+MODULES = ("module", "gpt")
+LIKE_A_FUNCTION = ("function", *MODULES)
+
+A_NUMBER = "a number of numbers: its own properties ask for many, one after the other"
+SCRIPTS = "its own properties call it many times, one call after the other"
+NOT_ASKED = {
+    **dict.fromkeys(("attention_flops", "attention_bytes", "kv_cache_bytes"), A_NUMBER),
+    **dict.fromkeys(("learning_rate", "merge_pair", "train_bpe"), SCRIPTS),
+    **dict.fromkeys(("CharTokenizer", "BPETokenizer", "KVCache"), SCRIPTS),
+    **dict.fromkeys(("cached_attention", "cached_logits", "generate_cached"), SCRIPTS),
+    **dict.fromkeys(("get_batch", "sample", "generate", "train_step", "evaluate"), SCRIPTS),
+    **dict.fromkeys(
+        ("init_weights", "n_parameters", "decay_groups", "load_gpt2"),
+        "it is given a model or its tensors, and another one each time",
+    ),
+    "future_influence": "what it is given is a function, which may be another each time",
+    **dict.fromkeys(
+        ("test_attention", "test_causality", "test_layer_norm", "test_cached_generation"),
+        "a test calls the implementation, and nobody knows how often",
+    ),
+}
+
+
+def properties(first_calls: FirstCalls) -> list[Property]:
+    """That a call gives what it gives when nothing was called before."""
+
+    def cases(draw: Draw) -> Iterator[Case]:
+        for case in first_calls.of_other_sizes(draw):
+            probe = case.call["probe"]
+            if probe not in LIKE_A_FUNCTION or case.call.get("weights", {}) is None:
+                continue
+            call = case.call | ({"warm_up": []} if "warm_up" in case.call else {})
+            yield _after(case, call, list(ALWAYS))
+            if probe in MODULES:
+                yield _after(case, call, list(OF_A_MODULE))
+                if not _drops(call) and call.get("cotangents") is None:
+                    yield _after(case, call | {"training": True}, list(OF_A_MODULE))
+
+    rule = "an earlier call leaves nothing behind, whatever it was and however it ended"
+    hint = "keep nothing for the next call: make each table, mask and sum when it is needed"
+    fits = ("raised", "shape", "dtype", "few digits", "not finite", "no gradient", "gradient")
+    return [Property(rule, "edge", cases, hint, fits, kind=KIND)]
+
+
+def _drops(call) -> bool:
+    named = {**call.get("init_kwargs", {}), **call.get("config", {})}
+    return bool(named.get("dropout"))
+
+
+def _after(case: Case, of, ways: list[str]) -> Case:
+    call = call_around(of, probe="earlier calls", ways=ways)
+    return Case(call, case.shown, lambda seen: _judge(seen, case, of, ways))
+
+
+def _judge(seen: Seen, case: Case, of, ways: list[str]) -> Finding | None:
+    raw = seen.flag("steps")
+    if not isinstance(raw, list) or len(raw) != len(ways):
+        raise Malformed("steps")
+    for way, one in zip(ways, raw, strict=True):
+        finding = case.judge(Seen(one, of))
+        if finding:
+            return replace(finding, what=f"{way}: {finding.what}")
+    return None
