@@ -1,7 +1,8 @@
 """An earlier call leaves nothing behind, whatever it was called with and however it ended.
 
-The calls have sizes that no other call of the check has: what a component keeps by size is made
-by the earlier call, with other numbers, settings or weights. Each is judged as the component's own.
+Calls of functions and modules have sizes that no other call of the check has: what is kept by size
+is made by the earlier call, with other numbers, settings or weights. Each call is judged as in the
+component's own properties.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from dataclasses import replace
 
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen
-from ...observe.given.earlier import ALWAYS, OF_A_MODULE
+from ...observe.given.earlier import ALWAYS, OF_WEIGHTS
 from ..check import Case, Property
 from ..draw import Draw
 from .first_calls import FirstCalls
@@ -17,7 +18,9 @@ from .same import call_around
 
 KIND = "earlier calls"
 MODULES = ("module", "gpt")
-LIKE_A_FUNCTION = ("function", *MODULES)
+GIVEN_A_MODEL = ("influence", "evaluation", "generate", "caching")
+WITH_WEIGHTS = (*MODULES, "influence", "evaluation")  # the others change them in their own scripts
+BY_SIZE = ("function", *MODULES)  # what could be kept for all calls of a size
 
 A_NUMBER = "a number of numbers: its own properties ask for many, one after the other"
 SCRIPTS = "its own properties call it many times, one call after the other"
@@ -25,13 +28,12 @@ NOT_ASKED = {
     **dict.fromkeys(("attention_flops", "attention_bytes", "kv_cache_bytes"), A_NUMBER),
     **dict.fromkeys(("learning_rate", "merge_pair", "train_bpe"), SCRIPTS),
     **dict.fromkeys(("CharTokenizer", "BPETokenizer", "KVCache"), SCRIPTS),
-    **dict.fromkeys(("cached_attention", "cached_logits", "generate_cached"), SCRIPTS),
-    **dict.fromkeys(("get_batch", "sample", "generate", "train_step", "evaluate"), SCRIPTS),
+    **dict.fromkeys(("cached_attention", "cached_logits"), SCRIPTS),
+    **dict.fromkeys(("get_batch", "sample", "train_step"), SCRIPTS),
     **dict.fromkeys(
         ("init_weights", "n_parameters", "decay_groups", "load_gpt2"),
         "it is given a model or its tensors, and another one each time",
     ),
-    "future_influence": "what it is given is a function, which may be another each time",
     **dict.fromkeys(
         ("test_attention", "test_causality", "test_layer_norm", "test_cached_generation"),
         "a test calls the implementation, and nobody knows how often",
@@ -43,16 +45,18 @@ def properties(first_calls: FirstCalls) -> list[Property]:
     """That a call gives what it gives when nothing was called before."""
 
     def cases(draw: Draw) -> Iterator[Case]:
-        if not any(map(_can_be_asked, first_calls.of(draw))):
-            return
-        for case in filter(_can_be_asked, first_calls.of_other_sizes(draw)):
+        asked = [case for case in first_calls.of(draw) if _can_be_asked(case)]
+        if any(case.call["probe"] in BY_SIZE for case in asked):
+            asked = filter(_can_be_asked, first_calls.of_other_sizes(draw))
+        for case in asked:
             probe = case.call["probe"]
             call = case.call | ({"warm_up": []} if "warm_up" in case.call else {})
             yield _after(case, call, list(ALWAYS))
-            if probe in MODULES:
-                yield _after(case, call, list(OF_A_MODULE))
-                if not _drops(call) and call.get("cotangents") is None:
-                    yield _after(case, call | {"training": True}, list(OF_A_MODULE))
+            if probe not in WITH_WEIGHTS or call.get("cotangents") is not None:
+                continue
+            yield _after(case, call, list(OF_WEIGHTS))
+            if probe in MODULES and not _drops(call):
+                yield _after(case, call | {"training": True}, list(OF_WEIGHTS)[:1])
 
     rule = "an earlier call leaves nothing behind, whatever it was and however it ended"
     hint = "keep nothing for the next call: make each table, mask and sum when it is needed"
@@ -62,7 +66,11 @@ def properties(first_calls: FirstCalls) -> list[Property]:
 
 def _can_be_asked(case: Case) -> bool:
     is_fresh = case.call.get("weights", {}) is None  # what it holds is left to chance
-    return case.call["probe"] in LIKE_A_FUNCTION and not is_fresh
+    is_certain = case.call.get("seed") is None
+    has_a_model = case.call["probe"] in GIVEN_A_MODEL and (
+        "model" in case.call or "fn" in case.call
+    )
+    return (case.call["probe"] in BY_SIZE or has_a_model) and is_certain and not is_fresh
 
 
 def _drops(call) -> bool:

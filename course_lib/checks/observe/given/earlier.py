@@ -21,7 +21,8 @@ def other_calls(call: Callable, args: list, kwargs: dict) -> None:
     First in another dtype, then in this one: what is kept by size is made by the first call of all.
     """
     own = [_other(arg) if _is_array(arg) else arg for arg in args]
-    for arrays in ([_in_another_dtype(arg) for arg in own], own):
+    casts = any(_casts(arg) for arg in own)
+    for arrays in ([[_in_another_dtype(arg) for arg in own]] if casts else []) + [own]:
         for settings in _other_settings(call, args, kwargs):
             given = [settings.pop(n, array) for n, array in enumerate(arrays)]
             _in_vain(call, given, kwargs | settings)
@@ -115,8 +116,12 @@ def _other(array):
     return -moved if array.dtype.kind == "f" else moved
 
 
+def _casts(value) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
 def _in_another_dtype(value):
-    if isinstance(value, Tensor) and value.is_floating_point():
+    if _casts(value):
         return value.to(torch.float32 if value.dtype is torch.float64 else torch.float64)
     return value
 
@@ -154,19 +159,24 @@ def _loaded(module: nn.Module, weights: dict) -> None:
 
 
 def with_other_weights(change: Callable) -> Callable:
-    """With twice its weights, as `change` then takes away; in evaluation, and as it is used now."""
+    """With twice the weights, as `change` then takes away; in evaluation, and as it is used now.
 
-    def earlier(module: nn.Module, args: list, kwargs: dict) -> None:
+    The weights are those of the module that is called, or of the model that is given.
+    """
+
+    def earlier(call: Callable, args: list, kwargs: dict) -> None:
+        module = call if isinstance(call, nn.Module) else args[0]
         weights = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-        is_training = module.training
+        modes = [(part, part.training) for part in module.modules()]
         with torch.no_grad():
             for parameter in module.parameters():
                 parameter.mul_(2)
             module.eval()
-            _in_vain(module, args, kwargs)
-        if is_training or torch.is_grad_enabled():
-            module.train(is_training)
-            _in_vain(module, args, kwargs)
+            _in_vain(call, args, kwargs)
+        if torch.is_grad_enabled() or any(is_training for _, is_training in modes):
+            for part, is_training in modes:
+                part.train(is_training)
+            _in_vain(call, args, kwargs)
         change(module, weights)
 
     return earlier
@@ -177,11 +187,11 @@ ALWAYS = {
     "after a call in which these tensors held other numbers": same_tensors,
     "after calls that were broken off": interrupted,
 }
-OF_A_MODULE = {
-    "after its weights changed in place": with_other_weights(_changed_as_by_an_optimizer),
-    "after its weights were loaded": with_other_weights(_loaded),
+OF_WEIGHTS = {
+    "after the weights changed in place": with_other_weights(_changed_as_by_an_optimizer),
+    "after the weights were loaded": with_other_weights(_loaded),
 }
-WAYS = ALWAYS | OF_A_MODULE
+WAYS = ALWAYS | OF_WEIGHTS
 
 
 def a_function(way: str, component: Callable) -> Callable:
@@ -202,7 +212,7 @@ def a_module(way: str, component: Callable) -> Callable:
     def make(*init, **settings):
         module = component(*init, **settings)
         if isinstance(module, nn.Module):
-            others = [*_other_settings(component, [*init], settings), settings]
+            others = [next(_other_settings(component, [*init], settings)), settings]
             makes = [functools.partial(_made, component, init, settings, other) for other in others]
             earlier = [*map(of_another, makes), WAYS[way]] if way in ALWAYS else [WAYS[way]]
             _do_first(module, earlier)
