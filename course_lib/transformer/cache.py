@@ -122,7 +122,7 @@ def generate_cached(
     likely; in half precision that happens often.
 
     The model is in evaluation mode and without gradients meanwhile, and
-    afterwards in the mode it was in, also when it raises an error.
+    afterwards each part is in the mode it was in, also after an error.
 
     Args:
         sampling: what `sample` takes.

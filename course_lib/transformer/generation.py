@@ -93,7 +93,7 @@ def generate(
     `context_length` tokens. Every step computes all of them again.
 
     The model is in evaluation mode and without gradients meanwhile, and
-    afterwards in the mode it was in, also when it raises an error.
+    afterwards each part is in the mode it was in, also after an error.
 
     Args:
         sampling: what `sample` takes.

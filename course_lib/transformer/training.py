@@ -161,7 +161,7 @@ def evaluate(
     """The mean loss over a whole text, cut into windows that follow each other.
 
     Every token but the first is a target once. The model is in evaluation mode and without
-    gradients meanwhile, and afterwards in the mode it was in, also when it raises an error.
+    gradients meanwhile, and afterwards each part is in the mode it was in, also after an error.
     Its weights and their `.grad` stay as they are.
 
     Args:

@@ -16,9 +16,8 @@ from ...oracles import training as oracles
 from .fixtures import LESSON, N_IDS, as_listed, facts_of, gpt_spec, small_spec
 from .one_number import IN_FLOAT32, STEP, number_is
 
-PARTS_MOVED = "parts of the model are in another mode afterwards"
-
 evaluate = ComponentCheck("evaluate", "training", LESSON)
+PARTS_MOVED = "parts of the model are in another mode afterwards"
 
 
 def _text(draw: Draw, n_tokens: int, *, stumbles_at: int | None = None) -> np.ndarray:
@@ -202,10 +201,6 @@ def evaluation_restores(draw: Draw):
             judge=_in_the_old_mode(training),
             left_in=training,
         )
-    part = {"training": True, "in_evaluation": ["head"], "left_in": True}
-    in_training = ["", "mix", "token"]
-    kept = _left("in_training_after", in_training, PARTS_MOVED, "the head alone in evaluation")
-    yield _evaluation_case(small_spec(draw), tokens, width, judge=kept, **part)
 
 
 def _in_the_old_mode(training: bool, *, returned: Judge = no_error) -> Judge:
@@ -385,6 +380,18 @@ def evaluation_of_a_block_used_twice(draw: Draw):
     width, n_windows = draw.sizes(2, largest=7)
     model = gpt_spec(draw, context_length=width) | {"way": "one block twice"}
     yield _evaluation_case(model, _text(draw, n_windows * width + 3), width, training=True)
+
+
+@evaluate.asked(
+    "in use",
+    "a part that is in evaluation while the model trains is left so",
+    hint="model.train(…) moves every part: _evaluating remembers the mode of each",
+)
+def evaluation_of_parts_in_two_modes(draw: Draw):
+    (width,) = draw.sizes(1, largest=7)
+    kept = _left("in_training_after", ["", "mix", "token"], PARTS_MOVED, "all but the head")
+    part = {"training": True, "in_evaluation": ["head"], "left_in": True}
+    yield _evaluation_case(small_spec(draw), _text(draw, 3 * width), width, judge=kept, **part)
 
 
 @evaluate.asked(
