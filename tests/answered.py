@@ -18,6 +18,8 @@ BY_KIND = {
     "layouts": "all: Memory",
     "results": "all: What comes back",
     "in use": "all: Modules",
+    "earlier calls": "all: Calls",
+    "some gradients": "all: Gradients",
     "real sizes": "all: Sizes",
 }
 

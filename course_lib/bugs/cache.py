@@ -521,6 +521,7 @@ calls_generate
     -     for _ in model.blocks
     - ]
     - new = ids
+    - ids = ids.clone()  # the prompt stays the caller's own
     - with _evaluating(model):
     -     for _ in range(n_new):
     -         # the prompt first, then token by token

@@ -128,7 +128,7 @@ def generate_cached(
     likely; in half precision that happens often.
 
     The model is in evaluation mode and without gradients meanwhile, and
-    afterwards in the mode it was in, also when it raises an error.
+    afterwards each part is in the mode it was in, also after an error.
 
     Args:
         sampling: what `sample` takes.
@@ -158,6 +158,7 @@ def generate_cached(
         for _ in model.blocks
     ]
     new = ids
+    ids = ids.clone()  # the prompt stays the caller's own
     with _evaluating(model):
         for _ in range(n_new):
             # the prompt first, then token by token

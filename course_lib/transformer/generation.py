@@ -116,7 +116,7 @@ def generate(
     `context_length` tokens. Every step computes all of them again.
 
     The model is in evaluation mode and without gradients meanwhile, and
-    afterwards in the mode it was in, also when it raises an error.
+    afterwards each part is in the mode it was in, also after an error.
 
     Args:
         sampling: what `sample` takes.
@@ -125,6 +125,7 @@ def generate(
         ValueError: an empty prompt, or a negative `n_new`.
     """
     _check_prompt(ids, n_new)
+    ids = ids.clone()  # the prompt stays the caller's own
     with _evaluating(model):
         for _ in range(n_new):
             logits = model(ids[:, -model.config.context_length :])

@@ -33,6 +33,8 @@ def split_heads(
 def merge_heads(x: Float[Tensor, "... H T D"]) -> Float[Tensor, "... T C"]:
     """The heads of each position side by side again: what `split_heads`
     did, undone.
+
+    Of one head, or of one position, it may be a view of `x`.
     """
     by_position = x.transpose(-3, -2)  # (..., H, T, D) -> (..., T, H, D)
     return by_position.flatten(start_dim=-2)

@@ -138,7 +138,7 @@ def train_step(
 
     Args:
         max_grad_norm: gradients longer than this, all parameters together,
-            are shortened to it.
+            are shortened to it; with 0 nothing is left of them.
         n_chunks: the batch goes through in so many equal parts, for the
             same step in less memory.
         autocast_dtype: bfloat16 for mixed precision, or None; the weights
@@ -206,9 +206,9 @@ def evaluate(
     other.
 
     Every token but the first is a target once. The model is in evaluation
-    mode and without gradients meanwhile, and afterwards in the mode it was
-    in, also when it raises an error. Its weights and their `.grad` stay as
-    they are.
+    mode and without gradients meanwhile, and afterwards each part is in the
+    mode it was in, also after an error. Its weights and their `.grad` stay
+    as they are.
 
     Args:
         batch_size: so many windows go through the model at once.

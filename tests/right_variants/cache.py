@@ -252,7 +252,7 @@ def generate_cached_in_two_parts(model, ids, n_new, **sampling):
     if n_new == 0:
         return text
     like = next(model.parameters())
-    was_training = model.training
+    modes = [(part, part.training) for part in model.modules()]
     model.eval()
     try:
         with torch.no_grad():
@@ -273,12 +273,13 @@ def generate_cached_in_two_parts(model, ids, n_new, **sampling):
                 if place + 1 < n_tokens + n_new:
                     logits = cached_logits(model, text[:, place : place + 1], caches)
     finally:
-        model.train(was_training)
+        for part, was_training in modes:
+            part.training = was_training
     return text
 
 
-@variant("generate_cached", title="feeds whatever the caches do not hold yet; inference mode")
-@torch.inference_mode()
+@variant("generate_cached", title="feeds whatever the caches do not hold yet; no_grad as decorator")
+@torch.no_grad()
 def generate_cached_by_what_is_missing(model, ids, n_new, **sampling):
     total = ids.size(1) + n_new
     if total > model.config.context_length:
@@ -296,7 +297,7 @@ def generate_cached_by_what_is_missing(model, ids, n_new, **sampling):
             missing = ids[:, caches[0].length :]
             token = sample(cached_logits(model, missing, caches)[:, -1, :], **sampling)
             ids = torch.cat((ids, token.unsqueeze(1)), dim=-1)
-        return ids
+        return ids.clone()
     finally:
         for part, mode in modes.items():
             part.training = mode
@@ -320,7 +321,7 @@ def generate_cached_on_a_copy(model, ids, n_new, **sampling):
         for _ in range(n_new):
             logits = cached_logits(still, ids[:, -1:], caches)
             ids = torch.hstack([ids, sample(logits.squeeze(1), **sampling).reshape(-1, 1)])
-    return ids
+    return ids if n_new else ids.clone()
 
 
 @variant(
@@ -339,11 +340,12 @@ def generate_cached_by_yielding(model, ids, n_new, **sampling):
             new = sample(cached_logits(model, new, caches)[:, -1], **sampling)[:, None]
             yield new
 
-    was_training = model.training
+    modes = [(part, part.training) for part in model.modules()]
     with torch.no_grad():
         try:
             model.eval()
             new = [token for token, _ in zip(tokens(), range(n_new), strict=False)] if n_new else []
         finally:
-            model.train(was_training)
+            for part, was_training in modes:
+                part.training = was_training
     return torch.cat([ids, *new], dim=1)

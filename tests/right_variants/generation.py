@@ -194,7 +194,7 @@ def generate_by_hand(model, ids, n_new, **sampling):
         raise ValueError(f"ids must not be empty, got {ids.size(1)} tokens a row.")
     if n_new < 0:
         raise ValueError(f"n_new must not be negative, got n_new={n_new}.")
-    was_training = model.training
+    modes = [(part, part.training) for part in model.modules()]
     model.eval()
     try:
         for _ in range(n_new):
@@ -203,8 +203,9 @@ def generate_by_hand(model, ids, n_new, **sampling):
             next_ids = sample(model(seen)[:, -1, :], **sampling)
             ids = torch.cat((ids, next_ids.unsqueeze(1)), dim=1)
     finally:
-        model.train(was_training)
-    return ids
+        for part, was_training in modes:
+            part.training = was_training
+    return ids if n_new else ids.clone()
 
 
 @variant("generate", title="written into a text of the final length")
@@ -238,7 +239,7 @@ def generate_columns(model, ids, n_new, **sampling):
         raise ValueError("ids is empty: there is nothing to go on from.")
     if n_new < 0:
         raise ValueError(f"n_new={n_new} is negative.")
-    was_training = model.training
+    modes = [(part, part.training) for part in model.modules()]
     try:
         model.eval()
         while len(columns) < ids.shape[1] + n_new:
@@ -246,7 +247,8 @@ def generate_columns(model, ids, n_new, **sampling):
                 window = torch.stack(columns[-model.config.context_length :], dim=1)
                 columns.append(sample(model(window)[:, -1], **sampling))
     finally:
-        model.train(was_training)
+        for part, was_training in modes:
+            part.training = was_training
     return torch.stack(columns, dim=1)
 
 
@@ -263,10 +265,11 @@ def generate_by_recursion(model, ids, n_new, **sampling):
         logits = model(text[:, -model.config.context_length :])
         return grow(torch.hstack([text, sample(logits[:, -1], **sampling)[:, None]]), left - 1)
 
-    was_training = model.training
+    modes = [(part, part.training) for part in model.modules()]
     model.eval()
     try:
         with torch.no_grad():
-            return grow(ids, n_new)
+            return grow(ids.clone(), n_new)
     finally:
-        model.train(was_training)
+        for part, was_training in modes:
+            part.training = was_training

@@ -86,13 +86,13 @@ class LayerNormWrittenOut(nn.Module):
         return normed * self.weight if self.bias is None else normed * self.weight + self.bias
 
 
-@variant("LayerNorm", title="eps kept as a buffer that is not saved")
-class LayerNormWithABuffer(nn.Module):
+@variant("LayerNorm", title="eps kept as a tensor that is no buffer")
+class LayerNormWithATensor(nn.Module):
     def __init__(self, d_model, *, bias=True, eps=1e-5):
         super().__init__()
         self.weight = nn.Parameter(torch.full((d_model,), 1.0))
         self.bias = nn.Parameter(torch.full((d_model,), 0.0)) if bias else None
-        self.register_buffer("eps", torch.tensor(eps, dtype=torch.float64), persistent=False)
+        self.eps = torch.tensor(eps, dtype=torch.float64)  # no buffer: it is not cast
 
     def forward(self, x):
         return layer_norm(x, self.weight, self.bias, float(self.eps))

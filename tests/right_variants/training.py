@@ -72,7 +72,7 @@ def batch_of_unfolded_windows(tokens, batch_size, context_length, *, generator):
     windows = tokens.unfold(0, context_length + 1, 1)
     drawn = torch.rand(batch_size, generator=generator, dtype=torch.float64) * len(windows)
     rows = windows[drawn.long().to(tokens.device)]
-    return rows[:, :context_length], rows[:, 1:]
+    return rows[:, :context_length].clone(), rows[:, 1:]
 
 
 @variant("get_batch", title="multinomial, with replacement; index_select")
@@ -85,7 +85,7 @@ def batch_by_multinomial(tokens, batch_size, context_length, *, generator):
     offsets = torch.arange(context_length + 1)
     places = (starts.unsqueeze(1) + offsets.unsqueeze(0)).flatten().to(tokens.device)
     rows = tokens.index_select(0, places).view(batch_size, context_length + 1)
-    return rows[:, :-1], rows[:, 1:]
+    return rows[:, :-1].clone(), rows[:, 1:].clone()
 
 
 @variant("get_batch", title="NumPy draws, seeded by a number from the generator; a list comes back")
@@ -206,7 +206,7 @@ def step_by_sums(
 def step_with_one_backward(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
-    model.zero_grad(set_to_none=False)
+    model.zero_grad()
     mixed = contextlib.nullcontext()
     if autocast_dtype is not None:
         mixed = torch.autocast(inputs.device.type, dtype=autocast_dtype)
@@ -255,7 +255,7 @@ def step_by_autograd_grad(
 
 @variant("evaluate", title="one window after the other, one batch of one each time")
 def evaluate_window_by_window(model, tokens, *, context_length, batch_size=8):
-    was_training = model.training
+    modes = [(part, part.training) for part in model.modules()]
     model.eval()
     losses = 0.0
     try:
@@ -265,7 +265,8 @@ def evaluate_window_by_window(model, tokens, *, context_length, batch_size=8):
                 loss = next_token_loss(model(piece[None, :-1]), piece[None, 1:])
                 losses += loss.item() * (len(piece) - 1)
     finally:
-        model.train(was_training)
+        for part, was_training in modes:
+            part.training = was_training
     return losses / (len(tokens) - 1)
 
 
@@ -285,7 +286,7 @@ def evaluate_the_rest_by_itself(model, tokens, *, context_length, batch_size=8):
     ]
     if n_whole < len(inputs):
         batches.append((inputs[n_whole:].unsqueeze(0), targets[n_whole:].unsqueeze(0)))
-    training, total = model.training, 0.0
+    modes, total = {part: part.training for part in model.modules()}, 0.0
     try:
         model.eval()
         with torch.inference_mode():
@@ -293,8 +294,8 @@ def evaluate_the_rest_by_itself(model, tokens, *, context_length, batch_size=8):
                 if wanted.numel():
                     total += wanted.numel() * float(next_token_loss(model(piece), wanted))
     finally:
-        if training:
-            model.train()
+        for part, mode in modes.items():
+            part.training = mode
     return total / len(targets)
 
 

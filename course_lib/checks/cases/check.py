@@ -88,6 +88,12 @@ class ComponentCheck(Check):
     """All that must hold of one component, and how a case calls it."""
 
     dtype: str = "float64"  # "numpy" for a NumPy component, "plain" for one of plain Python
+    idle: list[Callable[[Draw], Iterable[Case]]] = field(default_factory=list, kw_only=True)
+
+    def nothing_to_do(self, cases: Callable[[Draw], Iterable[Case]]):
+        """Register calls in which all is done, for those kinds of `asked_of_all/` that ask so."""
+        self.idle.append(cases)
+        return cases
 
     def call(self, *args, dtype: str | None = None, names: Sequence[str] = (), **options) -> Case:
         """A call of a function. Options that are not part of a call are its keyword arguments."""

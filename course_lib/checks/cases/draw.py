@@ -7,14 +7,19 @@ ODD_SIZES = (3, 5, 7, 9, 11, 13)
 
 
 class Draw:
-    """Fresh inputs from a seed: the same seed gives the same inputs, on any machine."""
+    """Fresh inputs from a seed: the same seed gives the same inputs, on any machine.
 
-    def __init__(self, seed: int):
+    Args:
+        further: all sizes are larger by this than they would be.
+    """
+
+    def __init__(self, seed: int, *, further: int = 0):
         self.started_from, self._rng = seed, np.random.default_rng(seed)
+        self._further = further
 
     def sizes(self, count: int, *, largest: int = 13) -> list[int]:
         """Pairwise different odd sizes, so that no two axes can be taken for each other."""
-        sizes = [size for size in ODD_SIZES if size <= largest]
+        sizes = [size + self._further for size in ODD_SIZES if size <= largest]
         return [int(n) for n in self._rng.choice(sizes, size=count, replace=False)]
 
     def normal(self, *shape: int, dtype: str = "float64") -> np.ndarray:

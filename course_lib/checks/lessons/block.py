@@ -7,6 +7,7 @@ import numpy as np
 from ..cases.check import ComponentCheck
 from ..cases.draw import Draw, exact_in
 from ..cases.module_properties import Filled, Rule, module_properties
+from ..cases.slopes import slope_case
 from ..judges.chance import BY_CHANCE, DROPOUT, dropped_together, share
 from ..judges.expect import (
     also,
@@ -225,6 +226,16 @@ def block_dropout(draw: Draw):
             dropout=DROPOUT,
             random=True,
         )
+
+
+@block.edge(
+    "with dropout, gradients reach the weights through the entries that were kept, and no others",
+    hint="what is computed again on the way back must drop the same entries: keep what was drawn",
+    fits=("gradient",),
+)
+def block_slopes(draw: Draw):
+    case = _block_case(draw, (2, 5, 3, 3), dropout=DROPOUT, training=True)
+    yield slope_case(case, draw, (2, 5, 9))
 
 
 def _each_fell_by_itself(x: np.ndarray, weights: dict):

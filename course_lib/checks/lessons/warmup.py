@@ -103,6 +103,11 @@ def weighted_average_values(draw: Draw):
     yield _average(_weights(draw, n_rows, n_values), draw.normal(n_values, 1))
 
 
+@weighted_average.nothing_to_do
+def average_of_one_value(draw: Draw):
+    yield weighted_average.call(np.ones((1, 1)), draw.normal(1, 5), names=AVERAGE_CALL)
+
+
 @weighted_average.edge(
     "only the shares count: tiny, huge and negative weights have an average too",
     hint="no small number in the denominator, no absolute values: the plain sum of the row",

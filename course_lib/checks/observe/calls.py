@@ -41,6 +41,26 @@ class InUseCall(Call):
     ways: list[str]
 
 
+class EarlierCallsCall(Call):
+    """The same call several times, after something else each time: a way of `given/earlier.py`."""
+
+    of: Call
+    ways: list[str]
+
+
+class SomeGradientsCall(Call):
+    """The same call several times; each time only these ask for gradients, by their names."""
+
+    of: Call
+    asking: list[list[str]]
+
+
+class InTurnCall(Call):
+    """Calls of one component, each by itself."""
+
+    calls: list[Call]
+
+
 class ResultsCall(Call):
     """Calls by somebody who keeps their results, and writes into them before the next call."""
 
@@ -137,6 +157,7 @@ class GenerateCall(DrawsCall):
 
     model: dict[str, Any]
     training: bool
+    in_evaluation: list[str]  # parts of the model that are in evaluation all the same
     learns: bool  # asked once before, when the model had other weights
 
 
@@ -172,6 +193,7 @@ class EvaluationCall(Call):
 
     model: dict[str, Any]
     training: bool
+    in_evaluation: list[str]
     gradients: bool  # are they on when it is called?
     tokens: np.ndarray
     after: np.ndarray  # ids that the model reads afterwards, in the mode in which it was left

@@ -4,8 +4,20 @@ A *call* (`calls.py`) says what to do, an *observation* (`observations.py`) what
 probes stand in `probes/`, what they share in `probes/record.py`.
 """
 
-from .calls import Call, InUseCall, LayoutsCall, ResultsCall
-from .given import in_use
+import contextlib
+
+import torch
+
+from .calls import (
+    Call,
+    EarlierCallsCall,
+    InTurnCall,
+    InUseCall,
+    LayoutsCall,
+    ResultsCall,
+    SomeGradientsCall,
+)
+from .given import asking, earlier, in_use
 from .given.careless import Careless
 from .load.answer import describe_error
 from .observations import Observation, blank
@@ -39,6 +51,30 @@ def observe_in_use(component, call: InUseCall, seen: Observation) -> None:
         seen["steps"] = [observe_call(way(component), of) for way in ways]
 
 
+def observe_earlier_calls(component, call: EarlierCallsCall, seen: Observation) -> None:
+    """A step for each way: something else first, then the call, without gradients if it can be."""
+    of = call["of"] | {"device": call["device"]}
+    is_module = of["probe"] in ("module", "gpt")
+    before = earlier.a_module if is_module else earlier.a_function
+    needs_none = is_module and of.get("cotangents") is None and not of.get("training")
+    with torch.no_grad() if needs_none else contextlib.nullcontext():
+        seen["steps"] = [observe_call(before(way, component), of) for way in call["ways"]]
+
+
+def observe_some_gradients(component, call: SomeGradientsCall, seen: Observation) -> None:
+    """A step for each: what asks for gradients, and nothing else does."""
+    of = call["of"] | {"device": call["device"]}
+    seen["steps"] = [
+        observe_call(asking.only(names, of["probe"], component), of) for names in call["asking"]
+    ]
+
+
+def observe_in_turn(component, call: InTurnCall, seen: Observation) -> None:
+    """A step for each call."""
+    where = {"device": call["device"]}
+    seen["steps"] = [observe_call(component, one | where) for one in call["calls"]]
+
+
 def observe_results(component, call: ResultsCall, seen: Observation) -> None:
     """The first call as usual, then all others by a careless caller; a step for each."""
     careless = Careless(component)
@@ -53,6 +89,9 @@ _PROBES = {
     "layouts": observe_layouts,
     "results": observe_results,
     "in use": observe_in_use,
+    "earlier calls": observe_earlier_calls,
+    "some gradients": observe_some_gradients,
+    "in turn": observe_in_turn,
     "function": observe_function,
     "module": observe_module,
     "influence": observe_influence,

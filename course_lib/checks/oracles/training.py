@@ -7,7 +7,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..observe.given.trained import WISH_MET, build_optimizer, logits_of_some, state_of
+from ..observe.given.trained import (
+    WISH_MET,
+    build_optimizer,
+    logits_of_some,
+    set_in_evaluation,
+    state_of,
+)
 from ..observe.given.trained import build_model as build_as_observed
 
 IGNORED = -100
@@ -21,9 +27,16 @@ def build_model(spec: dict, dtype) -> torch.nn.Module:
     return model
 
 
-def logits_afterwards(spec: dict, ids, *, training: bool, gradients: bool) -> np.ndarray:
-    """The logits of a model that was left in this mode, where gradients are on or off."""
+def logits_afterwards(
+    spec: dict, ids, *, training: bool, in_evaluation=(), gradients: bool
+) -> np.ndarray:
+    """The logits of a model that was left in this mode, where gradients are on or off.
+
+    Args:
+        in_evaluation: parts that are in evaluation all the same.
+    """
     model = build_as_observed(spec, torch.float64).train(training)
+    set_in_evaluation(model, in_evaluation)
     with torch.set_grad_enabled(gradients):
         return model(torch.from_numpy(ids)).detach().numpy()
 

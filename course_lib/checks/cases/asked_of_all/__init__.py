@@ -5,14 +5,14 @@ lets the component draw them. `NOT_ASKED` says of whom a kind has nothing to ask
 """
 
 from ..check import ComponentCheck, Property
-from . import in_use, layouts, real_sizes, results
-from .first_calls import first_calls_of
+from . import earlier_calls, in_use, layouts, real_sizes, results, some_gradients
+from .first_calls import FirstCalls
 
-KINDS = (layouts, results, in_use, real_sizes)
+KINDS = (layouts, results, in_use, earlier_calls, some_gradients, real_sizes)
 
 
 def asked_of_all(check: ComponentCheck) -> list[Property]:
     """The properties that a component has because all have them."""
     asked = [kind for kind in KINDS if check.name not in kind.NOT_ASKED]
-    first_calls = first_calls_of(check)
+    first_calls = FirstCalls(check)
     return [prop for kind in asked for prop in kind.properties(first_calls)]

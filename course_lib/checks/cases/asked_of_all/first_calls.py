@@ -1,6 +1,7 @@
 """The calls that new ones are made from: one of each core property, no two of one form."""
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from functools import lru_cache
 from itertools import islice
 
@@ -12,30 +13,37 @@ from ..draw import Draw
 INPUTS = ("args", "kwargs", "tokens", "steps", "batches", "tensors")  # where a call has arrays
 AT_MOST = 5
 LOOKED_AT = 3  # of the first calls of a property, that with the most axes is taken
+FURTHER = 1  # even sizes, where all that is drawn elsewhere is odd
 
 
-FirstCalls = Callable[[Draw], Sequence[Case]]
-
-
-def first_calls_of(check: ComponentCheck) -> FirstCalls:
+class FirstCalls:
     """Calls of a component that leave nothing to chance, each of another form.
 
     They are drawn once for all kinds.
     """
 
-    @lru_cache(maxsize=1)
-    def drawn(seed: int) -> tuple[Case, ...]:
-        return tuple(_first_calls(check, seed))
+    def __init__(self, check: ComponentCheck):
+        self._check = check
+        self._drawn = lru_cache(maxsize=1)(lambda seed: tuple(_first_calls(check, Draw(seed))))
 
-    return lambda draw: drawn(draw.started_from)
+    def of(self, draw: Draw) -> Sequence[Case]:
+        return self._drawn(draw.started_from)
+
+    def of_other_sizes(self, draw: Draw) -> Iterator[Case]:
+        """Calls of sizes that no other call of the check draws."""
+        return _first_calls(self._check, Draw(draw.started_from, further=FURTHER))
+
+    def with_nothing_to_do(self, draw: Draw) -> Iterator[Case]:
+        """Calls that the component says leave nothing to be done."""
+        return (case for cases in self._check.idle for case in cases(Draw(draw.started_from)))
 
 
-def _first_calls(check: ComponentCheck, seed: int) -> Iterator[Case]:
+def _first_calls(check: ComponentCheck, draw: Draw) -> Iterator[Case]:
     met = []
     for prop in check.properties:
         if prop.group != "core" or prop.kind or len(met) == AT_MOST:
             continue
-        cases = islice(prop.cases(Draw(seed)), LOOKED_AT)
+        cases = islice(prop.cases(deepcopy(draw)), LOOKED_AT)
         certain = [case for case in cases if not case.call.get("random")]
         new = [case for case in certain if _form(case.call) not in met]
         if new:

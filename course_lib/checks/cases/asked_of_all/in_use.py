@@ -49,7 +49,7 @@ def properties(first_calls: FirstCalls) -> list[Property]:
     """That a module, or whoever is given a model, takes it as people have it."""
 
     def cases(draw: Draw) -> Iterator[Case]:
-        for case in first_calls(draw):
+        for case in first_calls.of(draw):
             is_module = case.call["probe"] in ("module", "gpt") and case.call["weights"] is not None
             others = list(MODULES)[1:] if is_module else OF_A_MODEL.get(case.call["probe"], [])
             if others and (is_module or "model" in case.call):

@@ -35,7 +35,7 @@ def properties(first_calls: FirstCalls) -> list[Property]:
     """That a component whose calls have arrays gives the same however these lie in memory."""
 
     def cases(draw: Draw) -> Iterator[Case]:
-        for case in first_calls(draw):
+        for case in first_calls.of(draw):
             if not arrays_of(case.call):
                 continue
             yield _laid_out(case, case.call, OTHERS)

@@ -8,6 +8,7 @@ from ...judges.alike import alike
 from ...judges.expect import no_error
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen
+from ...observe.given.careless import BARRED, OVERLAPPING
 from ..check import Case, Property
 from ..draw import Draw
 from .first_calls import FirstCalls, with_arrays
@@ -15,6 +16,10 @@ from .same import call_around
 
 KIND = "results"
 
+RIGHT = {
+    BARRED: "torch.no_grad() around the work, and not torch.inference_mode()",
+    OVERLAPPING: "a place in memory for each entry",
+}
 A_NUMBER = "it returns a number, which nobody can change"
 NOT_ASKED = {
     **dict.fromkeys(("attention_flops", "attention_bytes", "kv_cache_bytes"), A_NUMBER),
@@ -34,13 +39,13 @@ def properties(first_calls: FirstCalls) -> list[Property]:
     """That results can be kept and changed, and another call knows nothing of it."""
 
     def cases(draw: Draw) -> Iterator[Case]:
-        for case in first_calls(draw):
+        for case in (*first_calls.of(draw), *first_calls.with_nothing_to_do(draw)):
             call = call_around(case.call, probe="results", careless=_in_turn(case.call))
             shown = f"{case.shown}, changed and called again"
             yield Case(call, shown, lambda seen, call=call: _judge(seen, call))
 
     rule = "what comes back is the caller's, to keep and to change"
-    hint = "return what was made for this call alone: no argument, no view of one, nothing kept"
+    hint = "clone() what is an argument, a view, expanded or kept: return what this call has made"
     return [Property(rule, "edge", cases, hint, kind=KIND)]
 
 
@@ -69,7 +74,8 @@ def _judge(seen: Seen, call) -> Finding | None:
     if finding:
         return finding
     if seen.value:
-        return Finding(str(seen.value[0])[:80], expected="a result that nothing else shares")
+        what = str(seen.value[0])[:80]
+        return Finding(what, expected=RIGHT.get(what, "a result that nothing else shares"))
     if not alike(_end_of(raw[-1], raw[0]), raw[0], call):
         return Finding(
             "after a result was changed, the same call gives something else",

@@ -101,3 +101,10 @@ def attention_device(draw: Draw):
 def attention_of_real_size(draw: Draw):
     for dtype in ("float32", "bfloat16", "float16"):
         yield attends(attention, *many_keys(draw, dtype), dtype)
+
+
+@attention.nothing_to_do
+def attention_to_one_key(draw: Draw):
+    yield attention.call(
+        draw.normal(2, 3, 5), draw.normal(2, 1, 5), draw.normal(2, 1, 7), names=QKV
+    )

@@ -63,3 +63,8 @@ def attention_numpy_leaves_inputs(draw: Draw):
 )
 def attention_numpy_of_real_size(draw: Draw):
     yield attends(attention_numpy, *many_keys(draw, "float64"), "numpy")
+
+
+@attention_numpy.nothing_to_do
+def attention_numpy_to_one_key(draw: Draw):
+    yield attention_numpy.call(draw.normal(3, 5), draw.normal(1, 5), draw.normal(1, 7), names=QKV)

@@ -102,3 +102,8 @@ def softmax_leaves_x(draw: Draw):
 def softmax_of_real_size(draw: Draw):
     x = 3 * draw.normal(2, 50_257) + 100
     yield softmax.call(x).expect(returns(oracles.softmax(x, -1), dtype="numpy"))
+
+
+@softmax.nothing_to_do
+def softmax_of_one_entry(draw: Draw):
+    yield softmax.call(draw.normal(3, 1), names=["x"])

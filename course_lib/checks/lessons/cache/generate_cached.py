@@ -36,7 +36,16 @@ class _Generating(ModelScript):
         return draw_ids(self.draw, self.spec, n_texts, n_tokens)
 
     def generate(
-        self, ids, n_new, judge=None, *, sampling=None, seed=None, training=False, breaks_after=None
+        self,
+        ids,
+        n_new,
+        judge=None,
+        *,
+        sampling=None,
+        seed=None,
+        training=False,
+        in_evaluation=(),
+        breaks_after=None,
     ) -> None:
         sampling = {"temperature": 0.0} if sampling is None else sampling
         if judge is None:
@@ -53,6 +62,7 @@ class _Generating(ModelScript):
             sampling=sampling,
             seed=seed,
             training=training,
+            in_evaluation=list(in_evaluation),
             breaks_after=breaks_after,
         )
 
@@ -315,7 +325,7 @@ def text_too_long(draw: Draw):
 
 @generate_cached.edge(
     "evaluation mode and no gradients meanwhile; afterwards the mode that was, on errors too",
-    hint="remember model.training; model.eval() and torch.no_grad(); try: … finally: …",
+    hint="remember the mode of each part; model.eval() and torch.no_grad(); try: … finally: …",
 )
 def text_mode(draw: Draw):
     model, ids = _clear(draw, 2, 5, 6, dropout=0.5)
@@ -340,6 +350,21 @@ def text_mode(draw: Draw):
         script.generate(prompt, n_new, _mode_kept(True), training=True, **options)
         script.look(True)
         yield script.case()
+
+
+@generate_cached.edge(
+    "a text that ended with an error leaves nothing behind for the next",
+    hint="fresh caches for every call, or reset() before the first token and not after the last",
+    fits=("raised", "not finite"),
+)
+def text_after_an_error(draw: Draw):
+    model, ids = _clear(draw, 2, 5, 6)
+    script = _Generating(draw, model)
+    script.generate(ids, 6)
+    refused = raises("ValueError", "temperature", "-1.0")
+    script.generate(ids, 6, refused, sampling={"temperature": -1.0})
+    script.generate(ids, 6)
+    yield script.case()
 
 
 def _mode_kept(was_training: bool):
@@ -433,6 +458,20 @@ def text_of_a_block_used_twice(draw: Draw):
 
 
 @generate_cached.asked(
+    "in use",
+    "parts of a model that are in different modes are left in them",
+    hint="model.train(…) moves every part: _evaluating of lesson 8 remembers the mode of each",
+)
+def text_by_parts_in_two_modes(draw: Draw):
+    heard = oracles.Recomputing(model_spec(draw, heard=True))
+    for parts, head_in_training in ((["head"], False), (["", "blocks.0"], True)):
+        script = _Generating(draw, heard)
+        script.generate(script.prompt(2, 5), 2, no_error, training=True, in_evaluation=parts)
+        script.look(head_in_training)
+        yield script.case()
+
+
+@generate_cached.asked(
     "real sizes",
     "a prompt of hundreds of tokens is continued, in bfloat16 too",
     hint="capacity and offsets are Python numbers: bfloat16 has no 257",
@@ -443,4 +482,11 @@ def text_of_real_size(draw: Draw):
     ids = script.prompt(1, 290)
     judge = _likely_enough(script.recomputing, ids, HALF_TIE["bfloat16"])
     script.generate(ids, 5, are_ids_of_shape((1, 295), judge))
+    yield script.case()
+
+
+@generate_cached.nothing_to_do
+def text_without_new_tokens(draw: Draw):
+    script = _Generating(draw, oracles.Recomputing(model_spec(draw)))
+    script.generate(script.prompt(2, 3), 0)
     yield script.case()

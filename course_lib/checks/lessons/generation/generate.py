@@ -51,6 +51,7 @@ def _generates(
     dtype="float64",
     judge=None,
     training=False,
+    in_evaluation=(),
     seed=None,
     n_rows=1,
     watch_devices=False,
@@ -65,6 +66,7 @@ def _generates(
         "kwargs": options,
         "model": model,
         "training": training,
+        "in_evaluation": list(in_evaluation),
         "learns": learns,
         "n_rows": n_rows,
         "seed": seed,
@@ -286,8 +288,12 @@ def _answers_as_before(model: dict, ids, training: bool) -> Judge:
     return judge
 
 
-def _as_before(training: bool, *, fails: bool = False) -> Judge:
-    """The model's mode and torch's are as they were."""
+def _as_before(training: bool, *, fails: bool = False, of_parts=()) -> Judge:
+    """The model's mode and torch's are as they were.
+
+    Args:
+        of_parts: the mode of each part, where they are not all in the same.
+    """
 
     def judge(seen: Seen) -> Finding | None:
         finding = no_error(seen)
@@ -301,7 +307,11 @@ def _as_before(training: bool, *, fails: bool = False) -> Judge:
         modes = state.get("in_training")
         if not isinstance(modes, list) or not modes:
             raise Malformed("afterwards")
-        if any(mode is not training for mode in modes):
+        if of_parts and modes != list(of_parts):
+            return Finding(
+                "parts of the model are left in another mode", expected="each in its own, as before"
+            )
+        if not of_parts and any(mode is not training for mode in modes):
             names = {True: "training mode", False: "evaluation mode"}
             when = "after an error in it, the model" if fails else "the model"
             return Finding(
@@ -353,7 +363,7 @@ def generate_without_gradients(draw: Draw):
 
 @generate.edge(
     "the model's mode is restored, whichever it was, also when something fails",
-    hint="_evaluating of lesson 8 does it; by hand: try: … finally: model.train(was_training)",
+    hint="_evaluating of lesson 8 does it; by hand: try: … finally:, with the mode of each part",
 )
 def generate_restores(draw: Draw):
     for training in (False, True):
@@ -415,6 +425,19 @@ def generate_by_a_block_used_twice(draw: Draw):
     config = {"vocab_size": 13, "context_length": 7, "d_model": 12, "n_heads": 3, "n_layers": 2}
     model = {"config": config, "seed": draw.seed(), "way": "one block twice"}
     yield _generates(model, _prompt(draw, 3, 5, 13), 5, training=True, temperature=0.0)
+
+
+@generate.asked(
+    "in use",
+    "parts of a model that are in different modes are left in them",
+    hint="model.train(…) moves every part: _evaluating of lesson 8 remembers the mode of each",
+)
+def generate_by_parts_in_two_modes(draw: Draw):
+    for part, modes in (("heard", [True, False]), ("", [False, True])):
+        model, ids = rolling_model(draw, 7) | {"heeds_gradients": True}, _prompt(draw, 2, 3)
+        looked = _answers_as_before(model, ids, modes[1])
+        judge = also(_as_before(True, of_parts=modes), looked)
+        yield _generates(model, ids, 4, judge=judge, training=True, in_evaluation=[part], top_k=1)
 
 
 @generate.asked(

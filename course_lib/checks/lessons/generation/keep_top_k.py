@@ -101,3 +101,10 @@ def top_k_of_real_size(draw: Draw):
         np.put_along_axis(kept, np.argsort(-logits, axis=-1)[:, :50], True, axis=-1)
         free = logits == np.sort(logits, axis=-1)[:, [-50]]
         yield filter_case(keep_top_k, logits, 50, kept, dtype=dtype, free=free)
+
+
+@keep_top_k.nothing_to_do
+def top_k_of_all(draw: Draw):
+    logits = draw.normal(3, 5)
+    for k in (5, 50):
+        yield keep_top_k.call(logits, k, names=("logits",))

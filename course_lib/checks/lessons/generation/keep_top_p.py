@@ -141,3 +141,8 @@ def top_p_of_real_size(draw: Draw):
         near = np.abs(sums - 0.8) < 5e-3  # where float32, and ties, may decide
         free = np.stack([np.isin(row, row[n]) for row, n in zip(logits, near, strict=True)])
         yield filter_case(keep_top_p, logits, 0.8, sums < 0.8, dtype=dtype, free=free)
+
+
+@keep_top_p.nothing_to_do
+def top_p_of_all(draw: Draw):
+    yield keep_top_p.call(draw.normal(3, 5), 1.0, names=("logits",))

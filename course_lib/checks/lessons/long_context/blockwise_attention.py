@@ -276,3 +276,9 @@ def blockwise_leaves_inputs(draw: Draw):
 def blockwise_of_real_size(draw: Draw):
     for dtype in ("float32", "bfloat16", "float16"):
         yield _blocks_case(*many_keys(draw, dtype), 64, dtype=dtype)
+
+
+@blockwise_attention.nothing_to_do
+def blockwise_over_one_key(draw: Draw):
+    q, k, v = draw.normal(2, 3, 5), draw.normal(2, 1, 5), draw.normal(2, 1, 7)
+    yield blockwise_attention.call(q, k, v, block_size=8, names=("q", "k", "v"))

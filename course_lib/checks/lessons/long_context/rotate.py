@@ -161,3 +161,8 @@ def rotate_leaves_inputs(draw: Draw):
         yield _rotate_case(x, positions, dtype=dtype, judge=same_device, watch_devices=True)
     x = draw.normal(2, n_tokens, 2 * half)
     yield _rotate_case(x, np.arange(n_tokens, dtype=np.int32))
+
+
+@rotate.nothing_to_do
+def rotate_at_the_beginning(draw: Draw):
+    yield rotate.call(draw.normal(3, 4), np.zeros(3, dtype=np.int64), names=ROTATED)

@@ -100,3 +100,9 @@ def window_device(draw: Draw):
 def window_of_real_size(draw: Draw):
     yield _window_case(2, 4099, window=3001)
     yield _window_case(300, window=257)
+
+
+@sliding_window_mask.nothing_to_do
+def window_over_everything(draw: Draw):
+    yield sliding_window_mask.call(5, window=5)
+    yield sliding_window_mask.call(1, 5, window=9)

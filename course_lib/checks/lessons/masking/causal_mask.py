@@ -59,3 +59,8 @@ def causal_mask_device(draw: Draw):
 def causal_mask_of_real_size(draw: Draw):
     for sizes in ((2, 4099), (300, 300)):
         yield causal_mask.call(*sizes).expect(returns(lower(*sizes), dtype="float64"))
+
+
+@causal_mask.nothing_to_do
+def causal_mask_of_the_last_query(draw: Draw):
+    yield causal_mask.call(1, 5)

@@ -153,3 +153,11 @@ def masked_attention_leaves_inputs(draw: Draw):
 def masked_attention_of_real_size(draw: Draw):
     for dtype in ("float32", "bfloat16", "float16"):
         yield _attention_case(*many_keys(draw, dtype), draw.mask(3, 4099), dtype)
+
+
+@masked_attention.nothing_to_do
+def masked_attention_to_one_key(draw: Draw):
+    q, k, v = draw.normal(2, 3, 5), draw.normal(2, 1, 5), draw.normal(2, 1, 7)
+    for allowed in (True, False):
+        mask = np.full((3, 1), allowed)
+        yield masked_attention.call(q, k, v, mask, names=ATTENTION_CALL)

@@ -136,3 +136,9 @@ def masked_softmax_leaves_inputs(draw: Draw):
 def masked_softmax_of_real_size(draw: Draw):
     for dtype in ("float32", "bfloat16", "float16"):
         yield _softmax_case(draw.normal(3, 4099, dtype=dtype), draw.mask(3, 4099), dtype)
+
+
+@masked_softmax.nothing_to_do
+def masked_softmax_of_one_key(draw: Draw):
+    for mask in (np.ones((3, 1), dtype=bool), np.zeros((3, 1), dtype=bool)):
+        yield masked_softmax.call(draw.normal(3, 1), mask, names=MASKED_CALL)

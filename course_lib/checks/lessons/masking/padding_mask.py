@@ -76,3 +76,9 @@ def padding_mask_of_real_size(draw: Draw):
     lengths = np.array([n_keys, 3001, 257, 0])
     expected = np.arange(n_keys) < lengths[:, None, None]
     yield padding_mask.call(lengths, n_keys).expect(returns(expected, dtype="float64"))
+
+
+@padding_mask.nothing_to_do
+def padding_mask_without_padding(draw: Draw):
+    for lengths in ([4, 4, 4], [0, 0, 0]):
+        yield padding_mask.call(np.array(lengths), 4, names=["lengths"])

@@ -5,6 +5,7 @@ import numpy as np
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw, exact_in
 from ...cases.module_properties import HALF, Filled, Rule, module_properties
+from ...cases.slopes import slope_case
 from ...judges.chance import BY_CHANCE, DROPOUT, dropped_together, share
 from ...judges.expect import (
     also,
@@ -121,6 +122,16 @@ def mlp_dropout(draw: Draw):
         judge = _dropped(oracles.mlp(x, layers))
         given = {"x": x, "weights": layers, "dropout": DROPOUT, "random": True}
         yield _mlp_case(draw, MANY, judge=judge, training=True, **given)
+
+
+@mlp.edge(
+    "with dropout, gradients reach the weights through the entries that were kept, and no others",
+    hint="what is computed again on the way back must drop the same entries: keep what was drawn",
+    fits=("gradient",),
+)
+def mlp_slopes(draw: Draw):
+    shape = (2, *draw.sizes(2))
+    yield slope_case(_mlp_case(draw, shape, dropout=DROPOUT, training=True), draw, shape)
 
 
 def _always_six(d_model: int) -> dict:

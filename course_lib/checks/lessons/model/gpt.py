@@ -8,6 +8,7 @@ import numpy as np
 from ...cases.check import Case, ComponentCheck
 from ...cases.draw import Draw
 from ...cases.module_properties import IN_HALF
+from ...cases.slopes import slope_case
 from ...judges.chance import BY_CHANCE, DROPOUT
 from ...judges.expect import (
     also,
@@ -294,6 +295,18 @@ def gpt_dropout(draw: Draw):
     for n in range(config.n_layers):
         for part in ("attention.out", "mlp.down"):
             yield _dropout_case(draw, f"blocks.{n}.{part}.bias")
+
+
+@gpt.edge(
+    "with dropout, gradients reach the weights through the entries that were kept, and no others",
+    hint="what is computed again on the way back must drop the same entries: keep what was drawn",
+    fits=("gradient",),
+)
+def gpt_slopes(draw: Draw):
+    config = small_config(draw, dropout=DROPOUT)
+    ids = draw_ids(draw, config)
+    shape = (*ids.shape, config.vocab_size)
+    yield slope_case(_gpt_case(draw, config, ids, training=True), draw, shape)
 
 
 def _dropout_case(draw: Draw, name: str) -> Case:

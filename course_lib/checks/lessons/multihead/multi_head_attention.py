@@ -5,6 +5,7 @@ import numpy as np
 from ...cases.check import ComponentCheck
 from ...cases.draw import Draw, exact_in
 from ...cases.module_properties import Filled, Rule, gradient_case, module_properties
+from ...cases.slopes import slope_case
 from ...judges.chance import BY_CHANCE, DROPOUT, dropped_together, share
 from ...judges.expect import (
     also,
@@ -291,6 +292,16 @@ def weights_were_dropped(seen):
         )
     finding = share("of the weights are 0", 1 - known / n_tokens, DROPOUT)
     return finding or dropped_together("weights", survived, ("texts", "queries", "heads"))
+
+
+@multi_head_attention.edge(
+    "with dropout, gradients reach the weights through the entries that were kept, and no others",
+    hint="what is computed again on the way back must drop the same entries: keep what was drawn",
+    fits=("gradient",),
+)
+def heads_slopes(draw: Draw):
+    case = _heads_case(draw, (2, 5, 3, 3), dropout=DROPOUT, training=True)
+    yield slope_case(case, draw, (2, 5, 9))
 
 
 @multi_head_attention.edge(

@@ -83,6 +83,9 @@ def layer_norm_eps(draw: Draw):
     yield _norm_case(nearly_constant(draw, width), weight, bias, 0.1)
     yield _norm_case(draw.normal(n_tokens, width), weight, None, eps=0.3)
     yield _norm_case(nearly_constant(draw, width), weight, bias, eps=1e-8)
+    yield _norm_case(
+        1e-3 * draw.normal(n_tokens, max(width, 5)), np.ones(max(width, 5)), None, eps=0.0
+    )
     x = nearly_constant(draw, width, "float32")
     yield _norm_case(x, *scale_and_shift(draw, width, "float32"), dtype="float32")
 

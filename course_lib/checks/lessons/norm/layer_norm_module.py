@@ -101,6 +101,21 @@ def module_eps(draw: Draw):
     yield _module_case(draw.normal(n_tokens, width), _weights(draw, width), eps=0.3)
     without_bias = {"weight": _weights(draw, width)["weight"]}
     yield _module_case(nearly_constant(draw, width), without_bias, eps=1e-3)
+    small = 1e-3 * draw.normal(n_tokens, max(width, 5))
+    yield _module_case(small, _weights(draw, small.shape[1]), eps=0.0)
+
+
+@layer_norm_module.edge(
+    "an eps as small as float64 has them keeps constant vectors finite in half precision too",
+    hint="self.eps = eps is a number; a buffer is cast with the module, and 1e-8 is 0 in float16",
+    fits=("not finite",),
+)
+def module_small_eps(draw: Draw):
+    (width,) = draw.sizes(1)
+    for dtype in ("float16", "bfloat16"):
+        for eps in (1e-8, 1e-12):
+            x = np.ones((3, width)) * draw.integers(-4, 4, (3, 1))
+            yield _module_case(x, _weights(draw, width, dtype), eps=eps, dtype=dtype)
 
 
 @layer_norm_module.asked(

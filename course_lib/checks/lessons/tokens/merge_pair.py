@@ -74,3 +74,9 @@ def merge_pair_leaves_ids(draw: Draw):
 )
 def merge_pair_of_real_size(draw: Draw):
     yield _merges(few_ids(draw, 5000, 3), (0, 1), 50_256)
+
+
+@merge_pair.nothing_to_do
+def merge_pair_that_is_not_there(draw: Draw):
+    for ids in ([], [1], [2, 1, 3]):
+        yield function_case(merge_pair, ids, (1, 2), 9)

@@ -17,6 +17,7 @@ from .fixtures import LESSON, N_IDS, as_listed, facts_of, gpt_spec, small_spec
 from .one_number import IN_FLOAT32, STEP, number_is
 
 evaluate = ComponentCheck("evaluate", "training", LESSON)
+PARTS_MOVED = "parts of the model are in another mode afterwards"
 
 
 def _text(draw: Draw, n_tokens: int, *, stumbles_at: int | None = None) -> np.ndarray:
@@ -34,6 +35,7 @@ def _evaluation_case(
     batch_size=None,
     dtype="float64",
     training=False,
+    in_evaluation=(),
     gradients=True,
     watch=False,
     judge=None,
@@ -44,6 +46,7 @@ def _evaluation_case(
     Args:
         left_in: the training mode in which the model must be afterwards, with gradients on or off
             as before; None where nobody looks.
+        in_evaluation: parts of the model that are in evaluation all the same, before and after.
     """
     after = np.where(tokens == N_IDS - 1, 0, tokens)[None, ::-1][:, : min(context_length, 7)].copy()
     kwargs = {"context_length": context_length}
@@ -54,6 +57,7 @@ def _evaluation_case(
         "device": "cpu",
         "model": model,
         "training": training,
+        "in_evaluation": list(in_evaluation),
         "gradients": gradients,
         "tokens": tokens,
         "after": after,
@@ -70,7 +74,9 @@ def _evaluation_case(
         tolerance = IN_FLOAT32 if dtype == "float64" else STEP[dtype]
         judge = _returned(number_is(expected, tolerance))
     if left_in is not None:
-        expected = oracles.logits_afterwards(model, after, training=left_in, gradients=gradients)
+        expected = oracles.logits_afterwards(
+            model, after, training=left_in, in_evaluation=in_evaluation, gradients=gradients
+        )
         judge = also(judge, _answers_afterwards(expected))
     return Case(call, shown, also(no_error, judge))
 
@@ -374,6 +380,18 @@ def evaluation_of_a_block_used_twice(draw: Draw):
     width, n_windows = draw.sizes(2, largest=7)
     model = gpt_spec(draw, context_length=width) | {"way": "one block twice"}
     yield _evaluation_case(model, _text(draw, n_windows * width + 3), width, training=True)
+
+
+@evaluate.asked(
+    "in use",
+    "a part that is in evaluation while the model trains is left so",
+    hint="model.train(…) moves every part: _evaluating remembers the mode of each",
+)
+def evaluation_of_parts_in_two_modes(draw: Draw):
+    (width,) = draw.sizes(1, largest=7)
+    kept = _left("in_training_after", ["", "mix", "token"], PARTS_MOVED, "all but the head")
+    part = {"training": True, "in_evaluation": ["head"], "left_in": True}
+    yield _evaluation_case(small_spec(draw), _text(draw, 3 * width), width, judge=kept, **part)
 
 
 @evaluate.asked(

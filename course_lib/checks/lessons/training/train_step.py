@@ -82,6 +82,8 @@ def step_clips(draw: Draw):
     yield steps_case(small_spec(draw), {"optimizer": "adamw", "lr": 1.0}, batch)
     batch = draw_batch(draw, n_texts, n_tokens, max_grad_norm=0.1)
     yield steps_case(small_spec(draw), {"optimizer": "sgd", "lr": 4.0} | GROUPED, batch)
+    none_left = draw_batch(draw, n_texts, n_tokens, max_grad_norm=0.0)
+    yield steps_case(small_spec(draw), SGD, none_left)
     # the default, 1.0, for a long gradient and for a short one
     yield steps_case(small_spec(draw, gain=8.0), SGD, draw_batch(draw, n_texts, n_tokens))
     yield steps_case(small_spec(draw, gain=0.1), SGD, draw_batch(draw, n_texts, n_tokens))
@@ -311,6 +313,18 @@ def step_of_models_in_use(draw: Draw):
         model = gpt_spec(draw, context_length=7) | {"way": way}
         batch = draw_batch(draw, 3, 7, n_chunks=3, max_grad_norm=0.1)
         yield steps_case(model, {"optimizer": "sgd", "lr": 2.0}, batch, batch)
+
+
+@train_step.asked(
+    "in use",
+    "what no gradient reaches stays as it is, though an earlier backward() reached it",
+    hint="zero_grad() takes a gradient away; one of 0 makes optimizers decay, and go on moving",
+)
+def step_of_a_part_that_rests(draw: Draw):
+    n_texts, n_tokens = draw.sizes(2)
+    for optimizer in (MOMENTUM, ADAMW):
+        batch = draw_batch(draw, n_texts, n_tokens)
+        yield steps_case(small_spec(draw, spare=True), optimizer, batch, batch, stale=True)
 
 
 @train_step.asked(

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 FILLED_WITH = 7
+BARRED = "autograd can never use a result"  # of inference mode: who trains on it gets an error
+OVERLAPPING = "some entries of a result share their memory"
 
 
 class Careless:
@@ -79,22 +81,15 @@ class _Kept:
     def __init__(self, args, result):
         self.args, self.parts = list(args), _parts_of(result)
         self.args_then, self.parts_then = map(_copies, (self.args, self.parts))
-        self.is_changed = self.is_shared_inside = False
-        # Where there was nothing to do, a result may be the argument itself.
-        self.is_as_given = any(
-            isinstance(part, kind) and isinstance(arg, kind) and _same(part, arg)
-            for part in self.parts
-            for arg in args
-            for kind in (Tensor, np.ndarray, list)
-        )
+        self.is_changed = False
+        self.noted = [BARRED] if any(map(_is_barred, self.parts)) else []
 
     def is_other(self) -> list[str]:
         """What is not as it must be."""
-        found = ["a result cannot be written into"] if self.is_shared_inside else []
+        found = list(self.noted)
         if not all(map(_same, self.parts, self.parts_then)):
             found.append("a result changed when the next one was made, or changed")
-        args_are_other = not all(map(_same, self.args, self.args_then))
-        if self.is_changed and args_are_other and not self.is_as_given:
+        if self.is_changed and not all(map(_same, self.args, self.args_then)):
             found.append("an argument changed with the result")
         return found
 
@@ -103,11 +98,17 @@ class _Kept:
         if self.is_changed:
             return
         self.args_then, self.is_changed = _copies(self.args), True
-        for part in self.parts:
+        for n, part in enumerate(self.parts):
+            others = self.parts[:n] + self.parts[n + 1 :]
+            others_then = _copies(others)
             try:
-                _write_into(part)
+                is_as_written = all([_write_into(part, turn) for turn in (1, 2)])
             except (RuntimeError, ValueError):  # of what several places of a tensor share
-                self.is_shared_inside = True
+                is_as_written = False
+            if not is_as_written:
+                self.noted.append(OVERLAPPING)
+            if not all(map(_same, others, others_then)):
+                self.noted.append("one part of a result changed with another")
         self.parts_then = _copies(self.parts)
 
 
@@ -121,15 +122,28 @@ def _is_plain(value) -> bool:
     return isinstance(value, list) and all(isinstance(one, (int, tuple)) for one in value)
 
 
+def _is_barred(part) -> bool:
+    """Was it made in inference mode?"""
+    return isinstance(part, Tensor) and part.is_inference()
+
+
 @torch.no_grad()
-def _write_into(part) -> None:
-    if isinstance(part, Tensor):
-        part.detach().copy_(torch.full_like(part, FILLED_WITH).contiguous())
-    elif isinstance(part, np.ndarray):
-        part.fill(FILLED_WITH)
-    else:
+def _write_into(part, turn: int) -> bool:
+    """Write into each place another number than into most others, and say whether it is there."""
+    if isinstance(part, list):
         part.reverse()
         part.append(FILLED_WITH)
+        return True
+    size = part.numel() if isinstance(part, Tensor) else part.size
+    numbers = np.arange(size).reshape(part.shape) * 37 // turn % 11
+    if isinstance(part, np.ndarray):
+        numbers = (numbers % 2 == 0) if part.dtype.kind == "b" else numbers.astype(part.dtype)
+        part[...] = numbers
+        return np.array_equal(part, numbers)
+    numbers = torch.from_numpy(numbers).to(part.device)
+    numbers = (numbers % 2 == 0) if part.dtype is torch.bool else numbers.to(part.dtype)
+    part.detach().copy_(numbers)
+    return torch.equal(part.detach(), numbers)
 
 
 def _copies(values) -> list:

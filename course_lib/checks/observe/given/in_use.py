@@ -42,7 +42,7 @@ def _use_in_another_dtype(module: nn.Module, args) -> None:
     module.was_used = True
     state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     dtype = next(iter(state.values())).dtype
-    other = torch.float32 if dtype is torch.float64 else torch.float64
+    other = torch.float16  # what is kept in it has lost digits when it comes back
     module.to(other)
     for parameter in module.parameters():
         parameter.copy_(parameter.flip(0))

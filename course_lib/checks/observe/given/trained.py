@@ -1,6 +1,7 @@
 """Models that write down how they are called, and optimizers: what is trained and evaluated."""
 
 import math
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
@@ -136,6 +137,12 @@ def build_optimizer(spec: dict, parameters) -> torch.optim.Optimizer:
         return torch.optim.AdamW(parameters, lr=spec["lr"], betas=(0.8, 0.9), eps=0.1)
     momentum = 0.9 if spec["optimizer"] == "momentum" else 0.0
     return torch.optim.SGD(parameters, lr=spec["lr"], momentum=momentum)
+
+
+def set_in_evaluation(model: nn.Module, parts: Collection[str]) -> None:
+    """Put these parts into evaluation mode; the others stay in theirs."""
+    for name, module in model.named_modules():
+        module.training &= name not in parts
 
 
 @torch.no_grad()

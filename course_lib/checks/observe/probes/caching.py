@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..calls import ScriptCall
+from ..given.trained import set_in_evaluation
 from ..load.answer import describe_error
 from ..load.lent import lent
 from ..load.namespace import namespace_of
@@ -215,6 +216,7 @@ class Generation(Model):
     def generate(self, step) -> None:
         self.start_counting()
         self.model.train(step["training"])
+        set_in_evaluation(self.model, step["in_evaluation"])
         self.calls_left = step["breaks_after"]
         self.inside.clear()
         self.n_texts += 1

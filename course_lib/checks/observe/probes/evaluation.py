@@ -5,7 +5,7 @@ import math
 import torch
 
 from ..calls import EvaluationCall
-from ..given.trained import build_model
+from ..given.trained import build_model, set_in_evaluation
 from ..observations import Observation, blank
 from .record import tensor_of
 from .training import (
@@ -21,6 +21,7 @@ from .training import (
 def observe_evaluation(component, call: EvaluationCall, seen: Observation) -> None:
     """One call of `evaluate`, on a model whose parameters hold a gradient already."""
     model = build_model(call["model"], dtype_of(call)).to(call["device"]).train(call["training"])
+    set_in_evaluation(model, call["in_evaluation"])
     for parameter in model.parameters():
         parameter.grad = old_gradient(parameter)
     weights = {name: p.detach().clone() for name, p in model.named_parameters()}

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..calls import DrawsCall, GenerateCall
 from ..given.rolling import build_model
+from ..given.trained import set_in_evaluation
 from ..observations import Observation, blank
 from . import record
 
@@ -33,6 +34,7 @@ def observe_generate(component, call: GenerateCall, seen: Observation) -> None:
     """`generate`, with a model that says in which state it was."""
     model = build_model(call["model"], record.DTYPES[call["dtype"]]).to(call["device"])
     model.train(call["training"])
+    set_in_evaluation(model, call["in_evaluation"])
     prompts, n_new = record.tensor_of(call["args"][0], call), call["args"][1]
     ids = record.laid_out(prompts.repeat(call["n_rows"], 1), call)
     before = ids.clone()

@@ -191,7 +191,13 @@ def record_gradients(result, args, parameters, call, seen: Observation) -> None:
     total = sum((part * tensor_of(cotangent, call)).sum() for part, cotangent in asked)
     wanted = [arg for arg in args if isinstance(arg, Tensor) and arg.requires_grad]
     names = [f"argument {n}" for n, arg in enumerate(args) if any(arg is w for w in wanted)]
-    trained = {name: p for name, p in parameters.items() if p.requires_grad}
+    within = {
+        f"argument {n}.{name}": p
+        for n, arg in enumerate(args)
+        if isinstance(arg, nn.Module)
+        for name, p in arg.named_parameters()
+    }
+    trained = {n: p for n, p in {**within, **parameters}.items() if p.requires_grad}
     wanted += list(trained.values())
     names += list(trained)
     if not total.requires_grad:

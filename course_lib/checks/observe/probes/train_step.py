@@ -3,7 +3,14 @@
 import torch
 
 from ..calls import StepsCall
-from ..given.trained import build_model, build_optimizer, logits_of_some, name_of_dtype, state_of
+from ..given.trained import (
+    build_model,
+    build_optimizer,
+    logits_of_some,
+    name_of_dtype,
+    set_in_evaluation,
+    state_of,
+)
 from ..observations import Observation, blank
 from .record import tensor_of
 from .training import (
@@ -19,8 +26,7 @@ from .training import (
 def observe_steps(component, call: StepsCall, seen: Observation) -> None:
     """Steps of one model and optimizer, one after the other, with `component` as `train_step`."""
     model = build_model(call["model"], dtype_of(call)).to(call["device"]).train(call["training"])
-    for name, module in model.named_modules():
-        module.training &= name not in call["in_evaluation"]
+    set_in_evaluation(model, call["in_evaluation"])
     optimizer = build_optimizer(call["optimizer"], model.parameters())
     if call["stale"]:
         for parameter in model.parameters():
