@@ -189,6 +189,23 @@ def step_not_finite(draw: Draw):
                 yield steps_case(model, optimizer, bad, again)
 
 
+@train_step.asked(
+    "in use",
+    "a gradient that is not finite, though the loss is: FloatingPointError, all as it was",
+    hint="clip_grad_norm_ returns the norm: look at it with math.isfinite before optimizer.step()",
+)
+def step_too_steep(draw: Draw):
+    n_texts, n_tokens = draw.sizes(2)
+    for optimizer in (SGD, MOMENTUM, ADAMW):
+        for limit in (NEVER_CLIPS, {}):
+            bad = with_trouble(draw_batch(draw, n_texts, n_tokens, **limit), row=1)
+            good, again = (draw_batch(draw, n_texts, n_tokens, **limit) for _ in range(2))
+            yield steps_case(small_spec(draw, trouble="steep"), optimizer, good, bad, again)
+    bad = with_trouble(draw_batch(draw, 6, n_tokens, n_chunks=3), row=2)
+    good = draw_batch(draw, 6, n_tokens, n_chunks=3)
+    yield steps_case(small_spec(draw, trouble="steep"), MOMENTUM, good, bad, good)
+
+
 @train_step.edge(
     "only a later part's loss is not finite: FloatingPointError all the same, all as it was",
     hint="look at the loss of the whole batch, after its last part and before the step",
@@ -311,6 +328,23 @@ def step_of_models_in_use(draw: Draw):
         model = gpt_spec(draw, context_length=7) | {"way": way}
         batch = draw_batch(draw, 3, 7, n_chunks=3, max_grad_norm=0.1)
         yield steps_case(model, {"optimizer": "sgd", "lr": 2.0}, batch, batch)
+
+
+@train_step.asked(
+    "in use",
+    "a parameter that an earlier gradient reached, and none does now, stays as it is",
+    hint="zero_grad() sets gradients to None: of zeros, weight decay and momentum make a step",
+)
+def step_of_a_model_in_parts(draw: Draw):
+    n_texts, n_tokens = draw.sizes(2)
+    for optimizer in (ADAMW, MOMENTUM):
+        for limit in (NEVER_CLIPS, {"max_grad_norm": 0.3}):
+            batches = [draw_batch(draw, n_texts, n_tokens, **limit) for _ in range(2)]
+            yield steps_case(small_spec(draw, spare=True), optimizer, *batches, stale=True)
+    for optimizer in (SGD, ADAMW):
+        some = optimizer | {"leaves_out": "scale"}
+        batches = [draw_batch(draw, n_texts, n_tokens, **NEVER_CLIPS) for _ in range(2)]
+        yield steps_case(small_spec(draw), some, *batches)
 
 
 @train_step.asked(

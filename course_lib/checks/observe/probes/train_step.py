@@ -21,7 +21,7 @@ def observe_steps(component, call: StepsCall, seen: Observation) -> None:
     model = build_model(call["model"], dtype_of(call)).to(call["device"]).train(call["training"])
     for name, module in model.named_modules():
         module.training &= name not in call["in_evaluation"]
-    optimizer = build_optimizer(call["optimizer"], model.parameters())
+    optimizer = build_optimizer(call["optimizer"], model)
     if call["stale"]:
         for parameter in model.parameters():
             parameter.grad = torch.full_like(parameter, 0.75) if parameter.requires_grad else None
