@@ -101,3 +101,13 @@ def top_k_of_real_size(draw: Draw):
         np.put_along_axis(kept, np.argsort(-logits, axis=-1)[:, :50], True, axis=-1)
         free = logits == np.sort(logits, axis=-1)[:, [-50]]
         yield filter_case(keep_top_k, logits, 50, kept, dtype=dtype, free=free)
+
+
+@keep_top_k.asked(
+    "real sizes",
+    "a thousand rows and some more are like any others",
+    hint="what works in blocks has a rest after the last whole one",
+)
+def top_k_of_many_rows(draw: Draw):
+    for shape in ((1031, 3), (1025, 2), (2, 1031)):
+        yield _top_k_case(draw.normal(*shape), shape[1] // 2)
