@@ -6,6 +6,7 @@ signature, of another component's (`"causal_mask: …"`), or a line that all sha
 """
 
 SHARED = {
+    r"^scores in the thousands give weights, all|far below 0, or far above": "all: Numbers",
     r"gradients? reach": "all: Gradients",
     r"not changed|changed in place": "all: Inputs",
     r"half[- ]precision|every dtype": "all: Numbers",
@@ -60,6 +61,7 @@ ANSWERS = {
         "the pairs are counted anew": "Each round counts the pairs",
         "the first merge": "into the next new id, from `first_new_id` on",
         "it stops early": "It stops early when no pair occurs twice.",
+        "ids are numbers": "ids: list[int]",
         "an id that is": "an id is `first_new_id` or larger",
     },
     "BPETokenizer": {
@@ -107,7 +109,7 @@ ANSWERS = {
     "padding_mask": {
         "text b": "Text b is real at its first `lengths[b]` positions.",
         "a length outside": "a length is negative or larger than `n_keys`",
-        "lengths of any": "lengths: Int[Tensor, ' B']",
+        "lengths of any": "Lengths are of any integer type",
     },
     "masked_softmax": {
         "softmax over": "Softmax over the keys that `mask` allows; every other weight is",
@@ -210,7 +212,7 @@ ANSWERS = {
     "init_weights": {
         "matrices": "normal with mean 0 and standard deviation 0.02",
         "attention.out": "are smaller by sqrt(2L)",
-        "biases": "Biases are 0, norms 1 and 0.",
+        "biases": "Biases are 0, norms 1 and 0; a norm is a `LayerNorm` of lesson 5",
         "in place": "in place",
         "it returns": "-> None",
         "the numbers": "Matrices and embeddings are normal",
@@ -254,6 +256,7 @@ ANSWERS = {
         "the mean": "the mean of -log p(target)",
         "targets equal": "targets of this value do not count",
         "large logits": "the mean of -log p(target)",
+        "logits far": "where it is no target it changes nothing",
         "half-precision": "Computed and returned in float32 or wider.",
         "when every": "nan when none is left",
     },
@@ -338,6 +341,7 @@ ANSWERS = {
         "a token whose": "drawn by its probability",
         "a temperature near": "below 1 the likely become likelier",
         "a negative": "a negative temperature",
+        "a top_k below": "a `top_k` below 1, a `top_p` of 0 or less or above 1",
     },
     "generate": {
         "each new": "with `n_new` more tokens behind them, each from all that stands before it",
@@ -401,7 +405,7 @@ ANSWERS = {
     "sinusoidal_positions": {
         "channel 2i": "Channel 2i holds sin(p / 10000^(2i/C)), channel 2i + 1 the cosine",
         "two channels": "Channel 2i holds",
-        "positions in": "in float32",
+        "positions in": "The angles are taken in float64",
     },
     "rotate": {
         "the pair": "turns by the angle position · base^(-2i/D)",
@@ -410,7 +414,8 @@ ANSWERS = {
         "two channels": "The pair (a, b) of channels 2i and 2i + 1",
         "another base": "base: float=10000.0",
         "an odd": "an odd number of channels",
-        "positions in": "turns by the angle",
+        "positions in": "The angles are taken in float64, whatever the dtype of `x`",
+        "positions of": "Positions are of any integer type.",
     },
     "sliding_window_mask": {
         "query t": "its own and the `window - 1` before it",

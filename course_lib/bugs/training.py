@@ -691,26 +691,26 @@ never_zeroes
     gradients are never zeroed
     believed: backward() sets the gradients. It adds to them.
     seen: The steps get longer and longer, and remember every batch there was.
-    - optimizer.zero_grad()
+    - model.zero_grad()
 
 zeroes_after_the_step
     gradients are zeroed after the step, so those of an earlier backward() count once
     believed: Before the next step or after this one, it is the same. It is not if somebody else has
         called backward() in between.
     seen: The first step, and each one after a gradient was looked at, is wrong.
-    - optimizer.zero_grad()
+    - model.zero_grad()
 
     = optimizer.step()
-    + optimizer.zero_grad()
+    + model.zero_grad()
 
 zeroes_before_every_part
     gradients are zeroed before every part: only the last one counts
     believed: zero_grad() belongs before every backward(). But the parts' gradients are to add up:
         zero them once, before the first part.
     seen: The same loss curve as with a batch of one part, and a step as small as its share.
-    - optimizer.zero_grad()
+    - model.zero_grad()
 
-    + optimizer.zero_grad()
+    + model.zero_grad()
     = n_here = int((some_targets != -100).sum())
 
 adds_the_parts_without_dividing
@@ -749,7 +749,7 @@ steps_after_every_part
     + total += loss.item() * (n_here / n_targets)
     + nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
     + optimizer.step()
-    + optimizer.zero_grad()
+    + model.zero_grad()
 
     @ f"and a gradient of norm {norm.item()}."
     - optimizer.step()
@@ -760,7 +760,7 @@ sends_the_whole_batch_at_once
         the same.
     seen: Out of memory, however many parts are asked for.
     + n_chunks = 1
-    = optimizer.zero_grad()
+    = model.zero_grad()
 
 returns_the_last_parts_loss
     the loss of the last part comes back, not that of the batch
@@ -885,14 +885,14 @@ switches_to_training
         evaluation, on purpose.
     seen: Frozen parts drop out again.
     + model.train()
-    = optimizer.zero_grad()
+    = model.zero_grad()
 
 switches_to_evaluation
     the model is put into evaluation mode
     believed: eval() makes the step repeatable. But it also switches dropout off, for good.
     seen: The model overfits as if there were no dropout.
     + model.eval()
-    = optimizer.zero_grad()
+    = model.zero_grad()
 
 lets_bad_losses_through
     a loss that is not finite is let through

@@ -49,7 +49,8 @@ def sinusoidal_positions(
     float32.
 
     Channel 2i holds sin(p / 10000^(2i/C)), channel 2i + 1 the cosine of the
-    same; C is even.
+    same; C is even. The angles are taken in float64: in float32 those of
+    far positions are off.
 
     Source: Vaswani et al., "Attention Is All You Need" (2017), section 3.5.
     """
@@ -73,6 +74,9 @@ def rotate(
     position · base^(-2i/D): it becomes (a cos - b sin, a sin + b cos). Row
     t turns by `positions[t]`. Then the dot product of a query and a key
     depends on how far apart they stand, not on where.
+
+    The angles are taken in float64, whatever the dtype of `x`: in float32
+    those of far positions are off. Positions are of any integer type.
 
     Raises:
         ValueError: an odd number of channels.

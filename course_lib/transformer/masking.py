@@ -48,11 +48,15 @@ def padding_mask(
     to `n_keys`.
 
     Text b is real at its first `lengths[b]` positions. The middle axis lets
-    one row of keys serve every query of its text.
+    one row of keys serve every query of its text. Lengths are of any integer
+    type, also one that has no number as large as `n_keys`.
 
     Raises:
         ValueError: a length is negative or larger than `n_keys`.
     """
+    lengths = (
+        lengths.long()
+    )  # a narrower integer may be too small for n_keys
     wrong = (lengths < 0) | (lengths > n_keys)
     if wrong.any():
         raise ValueError(

@@ -69,13 +69,14 @@ class GPTConfig:
 
 
 def init_weights(model: nn.Module) -> None:
-    """Give a fresh model the weights that training starts from, in place.
+    """Give a model the weights that training starts from, in place, whatever it held before.
 
     Matrices and embeddings are normal with mean 0 and standard deviation
     0.02; the projections that write into the residual stream
     (`.attention.out`, `.mlp.down`) are smaller by sqrt(2L), L blocks
-    writing twice each. Biases are 0, norms 1 and 0. `GPT` calls it, and so
-    its first loss is near ln V.
+    writing twice each. Biases are 0, norms 1 and 0; a norm is a `LayerNorm`
+    of lesson 5, which is no `nn.LayerNorm`. `GPT` calls it, and so its
+    first loss is near ln V.
 
     Source: Radford et al., "Language Models are Unsupervised Multitask
         Learners" (2019), section 2.3.

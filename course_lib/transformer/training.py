@@ -20,7 +20,8 @@ def next_token_loss(
     -log p(target).
 
     Computed and returned in float32 or wider. `targets` are shifted
-    already: position t holds what comes after token t.
+    already: position t holds what comes after token t. A token whose logit
+    is -inf cannot come, and where it is no target it changes nothing.
 
     Args:
         ignore_index: targets of this value do not count; nan when none is
@@ -151,7 +152,8 @@ def train_step(
     Source for clipping: Pascanu et al., "On the difficulty of training
         recurrent neural networks" (2013), section 3.2.
     """
-    optimizer.zero_grad()
+    # Of the model, not of the optimizer: that may hold some of the parameters only.
+    model.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
     for some_inputs, some_targets in zip(

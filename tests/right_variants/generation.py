@@ -174,6 +174,8 @@ def sample_sorted(logits, *, temperature=1.0, top_k=None, top_p=None, generator=
     if temperature == 0:
         return order[:, 0]
     ordered = (ordered - ordered[:, :1]) / temperature
+    if (top_k is not None and top_k < 1) or (top_p is not None and not 0 < top_p <= 1):
+        raise ValueError(f"nothing would be left of top_k={top_k}, top_p={top_p}.")
     if top_k is not None:
         ordered, order = ordered[:, :top_k], order[:, :top_k]
     probabilities = ordered.softmax(dim=-1)

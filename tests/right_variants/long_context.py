@@ -59,11 +59,11 @@ def kv_cache_bytes_by_shape(
 # --- sinusoidal_positions --------------------------------------------------------------------
 
 
-@variant("sinusoidal_positions", title="in float32, by exp and log, written into a zero table")
+@variant("sinusoidal_positions", title="by exp and log, written into a zero table")
 def sinusoidal_positions_by_exp(n_positions, d_model):
     table = torch.zeros(n_positions, d_model)
-    position = torch.arange(0, n_positions, dtype=torch.float).unsqueeze(1)
-    step = torch.exp(torch.arange(0, d_model, 2).float() * (-math.log(10000.0) / d_model))
+    position = torch.arange(0, n_positions, dtype=torch.double).unsqueeze(1)
+    step = torch.exp(torch.arange(0, d_model, 2).double() * (-math.log(10000.0) / d_model))
     table[:, 0::2] = torch.sin(position * step)
     table[:, 1::2] = torch.cos(position * step)
     return table
@@ -90,24 +90,24 @@ def sinusoidal_positions_by_phase(n_positions, d_model):
 
 @variant("sinusoidal_positions", title="the parts of a complex exponential")
 def sinusoidal_positions_by_polar(n_positions, d_model):
-    frequencies = 10000.0 ** -(torch.arange(d_model // 2) * 2.0 / d_model)
-    angles = torch.outer(torch.arange(n_positions).float(), frequencies)
+    frequencies = 10000.0 ** -(torch.arange(d_model // 2).double() * 2.0 / d_model)
+    angles = torch.outer(torch.arange(n_positions).double(), frequencies)
     turns = torch.view_as_real(torch.polar(torch.ones_like(angles), angles))
-    return turns.flip(-1).reshape(n_positions, d_model)
+    return turns.flip(-1).reshape(n_positions, d_model).float()
 
 
 # --- rotate ----------------------------------------------------------------------------------
 
 
-@variant("rotate", title="complex numbers; angles in float32, made on the CPU and moved")
+@variant("rotate", title="complex numbers; exponents made on the CPU and moved")
 def rotate_by_complex_numbers(x, positions, base=10000.0):
     if x.shape[-1] % 2:
         raise ValueError(f"x has {x.shape[-1]} channels, which is odd.")
-    exponents = torch.arange(0, x.shape[-1], 2).float().to(x.device) / x.shape[-1]
+    exponents = torch.arange(0, x.shape[-1], 2).double().to(x.device) / x.shape[-1]
     frequencies = 1.0 / base**exponents
-    angles = torch.outer(positions.to(torch.float32), frequencies)
+    angles = torch.outer(positions.to(torch.float64), frequencies)
     turns = torch.polar(torch.ones_like(angles), angles)
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    wide = x.double()
     pairs = torch.view_as_complex(wide.reshape(*x.shape[:-1], -1, 2).contiguous())
     return torch.view_as_real(pairs * turns).flatten(-2).type_as(x)
 
@@ -117,8 +117,8 @@ def rotate_by_partners(x, positions, base=10000.0):
     d_head = x.size(-1)
     if d_head % 2 == 1:
         raise ValueError(f"D must be even, got {d_head}")
-    exponents = torch.arange(d_head, device=x.device) // 2 * 2 / d_head
-    angles = positions.float()[:, None] * torch.pow(base, -exponents)
+    exponents = (torch.arange(d_head, device=x.device) // 2 * 2).double() / d_head
+    angles = positions.double()[:, None] * torch.pow(base, -exponents)
     partner = torch.stack((-x[..., 1::2], x[..., ::2]), dim=-1).reshape(x.shape)
     return (x * angles.cos() + partner * angles.sin()).to(x.dtype)
 
@@ -143,7 +143,7 @@ def rotate_pair_by_pair(x, positions, base=10000.0):
         raise ValueError(f"odd number of channels: {d_head}")
     turned = torch.empty_like(x)
     for i in range(d_head // 2):
-        angle = positions.float() * base ** (-2 * i / d_head)
+        angle = positions.double() * base ** (-2 * i / d_head)
         cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
         a, b = x[..., 2 * i], x[..., 2 * i + 1]
         turned[..., 2 * i] = a * cos - b * sin

@@ -78,6 +78,7 @@ def padding_mask_text_by_text(lengths, n_keys):
 
 @variant("padding_mask", title="ones are counted up to the length")
 def padding_mask_by_counting(lengths, n_keys):
+    lengths = lengths.to(torch.int64)
     if lengths.min() < 0 or lengths.max() > n_keys:
         raise ValueError(f"n_keys={n_keys} does not allow lengths={lengths.tolist()}.")
     ones = torch.ones(lengths.shape[0], n_keys, dtype=torch.int64, device=lengths.device)
@@ -86,6 +87,7 @@ def padding_mask_by_counting(lengths, n_keys):
 
 @variant("padding_mask", title="the padding is marked, then turned around")
 def padding_mask_by_its_opposite(lengths, n_keys):
+    lengths = lengths.long()
     if ((lengths > n_keys) | (lengths < 0)).any():
         raise ValueError(f"n_keys={n_keys} does not allow lengths={lengths.tolist()}.")
     padding = torch.arange(n_keys, device=lengths.device)[None, None, :] >= lengths.view(-1, 1, 1)

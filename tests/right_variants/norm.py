@@ -21,8 +21,8 @@ def layer_norm_by_rsqrt(x, weight, bias, eps=1e-5):
     wide = x if x.dtype == torch.float64 else x.float()
     mean = wide.mean(-1, keepdim=True)
     variance = wide.var(-1, keepdim=True, unbiased=False)
-    normed = ((wide - mean) * torch.rsqrt(variance + eps)).type_as(x)
-    return torch.mul(normed, weight) if bias is None else torch.addcmul(bias, normed, weight)
+    normed = (wide - mean) * torch.rsqrt(variance + eps) * weight
+    return normed.type_as(x) if bias is None else torch.add(normed, bias).type_as(x)
 
 
 @variant("layer_norm", title="always in float64, by sums and a loop over flattened vectors")
@@ -82,8 +82,8 @@ class LayerNormWrittenOut(nn.Module):
     def forward(self, x):
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         variance, mean = torch.var_mean(wide, dim=-1, correction=0, keepdim=True)
-        normed = ((wide - mean) / torch.sqrt(variance + self.eps)).to(x.dtype)
-        return normed * self.weight if self.bias is None else normed * self.weight + self.bias
+        normed = (wide - mean) / torch.sqrt(variance + self.eps) * self.weight
+        return (normed if self.bias is None else normed + self.bias).to(x.dtype)
 
 
 @variant("LayerNorm", title="eps kept as a tensor that is no buffer")

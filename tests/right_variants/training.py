@@ -195,6 +195,8 @@ def step_by_sums(
         losses.append(loss.item())
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     length = math.sqrt(sum(g.double().pow(2).sum().item() for g in gradients))
+    if not math.isfinite(length):
+        raise FloatingPointError(f"the gradient is {length} long")
     if length > max_grad_norm:
         for gradient in gradients:
             gradient.mul_(max_grad_norm / length)
@@ -206,7 +208,7 @@ def step_by_sums(
 def step_with_one_backward(
     model, optimizer, inputs, targets, *, max_grad_norm=1.0, n_chunks=1, autocast_dtype=None
 ):
-    model.zero_grad()
+    model.zero_grad(set_to_none=True)
     mixed = contextlib.nullcontext()
     if autocast_dtype is not None:
         mixed = torch.autocast(inputs.device.type, dtype=autocast_dtype)
@@ -216,7 +218,9 @@ def step_with_one_backward(
     if not math.isfinite(loss.item()):
         raise FloatingPointError("the loss of this batch is nan or infinite")
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=max_grad_norm)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=max_grad_norm)
+    if not math.isfinite(norm):
+        raise FloatingPointError("the gradient of this batch is nan or infinite")
     optimizer.step()
     return loss.item()
 
@@ -245,7 +249,8 @@ def step_by_autograd_grad(
         raise FloatingPointError(f"loss={total}")
     for parameter, gradient in zip(trained, sums, strict=True):
         parameter.grad = gradient
-    nn.utils.clip_grad_norm_(trained, max_grad_norm)
+    if not nn.utils.clip_grad_norm_(trained, max_grad_norm).isfinite():
+        raise FloatingPointError("the gradient is nan or infinite")
     optimizer.step()
     return total
 

@@ -89,6 +89,16 @@ def ours(model, ids):
     return model(ids)
 
 
+@right(TEST)
+def small_and_off_by_a_few_digits(model, ids):
+    """As a fresh model is. A longer text may be added up in another order: they agree to 1e-6."""
+    return 0.01 * model(ids) + 8e-8 * (ids.shape[1] % 2)
+
+
+# By these names: right ones whose logits are those of another model.
+OF_ANOTHER_MODEL = ("small_and_off_by_a_few_digits",)
+
+
 @with_another("softmax", symptom="")
 def adds_minus_infinity(scores, mask):
     hidden = torch.full(scores.shape[-2:], -math.inf, dtype=scores.dtype).triu(1)

@@ -25,6 +25,13 @@ def by_torch(x, weight, bias, eps=1e-5):
 
 
 @right(TEST)
+def off_by_a_few_digits(x, weight, bias, eps=1e-5):
+    """Right ones agree to 1e-6, and need not agree to more."""
+    exact = F.layer_norm(x, x.shape[-1:], weight, bias, eps)
+    return exact + (3e-8 * exact).detach()
+
+
+@right(TEST)
 def channels_first(x, weight, bias, eps=1e-5):
     wide = x.movedim(-1, 0).to(torch.promote_types(x.dtype, torch.float32))
     variance, mean = torch.var_mean(wide, dim=0, correction=0)

@@ -17,6 +17,7 @@ from ..judges.expect import (
 from ..judges.findings import Finding, number
 from ..oracles import block as oracles
 from ..oracles.tensors import given
+from .attention.fixtures import LARGE, WIDTH, one_sided_head
 from .mlp.fixtures import FORMS
 from .mlp.mlp import mlp_layers
 from .multihead.fixtures import CALL, MANY
@@ -317,13 +318,34 @@ def block_empty_text(draw: Draw):
         yield _block_case(draw, (2, n_tokens, n_heads, d_head), mask=mask, bias=bias)
 
 
+@block.edge(
+    "scores in the thousands give weights, all below 0 as well as all above",
+    hint="the attention of lesson 4 does it: the highest score of a row may be far below 0",
+    fits=("not finite",),
+)
+def block_of_one_side(draw: Draw):
+    weights = _layers(draw, 32, dtype="float32")
+    # All keys are the same, and each query is on one side of 0 or the other.
+    weights["norm1.weight"][:2], weights["norm1.bias"][:2] = (1.0, 0.0), (0.0, 80.0)
+    qkv = weights["attention.qkv.weight"]
+    for head, sign in enumerate((1.0, -1.0)):
+        one_sided_head(qkv, head * WIDTH, 0, sign * LARGE)
+        one_sided_head(qkv, 32 + head * WIDTH, 1, 1.0)
+    weights["attention.qkv.bias"][:64] = 0.0
+    qkv[64:, :2] = 0.0
+    for mask in (None, _causal(7)):
+        yield _block_case(draw, (2, 7, 2, WIDTH), mask=mask, weights=weights, dtype="float32")
+
+
 @block.asked(
     "real sizes",
     "a text of hundreds of tokens is read as a short one is",
-    hint="make nothing whose size is fixed",
+    hint="make nothing whose size is fixed; what works in blocks has a rest after the last",
 )
 def block_of_real_size(draw: Draw):
-    yield _block_case(draw, (1, 331, 3, 8), mask=_causal(331), dtype="float32")
+    yield _block_case(draw, (1, 257, 3, 8), mask=_causal(257), dtype="float32")
+    yield _block_case(draw, (1, 1031, 1, 2), mask=_causal(1031), dtype="float32")
+    yield _block_case(draw, (1031, 2, 1, 2), dtype="float32")
 
 
 def _filled(draw: Draw, n_heads, d_head, *texts, bias=True, dtype="float64") -> Filled:

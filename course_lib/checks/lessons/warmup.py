@@ -110,8 +110,8 @@ def average_of_one_value(draw: Draw):
 
 @weighted_average.edge(
     "only the shares count: tiny, huge and negative weights have an average too",
-    hint="no small number in the denominator, no absolute values: the plain sum of the row",
-    fits=("not finite",),
+    hint="the plain sum of the row, no small number added, no absolute values; only 0 is 0",
+    fits=("not finite", "refused", "raised"),
 )
 def weighted_average_scales(draw: Draw):
     n_rows, n_values, width = draw.sizes(3)
@@ -125,6 +125,13 @@ def weighted_average_scales(draw: Draw):
     yield _average(mixed, values)
     sparse = np.where(draw.mask(n_rows, n_values), weights, 0.0)
     yield _average(sparse, values)
+    for size in (1e-12, 1e-150, 1e150):
+        yield _average(size * weights, values)
+    apart = 10.0 ** (30 * (np.arange(n_rows) % 5 - 2))  # rows of very different sizes
+    yield _average(apart[:, None] * weights, values)
+    # Sums of 2⁻³⁰ and of -2⁻⁴⁰ are small beside their weights, and not 0. All of it is exact.
+    nearly = np.array([[1.0, 2.0**-30 - 1, 0.0], [0.5, -(2.0**-40), -0.5]])
+    yield _average(nearly, draw.integers(-9, 9, (3, width)).astype(float))
 
 
 @weighted_average.edge(
@@ -209,12 +216,13 @@ def affine_leading_axes(draw: Draw):
 )
 def affine_gradients(draw: Draw):
     rows, d_in, d_out = draw.sizes(3)
-    x, cotangent = draw.normal(2, rows, d_in), draw.normal(2, rows, d_out)
-    weights = {"weight": draw.normal(d_out, d_in), "bias": draw.normal(d_out)}
-    expected = oracles.affine_gradients(x, weights, cotangent)
-    yield affine.build(d_in, d_out, x=x, weights=weights, cotangents=[cotangent]).expect(
-        gradients_are(expected, "float64", {"argument 0": "x"})
-    )
+    for lead in ((2, rows), (), (1,), (2, 3, rows)):
+        x, cotangent = draw.normal(*lead, d_in), draw.normal(*lead, d_out)
+        weights = {"weight": draw.normal(d_out, d_in), "bias": draw.normal(d_out)}
+        expected = oracles.affine_gradients(x, weights, cotangent)
+        yield affine.build(d_in, d_out, x=x, weights=weights, cotangents=[cotangent]).expect(
+            gradients_are(expected, "float64", {"argument 0": "x"})
+        )
 
 
 @affine.edge(
@@ -236,6 +244,36 @@ def affine_leaves_x(draw: Draw):
     d_model = draw.sizes(1)[0]
     yield _affine_case(draw, (2, 5), sizes=(d_model, d_model), judge=arguments_unchanged(["x"]))
     yield _affine_case(draw, (2, 5), judge=same_device, watch_devices=True)
+
+
+@pairwise_dots.asked(
+    "real sizes",
+    "a thousand rows and some more are like any others",
+    hint="what works in blocks has a rest after the last whole one",
+)
+def pairwise_dots_of_real_size(draw: Draw):
+    for n_x, n_y in ((1031, 2), (3, 1025)):
+        yield _dots(draw.normal(n_x, 2), draw.normal(n_y, 2))
+
+
+@weighted_average.asked(
+    "real sizes",
+    "a thousand rows, or values, and some more are like any others",
+    hint="what works in blocks has a rest after the last whole one",
+)
+def weighted_average_of_real_size(draw: Draw):
+    for n_rows, n_values in ((1031, 2), (2, 1025)):
+        yield _average(_weights(draw, n_rows, n_values), draw.normal(n_values, 2))
+
+
+@affine.asked(
+    "real sizes",
+    "a thousand vectors and some more are like any others",
+    hint="what works in blocks has a rest after the last whole one",
+)
+def affine_of_many_rows(draw: Draw):
+    for n_rows in (1031, 1025):
+        yield _affine_case(draw, (n_rows,), sizes=(3, 2))
 
 
 @affine.asked(

@@ -174,6 +174,7 @@ class ScriptCall(Call):
     steps: list[dict]  # {"do": verb, …}
     caches: NotRequired[list]  # sizes: batch_size, n_heads, capacity, d_head
     cache_kwargs: NotRequired[list[str]]  # "dtype", "device": are they given to KVCache?
+    default_dtype: NotRequired[str]  # torch's own meanwhile, where it is not float32
     model: NotRequired[dict[str, Any]]  # config, seed and kind of a model, see `lent/growing.py`
 
 

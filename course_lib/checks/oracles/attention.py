@@ -22,6 +22,11 @@ def attention(q, k, v, mask=None) -> tuple[np.ndarray, np.ndarray]:
     return output.numpy(), weights.numpy()
 
 
+def gathered(q, k, v, mask=None) -> np.ndarray:
+    """The output alone: thousands of keys make a large identity matrix."""
+    return _gathered(*map(torch.from_numpy, (q, k, v)), mask).numpy()
+
+
 def attention_gradients(q, k, v, cotangents, mask=None) -> dict[str, np.ndarray]:
     """Gradients of the sum of output and weights, each times its cotangent."""
     tensors = [torch.from_numpy(a).requires_grad_() for a in (q, k, v)]
@@ -44,17 +49,16 @@ def self_attention_gradients(x, weights, cotangent, *, causal: bool) -> dict[str
 
 def _attention(q, k, v, mask):
     identity = torch.eye(k.shape[-2], dtype=k.dtype).expand(*k.shape[:-1], k.shape[-2])
+    return _gathered(q, k, v, mask), _gathered(q, k, identity, mask)
+
+
+def _gathered(q, k, values, mask):
     if mask is None:
-        return F.scaled_dot_product_attention(q, k, v), F.scaled_dot_product_attention(
-            q, k, identity
-        )
+        return F.scaled_dot_product_attention(q, k, values)
     allowed = torch.from_numpy(mask)
     some = allowed.any(dim=-1, keepdim=True)
-    attend = [
-        F.scaled_dot_product_attention(q, k, values, attn_mask=allowed | ~some)
-        for values in (v, identity)
-    ]
-    return tuple(torch.where(some, result, 0.0) for result in attend)
+    gathered = F.scaled_dot_product_attention(q, k, values, attn_mask=allowed | ~some)
+    return torch.where(some, gathered, 0.0)
 
 
 def _self_attention(x, parameters, causal):

@@ -58,23 +58,27 @@ class Step:
     """What one step must return, and leave behind: weights, and optimizer state, by name."""
 
     loss: float
+    not_finite: str  # the loss, the gradient, or nothing
     left: dict[str, np.ndarray]
     logits: np.ndarray  # of a few of its inputs, by the model as the step has left it
 
 
 def take_steps(model_spec, optimizer_spec, batches, *, dtype: str, training: bool) -> list[Step]:
-    """Steps by hand, one for each batch; one whose loss is not finite changes nothing."""
+    """Steps by hand; one whose loss or gradient is not finite changes nothing."""
     model = build_model(model_spec, getattr(torch, dtype)).double().train(training)
-    optimizer = build_optimizer(optimizer_spec, model.parameters())
+    optimizer = build_optimizer(optimizer_spec, model)
     return [_step(model, optimizer, **batch) for batch in batches]
 
 
 def _step(model, optimizer, inputs, targets, kwargs) -> Step:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     loss = _loss(_logits(model, inputs, kwargs), torch.from_numpy(targets))
-    if math.isfinite(loss.item()):
+    not_finite = "" if math.isfinite(loss.item()) else "loss"
+    if not not_finite:
         gradients = torch.autograd.grad(loss, trained, allow_unused=True)
         norm = math.sqrt(sum(g.square().sum().item() for g in gradients if g is not None))
+        not_finite = "" if math.isfinite(norm) else "gradient"
+    if not not_finite:
         factor = min(1.0, kwargs.get("max_grad_norm", 1.0) / norm) if norm else 1.0
         for parameter, gradient in zip(trained, gradients, strict=True):
             parameter.grad = None if gradient is None else gradient * factor
@@ -82,7 +86,7 @@ def _step(model, optimizer, inputs, targets, kwargs) -> Step:
     left = dict(model.named_parameters()) | state_of(model, optimizer)
     copies = {name: tensor.detach().double().numpy().copy() for name, tensor in left.items()}
     afterwards = logits_of_some(model, torch.from_numpy(inputs)).numpy()
-    return Step(loss.item(), copies, afterwards)
+    return Step(loss.item(), not_finite, copies, afterwards)
 
 
 def _logits(model, inputs, kwargs):

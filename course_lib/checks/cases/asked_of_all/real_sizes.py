@@ -12,10 +12,9 @@ KIND = "real sizes"
 MOVES = "it moves numbers and computes none"
 ALREADY = "its own properties have positions and numbers as large as they come"
 NOT_ASKED = {
-    **dict.fromkeys(("pairwise_dots", "weighted_average"), "float64, and sums that NumPy takes"),
     **dict.fromkeys(("split_heads", "merge_heads", "load_gpt2", "decay_groups"), MOVES),
     **dict.fromkeys(("attention_flops", "attention_bytes", "kv_cache_bytes"), ALREADY),
-    **dict.fromkeys(("sinusoidal_positions", "rotate"), ALREADY),
+    "sinusoidal_positions": ALREADY,
     "n_parameters": "a count of shapes: the numbers themselves are not looked at",
     "future_influence": "a Jacobian has the fourth power of entries",
     **dict.fromkeys(("pre_norm", "post_norm"), "what they are given does all the computing"),

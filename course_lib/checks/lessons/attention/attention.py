@@ -5,7 +5,19 @@ from ...cases.draw import Draw
 from ...cases.module_properties import IN_HALF
 from ...judges.expect import also, arguments_unchanged, gradients_are, returns, same_device
 from ...oracles import attention as oracles
-from .fixtures import LESSON, QKV, RESULT, attends, many_keys, qkv, rows_sum_to_one
+from .fixtures import (
+    LARGE,
+    LESSON,
+    QKV,
+    RESULT,
+    SMALL,
+    attends,
+    many_keys,
+    of_one_side,
+    one_sided,
+    qkv,
+    rows_sum_to_one,
+)
 
 attention = ComponentCheck("attention", "attention", LESSON)
 
@@ -42,14 +54,15 @@ def attention_values(draw: Draw):
     "gradients reach q, k and v",
 )
 def attention_gradients(draw: Draw):
-    q, k, v = qkv(draw, 2)
-    output, weights = oracles.attention(q, k, v)
-    cotangents = [draw.normal(*output.shape), draw.normal(*weights.shape)]
-    expected = oracles.attention_gradients(q, k, v, cotangents)
-    labels = {f"argument {n}": name for n, name in enumerate(QKV)}
-    yield attention.call(q, k, v, names=QKV, cotangents=cotangents).expect(
-        gradients_are(expected, "float64", labels)
-    )
+    for lead in ((2,), (), (1, 3)):
+        q, k, v = qkv(draw, *lead)
+        output, weights = oracles.attention(q, k, v)
+        cotangents = [draw.normal(*output.shape), draw.normal(*weights.shape)]
+        expected = oracles.attention_gradients(q, k, v, cotangents)
+        labels = {f"argument {n}": name for n, name in enumerate(QKV)}
+        yield attention.call(q, k, v, names=QKV, cotangents=cotangents).expect(
+            gradients_are(expected, "float64", labels)
+        )
 
 
 @attention.edge(
@@ -73,6 +86,25 @@ def attention_stable(draw: Draw):
         rows_sum_to_one("float32", part=1),
     )
     yield attention.call(q, k, v, names=QKV, dtype="float32").expect(judge)
+
+
+@attention.edge(
+    "scores in the thousands give weights, all below 0 as well as all above",
+    hint="the highest score of each row itself is what to subtract: it may be far below 0",
+    fits=("not finite",),
+)
+def attention_one_sided(draw: Draw):
+    for dtype, size in (
+        ("float64", LARGE),
+        ("float32", LARGE),
+        ("bfloat16", SMALL),
+        ("float16", SMALL),
+    ):
+        texts = one_sided(draw, dtype, size, 2)
+        yield attends(attention, *texts, dtype, tolerance=of_one_side(dtype, size))
+        q, k, v = texts
+        one_query = q[..., :1, :], k, v
+        yield attends(attention, *one_query, dtype, tolerance=of_one_side(dtype, size))
 
 
 @attention.edge(
@@ -108,3 +140,16 @@ def attention_to_one_key(draw: Draw):
     yield attention.call(
         draw.normal(2, 3, 5), draw.normal(2, 1, 5), draw.normal(2, 1, 7), names=QKV
     )
+
+
+@attention.asked(
+    "real sizes",
+    "a thousand queries, or keys, and some more are like any others",
+    hint="what works in blocks has a rest after the last whole one",
+)
+def attention_of_many_rows(draw: Draw):
+    for n_queries, n_keys in ((1031, 3), (1025, 2), (3, 1031), (2, 1025)):
+        q, k, v = draw.normal(n_queries, 3), draw.normal(n_keys, 3), draw.normal(n_keys, 2)
+        yield attends(attention, q, k, v, "float64")
+    q, k, v = draw.normal(1031, 2, 3), draw.normal(1031, 3, 3), draw.normal(1031, 3, 2)
+    yield attends(attention, q, k, v, "float64")

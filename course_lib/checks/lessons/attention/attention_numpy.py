@@ -4,7 +4,18 @@ from ...cases.check import ComponentCheck
 from ...cases.draw import Draw
 from ...judges.expect import also, arguments_unchanged, returns
 from ...oracles import attention as oracles
-from .fixtures import LESSON, QKV, RESULT, attends, many_keys, qkv, rows_sum_to_one
+from .fixtures import (
+    LESSON,
+    QKV,
+    RESULT,
+    SMALL,
+    attends,
+    many_keys,
+    of_one_side,
+    one_sided,
+    qkv,
+    rows_sum_to_one,
+)
 
 attention_numpy = ComponentCheck("attention_numpy", "attention", LESSON, dtype="numpy")
 
@@ -48,6 +59,18 @@ def attention_numpy_stable(draw: Draw):
 
 
 @attention_numpy.edge(
+    "scores in the thousands give weights, all below 0 as well as all above",
+    hint="the highest score of each row itself is what to subtract: it may be far below 0",
+    fits=("not finite",),
+)
+def attention_numpy_one_sided(draw: Draw):
+    q, k, v = one_sided(draw, "float64", SMALL)
+    for queries in (q, q[:1]):
+        tolerance = of_one_side("numpy", SMALL)
+        yield attends(attention_numpy, queries, k, v, "numpy", tolerance=tolerance)
+
+
+@attention_numpy.edge(
     "q, k and v are not changed",
     hint="scores /= … is safe on your own array only",
     fits=("changed",),
@@ -68,3 +91,14 @@ def attention_numpy_of_real_size(draw: Draw):
 @attention_numpy.nothing_to_do
 def attention_numpy_to_one_key(draw: Draw):
     yield attention_numpy.call(draw.normal(3, 5), draw.normal(1, 5), draw.normal(1, 7), names=QKV)
+
+
+@attention_numpy.asked(
+    "real sizes",
+    "a thousand queries, or keys, and some more are like any others",
+    hint="what works in blocks has a rest after the last whole one",
+)
+def attention_numpy_of_many_rows(draw: Draw):
+    for n_queries, n_keys in ((1031, 3), (1025, 2), (3, 1031), (2, 1025)):
+        q, k, v = draw.normal(n_queries, 3), draw.normal(n_keys, 3), draw.normal(n_keys, 2)
+        yield attends(attention_numpy, q, k, v, "numpy")

@@ -6,7 +6,7 @@ from ...cases.check import ComponentCheck
 from ...cases.draw import Draw, exact_in
 from ...judges.expect import no_error, returns
 from ...judges.findings import Finding, number
-from ...judges.tolerances import ROW_SUM
+from ...judges.tolerances import BY_DTYPE, ROW_SUM, Tolerance
 from ...oracles import attention as oracles
 
 LESSON = "02_self_attention"
@@ -48,11 +48,49 @@ def qkv(draw: Draw, *lead: int, dtype: str = "float64", scale: float = 1.0):
     return q, k, draw.normal(*lead, n_keys, d_value, dtype=dtype)
 
 
-def attends(check: ComponentCheck, q, k, v, dtype: str):
+def attends(check: ComponentCheck, q, k, v, dtype: str, *, tolerance=None):
     expected = oracles.attention(q, k, v)
     return check.call(q, k, v, names=QKV, dtype=dtype).expect(
-        returns(*expected, dtype=dtype, names=RESULT)
+        returns(*expected, dtype=dtype, names=RESULT, tolerance=tolerance)
     )
+
+
+# Of texts whose scores are all on one side of 0. D = 16: its root, and the root of that, are whole,
+# so that every score is a whole number in any dtype, whichever way it is scaled.
+SIDES = np.array([-1.0, 1.0, 0.0, -1.0, 1.0, 1.0, -1.0])  # of the scores of a query
+HEIGHTS = np.array([64.0, 96.0, 64.0, 80.0, 96.0, 64.0, 80.0])  # of the keys
+WIDTH = 16
+# One key's score is below another's by so much that it has no weight, or they are equal. The sizes
+# are those of scores from 6,400 to 9,600 and from 38,400 to 57,600.
+SMALL, LARGE = 400.0, 2400.0
+
+
+def one_sided(draw: Draw, dtype: str, size: float, *lead: int):
+    """q, k, v of 7 positions: the scores of a query are all far below 0, or far above, or all 0."""
+    q, k = np.zeros((*lead, 7, WIDTH)), np.zeros((*lead, 7, WIDTH))
+    q[..., 3], k[..., 3] = size * SIDES, HEIGHTS
+    return q, k, draw.normal(*lead, 7, 3, dtype=dtype)
+
+
+def of_one_side(dtype: str, size: float) -> Tolerance:
+    """What a logarithm of a sum, which is as large as the scores, leaves of the weights."""
+    digits = {"float64": 1e-15, "numpy": 1e-15, "float32": 3e-7}.get(dtype, 0.0)
+    usual = BY_DTYPE[dtype]
+    off = digits * 24 * size  # the highest score there is
+    return Tolerance(usual.relative + off, usual.absolute + off)
+
+
+def one_sided_text(draw: Draw, dtype: str, width: int) -> np.ndarray:
+    """A text whose channel 0 says on which side a query's scores are, and channel 1 a key's."""
+    x = draw.normal(7, width, dtype=dtype)
+    x[:, 0], x[:, 1] = SIDES, HEIGHTS
+    return x
+
+
+def one_sided_head(weight: np.ndarray, row: int, channel: int, size: float) -> None:
+    """Make a head's queries or keys, the `WIDTH` rows from `row` on, of one channel alone."""
+    weight[row : row + WIDTH] = 0.0
+    weight[row + 3, channel] = size
 
 
 def many_keys(draw: Draw, dtype: str):

@@ -14,7 +14,15 @@ from ...judges.expect import (
     same_device,
 )
 from ...oracles import attention as oracles
-from .fixtures import LESSON
+from .fixtures import (
+    LARGE,
+    LESSON,
+    SMALL,
+    WIDTH,
+    of_one_side,
+    one_sided_head,
+    one_sided_text,
+)
 
 self_attention = ComponentCheck("SelfAttention", "attention", LESSON)
 
@@ -107,13 +115,30 @@ def add_head_properties(check: ComponentCheck, *, causal: bool) -> None:
         for dtype in ("bfloat16", "float16"):
             yield one_head(check, draw, (2,), causal=causal, dtype=dtype)
 
+    @check.edge(
+        "scores in the thousands give weights, all below 0 as well as all above",
+        hint="the highest score of each row itself is what to subtract: it may be far below 0",
+        fits=("not finite",),
+    )
+    def one_sided(draw: Draw):
+        for dtype, size in (("float32", LARGE), ("bfloat16", SMALL), ("float16", SMALL)):
+            weights, x = head_weights(draw, 5, WIDTH, dtype), one_sided_text(draw, dtype, 5)
+            one_sided_head(weights["query.weight"], 0, 0, size)
+            one_sided_head(weights["key.weight"], 0, 1, 1.0)
+            weights["value.weight"][:, :2] = 0.0
+            expected = oracles.self_attention(x, weights, causal=causal)
+            judge = returns(expected, dtype=dtype, tolerance=of_one_side(dtype, size))
+            yield check.build(5, WIDTH, x=x, weights=weights, dtype=dtype).expect(judge)
+
     @check.asked(
         "real sizes",
-        "a text of a thousand tokens is read as a short one is",
-        hint="make nothing whose size is fixed",
+        "a text of a thousand tokens and some more is read as a short one is",
+        hint="make nothing whose size is fixed; what works in blocks has a rest after the last",
     )
     def real_sizes(draw: Draw):
         yield one_head(check, draw, causal=causal, sizes=(1031, 9, 5), dtype="float32")
+        yield one_head(check, draw, causal=causal, sizes=(1025, 3, 2), dtype="float32")
+        yield one_head(check, draw, (1031,), causal=causal, sizes=(2, 3, 2), dtype="float32")
 
     @check.edge(
         "x is not changed, and every tensor is made on its device",

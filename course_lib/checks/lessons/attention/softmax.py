@@ -39,7 +39,8 @@ def softmax_stable(draw: Draw):
     down = draw.normal(a, b) - 1e4
     rows_apart = draw.normal(a, b) + np.where(np.arange(a) == 1, 1e4, 0.0)[:, None]
     spread = 1e4 * np.sign(draw.normal(a, b)) + draw.normal(a, b)
-    for x in (up, down, rows_apart, spread):
+    both_ways = draw.normal(a, b) + 1e4 * (np.arange(a) % 3 - 1)[:, None]
+    for x in (up, down, rows_apart, spread, both_ways):
         yield softmax.call(x).expect(returns(oracles.softmax(x, -1), dtype="numpy"))
         columns = np.ascontiguousarray(x.T)
         yield softmax.call(columns, axis=0).expect(
@@ -107,3 +108,14 @@ def softmax_of_real_size(draw: Draw):
 @softmax.nothing_to_do
 def softmax_of_one_entry(draw: Draw):
     yield softmax.call(draw.normal(3, 1), names=["x"])
+
+
+@softmax.asked(
+    "real sizes",
+    "a thousand rows, or columns, and some more are like any others",
+    hint="what works in blocks has a rest after the last whole one",
+)
+def softmax_of_many_rows(draw: Draw):
+    for shape, axis in (((1031, 3), -1), ((1025, 2), -1), ((3, 1031), 0), ((2, 1025), -1)):
+        x = draw.normal(*shape)
+        yield softmax.call(x, axis=axis).expect(returns(oracles.softmax(x, axis), dtype="numpy"))

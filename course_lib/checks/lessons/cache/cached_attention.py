@@ -11,6 +11,7 @@ from ...judges.seen import Seen
 from ...judges.steps import value_is
 from ...judges.tolerances import Tolerance
 from ...oracles import cache as oracles
+from ..attention.fixtures import LARGE, SMALL, WIDTH, of_one_side, one_sided
 from .fixtures import HALF, LESSON, splits
 
 cached_attention = ComponentCheck("cached_attention", "cache", LESSON)
@@ -210,6 +211,25 @@ def attends_in_half(draw: Draw):
 
 
 @cached_attention.edge(
+    "scores in the thousands give weights, all below 0 as well as all above",
+    hint="masked_attention of lesson 3 does it, for one new position as for several",
+    fits=("not finite",),
+)
+def attends_on_one_side(draw: Draw):
+    for dtype, size in (("float32", LARGE), ("bfloat16", SMALL), ("float16", SMALL)):
+        q, k, _ = one_sided(draw, dtype, size, 2, 3)
+        v = draw.normal(2, 3, 7, WIDTH, dtype=dtype)
+        for chunks in ((1,) * 7, (3, 1, 3)):
+            script, start = _Attending(draw, (2, 3, 7, WIDTH), dtype=dtype), 0
+            for n_tokens in chunks:
+                part = np.s_[:, :, start : start + n_tokens]
+                new = [array[part] for array in (q, k, v)]
+                script.attend(qkv=new, tolerance=of_one_side(dtype, size))
+                start += n_tokens
+            yield script.case()
+
+
+@cached_attention.edge(
     "a full cache takes no more: append's ValueError comes through",
     hint="append before anything else, and catch nothing",
 )
@@ -243,9 +263,14 @@ def attends_and_leaves_inputs(draw: Draw):
 @cached_attention.asked(
     "real sizes",
     "a new position attends to thousands of old ones, in half precision too",
-    hint="masked_attention of lesson 3, over all that append returns",
+    hint="masked_attention of lesson 3, over all that append returns, the last block of it too",
 )
 def attends_to_thousands(draw: Draw):
+    for chunks in ((1031, 1), (1, 1025)):
+        script = _Attending(draw, (1, 1, 1040, 2), dtype="float32")
+        for n_tokens in chunks:
+            script.attend(n_tokens)
+        yield script.case()
     for dtype in ("float32", "bfloat16"):
         script = _Attending(draw, (1, 3, 2063, 8), dtype=dtype)
         script.fill(2050)

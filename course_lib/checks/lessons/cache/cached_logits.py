@@ -236,6 +236,11 @@ def logits_of_a_block_used_twice(draw: Draw):
     hint="an offset is a Python number: bfloat16 has no 257",
 )
 def logits_of_real_size(draw: Draw):
+    model = draw_model(draw, context_length=1030, n_layers=1)
+    script = _Feeding(draw, model, 1, capacity=1030, dtype="float32")
+    for n_tokens in (1025, 1):
+        script.feed(n_tokens)
+    yield script.case()
     model = draw_model(draw, context_length=307, n_layers=1)
     script = _Feeding(draw, model, 1, capacity=307, dtype="bfloat16")
     for n_tokens in (290, 1, 2):

@@ -15,9 +15,13 @@ kv_cache = ComponentCheck("KVCache", "cache", LESSON)
 class _Caches(Script):
     """A script for caches of the learner's class; it knows what each of them must hold."""
 
-    def __init__(self, draw, *sizes, lengths=False, dtype="float64", given=None, watch=False):
+    def __init__(
+        self, draw, *sizes, lengths=False, dtype="float64", given=None, watch=False, **call
+    ):
         given = ["dtype", "device"] if given is None else given
         made = " and ".join(f"KVCache{size}" for size in sizes)
+        if "default_dtype" in call:
+            made += f" after torch.set_default_dtype(torch.{dtype})"
         super().__init__(
             kv_cache,
             made,
@@ -25,6 +29,7 @@ class _Caches(Script):
             watch=watch,
             caches=[list(size) for size in sizes],
             cache_kwargs=given,
+            **call,
         )
         self.draw, self.sizes, self.lengths_count = draw, sizes, lengths
         self.held: list[list] = [[] for _ in sizes]
@@ -232,6 +237,12 @@ def cache_dtype(draw: Draw):
         script.append(3)
         script.append(1)
         yield script.case()
+    for dtype in ("float64", "bfloat16"):
+        sizes = 2, n_heads, 5, d_head
+        script = _Caches(draw, sizes, dtype=dtype, given=[], default_dtype=dtype)
+        script.append(3)
+        script.append(1)
+        yield script.case()
 
 
 @kv_cache.edge(
@@ -264,6 +275,10 @@ def cache_device(draw: Draw):
     hint="length is a Python number",
 )
 def cache_of_real_size(draw: Draw):
+    script = _Caches(draw, (1, 1, 1031, 2), lengths=True)
+    for n_tokens in (1025, 1, 5):
+        script.append(n_tokens)
+    yield script.case()
     script = _Caches(draw, (1, 3, 2053, 5), dtype="bfloat16", lengths=True)
     for n_tokens in (2050, 1, 2):
         script.append(n_tokens)

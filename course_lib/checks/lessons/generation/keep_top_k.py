@@ -108,3 +108,13 @@ def top_k_of_all(draw: Draw):
     logits = draw.normal(3, 5)
     for k in (5, 50):
         yield keep_top_k.call(logits, k, names=("logits",))
+
+
+@keep_top_k.asked(
+    "real sizes",
+    "a thousand rows and some more are like any others",
+    hint="what works in blocks has a rest after the last whole one",
+)
+def top_k_of_many_rows(draw: Draw):
+    for shape in ((1031, 3), (1025, 2), (2, 1031)):
+        yield _top_k_case(draw.normal(*shape), shape[1] // 2)

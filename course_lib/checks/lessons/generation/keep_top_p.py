@@ -6,7 +6,7 @@ from ...cases.check import ComponentCheck
 from ...cases.draw import Draw
 from ...oracles import generation as oracles
 from .filters import add_filter_properties, filter_case
-from .fixtures import LESSON
+from .fixtures import LESSON, distinct_logits
 
 keep_top_p = ComponentCheck("keep_top_p", "generation", LESSON)
 
@@ -54,7 +54,7 @@ def _away_from(draw: Draw, shape, p: float, *, least: float = 4e-3, dtype="float
 
 @keep_top_p.core(
     "at least one token stays, however small p is",
-    hint="the likeliest token stays in any case: before it there is nothing",
+    hint="the likeliest token stays in any case: add up from it down, not from below to 1 - p",
 )
 def top_p_keeps_one(draw: Draw):
     n_rows, n_tokens = draw.sizes(2)
@@ -62,6 +62,9 @@ def top_p_keeps_one(draw: Draw):
     peaked[np.arange(n_rows), draw.integers(0, n_tokens - 1, n_rows)] += 7.0
     for logits, p in ((peaked, 0.3), (peaked, 1e-9), (draw.normal(n_rows, n_tokens), 0.01)):
         yield _top_p_case(logits, p)
+    for dtype in ("float64", "float32"):
+        for p in (1e-6, 1e-9, 1e-18, 1e-30):  # 1 - p is 1 already
+            yield _top_p_case(distinct_logits(draw, n_rows, n_tokens), p, dtype=dtype)
 
 
 @keep_top_p.core(
@@ -102,7 +105,8 @@ def top_p_after_another_filter(draw: Draw):
 def top_p_large(draw: Draw):
     n_rows, n_tokens = draw.sizes(2)
     logits = _away_from(draw, (n_rows, n_tokens), 0.7)
-    for shift in (1000.0, -1000.0):
+    by_row = 1e4 * (np.arange(n_rows) % 3 - 1)[:, None]
+    for shift in (1000.0, -1000.0, by_row):
         yield _top_p_case(logits + shift, 0.7)
     yield _top_p_case(_away_from(draw, (3, n_tokens), 0.7) * 30, 0.7)
 
@@ -121,7 +125,11 @@ def top_p_ties(draw: Draw):
 
 
 add_filter_properties(
-    keep_top_p, "p", (0.52, 0.71), ("p not above 0, or above 1", (0.0, -0.25, 1.5)), _top_p_case
+    keep_top_p,
+    "p",
+    (0.52, 0.71),
+    ("p not above 0, or above 1", (0.0, -0.25, 1.5, 1.000001, -1e-9)),
+    _top_p_case,
 )
 
 
@@ -146,3 +154,19 @@ def top_p_of_real_size(draw: Draw):
 @keep_top_p.nothing_to_do
 def top_p_of_all(draw: Draw):
     yield keep_top_p.call(draw.normal(3, 5), 1.0, names=("logits",))
+
+
+@keep_top_p.asked(
+    "real sizes",
+    "of fifty thousand tokens the likeliest stays, however small p is; a thousand rows are rows",
+    hint="before the likeliest token there is nothing: add up from it down, in float32 or wider",
+)
+def top_p_of_tiny_p(draw: Draw):
+    for dtype in ("float32", "bfloat16", "float16"):
+        logits = draw.normal(2, 50_257, dtype=dtype)
+        highest = logits == logits.max(axis=-1, keepdims=True)
+        first = np.arange(50_257) == logits.argmax(axis=-1)[:, None]
+        for p in (1e-5, 1e-9):
+            yield filter_case(keep_top_p, logits, p, first, dtype=dtype, free=highest)
+    for n_rows in (1031, 1025):
+        yield _top_p_case(distinct_logits(draw, n_rows, 3), 0.52)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from ...cases.check import Case, ComponentCheck
-from ...cases.draw import Draw
+from ...cases.draw import Draw, exact_in
 from ...judges.expect import Judge, arguments_unchanged, differs, no_error, raises, same_device
 from ...judges.findings import Finding
 from ...judges.seen import Seen
@@ -305,9 +305,35 @@ def sample_half(draw: Draw):
     hint='raise ValueError(f"… got temperature={temperature}.") before anything else',
 )
 def sample_refuses(draw: Draw):
-    for temperature in (-0.5, -2.0):
+    for temperature in (-0.5, -2.0, -1e-9):
         judge = raises("ValueError", "temperature", str(temperature))
         yield _greedy(draw.normal(*draw.sizes(2)), temperature=temperature, judge=judge)
+
+
+@sample.edge(
+    "a top_k below 1, a top_p of 0 or less or above 1: ValueError, as in keep_top_k and keep_top_p",
+    hint="0 is not None: if top_k is not None, keep_top_k refuses it; the same of top_p",
+)
+def sample_refuses_limits(draw: Draw):
+    for name, values in (("top_k", (0, -1)), ("top_p", (0.0, -0.25, 1.5, 1.000001))):
+        for value in values:
+            judge = raises("ValueError", (name, name[-1]), str(value))
+            yield _greedy(draw.normal(*draw.sizes(2)), judge=judge, **{name: value})
+    yield _draws(_kinds(draw, STEEP, FLAT), seed=draw.seed(), top_k=None, top_p=None)
+
+
+@sample.edge(
+    "logits far below 0, or far above, row by row, are as good as any",
+    hint="take away the highest of each row itself before exp()",
+    fits=("not finite", "raised"),
+)
+def sample_of_one_side(draw: Draw):
+    kinds = _kinds(draw, STEEP, FLAT, STEEP) + np.array([[1e4], [-1e4], [-3e4]])
+    yield _draws(kinds, seed=draw.seed())
+    yield _draws(exact_in(kinds, "float32"), seed=draw.seed(), dtype="float32", temperature=0.5)
+    for dtype in HALF:  # and that much apart that nothing is left to chance
+        far = -1000.0 * np.stack([draw.order(5) + 1 for _ in range(4)])
+        yield _greedy(exact_in(far, dtype), seed=draw.seed(), dtype=dtype)
 
 
 @sample.asked(

@@ -22,7 +22,7 @@ from ...judges.seen import Malformed
 from ...judges.tolerances import BY_DTYPE, Tolerance
 from ...oracles import attention as oracles
 from ...oracles import long_context as long_oracles
-from ..attention.fixtures import many_keys
+from ..attention.fixtures import LARGE, SMALL, many_keys, of_one_side, one_sided
 from .fixtures import LESSON, named_up_to
 
 QKV = ("q", "k", "v")
@@ -46,7 +46,7 @@ def _blocks_case(q, k, v, block_size, causal=None, *, dtype="float64", judge=Non
     given = {"block_size": block_size} | ({} if causal is None else {"causal": causal})
     case = blockwise_attention.call(q, k, v, names=QKV, dtype=dtype, **given, **options)
     if judge is None:
-        judge = returns(oracles.attention(q, k, v, mask)[0], dtype=dtype)
+        judge = returns(oracles.gathered(q, k, v, mask), dtype=dtype)
     return case.expect(judge)
 
 
@@ -105,7 +105,7 @@ def _hostile_case(draw: Draw, scores: np.ndarray, dtype: str, block_size: int, c
     v = draw.normal(n_keys, 5, dtype=dtype)
     mask = long_oracles.causal(n_queries, n_keys) if causal else None
     tolerance = Tolerance(5e-3, 5e-3) if dtype == "float32" else BY_DTYPE[dtype]
-    judge = returns(oracles.attention(q, k, v, mask)[0], dtype=dtype, tolerance=tolerance)
+    judge = returns(oracles.gathered(q, k, v, mask), dtype=dtype, tolerance=tolerance)
     case = _blocks_case(q, k, v, block_size, causal=causal, dtype=dtype, judge=judge)
     return named_up_to(1e-2, case) if dtype == "float32" else case
 
@@ -127,6 +127,14 @@ def blockwise_hostile(draw: Draw):
             for block_size in (2, 5):
                 yield _hostile_case(draw, scores, dtype, block_size, causal=True)
     yield _hostile_case(draw, 6 * low, "float64", 2)
+    for dtype, size in (("float32", LARGE), ("bfloat16", SMALL), ("float16", SMALL)):
+        q, k, v = one_sided(draw, dtype, size, 2)
+        for block_size, causal in ((1, False), (3, True), (7, False), (2, True)):
+            mask = long_oracles.causal(7, 7) if causal else None
+            expected = oracles.gathered(q, k, v, mask)
+            judge = returns(expected, dtype=dtype, tolerance=of_one_side(dtype, size))
+            case = _blocks_case(q, k, v, block_size, causal=causal, dtype=dtype, judge=judge)
+            yield named_up_to(1e-1, case)
     q, k, v = _qkv(draw)
     yield _blocks_case(60 * q, 60 * k, v, 2)
     yield _blocks_case(60 * q, k / 60, v, 2)
@@ -184,7 +192,7 @@ def _limited(draw: Draw):
     q, k, v = (draw.normal(N_LIMITED, 4, dtype="float32") for _ in QKV)
     rows = np.sort(draw.order(N_LIMITED)[:9])
     allowed = rows[:, None] >= np.arange(N_LIMITED)
-    expected = oracles.attention(q[rows], k, v, allowed)[0]
+    expected = oracles.gathered(q[rows], k, v, allowed)
     has_the_shape = returns(np.zeros((N_LIMITED, 4)), dtype="float32", skip_values=True)
 
     def judge(seen):
@@ -282,3 +290,22 @@ def blockwise_of_real_size(draw: Draw):
 def blockwise_over_one_key(draw: Draw):
     q, k, v = draw.normal(2, 3, 5), draw.normal(2, 1, 5), draw.normal(2, 1, 7)
     yield blockwise_attention.call(q, k, v, block_size=8, names=("q", "k", "v"))
+
+
+@blockwise_attention.asked(
+    "real sizes",
+    "a thousand queries, or keys, and some more are like any others",
+    hint="the last block may be shorter than the others, of keys as of queries",
+)
+def blockwise_of_many_rows(draw: Draw):
+    for n_queries, n_keys, block_size in (
+        (1031, 3, 2),
+        (1025, 2, 2),
+        (3, 1031, 128),
+        (2, 1025, 256),
+    ):
+        q, k, v = draw.normal(n_queries, 3), draw.normal(n_keys, 3), draw.normal(n_keys, 2)
+        yield _blocks_case(q, k, v, block_size)
+    for n_tokens, block_size in ((1031, 256), (1025, 128)):
+        texts = (draw.normal(n_tokens, 2) for _ in range(3))
+        yield _blocks_case(*texts, block_size, causal=True)

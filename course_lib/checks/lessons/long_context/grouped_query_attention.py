@@ -15,6 +15,14 @@ from ...judges.tolerances import Tolerance
 from ...oracles import long_context as long_oracles
 from ...oracles import multihead as oracles
 from ...oracles.tensors import given
+from ..attention.fixtures import (
+    LARGE,
+    SMALL,
+    WIDTH,
+    of_one_side,
+    one_sided_head,
+    one_sided_text,
+)
 from .fixtures import LESSON
 
 SEEN_BY = ("x", "mask")
@@ -135,6 +143,7 @@ def grouped_one_mask(draw: Draw):
         yield _grouped_case(draw, (2, n_tokens, 6, 2, d_head), mask=mask)
         yield _grouped_case(draw, (2, n_tokens, 3, 1, d_head), mask=mask)
     yield _grouped_case(draw, (6, 6, 6, 3, d_head), mask=draw.mask(6, 6))
+    yield _grouped_case(draw, (n_tokens, n_tokens, 6, 3, d_head), mask=np.tri(n_tokens, dtype=bool))
 
 
 @grouped_query_attention.core(
@@ -215,14 +224,39 @@ def grouped_refuses_kv_heads(draw: Draw):
     yield _grouped_refusal(draw, 24, 6, 4, "n_kv_heads", "4")  # 4 divides 24, but not 6
 
 
+@grouped_query_attention.edge(
+    "scores in the thousands give weights, all below 0 as well as all above",
+    hint="masked_attention of lesson 3 does it: the highest score of a row may be far below 0",
+    fits=("not finite",),
+)
+def grouped_one_sided(draw: Draw):
+    sizes = (1, 7, 2, 1, WIDTH)
+    for dtype, size in (("float32", LARGE), ("bfloat16", SMALL), ("float16", SMALL)):
+        x = one_sided_text(draw, dtype, 2 * WIDTH)[None]
+        weights = _grouped_layers(draw, sizes[2:], dtype=dtype)
+        for head, sign in enumerate((1.0, -1.0)):
+            one_sided_head(weights["query.weight"], head * WIDTH, 0, sign * size)
+        one_sided_head(weights["key.weight"], 0, 1, 1.0)
+        weights["query.bias"][:] = weights["key.bias"][:] = 0.0
+        weights["value.weight"][:, :2] = 0.0
+        for mask in (None, np.tri(7, dtype=bool)):
+            expected = long_oracles.grouped_query(x, weights, 2, 1, mask)
+            judge = returns(expected, dtype=dtype, tolerance=of_one_side(dtype, size))
+            options = {"x": x, "weights": weights, "mask": mask, "judge": judge}
+            yield _grouped_case(draw, sizes, dtype=dtype, **options)
+
+
 @grouped_query_attention.asked(
     "real sizes",
     "a text of hundreds of tokens is read as a short one is",
-    hint="make nothing whose size is fixed",
+    hint="make nothing whose size is fixed; what works in blocks has a rest after the last",
 )
 def grouped_of_real_size(draw: Draw):
-    mask = np.tri(331, dtype=bool)
-    yield _grouped_case(draw, (1, 331, 6, 2, 4), mask=mask, dtype="float32")
+    for n_tokens, n_heads, d_head in ((257, 6, 4), (1031, 2, 2)):
+        mask = np.tri(n_tokens, dtype=bool)
+        sizes = (1, n_tokens, n_heads, n_heads // 2, d_head)
+        yield _grouped_case(draw, sizes, mask=mask, dtype="float32")
+    yield _grouped_case(draw, (1031, 2, 2, 1, 2), dtype="float32")
 
 
 def _filled(draw: Draw, n_kv_heads, d_head, *texts, bias=True, dtype="float64") -> Filled:

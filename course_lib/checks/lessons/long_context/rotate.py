@@ -26,9 +26,10 @@ def _base_of(options: dict) -> dict:
 
 
 def _turned(positions: np.ndarray, dtype: str) -> Tolerance:
-    """What a sound angle in float32 leaves uncertain: the more, the larger the position."""
+    """What an angle in float64 leaves uncertain: the more, the larger the position."""
     usual = BY_DTYPE[dtype]
-    return Tolerance(usual.relative, usual.absolute + 3e-6 * (1 + np.abs(positions)[:, None]))
+    far = np.abs(positions.astype(np.float64))[:, None]
+    return Tolerance(usual.relative, usual.absolute + 3e-15 * far)
 
 
 def _alike_turned(dtype: str, large: bool) -> float:
@@ -108,8 +109,7 @@ def rotate_gradients(draw: Draw):
     x, positions = draw.normal(2, n_tokens, 2 * half), np.arange(n_tokens)
     cotangent = draw.normal(*x.shape)
     turned_back = long_oracles.rotate(cotangent, -positions)
-    # as close as angles in float32 allow, though x is float64
-    judge = gradients_are({"argument 0": turned_back}, "float32", {"argument 0": "x"})
+    judge = gradients_are({"argument 0": turned_back}, "float64", {"argument 0": "x"})
     yield _rotate_case(x, positions, judge=judge, cotangents=[cotangent])
 
 
@@ -125,8 +125,8 @@ def rotate_refuses(draw: Draw):
 
 
 @rotate.edge(
-    "half precision in, half precision out, with angles in float32 or better",
-    hint="bfloat16 has no 257: make the angles in float32, and go back to x.dtype at the end",
+    "half precision in, half precision out, with angles in float64",
+    hint="bfloat16 has no 257: make the angles in float64, and go back to x.dtype at the end",
     fits=("dtype",),
 )
 def rotate_half(draw: Draw):
@@ -138,7 +138,7 @@ def rotate_half(draw: Draw):
 
 
 @rotate.edge(
-    "positions in the thousands turn as exactly as float32 allows",
+    "positions in the thousands turn as exactly as near ones",
     hint="positions have no end; in bfloat16 an angle of 4000 may be off by more than a turn",
 )
 def rotate_far(draw: Draw):
@@ -146,6 +146,23 @@ def rotate_far(draw: Draw):
     for dtype in ("float32", "float64"):
         x = draw.normal(2, n_tokens, 2 * half, dtype=dtype)
         yield _rotate_case(x, _positions(draw, n_tokens, 1001, 6001), dtype=dtype, large=True)
+
+
+@rotate.edge(
+    "positions of any integer type",
+    hint="positions.double() first: int8 ends at 127, and a tensor of uint8 is no index but a mask",
+    fits=("raised", "shape"),
+)
+def rotate_by_narrow_positions(draw: Draw):
+    n_tokens, half = draw.sizes(2)
+    x = draw.normal(2, n_tokens, 2 * half)
+    for kind, low, high in (
+        (np.int8, -90, 126),
+        (np.uint8, 0, 254),
+        (np.int16, -300, 3000),
+        (np.int32, -300, 3000),
+    ):
+        yield _rotate_case(x, _positions(draw, n_tokens, low, high).astype(kind), large=True)
 
 
 @rotate.edge(
@@ -166,3 +183,29 @@ def rotate_leaves_inputs(draw: Draw):
 @rotate.nothing_to_do
 def rotate_at_the_beginning(draw: Draw):
     yield rotate.call(draw.normal(3, 4), np.zeros(3, dtype=np.int64), names=ROTATED)
+
+
+@rotate.asked(
+    "real sizes",
+    "positions in the hundred thousands turn as exactly as near ones",
+    hint="positions.double(), and frequencies in float64: in float32 such an angle is off",
+    fits=("few digits",),
+)
+def rotate_very_far(draw: Draw):
+    n_tokens, half = draw.sizes(2)
+    for start in (100_001, 1_000_001):
+        for dtype in ("float32", "float64", "bfloat16", "float16"):
+            x = draw.normal(2, n_tokens, 2 * half, dtype=dtype)
+            positions = _positions(draw, n_tokens, start, start + 5000)
+            yield _rotate_case(x, positions, dtype=dtype)
+
+
+@rotate.asked(
+    "real sizes",
+    "a thousand positions and some more turn as a few do",
+    hint="what works in blocks has a rest after the last whole one",
+)
+def rotate_of_real_size(draw: Draw):
+    for n_tokens in (1031, 1025):
+        yield _rotate_case(draw.normal(n_tokens, 4), np.arange(n_tokens))
+    yield _rotate_case(draw.normal(1031, 2, 4), np.array([5, 3]))

@@ -100,6 +100,8 @@ def window_device(draw: Draw):
 def window_of_real_size(draw: Draw):
     yield _window_case(2, 4099, window=3001)
     yield _window_case(300, window=257)
+    yield _window_case(1031, window=3)
+    yield _window_case(1025, 1030, window=1000)
 
 
 @sliding_window_mask.nothing_to_do

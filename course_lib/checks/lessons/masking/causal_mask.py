@@ -57,7 +57,7 @@ def causal_mask_device(draw: Draw):
     hint="positions are int64, as torch.arange makes them: small integers end at 127 or 255",
 )
 def causal_mask_of_real_size(draw: Draw):
-    for sizes in ((2, 4099), (300, 300)):
+    for sizes in ((2, 4099), (300, 300), (1031, 1031), (1025, 1030)):
         yield causal_mask.call(*sizes).expect(returns(lower(*sizes), dtype="float64"))
 
 

@@ -6,7 +6,15 @@ from ...cases.check import ComponentCheck
 from ...cases.draw import Draw, exact_in
 from ...judges.expect import also, arguments_unchanged, gradients_are, returns, same_device
 from ...oracles import attention as oracles
-from ..attention.fixtures import QKV, RESULT, many_keys
+from ..attention.fixtures import (
+    LARGE,
+    QKV,
+    RESULT,
+    SMALL,
+    many_keys,
+    of_one_side,
+    one_sided,
+)
 from .fixtures import ATTENTION_CALL, LESSON, lower, zero_where_masked
 
 masked_attention = ComponentCheck("masked_attention", "masking", LESSON)
@@ -19,10 +27,10 @@ def _masked_qkv(draw: Draw, *lead: int, dtype="float64", scale=1.0):
     return q, k, draw.normal(*lead, n_keys, d_value, dtype=dtype)
 
 
-def _attention_case(q, k, v, mask, dtype="float64", *, judge=None, **options):
+def _attention_case(q, k, v, mask, dtype="float64", *, judge=None, tolerance=None, **options):
     expected = oracles.attention(q, k, v, mask)
     judge = judge or also(
-        returns(*expected, dtype=dtype, names=RESULT),
+        returns(*expected, dtype=dtype, names=RESULT, tolerance=tolerance),
         (lambda seen: None) if mask is None else zero_where_masked(mask, 1),
     )
     return masked_attention.call(
@@ -90,9 +98,10 @@ def masked_attention_hostile(draw: Draw):
     "gradients reach q, k and v, and none crosses the mask",
 )
 def masked_attention_gradients(draw: Draw):
-    q, k, v = _masked_qkv(draw, 2)
-    mask = draw.mask(q.shape[-2], k.shape[-2])
-    yield _gradient_case(draw, q, k, v, mask)
+    for lead in ((2,), (), (1, 3)):
+        q, k, v = _masked_qkv(draw, *lead)
+        mask = draw.mask(q.shape[-2], k.shape[-2])
+        yield _gradient_case(draw, q, k, v, mask)
 
 
 def _gradient_case(draw, q, k, v, mask):
@@ -133,6 +142,21 @@ def masked_attention_half(draw: Draw):
 
 
 @masked_attention.edge(
+    "scores in the thousands give weights, all below 0 as well as all above",
+    hint="masked_softmax of this lesson does it: its highest score may be far below 0",
+    fits=("not finite",),
+)
+def masked_attention_one_sided(draw: Draw):
+    for dtype, size in (("float32", LARGE), ("bfloat16", SMALL), ("float16", SMALL)):
+        tolerance = of_one_side(dtype, size)
+        q, k, v = one_sided(draw, dtype, size, 2)
+        yield _attention_case(q, k, v, None, dtype, tolerance=tolerance)
+        yield _attention_case(q, k, v, draw.mask(7, 7), dtype, tolerance=tolerance)
+        one_query = q[..., :1, :], k, v
+        yield _attention_case(*one_query, draw.mask(1, 7), dtype, tolerance=tolerance)
+
+
+@masked_attention.edge(
     "q, k, v and mask are not changed, and every tensor is made on their device",
     hint="masked_fill makes a new tensor; device=q.device for what you make yourself",
     fits=("device",),
@@ -161,3 +185,15 @@ def masked_attention_to_one_key(draw: Draw):
     for allowed in (True, False):
         mask = np.full((3, 1), allowed)
         yield masked_attention.call(q, k, v, mask, names=ATTENTION_CALL)
+
+
+@masked_attention.asked(
+    "real sizes",
+    "a thousand queries, or keys, and some more are like any others",
+    hint="what works in blocks has a rest after the last whole one",
+)
+def masked_attention_of_many_rows(draw: Draw):
+    for n_queries, n_keys in ((1031, 3), (1025, 2), (3, 1031), (2, 1025)):
+        q, k, v = draw.normal(n_queries, 3), draw.normal(n_keys, 3), draw.normal(n_keys, 2)
+        for mask in (None, draw.mask(n_queries, n_keys), draw.mask(1, n_keys)):
+            yield _attention_case(q, k, v, mask)

@@ -66,6 +66,14 @@ def masked_softmax_hostile(draw: Draw):
         scores = draw.normal(n_queries, n_keys, dtype=dtype)
         yield _softmax_case(exact_in(np.where(mask, scores, 6e4), dtype), mask, dtype)
         yield _softmax_case(exact_in(np.where(mask, -6e4, 6e4), dtype), mask, dtype)
+        for allowed in (draw.mask(6, 9), np.ones((6, 9), dtype=bool), np.ones(9, dtype=bool)):
+            yield _softmax_case(_one_sided(draw, dtype), allowed, dtype)
+
+
+def _one_sided(draw: Draw, dtype: str) -> np.ndarray:
+    """Rows of scores far below 0, far above, and near it."""
+    heights = np.array([-5e4, 5e4, 0.0, -2e4, 3e4, -6e4])[:, None]
+    return exact_in(heights + draw.normal(6, 9), dtype)
 
 
 @masked_softmax.core(
@@ -73,11 +81,13 @@ def masked_softmax_hostile(draw: Draw):
 )
 def masked_softmax_gradients(draw: Draw):
     n_queries, n_keys = draw.sizes(2)
-    scores, mask = draw.normal(2, n_queries, n_keys), draw.mask(n_queries, n_keys)
-    cotangent = draw.normal(2, n_queries, n_keys)
-    expected = oracles.masked_softmax_gradients(scores, mask, cotangent)
-    judge = gradients_are(expected, "float64", {"argument 0": "scores"})
-    yield _softmax_case(scores, mask, judge=judge, cotangents=[cotangent])
+    for lead in ((2,), (), (1,), (2, 3)):
+        scores = draw.normal(*lead, n_queries, n_keys)
+        mask = draw.mask(n_queries, n_keys)
+        cotangent = draw.normal(*scores.shape)
+        expected = oracles.masked_softmax_gradients(scores, mask, cotangent)
+        judge = gradients_are(expected, "float64", {"argument 0": "scores"})
+        yield _softmax_case(scores, mask, judge=judge, cotangents=[cotangent])
 
 
 @masked_softmax.edge(
@@ -111,6 +121,7 @@ def masked_softmax_half(draw: Draw):
         yield _softmax_case(scores, mask, dtype)
         yield _softmax_case(exact_in(np.where(mask, scores, 6e4), dtype), mask, dtype)
         yield _softmax_case(exact_in(np.where(mask, -6e4, 6e4), dtype), mask, dtype)
+        yield _softmax_case(_one_sided(draw, dtype), draw.mask(6, 9), dtype)
         empty = mask.copy()
         empty[0] = False
         yield _softmax_case(scores, empty, dtype)
@@ -142,3 +153,13 @@ def masked_softmax_of_real_size(draw: Draw):
 def masked_softmax_of_one_key(draw: Draw):
     for mask in (np.ones((3, 1), dtype=bool), np.zeros((3, 1), dtype=bool)):
         yield masked_softmax.call(draw.normal(3, 1), mask, names=MASKED_CALL)
+
+
+@masked_softmax.asked(
+    "real sizes",
+    "a thousand rows, or keys, and some more are like any others",
+    hint="what works in blocks has a rest after the last whole one",
+)
+def masked_softmax_of_many_rows(draw: Draw):
+    for shape in ((1031, 3), (1025, 2), (2, 1031), (2, 1025), (1031, 2, 2)):
+        yield _softmax_case(draw.normal(*shape), draw.mask(*shape))

@@ -64,7 +64,8 @@ def gelu_tanh(draw: Draw):
     "gradients reach x, through both factors",
 )
 def gelu_gradients(draw: Draw):
-    for x in (_where_it_bends(draw), draw.normal(2, *draw.sizes(2))):
+    shapes = ((2, *draw.sizes(2)), (1,), ())
+    for x in (_where_it_bends(draw), *(np.asarray(draw.normal(*shape)) for shape in shapes)):
         for form in FORMS:
             cotangent = draw.normal(*x.shape)
             expected = oracles.gelu_gradients(x, cotangent, form)

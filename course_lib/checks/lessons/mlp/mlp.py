@@ -217,6 +217,16 @@ def mlp_of_real_size(draw: Draw):
         yield _mlp_case(draw, (3, 257), dtype=dtype)
 
 
+@mlp.asked(
+    "real sizes",
+    "a thousand vectors and some more are like any others",
+    hint="what works in blocks has a rest after the last whole one",
+)
+def mlp_of_many_vectors(draw: Draw):
+    for shape in ((1031, 2), (1, 1025, 2), (1031, 1, 2), (11, 103, 2)):
+        yield _mlp_case(draw, shape)
+
+
 def _any_mlp(draw: Draw, dtype: str):
     n_tokens, more_tokens, width, d_mlp = draw.sizes(4)
     for d_hidden, init, init_kwargs in (
@@ -229,6 +239,10 @@ def _any_mlp(draw: Draw, dtype: str):
         weights = mlp_layers(draw, width, d_hidden, bias=bias, dtype=dtype)
         x, earlier = (draw.normal(2, n, width, dtype=dtype) for n in (n_tokens, more_tokens))
         yield Filled(init, weights, [x], [earlier], init_kwargs, is_edge=not bias)
+    weights = mlp_layers(draw, width, 4 * width, dtype=dtype)
+    for shape in ((width,), (1, width), (2, 3, 1, width)):
+        x = draw.normal(*shape, dtype=dtype)
+        yield Filled([width], weights, [x], [earlier])
 
 
 module_properties(

@@ -63,12 +63,13 @@ def init_weights_residual(draw: Draw):
 
 
 @init_weights.core(
-    "biases become 0, the norms' weights 1",
-    hint="a bias ends in 'bias'; of what has one axis only, the rest are the norms' weights",
+    "biases become 0, the norms' weights 1, whatever they were before",
+    hint="a bias ends in 'bias', the rest of one axis are the norms' weights: no nn.LayerNorm's",
 )
 def init_weights_vectors(draw: Draw):
     yield _init_case(vectors_begin_right)
     yield _init_case(vectors_begin_right, bias=False, n_layers=1)
+    yield _init_case(vectors_begin_right, tie_weights=False, n_layers=2)
 
 
 @init_weights.edge(
@@ -107,7 +108,7 @@ def init_weights_returns_none(draw: Draw):
 
 @init_weights.edge(
     "the numbers of each matrix are normal, and each matrix is drawn by itself",
-    hint="normal_, not uniform_; one call for each tensor, and no seed in between",
+    hint="normal_, not uniform_, and nothing cut off; one call for each tensor, and no seed",
 )
 def init_weights_distribution(draw: Draw):
     def judge(config):
@@ -146,6 +147,9 @@ def init_weights_of_models_in_use(draw: Draw):
     hint="0.02 does not depend on how many there are",
 )
 def init_weights_of_real_size(draw: Draw):
+    def judge(config):
+        return also(matrices_begin_right(config), is_normal(config))
+
     sizes = {"vocab_size": 50_257, "d_model": 10, "n_layers": 1}
     for dtype in ("float32", "bfloat16"):
-        yield _init_case(matrices_begin_right, dtype=dtype, **sizes)
+        yield _init_case(judge, dtype=dtype, **sizes)

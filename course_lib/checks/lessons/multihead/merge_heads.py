@@ -51,11 +51,12 @@ def merge_heads_small(draw: Draw):
 )
 def merge_heads_gradients(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
-    x = draw.normal(2, n_heads, n_tokens, d_head)
-    cotangent = draw.normal(2, n_tokens, n_heads * d_head)
-    expected = {"argument 0": dealt_out(cotangent, n_heads)}
-    judge = gradients_are(expected, "float64", {"argument 0": "x"})
-    yield _merge_case(x, judge=judge, cotangents=[cotangent])
+    for lead in ((2,), (), (1,), (2, 3)):
+        x = draw.normal(*lead, n_heads, n_tokens, d_head)
+        cotangent = draw.normal(*lead, n_tokens, n_heads * d_head)
+        expected = {"argument 0": dealt_out(cotangent, n_heads)}
+        judge = gradients_are(expected, "float64", {"argument 0": "x"})
+        yield _merge_case(x, judge=judge, cotangents=[cotangent])
 
 
 @merge_heads.edge(

@@ -50,11 +50,12 @@ def split_heads_small(draw: Draw):
 )
 def split_heads_gradients(draw: Draw):
     n_tokens, n_heads, d_head = draw.sizes(3)
-    x = draw.normal(2, n_tokens, n_heads * d_head)
-    cotangent = draw.normal(2, n_heads, n_tokens, d_head)
-    expected = {"argument 0": joined(cotangent)}
-    judge = gradients_are(expected, "float64", {"argument 0": "x"})
-    yield _split_case(x, n_heads, judge=judge, cotangents=[cotangent])
+    for lead in ((2,), (), (1,), (2, 3)):
+        x = draw.normal(*lead, n_tokens, n_heads * d_head)
+        cotangent = draw.normal(*lead, n_heads, n_tokens, d_head)
+        expected = {"argument 0": joined(cotangent)}
+        judge = gradients_are(expected, "float64", {"argument 0": "x"})
+        yield _split_case(x, n_heads, judge=judge, cotangents=[cotangent])
 
 
 @split_heads.edge(

@@ -4,6 +4,7 @@ import numpy as np
 
 from ...cases.draw import Draw, exact_in
 from ...judges.tolerances import Tolerance
+from ...oracles import norm as oracles
 
 LESSON = "05_residual_and_layernorm"
 NORM_CALL = ("x", "weight", "bias")
@@ -45,6 +46,17 @@ def activations(draw: Draw, width: int) -> np.ndarray:
     Their squares have no digit left for the variance.
     """
     return exact_in(draw.normal(3, width) + np.array([[2000.0], [-5000.0], [0.0]]), "float32")
+
+
+def nearly_cancelled(draw: Draw, dtype: str):
+    """Two vectors, a weight, and a bias that takes almost all of the first vector away again.
+
+    What is left of a number near 1000 is smaller than what one more rounding would change.
+    """
+    x = draw.normal(2, 9, dtype=dtype)
+    weight = 1000 * np.sign(draw.normal(9))
+    bias = -oracles.layer_norm(x, weight, None)[0]
+    return x, weight, exact_in(bias, dtype)
 
 
 # Of numbers near 5000 float32 holds three digits behind the point.

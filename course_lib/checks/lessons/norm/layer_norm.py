@@ -13,6 +13,7 @@ from .fixtures import (
     NORM_CALL,
     activations,
     far_from_zero,
+    nearly_cancelled,
     nearly_constant,
     scale_and_shift,
 )
@@ -107,6 +108,23 @@ def layer_norm_gradients(draw: Draw):
 
 
 @layer_norm.edge(
+    "gradients reach x, weight and bias of one vector as of many, of one channel as of many",
+    hint="sum over the leading axes, however many: with none, sum(dim=()) sums over all",
+    fits=("raised", "gradient"),
+)
+def layer_norm_gradients_of_any_shape(draw: Draw):
+    n_tokens, width = draw.sizes(2)
+    for shape in ((width,), (1, width), (1, 1, width), (n_tokens, 1), (2, 3, n_tokens, width)):
+        x, (weight, bias) = draw.normal(*shape), scale_and_shift(draw, shape[-1])
+        for shift in (bias, None):
+            cotangent = draw.normal(*shape)
+            expected = oracles.layer_norm_gradients(x, weight, shift, cotangent)
+            labels = {f"argument {n}": name for n, name in enumerate(NORM_CALL)}
+            judge = gradients_are(expected, "float64", labels)
+            yield _norm_case(x, weight, shift, judge=judge, cotangents=[cotangent])
+
+
+@layer_norm.edge(
     "half precision in, half precision out, and close to the exact result",
     hint="compute in float32, and end with .to(x.dtype)",
 )
@@ -132,6 +150,15 @@ def layer_norm_statistics(draw: Draw):
         yield _norm_case(far_from_zero(draw, width, dtype), ones, zeros, dtype=dtype)
         large = exact_in(1000 * draw.normal(5, width), dtype)
         yield _norm_case(large, ones, zeros, dtype=dtype)
+
+
+@layer_norm.edge(
+    "half precision is rounded once, at the end: after the weight and the bias",
+    hint="first times weight, then plus bias, in float32; .to(x.dtype) is the last thing to do",
+)
+def layer_norm_rounds_once(draw: Draw):
+    for dtype in ("bfloat16", "float16"):
+        yield _norm_case(*nearly_cancelled(draw, dtype), dtype=dtype)
 
 
 @layer_norm.edge(
@@ -177,3 +204,14 @@ def layer_norm_of_wide_vectors(draw: Draw):
             gradients_are(expected, dtype, labels),
         )
         yield _norm_case(x, weight, bias, dtype=dtype, judge=judge, cotangents=[cotangent])
+
+
+@layer_norm.asked(
+    "real sizes",
+    "a thousand vectors and some more are like any others",
+    hint="what works in blocks has a rest after the last whole one",
+)
+def layer_norm_of_many_vectors(draw: Draw):
+    for shape in ((1031, 3), (1025, 2), (1, 1031, 3), (1031, 1, 3)):
+        yield _norm_case(draw.normal(*shape), *scale_and_shift(draw, shape[-1]))
+    yield _norm_case(draw.normal(2, 1025), *scale_and_shift(draw, 1025))

@@ -25,6 +25,7 @@ from .fixtures import (
     LESSON,
     activations,
     far_from_zero,
+    nearly_cancelled,
     nearly_constant,
     scale_and_shift,
 )
@@ -130,6 +131,32 @@ def module_of_activations(draw: Draw):
     yield _module_case(x, weights, dtype="float32", judge=judge)
 
 
+@layer_norm_module.asked(
+    "real sizes",
+    "a thousand vectors and some more are like any others",
+    hint="layer_norm of this lesson does it: what works in blocks has a rest after the last one",
+)
+def module_of_many_vectors(draw: Draw):
+    for shape in ((1031, 3), (1025, 2), (1031, 1, 3)):
+        yield _module_case(draw.normal(*shape), _weights(draw, shape[-1]))
+
+
+@layer_norm_module.edge(
+    "half precision is rounded once, at the end, for any shape, and so are gradients",
+    hint="layer_norm of this lesson does it",
+    fits=("raised", "gradient"),
+)
+def module_rounds_once(draw: Draw):
+    for dtype in ("bfloat16", "float16"):
+        x, weight, bias = nearly_cancelled(draw, dtype)
+        yield _module_case(x, {"weight": weight, "bias": bias}, dtype=dtype)
+    n_tokens, width = draw.sizes(2)
+    for shape in ((width,), (1, width), (2, 3, n_tokens, width), (n_tokens, 1)):
+        x, weights = draw.normal(*shape), _weights(draw, shape[-1])
+        module = _filled(x, weights, x)
+        yield gradient_case(layer_norm_module, module, draw, oracles.layer_norm_of)
+
+
 def _any_layer_norm(draw: Draw, dtype: str):
     n_tokens, more_tokens, width = draw.sizes(3)
     fresh = {"weight": np.ones(width), "bias": np.zeros(width)}
@@ -139,6 +166,9 @@ def _any_layer_norm(draw: Draw, dtype: str):
     x = draw.normal(2, n_tokens, width, dtype=dtype)
     without_bias = {"weight": _weights(draw, width, dtype)["weight"]}
     yield _filled(x, without_bias, earlier, is_edge=True)
+    for shape in ((width,), (1, 1, width)):
+        x = draw.normal(*shape, dtype=dtype)
+        yield _filled(x, _weights(draw, width, dtype), earlier, is_edge=True)
     if dtype in ("bfloat16", "float16"):
         far = far_from_zero(draw, max(5, width), dtype)
         plain = {"weight": np.ones(far.shape[1]), "bias": np.zeros(far.shape[1])}

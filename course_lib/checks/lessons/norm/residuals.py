@@ -57,6 +57,7 @@ def add_residual_properties(check: ComponentCheck, *, norm_first: bool) -> None:
         yield case(draw, (2, n_tokens, width), dtype="float32")
         yield case(draw, (n_tokens, width), kinds=("passing", "blending"))
         yield case(draw, (n_tokens, width), kinds=("stretching", "passing"))
+        yield case(draw, (1031, 3, 2))
 
     @check.core(
         "gradients reach x by both ways: straight on, and through the sublayer",

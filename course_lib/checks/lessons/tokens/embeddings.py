@@ -135,6 +135,8 @@ def embeddings_leaves_ids(draw: Draw):
     hint="positions and ids are whole numbers: bfloat16 has no 257, and float16 no 2049",
 )
 def embeddings_of_real_size(draw: Draw):
+    for shape in ((1031, 2), (1, 1025)):
+        yield _embeds(draw, shape, sizes=(7, 1031, 3, 1))
     for dtype in ("bfloat16", "float16"):
         yield _embeds(draw, (1, 2300), 90, sizes=(7, 2400, 3, 1), dtype=dtype)
         yield _embeds(draw, (2, 3), sizes=(50_257, 9, 3, 1), dtype=dtype)

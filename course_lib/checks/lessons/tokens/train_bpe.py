@@ -87,6 +87,22 @@ def train_bpe_stops(draw: Draw):
 
 
 @train_bpe.edge(
+    "ids are numbers of any size, and no two pairs are one",
+    hint="keep a pair as a tuple: of left * 256 + right, or left << 16 | right, two make the same",
+)
+def train_bpe_of_large_ids(draw: Draw):
+    yield _trains([65, 128_512, 65, 128_512], 1, 0x110000)
+    yield _trains([1, 0, 7, 1, 0, 7, 0, 256, 8, 1, 0], 1, 300)  # 1·256 + 0 is 0·256 + 256
+    yield _trains([0, 256, 8, 0, 256, 9, 0, 256, 1, 0, 7, 1, 0], 1, 300)
+    yield _trains([0, 65_536, 3, 0, 65_536, 4, 1, 0, 5], 2, 70_000)
+    yield _trains([65_535, 1, 65_537, 65_535, 1, 1, 65_537, 1], 3, 99_999)
+    yield _trains([70_001, 70_000, 5, 70_001, 70_000, 5, 70_000, 70_001], 3, 200_000)
+    yield _trains([3, 256, 1, 3, 256, 1, 1, 3, 0, 1, 3, 0], 6, 257)  # new ids go on from 256
+    high = [100_000 + one for one in few_ids(draw, 40, 3)]
+    yield _trains([*high, *few_ids(draw, 40, 3)], 6, 1_000_000)
+
+
+@train_bpe.edge(
     "an id that is first_new_id or larger: ValueError",
     hint="such an id would be taken for a merged pair",
 )

@@ -99,9 +99,9 @@ def loss_ignores(draw: Draw):
 )
 def loss_gradients(draw: Draw):
     n_texts, n_tokens, n_ids = draw.sizes(3)
-    for n_ignored in (0, 2):
-        logits, targets = _logits(draw, n_texts, n_tokens, n_ids)
-        targets[1, :n_ignored] = IGNORED
+    for shape in ((n_texts, n_tokens), (n_texts, n_tokens), (1, n_tokens), (n_texts, 1), (1, 1)):
+        logits, targets = _logits(draw, *shape, n_ids)
+        targets[1:2, :2] = IGNORED if shape[1] > 2 else targets[1:2, :2]
         expected = oracles.next_token_loss_gradient(logits, targets)
         judge = gradients_are(  # a loss taken in float32 leaves seven digits of them
             {"argument 0": expected}, "float32", {"argument 0": "the logits"}
@@ -120,6 +120,33 @@ def loss_of_large_logits(draw: Draw):
         logits, targets = _logits(draw, n_texts, n_tokens, n_ids, size=size, dtype=dtype)
         yield _loss_case(logits, targets, dtype=dtype)
         yield _loss_case(logits + 1e3, targets, dtype=dtype)
+
+
+@next_token_loss.edge(
+    "logits far below 0, far above, or -inf where no target is, do no harm, nor to gradients",
+    hint="pick the target's log-probability by its place: 0 times -inf, a one-hot sum, is nan",
+    fits=("not finite", "gradient"),
+)
+def loss_beside_the_impossible(draw: Draw):
+    n_texts, n_tokens, _ = draw.sizes(3)
+    heights = 1e4 * (np.arange(n_tokens) % 3 - 1)[:, None]
+    for dtype in ("float64", "float32", "bfloat16", "float16"):
+        logits, targets = _logits(draw, n_texts, n_tokens, 11, dtype=dtype)
+        if dtype in ("float64", "float32"):
+            for high in (heights, -1e4):  # where float32 has steps of a thousandth
+                moved = exact_in(logits + high, "float32")
+                expected = float(oracles.next_token_loss(moved, targets))
+                judge = _loss_is(expected, Tolerance(relative=1e-3, absolute=5e-3))
+                yield _loss_case(moved, targets, dtype=dtype, judge=judge)
+        ruled_out = draw.mask(n_texts, n_tokens, 11)
+        np.put_along_axis(ruled_out, targets[..., None], False, axis=-1)
+        logits = np.where(ruled_out, -np.inf, logits)
+        logits[0, 0, :] = np.where(np.arange(11) == targets[0, 0], logits[0, 0], -np.inf)
+        yield _loss_case(logits, targets, dtype=dtype)
+        gradient = oracles.next_token_loss_gradient(logits, targets)
+        tolerance = "float32" if dtype == "float64" else dtype
+        judge = gradients_are({"argument 0": gradient}, tolerance, {"argument 0": "the logits"})
+        yield _loss_case(logits, targets, dtype=dtype, judge=judge, cotangents=[np.array(1.0)])
 
 
 @next_token_loss.edge(
@@ -180,6 +207,8 @@ def loss_leaves_inputs(draw: Draw):
     hint="widen to float32 first: half precision has no probability of 1e-9, and no sum above 256",
 )
 def loss_of_real_size(draw: Draw):
+    for sizes in ((1031, 1, 3), (1, 1025, 2)):
+        yield _loss_case(*_logits(draw, *sizes))
     for dtype in ("bfloat16", "float16"):
         yield _loss_case(*_logits(draw, 2, 3, 50_257, dtype=dtype), dtype=dtype)
         yield _loss_case(*_logits(draw, 4, 701, 11, dtype=dtype), dtype=dtype)

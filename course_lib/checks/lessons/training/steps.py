@@ -1,6 +1,5 @@
 """Steps of `train_step` as cases, and the judges of what each returns and leaves behind."""
 
-import math
 from dataclasses import replace
 from functools import partial
 
@@ -110,15 +109,17 @@ def losses_are(seen: Seen, expected, tolerance) -> Finding | None:
 
 
 def _loss_is_right(back: Seen, wanted, tolerance) -> Finding | None:
-    if math.isfinite(wanted.loss):
+    if not wanted.not_finite:
         return number_is(wanted.loss, tolerance, "the loss")(back)
-    return raises("FloatingPointError")(back) if back.error else _let_through(back)
+    if back.error:
+        return raises("FloatingPointError")(back)
+    return _let_through(back, wanted.not_finite)
 
 
-def _let_through(back: Seen) -> Finding:
+def _let_through(back: Seen, what: str) -> Finding:
     value = back.outputs[0].array if back.outputs else None
     got = f"{number(value)} returned" if value is not None and value.size == 1 else "no error"
-    return Finding("a loss that is not finite was let through", "FloatingPointError", got)
+    return Finding(f"a {what} that is not finite was let through", "FloatingPointError", got)
 
 
 def _steps_are(seen: Seen, expected, tolerance) -> Finding | None:

@@ -191,6 +191,23 @@ def step_not_finite(draw: Draw):
                 yield steps_case(model, optimizer, bad, again)
 
 
+@train_step.asked(
+    "in use",
+    "a gradient that is not finite, though the loss is: FloatingPointError, all as it was",
+    hint="clip_grad_norm_ returns the norm: look at it with math.isfinite before optimizer.step()",
+)
+def step_too_steep(draw: Draw):
+    n_texts, n_tokens = draw.sizes(2)
+    for optimizer in (SGD, MOMENTUM, ADAMW):
+        for limit in (NEVER_CLIPS, {}):
+            bad = with_trouble(draw_batch(draw, n_texts, n_tokens, **limit), row=1)
+            good, again = (draw_batch(draw, n_texts, n_tokens, **limit) for _ in range(2))
+            yield steps_case(small_spec(draw, trouble="steep"), optimizer, good, bad, again)
+    bad = with_trouble(draw_batch(draw, 6, n_tokens, n_chunks=3), row=2)
+    good = draw_batch(draw, 6, n_tokens, n_chunks=3)
+    yield steps_case(small_spec(draw, trouble="steep"), MOMENTUM, good, bad, good)
+
+
 @train_step.edge(
     "only a later part's loss is not finite: FloatingPointError all the same, all as it was",
     hint="look at the loss of the whole batch, after its last part and before the step",
@@ -320,11 +337,16 @@ def step_of_models_in_use(draw: Draw):
     "what no gradient reaches stays as it is, though an earlier backward() reached it",
     hint="zero_grad() takes a gradient away; one of 0 makes optimizers decay, and go on moving",
 )
-def step_of_a_part_that_rests(draw: Draw):
+def step_of_a_model_in_parts(draw: Draw):
     n_texts, n_tokens = draw.sizes(2)
-    for optimizer in (MOMENTUM, ADAMW):
-        batch = draw_batch(draw, n_texts, n_tokens)
-        yield steps_case(small_spec(draw, spare=True), optimizer, batch, batch, stale=True)
+    for optimizer in (ADAMW, MOMENTUM):
+        for limit in (NEVER_CLIPS, {"max_grad_norm": 0.3}):
+            batches = [draw_batch(draw, n_texts, n_tokens, **limit) for _ in range(2)]
+            yield steps_case(small_spec(draw, spare=True), optimizer, *batches, stale=True)
+    for optimizer in (SGD, ADAMW):
+        some = optimizer | {"leaves_out": "scale"}
+        batches = [draw_batch(draw, n_texts, n_tokens, **NEVER_CLIPS) for _ in range(2)]
+        yield steps_case(small_spec(draw), some, *batches)
 
 
 @train_step.asked(

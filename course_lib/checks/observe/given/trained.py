@@ -20,7 +20,8 @@ class Recorded:
     without chance.
     Where it `wants` to be used in some way, the size of the logits says whether it is.
     A row that holds the last token of the vocabulary is `trouble`: its logits are nan ("nan"), or
-    token 0 becomes impossible in it ("inf"), or the call fails ("raise").
+    token 0 becomes impossible in it ("inf"), or its loss is fine and the gradient is nan ("steep"),
+    or the call fails ("raise").
     """
 
     trouble, wants = "", None
@@ -45,6 +46,9 @@ class Recorded:
         if self.trouble == "inf":
             first = torch.arange(self.vocab_size, device=ids.device) == 0
             logits = logits.masked_fill(is_troubled & first, -torch.inf)
+        if self.trouble == "steep":
+            nothing = (0 * logits).sum().sqrt()  # 0, and infinitely steep
+            logits = logits + torch.where(is_troubled, nothing, 0.0)
         if self.wants:
             logits = logits * (WISH_MET if self._is_used_as_wanted() else WISH_UNMET)
         return logits * 0.5 ** (self.training + self.head.training)
@@ -126,9 +130,14 @@ def build_model(spec: dict, dtype: torch.dtype) -> nn.Module:
     return as_people_have_it(model, spec).to(dtype).eval()
 
 
-def build_optimizer(spec: dict, parameters) -> torch.optim.Optimizer:
-    """The optimizer that `spec` names, over all of these parameters, in one group or in two."""
-    parameters = list(parameters)
+def build_optimizer(spec: dict, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer that `spec` names, over the model's parameters, in one group or in two.
+
+    A part of the model that it `leaves_out` is not for it to move.
+    """
+    left_out = spec.get("leaves_out")
+    named = model.named_parameters()
+    parameters = [p for name, p in named if not left_out or not name.startswith(left_out)]
     if spec.get("grouped"):
         matrices, others = ([p for p in parameters if (p.dim() >= 2) is m] for m in (True, False))
         parameters = [{"params": matrices}, {"params": others}]

@@ -25,9 +25,9 @@ from . import record
 
 def observe_script(component, call: ScriptCall, seen: Observation) -> None:
     """Go through the script, without gradients but where a step says otherwise."""
-    subject = SUBJECTS[call["subject"]](component, call)
     seen["steps"] = []
-    with torch.no_grad():
+    with torch.no_grad(), default_dtype(call.get("default_dtype", "float32")):
+        subject = SUBJECTS[call["subject"]](component, call)
         for step in call["steps"]:
             written = blank()
             subject.seen = written
@@ -40,6 +40,17 @@ def observe_script(component, call: ScriptCall, seen: Observation) -> None:
     if call.get("watch_devices"):
         seen["mixed_devices"] = subject.watch.mixed[:4]
         seen["unplaced_outputs"] = subject.unplaced
+
+
+@contextlib.contextmanager
+def default_dtype(name: str):
+    """Tensors that are made without a dtype get this one meanwhile."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(record.DTYPES[name])
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 class Subject:

@@ -27,7 +27,7 @@ def observe_steps(component, call: StepsCall, seen: Observation) -> None:
     """Steps of one model and optimizer, one after the other, with `component` as `train_step`."""
     model = build_model(call["model"], dtype_of(call)).to(call["device"]).train(call["training"])
     set_in_evaluation(model, call["in_evaluation"])
-    optimizer = build_optimizer(call["optimizer"], model.parameters())
+    optimizer = build_optimizer(call["optimizer"], model)
     if call["stale"]:
         for parameter in model.parameters():
             parameter.grad = torch.full_like(parameter, 0.75) if parameter.requires_grad else None
