@@ -510,12 +510,8 @@ calls_generate
         again at each step.
     seen: Right texts, and the time a token takes grows with the text.
     - weight = model.head.weight
-    - sizes = (
-    -     len(ids),
-    -     config.n_heads,
-    -     n_tokens,
-    -     config.d_model // config.n_heads,
-    - )
+    - d_head = config.d_model // config.n_heads
+    - sizes = len(ids), config.n_heads, n_tokens, d_head
     - caches = [
     -     KVCache(*sizes, dtype=weight.dtype, device=weight.device)
     -     for _ in model.blocks
@@ -569,8 +565,8 @@ keeps_its_caches
     believed: Caches that are there need not be made again. They still hold the text before.
     seen: The first text is right, and every later one goes on from it, or does not fit.
     reported: rasbt/LLMs-from-scratch#1048, Lightning-AI/litgpt#1647
-    - n_tokens,
-    + config.context_length,
+    - sizes = len(ids), config.n_heads, n_tokens, d_head
+    + sizes = len(ids), config.n_heads, config.context_length, d_head
 
     + caches = getattr(model, "caches", caches)
     + model.caches = caches

@@ -147,12 +147,8 @@ def generate_cached(
             f"n_new={n_new} and context_length={config.context_length}."
         )
     weight = model.head.weight
-    sizes = (
-        len(ids),
-        config.n_heads,
-        n_tokens,
-        config.d_model // config.n_heads,
-    )
+    d_head = config.d_model // config.n_heads
+    sizes = len(ids), config.n_heads, n_tokens, d_head
     caches = [
         KVCache(*sizes, dtype=weight.dtype, device=weight.device)
         for _ in model.blocks
