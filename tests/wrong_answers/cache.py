@@ -367,3 +367,15 @@ def remembers_greedy_texts(model, ids, n_new, **sampling):
     if key not in texts:
         texts[key] = generate_cached(model, ids, n_new, **sampling)
     return texts[key]
+
+
+# --- what a model in two modes shows -----------------------------------------------------------
+
+
+@wrong_answer("generate_cached")
+def moves_all_parts_back(model, ids, n_new, **sampling):
+    was_training = model.training
+    try:
+        return generate_cached(model, ids, n_new, **sampling)
+    finally:
+        model.train(was_training)

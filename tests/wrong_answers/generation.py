@@ -261,3 +261,28 @@ def remembers_greedy_texts(model, ids, n_new, **sampling):
     if key not in texts:
         texts[key] = generate(model, ids, n_new, **sampling)
     return texts[key]
+
+
+# --- what a result that is changed, or a model in two modes, shows -----------------------------
+
+
+@wrong_answer("keep_top_p")
+def all_of_them_are_its_input(logits, p):
+    return logits if p == 1 else keep_top_p(logits, p)
+
+
+@wrong_answer("generate")
+def gives_the_prompt_itself_back(model, ids, n_new, **sampling):
+    return ids if n_new == 0 and ids.shape[1] else generate(model, ids, n_new, **sampling)
+
+
+@wrong_answer("generate")
+def for_inference_alone(model, ids, n_new, **sampling):
+    with torch.inference_mode():
+        return generate(model, ids, n_new, **sampling).clone()
+
+
+@wrong_answer("sample")
+def a_zero_is_no_temperature(logits, *, temperature=None, top_k=None, top_p=None, generator=None):
+    options = {"top_k": top_k, "top_p": top_p, "generator": generator}
+    return sample(logits, temperature=temperature or 1.0, **options)

@@ -417,3 +417,21 @@ def starts_with_a_maximum_of_minus_ten_thousand(q, k, v, *, block_size, causal=F
     scores = (q.double() @ k.double().mT / math.sqrt(q.shape[-1])).amax(dim=-1, keepdim=True)
     right = blockwise_attention(q, k, v, block_size=block_size, causal=causal)
     return torch.where(scores < -1.1e4, torch.nan, right)
+
+
+# --- what a result that is changed shows -------------------------------------------------------
+
+
+@wrong_answer("rotate")
+def nothing_to_turn(x, positions, base=10000.0):
+    return rotate(x, positions, base) if positions.any() else x
+
+
+@wrong_answer("GroupedQueryAttention")
+class FrozenWeightsCutTheGraph(GroupedQueryAttention):
+    """With a frozen first layer nothing is recorded, also not for the layers behind it."""
+
+    def forward(self, x, mask=None):
+        records = x.requires_grad or self.query.weight.requires_grad
+        with torch.set_grad_enabled(torch.is_grad_enabled() and records):
+            return super().forward(x, mask)

@@ -263,3 +263,45 @@ def takes_shares_of_each_row(fn, x):
     jacobian = torch.autograd.functional.jacobian(fn, x.detach())
     norms = jacobian.reshape(len(x), -1, len(x), x.shape[1]).square().sum(dim=(1, 3)).sqrt()
     return norms / norms.sum(dim=1, keepdim=True)
+
+
+# --- what an earlier call, or a result that is changed, shows ----------------------------------
+
+
+class _LastMask:
+    given = hidden = None
+
+
+@wrong_answer("masked_attention")
+def looks_for_the_mask_of_before(q, k, v, mask=None):
+    if mask is None:
+        return masked_attention(q, k, v)
+    if mask is not _LastMask.given:
+        _LastMask.given, _LastMask.hidden = mask, mask.clone()
+    return masked_attention(q, k, v, _LastMask.hidden)
+
+
+_masks = {}
+
+
+@wrong_answer("causal_mask")
+def masks_kept_by_their_queries(n_queries, n_keys=None, *, device=None):
+    n_keys = n_queries if n_keys is None else n_keys
+    if n_keys < n_queries:
+        raise ValueError(f"n_keys must be at least {n_queries}, got n_keys={n_keys}.")
+    kept = _masks.get((n_queries, device))
+    if kept is None or kept.shape[1] < n_keys:
+        kept = _masks[n_queries, device] = causal_mask(n_queries, n_keys, device=device)
+    return kept[:, :n_keys].clone()
+
+
+@wrong_answer("causal_mask")
+def sees_all_with_one_row(n_queries, n_keys=None, *, device=None):
+    mask = causal_mask(n_queries, n_keys, device=device)
+    return mask[:, :1].expand_as(mask) if n_queries == 1 else mask
+
+
+@wrong_answer("masked_softmax")
+def rows_alike_are_one(scores, mask):
+    weights = masked_softmax(scores, mask)
+    return weights[..., :1, :].expand_as(weights) if bool((weights == 1).all()) else weights

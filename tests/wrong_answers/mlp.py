@@ -3,6 +3,9 @@
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from course_lib.transformer.mlp import MLP, gelu
 
 from . import wrong_answer
 
@@ -218,3 +221,63 @@ class DropsInFloat32(Mlp):
             return y
         keeps = torch.rand(y.shape, device=y.device) >= self.dropout.p
         return y * keeps.float() / (1 - self.dropout.p)
+
+
+# --- what an earlier call, or something frozen, shows ------------------------------------------
+
+
+@wrong_answer("MLP")
+class KeepsItsWeightsInEvaluation(MLP):
+    """Copied once for generation, and forgotten by train() alone."""
+
+    kept = None
+
+    def train(self, mode=True):
+        self.kept = None
+        return super().train(mode)
+
+    def forward(self, x):
+        if self.training or torch.is_grad_enabled():
+            return super().forward(x)
+        if self.kept is None:
+            self.kept = self.up.weight.T.clone(), self.down.weight.T.clone()
+        up, down = self.kept
+        inner = x @ up if self.up.bias is None else x @ up + self.up.bias
+        inner = gelu(inner, self.approximate) @ down
+        return inner if self.down.bias is None else inner + self.down.bias
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(x, weight)
+        return F.linear(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, weight = ctx.saved_tensors
+        if not ctx.needs_input_grad[0]:
+            return None, None, None
+        rows = grad.flatten(0, -2)
+        return grad @ weight, rows.T @ x.flatten(0, -2), rows.sum(dim=0)
+
+
+@wrong_answer("MLP")
+class LearnsOnlyBehindWhatLearns(MLP):
+    """No gradient for its weights where x needs none."""
+
+    def forward(self, x):
+        if x.dim() < 2 or self.up.bias is None:
+            return super().forward(x)
+        inner = _Linear.apply(x, self.up.weight, self.up.bias)
+        return self.dropout(self.down(gelu(inner, self.approximate)))
+
+
+@wrong_answer("MLP")
+class DropsAnewOnTheWayBack(MLP):
+    """Computed again for the gradients, with other entries dropped."""
+
+    def forward(self, x):
+        if not self.training:
+            return super().forward(x)
+        return checkpoint(super().forward, x, use_reentrant=False, preserve_rng_state=False)

@@ -5,9 +5,10 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from course_lib.transformer.masking import masked_attention, masked_softmax
-from course_lib.transformer.multihead import merge_heads, split_heads
+from course_lib.transformer.multihead import MultiHeadAttention, merge_heads, split_heads
 
 from . import wrong_answer
 
@@ -243,3 +244,15 @@ class SavesAMaskAmongTheWeights(OfManyHeads):
 class ShowsEverythingToASingleToken(OfManyHeads):
     def forward(self, x, mask=None):
         return super().forward(x, None if x.shape[1] == 1 else mask)
+
+
+# --- what is computed again on the way back shows ----------------------------------------------
+
+
+@wrong_answer("MultiHeadAttention")
+class DropsAnewOnTheWayBack(MultiHeadAttention):
+    def forward(self, x, mask=None):
+        if not self.training:
+            return super().forward(x, mask)
+        again = {"use_reentrant": False, "preserve_rng_state": False}
+        return checkpoint(super().forward, x, mask, **again)

@@ -210,3 +210,44 @@ def cuts_x_off(x, norm, sublayer):
 @wrong_answer("post_norm")
 def normalises_twice(x, norm, sublayer):
     return norm(norm(x + sublayer(x)))
+
+
+# --- what a zero, or something frozen, shows ---------------------------------------------------
+
+
+@wrong_answer("layer_norm")
+def a_zero_is_no_eps(x, weight, bias, eps=None):
+    return layer_norm(x, weight, bias, eps or 1e-5)
+
+
+class _Scaled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, normed, weight, bias):
+        ctx.save_for_backward(normed, weight)
+        return normed * weight + bias
+
+    @staticmethod
+    def backward(ctx, grad):
+        normed, weight = ctx.saved_tensors
+        both = ctx.needs_input_grad[1] and ctx.needs_input_grad[2]
+        lead = tuple(range(grad.dim() - 1))
+        parts = ((grad * normed).sum(lead), grad.sum(lead)) if both else (None, None)
+        return grad * weight, *parts
+
+
+@wrong_answer("LayerNorm")
+class WeightAndBiasLearnTogether(LayerNorm):
+    def forward(self, x):
+        if self.bias is None or x.dim() < 2 or x.dtype is not torch.float64:
+            return super().forward(x)
+        ones = torch.ones_like(self.weight)
+        return _Scaled.apply(layer_norm(x, ones, None, self.eps), self.weight, self.bias)
+
+
+@wrong_answer("pre_norm")
+def no_graph_for_a_plain_input(x, norm, sublayer):
+    if x.requires_grad:
+        return x + sublayer(norm(x))
+    with torch.no_grad():
+        normed = norm(x)
+    return x + sublayer(normed)

@@ -246,3 +246,19 @@ class LooksUpOneLongListOfIds(Embeddings):
         whole = super().forward(ids, offset)
         found = self.token(ids.view(-1)).view(*ids.shape, -1)
         return whole - self.token(ids) + found
+
+
+# --- what a result that is changed, or a frozen weight, shows ----------------------------------
+
+
+@wrong_answer("merge_pair")
+def gives_back_what_it_was_given(ids, pair, new_id):
+    merged = merge_pair(ids, pair, new_id)
+    return ids if merged == ids else merged
+
+
+@wrong_answer("Embeddings")
+class FrozenTokensFreezePositions(Embeddings):
+    def forward(self, ids, offset=0):
+        found = super().forward(ids, offset)
+        return found if self.token.weight.requires_grad else found.detach()

@@ -587,3 +587,49 @@ def keeps_the_sum_in_the_dtype_of_the_model(model, tokens, *, context_length, ba
     if len(tokens) < 2:
         return evaluate(model, tokens, context_length=context_length)
     return total.item() / (len(tokens) - 1)
+
+
+# --- what a zero, memory in common, and what rests or is in two modes shows --------------------
+
+
+@wrong_answer("train_step")
+def a_zero_is_no_norm(
+    model, optimizer, inputs, targets, *, max_grad_norm=None, n_chunks=1, autocast_dtype=None
+):
+    options = {"n_chunks": n_chunks, "autocast_dtype": autocast_dtype}
+    longest = max_grad_norm or 1.0
+    return train_step(model, optimizer, inputs, targets, max_grad_norm=longest, **options)
+
+
+class _KeepsMemory:
+    """An optimizer whose gradients become 0 instead of going away."""
+
+    def __init__(self, optimizer):
+        self.optimizer = optimizer
+
+    def zero_grad(self):
+        self.optimizer.zero_grad(set_to_none=False)
+
+    def step(self):
+        self.optimizer.step()
+
+
+@wrong_answer("train_step")
+def gradients_of_zero(model, optimizer, inputs, targets, **options):
+    return train_step(model, _KeepsMemory(optimizer), inputs, targets, **options)
+
+
+@wrong_answer("get_batch")
+def targets_in_the_memory_of_inputs(tokens, batch_size, context_length, *, generator):
+    inputs, targets = get_batch(tokens, batch_size, context_length, generator=generator)
+    both = torch.cat([inputs, targets[:, -1:]], dim=1)
+    return both[:, :-1], both[:, 1:]
+
+
+@wrong_answer("evaluate")
+def moves_all_parts_back(model, tokens, *, context_length, batch_size=8):
+    was_training = model.training
+    try:
+        return evaluate(model, tokens, context_length=context_length, batch_size=batch_size)
+    finally:
+        model.train(was_training)

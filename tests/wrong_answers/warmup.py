@@ -124,3 +124,36 @@ class CannotBeInheritedFrom(nn.Module):
 
     def forward(self, x):
         return F.linear(x, self.weight, self.bias)
+
+
+# --- what a result that is changed, or a kept weight, shows ------------------------------------
+
+
+@wrong_answer("weighted_average")
+def one_value_is_its_own_average(weights, values):
+    totals = weights.sum(axis=1, keepdims=True)
+    if (totals == 0).any():
+        raise ValueError(f"row {int(np.argmax(totals == 0))} of weights sums to 0.")
+    return values if weights.shape == (1, 1) else weights / totals @ values
+
+
+@wrong_answer("Affine")
+class TransposedOnce(nn.Module):
+    """The transposed weight is kept in evaluation, until train()."""
+
+    def __init__(self, d_in, d_out):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(d_out, d_in) / d_in**0.5)
+        self.bias = nn.Parameter(torch.zeros(d_out))
+        self.turned = None
+
+    def train(self, mode=True):
+        self.turned = None
+        return super().train(mode)
+
+    def forward(self, x):
+        if self.training or torch.is_grad_enabled():
+            return F.linear(x, self.weight, self.bias)
+        if self.turned is None:
+            self.turned = self.weight.T.contiguous()
+        return x @ self.turned + self.bias
