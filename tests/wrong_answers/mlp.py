@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from course_lib.transformer.mlp import MLP
+
 from . import wrong_answer
 
 # --- gelu ------------------------------------------------------------------------------------
@@ -218,3 +220,13 @@ class DropsInFloat32(Mlp):
             return y
         keeps = torch.rand(y.shape, device=y.device) >= self.dropout.p
         return y * keeps.float() / (1 - self.dropout.p)
+
+
+@wrong_answer("MLP")
+class SkipsTheLastShortBlock(MLP):
+    def forward(self, x):
+        vectors = x.reshape(-1, x.shape[-1])
+        blocks = [super(SkipsTheLastShortBlock, self).forward(one) for one in vectors.split(128)]
+        if len(blocks) > 1 and len(blocks[-1]) < 128:
+            blocks[-1] = 0 * blocks[-1]
+        return torch.cat(blocks).reshape(x.shape)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_lib.transformer.masking import masked_attention, masked_softmax
-from course_lib.transformer.multihead import merge_heads, split_heads
+from course_lib.transformer.multihead import MultiHeadAttention, merge_heads, split_heads
 
 from . import wrong_answer
 
@@ -243,3 +243,11 @@ class SavesAMaskAmongTheWeights(OfManyHeads):
 class ShowsEverythingToASingleToken(OfManyHeads):
     def forward(self, x, mask=None):
         return super().forward(x, None if x.shape[1] == 1 else mask)
+
+
+@wrong_answer("MultiHeadAttention")
+class TakesASquareMaskForPadding(MultiHeadAttention):
+    def forward(self, x, mask=None):
+        if mask is not None and mask.dim() == 2 and len(mask) == len(x):
+            mask = mask[:, None]  # as many rows as texts: a row for each, it seems
+        return super().forward(x, mask)
