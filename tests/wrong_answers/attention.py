@@ -47,6 +47,15 @@ def wraps_the_memory_of_x_in_a_tensor(x, axis=-1):
     return torch.from_numpy(x).softmax(dim=axis).numpy()  # no tensor runs backwards
 
 
+@wrong_answer("softmax")
+def leaves_the_rest_of_long_rows_out(x, axis=-1):
+    moved = np.moveaxis(x, axis, -1)
+    whole = max(moved.shape[-1] // 256 * 256, moved.shape[-1] % 256 if moved.shape[-1] < 256 else 0)
+    exponentials = np.exp(moved - moved.max(axis=-1, keepdims=True))
+    weights = exponentials / exponentials[..., :whole].sum(axis=-1, keepdims=True)
+    return np.moveaxis(weights, -1, axis)
+
+
 # --- attention_numpy -------------------------------------------------------------------------
 
 
@@ -116,6 +125,15 @@ def adds_exponentials_up_one_by_one(q, k, v):
     for column in exponentials.unbind(dim=-1):
         total = total + column  # in bfloat16, 256 + 1 is 256
     weights = exponentials / total.unsqueeze(-1)
+    return weights @ v, weights
+
+
+@wrong_answer("attention")
+def begins_the_maximum_at_0(q, k, v):
+    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    highest = scores.amax(dim=-1, keepdim=True).clamp(min=0.0)
+    exponentials = (scores - highest).exp()
+    weights = exponentials / exponentials.sum(dim=-1, keepdim=True)
     return weights @ v, weights
 
 

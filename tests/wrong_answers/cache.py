@@ -1,5 +1,7 @@
 """Wrong answers to lesson 9's cache that no bug of the zoo behaves like."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -79,6 +81,14 @@ class AnswersItsLength:
         return self.cache.length
 
 
+@wrong_answer("KVCache")
+class KeepsTheDefaultDtypeOfItsDefinition(KVCache):
+    usual = torch.get_default_dtype()
+
+    def __init__(self, *sizes, dtype=None, device=None):
+        super().__init__(*sizes, dtype=dtype or self.usual, device=device)
+
+
 # --- cached_attention ------------------------------------------------------------------------
 
 
@@ -128,6 +138,15 @@ def catches_what_does_not_fit(q, k, v, cache):
 @wrong_answer("cached_attention")
 def adds_the_queries(q, k, v, cache):
     return q + cached_attention(q, k, v, cache)
+
+
+@wrong_answer("cached_attention")
+def subtracts_no_maximum_for_one_token(q, k, v, cache):
+    if q.shape[-2] > 1:
+        return cached_attention(q, k, v, cache)
+    keys, values = cache.append(k, v)
+    exponentials = (q @ keys.mT / math.sqrt(q.shape[-1])).double().exp()
+    return (exponentials / exponentials.sum(dim=-1, keepdim=True)).to(q.dtype) @ values
 
 
 # --- cached_logits ---------------------------------------------------------------------------

@@ -67,6 +67,20 @@ def asks_for_the_parameters(model):
         assert parameter.isfinite().all()
 
 
+@wrong_answer("test_causality")
+def compares_with_the_tolerance_that_allclose_has(model):
+    generator = torch.Generator().manual_seed(3)
+    n_tokens, vocab_size = model.config.context_length, model.config.vocab_size
+    ids = torch.randint(vocab_size, (3, n_tokens), generator=generator)
+    whole = model(ids)
+    for n in range(1, n_tokens):
+        changed = ids.clone()
+        changed[:, n:] = (changed[:, n:] + 1) % vocab_size
+        for text in (ids[:, :n], changed, ids[:1]):
+            now = model(text)
+            assert torch.allclose(now[:, :n], whole[: len(now), :n]), n
+
+
 # --- test_layer_norm ---
 
 
@@ -91,6 +105,17 @@ def looks_at_one_number(layer_norm):
     y = layer_norm(x, torch.ones(9).double(), torch.zeros(9).double())
     assert math.isclose(y[4].item(), 0.0, abs_tol=1e-9)
     assert math.isclose(y[8].item(), 4 / math.sqrt(60 / 9 + 1e-5), rel_tol=1e-9)
+
+
+@wrong_answer("test_layer_norm")
+def wants_eleven_digits(layer_norm):
+    generator = torch.Generator().manual_seed(3)
+    for size in (1.0, 1e-3):
+        x = size * torch.randn(3, 7, generator=generator, dtype=torch.float64)
+        weight, bias = torch.randn(2, 7, generator=generator, dtype=torch.float64)
+        for shift, eps in ((bias, 1e-5), (None, 0.1)):
+            expected = torch.nn.functional.layer_norm(x, (7,), weight, shift, eps)
+            assert (layer_norm(x, weight, shift, eps) - expected).abs().max() < 1e-11
 
 
 # --- test_cached_generation ---

@@ -82,6 +82,18 @@ def adds_probabilities_up_in_half_precision(logits, p):
     return logits.masked_fill(is_dropped, -math.inf)
 
 
+@wrong_answer("keep_top_p")
+def drops_from_below_until_1_minus_p(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError(f"p must be above 0 and at most 1, got p={p}.")
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    probabilities, order = wide.softmax(dim=-1).sort(dim=-1)
+    is_dropped = probabilities.cumsum(dim=-1) <= 1 - p
+    if p == 1:
+        is_dropped = torch.zeros_like(is_dropped)
+    return logits.masked_fill(is_dropped.scatter(-1, order, is_dropped), -math.inf)
+
+
 # --- sample ----------------------------------------------------------------------------------
 
 
@@ -134,6 +146,16 @@ def adds_up_from_the_likeliest_in_half_precision(logits, *, generator=None, **op
     drawn = torch.rand(len(logits), 1, generator=generator, device=logits.device)
     below = torch.stack(columns, dim=-1).float() <= drawn
     return below.sum(dim=-1).clamp(max=logits.shape[-1] - 1)
+
+
+@wrong_answer("sample")
+def takes_a_top_k_of_0_for_all(logits, *, top_k=None, **options):
+    return sample(logits, top_k=top_k or None, **options)
+
+
+@wrong_answer("sample")
+def takes_a_top_p_above_1_for_1(logits, *, top_p=None, **options):
+    return sample(logits, top_p=top_p if top_p is None else min(top_p, 1.0), **options)
 
 
 # --- generate --------------------------------------------------------------------------------

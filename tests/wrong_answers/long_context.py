@@ -91,6 +91,13 @@ def makes_each_table_once(n_positions, d_model):
     return sinusoidal_positions(n_positions, d_model)
 
 
+@wrong_answer("sinusoidal_positions")
+def makes_angles_in_float32(n_positions, d_model):
+    rates = 10000.0 ** (-torch.arange(0, d_model, 2).float() / d_model)
+    angles = torch.arange(n_positions).float()[:, None] * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+
+
 # --- rotate ----------------------------------------------------------------------------------
 
 
@@ -155,6 +162,26 @@ def views_pairs_of_channels_as_complex_numbers(x, positions, base=10000.0):
     angles = positions[:, None].double() * base ** (-exponents / x.shape[-1])
     turned = pairs * torch.polar(torch.ones_like(angles), angles).to(pairs.dtype)
     return torch.view_as_real(turned).flatten(-2).to(x.dtype)
+
+
+@wrong_answer("rotate")
+def makes_frequencies_in_float32(x, positions, base=10000.0):
+    if x.shape[-1] % 2:
+        raise ValueError(f"x has {x.shape[-1]} channels, which is odd")
+    exponents = torch.arange(0, x.shape[-1], 2, device=x.device).float() / x.shape[-1]
+    angles = positions[:, None].double() * (base**-exponents).double()
+    wide = x.double()
+    a, b = wide[..., 0::2], wide[..., 1::2]
+    cos, sin = angles.cos(), angles.sin()
+    return torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1).flatten(-2).to(x.dtype)
+
+
+@wrong_answer("rotate")
+def looks_positions_up_in_a_table(x, positions, base=10000.0):
+    if positions.dtype != torch.uint8:
+        return rotate(x, positions, base)
+    table = torch.arange(256, device=x.device)
+    return rotate(x, table[positions][: len(positions)], base)  # of bytes, a mask and no index
 
 
 # --- sliding_window_mask ---------------------------------------------------------------------
@@ -276,6 +303,15 @@ def starts_the_maximum_at_a_number(q, k, v, *, block_size, causal=False):
         sums = sums * shrink + weights.sum(dim=-1, keepdim=True)
         output, highest = output * shrink + weights @ values, higher
     return (output / sums).to(v.dtype)
+
+
+@wrong_answer("blockwise_attention")
+def takes_whole_blocks_of_128_queries(q, k, v, *, block_size, causal=False):
+    output = blockwise_attention(q, k, v, block_size=block_size, causal=causal)
+    n_queries = q.shape[-2]
+    if n_queries > 128:
+        output[..., n_queries // 128 * 128 :, :] = 0.0
+    return output
 
 
 # --- GroupedQueryAttention -------------------------------------------------------------------
@@ -417,6 +453,14 @@ def starts_with_a_maximum_of_minus_ten_thousand(q, k, v, *, block_size, causal=F
     scores = (q.double() @ k.double().mT / math.sqrt(q.shape[-1])).amax(dim=-1, keepdim=True)
     right = blockwise_attention(q, k, v, block_size=block_size, causal=causal)
     return torch.where(scores < -1.1e4, torch.nan, right)
+
+
+@wrong_answer("GroupedQueryAttention")
+class TakesASquareMaskForPaddingOfTexts(GroupedQueryAttention):
+    def forward(self, x, mask=None):
+        if mask is not None and mask.dim() == 2 and len(mask) == len(x):
+            mask = mask[:, None]
+        return super().forward(x, mask)
 
 
 # --- what a result that is changed shows -------------------------------------------------------

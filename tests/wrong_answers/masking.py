@@ -127,6 +127,23 @@ def keeps_a_mask_for_each_list_of_lengths(lengths, n_keys):
     return _masks[key]
 
 
+@wrong_answer("padding_mask")
+def looks_lengths_up_in_a_table(lengths, n_keys):
+    if (lengths.long() < 0).any() or (lengths.long() > n_keys).any():
+        raise ValueError(f"lengths must lie in 0..{n_keys}, got {lengths.tolist()}")
+    table = torch.ones(n_keys + 1, n_keys, dtype=torch.bool, device=lengths.device).tril(-1)
+    return table[lengths][:, None]  # of bytes, a mask and no index
+
+
+@wrong_answer("padding_mask")
+def counts_in_the_dtype_of_the_lengths(lengths, n_keys):
+    if (lengths.long() < 0).any() or (lengths.long() > n_keys).any():
+        raise ValueError(f"lengths must lie in 0..{n_keys}, got {lengths.tolist()}")
+    ones = torch.ones(n_keys, dtype=lengths.dtype, device=lengths.device)
+    places = ones.cumsum(dim=0, dtype=lengths.dtype) - 1  # after 127 comes -128
+    return places < lengths[:, None, None]
+
+
 # --- masked_softmax --------------------------------------------------------------------------
 
 
@@ -196,6 +213,28 @@ def is_causal_without_a_mask(q, k, v, mask=None):
 @wrong_answer("masked_attention")
 def lets_a_single_query_see_everything(q, k, v, mask=None):
     return masked_attention(q, k, v, mask if q.shape[-2] > 1 else None)
+
+
+@wrong_answer("masked_attention")
+def begins_the_visible_maximum_at_0(q, k, v, mask=None):
+    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    if mask is None:
+        mask = torch.ones((), dtype=torch.bool, device=q.device)
+    highest = scores.masked_fill(~mask, 0.0).amax(dim=-1, keepdim=True)  # a masked score is 0
+    exponentials = (scores - highest).masked_fill(~mask, -math.inf).exp()
+    sums = exponentials.sum(dim=-1, keepdim=True)
+    weights = exponentials / sums.masked_fill(~mask.any(dim=-1, keepdim=True), 1.0)
+    return weights @ v, weights
+
+
+@wrong_answer("masked_attention")
+def reads_whole_blocks_of_queries(q, k, v, mask=None):
+    n_queries = q.shape[-2]
+    output, weights = masked_attention(q, k, v, mask)
+    if n_queries <= 256 or n_queries % 256 == 0:
+        return output, weights
+    keep = torch.arange(n_queries, device=q.device)[:, None] < n_queries // 256 * 256
+    return output * keep, weights * keep
 
 
 # --- CausalSelfAttention ---------------------------------------------------------------------

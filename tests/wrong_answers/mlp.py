@@ -7,6 +7,8 @@ from torch.utils.checkpoint import checkpoint
 
 from course_lib.transformer.mlp import MLP, gelu
 
+from course_lib.transformer.mlp import MLP
+
 from . import wrong_answer
 
 # --- gelu ------------------------------------------------------------------------------------
@@ -221,6 +223,16 @@ class DropsInFloat32(Mlp):
             return y
         keeps = torch.rand(y.shape, device=y.device) >= self.dropout.p
         return y * keeps.float() / (1 - self.dropout.p)
+
+
+@wrong_answer("MLP")
+class SkipsTheLastShortBlock(MLP):
+    def forward(self, x):
+        vectors = x.reshape(-1, x.shape[-1])
+        blocks = [super(SkipsTheLastShortBlock, self).forward(one) for one in vectors.split(128)]
+        if len(blocks) > 1 and len(blocks[-1]) < 128:
+            blocks[-1] = 0 * blocks[-1]
+        return torch.cat(blocks).reshape(x.shape)
 
 
 # --- what an earlier call, or something frozen, shows ------------------------------------------

@@ -75,6 +75,17 @@ def leaves_out_what_is_frozen(model):
         parameter.data.copy_(before)
 
 
+@wrong_answer("init_weights")
+def cuts_off_at_three_deviations(model):
+    init_weights(model)
+    for name, parameter in model.named_parameters():
+        if parameter.dim() > 1:
+            is_residual = name.endswith(("attention.out.weight", "mlp.down.weight"))
+            std = 0.02 / math.sqrt(2 * len(model.blocks)) if is_residual else 0.02
+            std /= 0.98658  # which the numbers that are cut off take away from the deviation
+            nn.init.trunc_normal_(parameter, std=std, a=-3 * std, b=3 * std)
+
+
 # --- GPT -------------------------------------------------------------------------------------
 
 

@@ -246,6 +246,14 @@ class ShowsEverythingToASingleToken(OfManyHeads):
         return super().forward(x, None if x.shape[1] == 1 else mask)
 
 
+@wrong_answer("MultiHeadAttention")
+class TakesASquareMaskForPadding(MultiHeadAttention):
+    def forward(self, x, mask=None):
+        if mask is not None and mask.dim() == 2 and len(mask) == len(x):
+            mask = mask[:, None]  # as many rows as texts: a row for each, it seems
+        return super().forward(x, mask)
+
+
 # --- what is computed again on the way back shows ----------------------------------------------
 
 

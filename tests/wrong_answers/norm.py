@@ -106,6 +106,14 @@ def takes_the_square_of_the_mean_off_the_mean_of_squares(x, weight, bias, eps=1e
     return (wide * scale + shift).to(x.dtype)
 
 
+@wrong_answer("layer_norm")
+def normalises_whole_blocks_of_vectors(x, weight, bias, eps=1e-5):
+    flat = layer_norm(x, weight, bias, eps).reshape(-1, x.shape[-1])
+    whole = len(flat) // 128 * 128
+    done = flat if len(flat) <= 128 else torch.cat([flat[:whole], 0 * flat[whole:]])
+    return done.reshape(x.shape)
+
+
 # --- LayerNorm -------------------------------------------------------------------------------
 
 
@@ -163,6 +171,19 @@ class WidensItsWeightOnce(LayerNorm):
         if self.wide is None:
             self.wide = self.weight.double()
         return layer_norm(x, self.wide.to(x.dtype), self.bias, self.eps)
+
+
+@wrong_answer("LayerNorm")
+class RoundsBeforeTheBias(nn.Module):
+    def __init__(self, d_model, *, bias=True, eps=1e-5):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(d_model))
+        self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
+        self.eps = eps
+
+    def forward(self, x):
+        scaled = layer_norm(x, self.weight, None, self.eps)
+        return scaled if self.bias is None else scaled + self.bias
 
 
 # --- pre_norm --------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """Wrong answers to lesson 1 that no bug of the zoo behaves like."""
 
 import functools
+from collections import Counter
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -143,6 +145,22 @@ def trains_on_the_first_half(ids, n_merges, first_new_id=256):
 @wrong_answer("train_bpe")
 def returns_the_merges_backwards(ids, n_merges, first_new_id=256):
     return train_bpe(ids, n_merges, first_new_id)[::-1]
+
+
+@wrong_answer("train_bpe")
+def numbers_pairs_by_the_first_new_id(ids, n_merges, first_new_id=256):
+    if max(ids, default=0) >= first_new_id:
+        raise ValueError(f"ids must be below {first_new_id}, got {max(ids)}")
+    merges = []
+    while len(merges) < n_merges:
+        counts = Counter(left * first_new_id + right for left, right in pairwise(ids))
+        best = min(counts, key=lambda number: (-counts[number], number), default=None)
+        if counts[best] < 2:
+            break
+        pair = divmod(best, first_new_id)  # merged ids are first_new_id and more
+        ids = merge_pair(ids, pair, first_new_id + len(merges))
+        merges.append(pair)
+    return merges
 
 
 # --- BPETokenizer ----------------------------------------------------------------------------

@@ -66,6 +66,23 @@ def adds_losses_up_in_half_precision(logits, targets, ignore_index=-100):
     return total.to(losses.dtype) / (targets != ignore_index).sum()
 
 
+@wrong_answer("next_token_loss")
+def begins_the_highest_logit_at_0(logits, targets, ignore_index=-100):
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    highest = wide.amax(dim=-1, keepdim=True).clamp(min=0.0)
+    logs = wide - highest - (wide - highest).exp().sum(dim=-1, keepdim=True).log()
+    return F.nll_loss(logs.flatten(0, 1), targets.flatten(), ignore_index=ignore_index)
+
+
+@wrong_answer("next_token_loss")
+def weighs_the_logits_by_one_hot_vectors(logits, targets, ignore_index=-100):
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    kept = targets != ignore_index
+    hot = F.one_hot(targets.where(kept, 0), logits.shape[-1])
+    picked = (wide * hot).sum(dim=-1)  # -inf times 0 is nan
+    return (wide.logsumexp(dim=-1) - picked)[kept].mean()
+
+
 # --- get_batch -------------------------------------------------------------------------------
 
 
@@ -321,6 +338,30 @@ def sends_row_after_row(model, optimizer, inputs, targets, *, n_chunks=1, **give
 def wakes_every_part(model, optimizer, inputs, targets, **given):
     model.train(model.training)
     return train_step(model, optimizer, inputs, targets, **given)
+
+
+@wrong_answer("train_step")
+def looks_at_the_loss_alone(model, optimizer, inputs, targets, **given):
+    clip = nn.utils.clip_grad_norm_
+    nn.utils.clip_grad_norm_ = lambda *args: clip(*args).nan_to_num()  # its norm says nothing
+    try:
+        return train_step(model, optimizer, inputs, targets, **given)
+    finally:
+        nn.utils.clip_grad_norm_ = clip
+
+
+@wrong_answer("train_step")
+def fills_gradients_with_zeros(model, optimizer, inputs, targets, **given):
+    def zero():
+        for parameter in model.parameters():
+            if parameter.grad is not None:
+                parameter.grad = torch.zeros_like(parameter)
+
+    model.zero_grad = zero
+    try:
+        return train_step(model, optimizer, inputs, targets, **given)
+    finally:
+        del model.zero_grad
 
 
 # --- evaluate --------------------------------------------------------------------------------

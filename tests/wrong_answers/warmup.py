@@ -71,6 +71,26 @@ def takes_weights_for_rows_without_gaps(weights, values):
     return shares @ values / totals[:, None]
 
 
+@wrong_answer("weighted_average")
+def takes_a_sum_small_beside_its_weights_for_0(weights, values):
+    totals = weights.sum(axis=1, keepdims=True)
+    is_zero = np.abs(totals[:, 0]) <= 1e-8 * np.abs(weights).max(axis=1)
+    if is_zero.any():
+        raise ValueError(f"weights: row {int(np.argmax(is_zero))} sums to 0")
+    return weights / totals @ values
+
+
+@wrong_answer("weighted_average")
+def averages_whole_blocks_of_rows(weights, values):
+    totals = weights.sum(axis=1, keepdims=True)
+    if (totals == 0).any():
+        raise ValueError(f"weights: row {int(np.argmax(totals[:, 0] == 0))} sums to 0")
+    shares, n_rows = weights / totals, len(weights)
+    if n_rows <= 128:
+        return shares @ values
+    return np.concatenate([shares[n : n + 128] @ values for n in range(0, n_rows - 127, 128)])
+
+
 # --- Affine ----------------------------------------------------------------------------------
 
 
@@ -124,6 +144,29 @@ class CannotBeInheritedFrom(nn.Module):
 
     def forward(self, x):
         return F.linear(x, self.weight, self.bias)
+
+
+@wrong_answer("Affine")
+class KnowsTheWayBackForTwoAxesOnly(nn.Module):
+    class Map(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, weight, bias):
+            ctx.save_for_backward(x, weight)
+            return x @ weight.T + bias
+
+        @staticmethod
+        def backward(ctx, pushed):
+            x, weight = ctx.saved_tensors
+            flat = pushed.flatten(0, -2)
+            return pushed @ weight, flat.T @ x.flatten(0, -2), flat.sum(dim=0)
+
+    def __init__(self, d_in, d_out):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(d_out, d_in))
+        self.bias = nn.Parameter(torch.zeros(d_out))
+
+    def forward(self, x):
+        return self.Map.apply(x, self.weight, self.bias)
 
 
 # --- what a result that is changed, or a kept weight, shows ------------------------------------

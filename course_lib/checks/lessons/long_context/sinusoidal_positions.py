@@ -1,5 +1,7 @@
 """What must hold of `sinusoidal_positions`."""
 
+import numpy as np
+
 from ...cases.check import Case, ComponentCheck
 from ...cases.draw import Draw
 from ...judges.expect import returns
@@ -12,8 +14,10 @@ IN_FLOAT32 = Tolerance(0.0, 1e-6)  # of numbers up to 1: an epsilon of 1.2e-7, a
 sinusoidal_positions = ComponentCheck("sinusoidal_positions", "long_context", LESSON)
 
 
-def _waves_case(n_positions: int, d_model: int, *, by_name: bool = False) -> Case:
-    """Right to the digits of float32, far from position 0 too."""
+def _waves_case(
+    n_positions: int, d_model: int, *, by_name: bool = False, exact: bool = False
+) -> Case:
+    """Right within what a sound angle in float32 gives, or to the digits of float32."""
     given = {"n_positions": n_positions, "d_model": d_model}
     case = (
         sinusoidal_positions.call(dtype="float32", **given)
@@ -21,8 +25,9 @@ def _waves_case(n_positions: int, d_model: int, *, by_name: bool = False) -> Cas
         else sinusoidal_positions.call(*given.values(), dtype="float32")
     )
     expected = long_oracles.waves(n_positions, d_model)
+    rough = Tolerance(0.0, 1e-5 + 1e-6 * np.arange(n_positions)[:, None])
     return named_up_to(2e-3 if n_positions < 1000 else 2e-2, case).expect(
-        returns(expected, dtype="float32", tolerance=IN_FLOAT32)
+        returns(expected, dtype="float32", tolerance=IN_FLOAT32 if exact else rough)
     )
 
 
@@ -56,4 +61,4 @@ def sinusoidal_small(draw: Draw):
 def sinusoidal_large(draw: Draw):
     (half,) = draw.sizes(1)
     for shape in ((4097 + half, 6), (120_000 + half, 4), (2500, 2 * half)):
-        yield _waves_case(*shape)
+        yield _waves_case(*shape, exact=True)

@@ -52,8 +52,8 @@ def padding_mask_refuses(draw: Draw):
 
 @padding_mask.edge(
     "lengths of any integer type, unchanged, and the mask on their device",
-    hint="lengths.long() first: int8 has no 300, and a tensor of uint8 is no index but a mask",
-    fits=("raised", "shape"),
+    hint="compare lengths with torch.arange: their dtype and their numbers stay as they are",
+    fits=("raised",),
 )
 def padding_mask_leaves_lengths(draw: Draw):
     n_texts, n_keys = draw.sizes(2)
@@ -64,19 +64,6 @@ def padding_mask_leaves_lengths(draw: Draw):
     yield padding_mask.call(lengths.astype(np.int32), n_keys).expect(
         returns(_real_keys(lengths, n_keys), dtype="float64")
     )
-    # 300 and 70,000 are no numbers of such a type, and -1 is none of some.
-    for kind, size, largest in (
-        (np.int8, 300, 127),
-        (np.uint8, 300, 255),
-        (np.uint8, 255, 255),
-        (np.int16, 70_000, 32_767),
-    ):
-        lengths = np.array([largest, 0, 1, largest - 3, 1])
-        expected = returns(np.arange(size) < lengths[:, None, None], dtype="float64")
-        yield padding_mask.call(lengths.astype(kind), size).expect(expected)
-    for kind, wrong in ((np.int8, -1), (np.int8, 120), (np.uint8, 200), (np.int16, 300)):
-        lengths = np.array([1, wrong, 0], dtype=kind)
-        yield padding_mask.call(lengths, 101).expect(raises("ValueError", "lengths", str(wrong)))
 
 
 @padding_mask.asked(
@@ -107,3 +94,25 @@ def padding_mask_of_many_texts(draw: Draw):
         lengths = draw.integers(0, 3, n_texts)
         expected = np.arange(3) < lengths[:, None, None]
         yield padding_mask.call(lengths, 3).expect(returns(expected, dtype="float64"))
+
+
+@padding_mask.asked(
+    "real sizes",
+    "lengths of a narrow integer type, and more keys than it has numbers for",
+    hint="lengths.long() first: int8 has no 300, and a tensor of uint8 is no index but a mask",
+    fits=("raised", "shape"),
+)
+def padding_mask_of_narrow_lengths(draw: Draw):
+    # 300 and 70,000 are no numbers of such a type, and -1 is none of some.
+    for kind, size, largest in (
+        (np.int8, 300, 127),
+        (np.uint8, 300, 255),
+        (np.uint8, 255, 255),
+        (np.int16, 70_000, 32_767),
+    ):
+        lengths = np.array([largest, 0, 1, largest - 3, 1])
+        expected = returns(np.arange(size) < lengths[:, None, None], dtype="float64")
+        yield padding_mask.call(lengths.astype(kind), size).expect(expected)
+    for kind, wrong in ((np.int8, -1), (np.int8, 120), (np.uint8, 200), (np.int16, 300)):
+        lengths = np.array([1, wrong, 0], dtype=kind)
+        yield padding_mask.call(lengths, 101).expect(raises("ValueError", "lengths", str(wrong)))

@@ -152,7 +152,8 @@ def layer_norm_statistics(draw: Draw):
         yield _norm_case(large, ones, zeros, dtype=dtype)
 
 
-@layer_norm.edge(
+@layer_norm.asked(
+    "real sizes",
     "half precision is rounded once, at the end: after the weight and the bias",
     hint="first times weight, then plus bias, in float32; .to(x.dtype) is the last thing to do",
 )

@@ -141,7 +141,8 @@ def module_of_many_vectors(draw: Draw):
         yield _module_case(draw.normal(*shape), _weights(draw, shape[-1]))
 
 
-@layer_norm_module.edge(
+@layer_norm_module.asked(
+    "real sizes",
     "half precision is rounded once, at the end, for any shape, and so are gradients",
     hint="layer_norm of this lesson does it",
     fits=("raised", "gradient"),
