@@ -71,3 +71,15 @@ def test_a_control_group_counts_only_where_it_is_ours(tmp_path):
     (own / "cgroup.subtree_control").unlink()
     assert doctor.own_group(process) is None
     assert doctor.own_group(tmp_path / "nothing") is None
+
+
+def test_due_dates_that_are_not_understood_are_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "course.toml"
+    assert doctor._deadlines(tmp_path).stands
+    file.write_text("[late]\npercent_a_day = 10\n[02_self_attention]\nexcused = ['ada']\n")
+    assert doctor._deadlines(tmp_path).said == "course.toml: 0 due, 10 % a day, 1 excused"
+    file.write_text("[late]\npercent_a_day = 200\n")
+    found = [each for each in doctor._what_a_class_takes() if each.name == "due dates"]
+    assert not found[0].stands
+    assert "must be a number from 0 to 100" in found[0].said

@@ -24,6 +24,7 @@ from traitlets.config import Config
 
 from ..files import write_atomically
 from .course import nbgrader_settings
+from .deadlines import use_deadlines
 from .gradebook import find_alembic, register
 from .highlighting import bound_highlighting
 from .late import follow, is_dated
@@ -47,6 +48,7 @@ class ClassGradebook:
         find_alembic()
         config = nbgrader_settings(root)
         config.CourseDirectory = Config(root=str(out))
+        use_deadlines(config, root)
         bound_highlighting(config)
         self.directory = CourseDirectory(config=config)
         self.due, self.due_before = due, due_before

@@ -17,13 +17,14 @@ again for it.
 
 import math
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from nbgrader.plugins import LateSubmissionPlugin
 from traitlets import Unicode
+from traitlets.config import Config
 
 from ..did_you_mean import did_you_mean
 from ..lessons.exercises import lesson_names
@@ -63,16 +64,22 @@ class Deadlines:
 class ByDeadlines(LateSubmissionPlugin):
     """nbgrader's penalty by `course.toml`; without one, by nbgrader's own settings."""
 
-    root = Unicode("", help=f"The course with {FILE}; by default nbgrader's.").tag(config=True)
+    root = Unicode(help=f"The course with {FILE}.").tag(config=True)
 
     def late_submission_penalty(self, student_id, score, total_seconds_late):
         """What is taken away from a score; nbgrader asks for who is late."""
-        deadlines = read_deadlines(Path(self.root or _root_above(self)))
+        deadlines = read_deadlines(Path(self.root))
         if (self.parent.assignment_id, student_id) in deadlines.excused:
             return None
         if deadlines.percent_a_day is None:
             return super().late_submission_penalty(student_id, score, total_seconds_late)
         return deadlines.penalty(score, total_seconds_late)
+
+
+def use_deadlines(config: Config, root: Path) -> None:
+    """Have nbgrader's step for penalties ask the file, where no setting names somebody else."""
+    config.AssignLatePenalties.setdefault("plugin_class", ByDeadlines)
+    config.ByDeadlines.root = str(root)
 
 
 def read_deadlines(root: Path) -> Deadlines:
@@ -154,11 +161,3 @@ class _Says:
     def _must(self, is_so: bool, place: str, value, what: str) -> None:
         if not is_so:
             raise GradingError(f"{self.path}: {place} must be {what}, got {str(value)[:60]!r}")
-
-
-def _root_above(plugin) -> str:
-    """The root of the course that nbgrader works in."""
-    above: Callable | None = plugin.parent
-    while above is not None and not hasattr(above, "coursedir"):
-        above = above.parent
-    return above.coursedir.root if above is not None else "."

@@ -3,6 +3,7 @@
 examine()   one `Finding` for each part; grading is trusted where all that is needed stands
 """
 
+import importlib.util
 import os
 import platform
 import shutil
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from . import NotGraded
+from . import GradingError, NotGraded
+from .deadlines import FILE, read_deadlines
 from .received import Limits
 from .sandbox import Sandbox, SandboxMissing
 
@@ -152,6 +154,15 @@ def _what_a_class_takes() -> Iterator[Finding]:
     )
     free = min(shutil.disk_usage(place).free for place in (tempfile.gettempdir(), "."))
     yield Finding("disk", free >= DISK_BYTES, f"{_gib(free)} are free", advice="make some room")
+    is_there = bool(importlib.util.find_spec("notebook"))
+    yield Finding(
+        "formgrader",
+        is_there,
+        "course formgrader can show a class" if is_there else "Jupyter's server is not installed",
+        needed=False,
+        advice="pip install notebook: without it there are the table and the pages",
+    )
+    yield _deadlines(Path.cwd())
     group = own_group()
     yield Finding(
         "control group",
@@ -160,6 +171,20 @@ def _what_a_class_takes() -> Iterator[Finding]:
         needed=False,
         advice="the grader does without one: the limits above hold all the same",
     )
+
+
+def _deadlines(root: Path) -> Finding:
+    """What the course's file of due dates says, where there is one."""
+    try:
+        found = read_deadlines(root)
+    except GradingError as error:
+        return Finding("due dates", False, str(error), advice="no class is graded until it is")
+    if not (root / FILE).exists():
+        return Finding("due dates", True, f"no {FILE} here: nbgrader's gradebook has them, if any")
+    percent = found.percent_a_day
+    costs = "nbgrader's settings say what late costs" if percent is None else f"{percent:g} % a day"
+    said = f"{FILE}: {len(found.due)} due, {costs}, {len(found.excused)} excused"
+    return Finding("due dates", True, said)
 
 
 def own_group(process: Path = Path("/proc/self")) -> Path | None:

@@ -23,10 +23,12 @@ from nbgrader.api import (
 
 from ..lessons.exercises import lesson_names, prices
 from .class_gradebook import ClassGradebook
+from .deadlines import read_deadlines
 from .failures import in_words
 from .layout import astray, is_there
 from .records import (
     COLUMNS,
+    EXCUSED,
     EXTRA,
     JUDGED,
     LATE,
@@ -68,6 +70,7 @@ def derive(
 
     """
     book.settle()
+    excused = read_deadlines(root).excused
     on_record = book.on_record()
     table, rows = out / "grades_long.csv", []
     for lesson in book.lessons():
@@ -76,7 +79,7 @@ def derive(
             return _why_missing(folders.get(student), lesson)
 
         have = {student for student, their in on_record if their == lesson}
-        rows += _rows_of(book, lesson, have, _order(lesson, root), why_missing)
+        rows += _rows_of(book, lesson, have, _order(lesson, root), why_missing, excused)
     rows.sort(key=lambda row: row["student"])
     before, now = _by_page(_rows_before(table)), _by_page(rows)
     problems = []
@@ -136,6 +139,7 @@ def _rows_of(
     have: Collection[str],
     order: Sequence[str],
     why_missing: Callable[[str], str],
+    excused: Collection[tuple[str, str]],
 ) -> Iterator[dict]:
     """A lesson's rows, for everybody whom the gradebook knows.
 
@@ -143,6 +147,7 @@ def _rows_of(
         have: who has a submission of it on record.
         order: the components, as the newest release asks for them.
         why_missing: why a student has no submission on record; empty if one waits to be judged.
+        excused: of which lesson who has no zero for handing nothing in.
     """
     with book.open() as gradebook:
         students = sorted(student.id for student in gradebook.students)
@@ -158,7 +163,8 @@ def _rows_of(
             reason = why_missing(student)
             for component in sorted(worth, key=in_order) if reason else ():
                 if worth[component]:
-                    yield _missing(student, lesson, component, worth[component], reason)
+                    row = _missing(student, lesson, component, worth[component], reason)
+                    yield row | _EXCUSED if (lesson, student) in excused else row
             continue
         if not (book.autograded(student, lesson).exists() or why_missing(student)):
             continue  # recording it was cut short: it waits to be judged again
@@ -215,6 +221,10 @@ def _missing(student: str, lesson: str, component: str, worth: float, reason: st
     about = {"diagnosis": reason, "sandbox": NOT_RUN, "basis": MISSING, "comment": "", "note": ""}
     names = {"student": student, "lesson": lesson, "component": component}
     return names | numbers | about | {"to_decide": ""}
+
+
+# Who is excused and handed nothing in: no points, of none.
+_EXCUSED = {"max_points": 0.0, "basis": EXCUSED, "diagnosis": ""}
 
 
 def _late(student: str, lesson: str, penalty: float, seconds: float) -> dict:

@@ -8,24 +8,26 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from nbgrader.api import SubmittedAssignment
+from nbgrader.api import Gradebook, SubmittedAssignment
 from nbgrader.utils import parse_utc
 
 from . import GradingError
 from .course import course_gradebook
+from .deadlines import read_deadlines
 
 
 def due_dates(root: Path, known: Mapping) -> dict:
-    """Due dates and extensions in the course's gradebook, as plain data.
+    """Due dates and extensions of the course, as plain data.
 
-    A due date stands under its lesson, an extension (in seconds) under lesson and student.
+    They stand in its `course.toml`, and what that does not say in its gradebook. A due date stands
+    under its lesson, an extension (in seconds) under lesson and student.
 
     Args:
         known: what they were before: so they stay where `root` has no gradebook that says more.
     """
-    course = course_gradebook(root)
+    of_file, course = read_deadlines(root).as_entries(), course_gradebook(root)
     if course is None:
-        return dict(known)
+        return dict(known) | of_file
     found = {}
     with course as book:
         for assignment in book.assignments:
@@ -33,7 +35,7 @@ def due_dates(root: Path, known: Mapping) -> dict:
             for submission in assignment.submissions:
                 key = f"{assignment.name}/{submission.student_id}"
                 found[key] = _plain(submission.extension)
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in found.items() if value is not None} | of_file
 
 
 def follow(submission: SubmittedAssignment, course: Mapping, before: Mapping) -> list[str]:
@@ -61,6 +63,18 @@ def follow(submission: SubmittedAssignment, course: Mapping, before: Mapping) ->
                 f"not {_entered(theirs)} in the course's"
             )
     return differs
+
+
+def enter_deadlines(root: Path, db_url: str, lesson: str, student: str) -> None:
+    """Have the course's own gradebook say what its `course.toml` says of a submission."""
+    entries = read_deadlines(root).as_entries()
+    with Gradebook(db_url) as book:
+        submission = book.find_submission(lesson, student)
+        if lesson in entries:
+            submission.assignment.duedate = _entered(entries[lesson])
+        if f"{lesson}/{student}" in entries:
+            submission.extension = _entered(entries[f"{lesson}/{student}"])
+        book.db.commit()
 
 
 def is_dated(submission: SubmittedAssignment) -> bool:

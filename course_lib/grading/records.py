@@ -24,7 +24,7 @@ COLUMNS = (
 
 # How a row's points came about, in the column `basis`. The first two may come with extra credit.
 JUDGED, MANUAL, EXTRA = "judged", "manual", " + extra credit"
-NOT_ASKED, MISSING, LATE = "not asked", "missing", "late"
+NOT_ASKED, MISSING, LATE, EXCUSED = "not asked", "missing", "late", "excused"
 
 # A spreadsheet runs a cell that begins with one of these as a formula; the last four are the
 # same signs in the full width of East Asian scripts.

@@ -25,6 +25,7 @@ from . import GradingError, NotGraded
 from .class_gradebook import ClassGradebook
 from .classroom import lessons_of, open_folder, students_of
 from .course import nbgrader_settings, roster
+from .deadlines import read_deadlines
 from .failures import in_words, told
 from .file_names import note_of, notebook_in
 from .formgrader import write_settings
@@ -108,15 +109,18 @@ def grade_class(
         rules = ClassRules(root, config=nbgrader_settings(root))
         rules.check()
         due_before = before.get("due", {})
-        due = due_dates(root, due_before)
+        of_file_before = before.get("of_file", [])
+        known = {key: each for key, each in due_before.items() if key not in of_file_before}
+        due = due_dates(root, known)
         # Everybody in a run meets the same inputs, and an interrupted run is still the same run.
         seed = before["seed"] if before.get("state") == "running" else fresh_seed()
         about = {"seed": seed, "checks": checks_version(), "sandbox": sandbox}
         about["library"] = library_setting(root)
+        dates = {"due": due, "of_file": sorted(read_deadlines(root).as_entries())}
         write_settings(out, root)
         book = ClassGradebook(out, root=root, due=due, due_before=due_before)
         report = Report(students=len(chosen), lessons=lessons, kept=book.follow_course())
-        write_json(out / "run.json", {"state": "running", **about, "due": due})
+        write_json(out / "run.json", {"state": "running", **about, **dates})
 
         work = [
             _Work(name, each, notebook_in(folder / each, each))
@@ -136,7 +140,7 @@ def grade_class(
         if not report.handed_in and not report.not_graded:
             report.problems.append(f"nobody here has handed in {', '.join(lessons)}")
         report.seconds = round(time.perf_counter() - started, 3)
-        write_json(out / "run.json", {"state": "done", **about, "due": due, **asdict(report)})
+        write_json(out / "run.json", {"state": "done", **about, **dates, **asdict(report)})
         return report
 
 

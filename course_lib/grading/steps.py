@@ -16,8 +16,10 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Enum, Unicode, default
 
 from . import GradingError
+from .deadlines import use_deadlines
 from .file_names import note_of
 from .judging import fresh_seed, judge
+from .late import enter_deadlines
 from .library import MARK, SETTINGS
 from .reception import Reception
 from .rules import ClassRules
@@ -42,6 +44,7 @@ class SubmissionExporter(NotebookExporter):
         self.rules = ClassRules(Path(self.course_root), config=self.config)
         self.rules.check()
         self.reception = Reception(parent, self.rules)
+        use_deadlines(self.config, Path(self.course_root))
 
     @default("course_root")
     def _course_root_default(self):
@@ -98,6 +101,9 @@ class JudgeInSandbox(NbGraderPreprocessor):
         components = judge(nb, wall.observe, **about)
         about["checks"] = checks_version()
         write_outputs(nb, {"components": components, **about})
+        of = resources["nbgrader"]
+        root = Path(self.parent.course_root)
+        enter_deadlines(root, of["db_url"], of["assignment"], of["student"])
         return nb, resources
 
 
