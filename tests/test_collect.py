@@ -326,6 +326,19 @@ def test_of_two_sources_the_later_one_counts_where_nothing_else_says_it(tmp_path
     assert list(taken(submitted).values()) == [notebook("1")]
 
 
+def test_of_two_platforms_the_later_source_counts(tmp_path, submitted):
+    names = tmp_path / "names.csv"
+    names.write_bytes(roster_of("canvas"))
+    sources = [
+        download(tmp_path, lay_out([Handed(ADA, {NOTEBOOK: notebook(mark)})]), f"{mark}.zip")
+        for mark, lay_out in (("c", canvas), ("g", gradescope), ("n", nbgrader_inbound))
+    ]
+    for last in (sources[0], sources[1], sources[2]):
+        both = [*(source for source in sources if source != last), last]
+        collect(both, submitted, roster=names, replace=True)
+        assert taken(submitted) == {("ada", LESSON): notebook(last.stem)}
+
+
 @pytest.mark.parametrize("change", ["edited", "put there by hand"])
 def test_what_somebody_changed_by_hand_is_not_written_over(change, tmp_path, submitted):
     first, second = (
@@ -373,6 +386,7 @@ def test_a_run_that_was_cut_short_is_mended_by_the_next(tmp_path, submitted, mon
     with pytest.raises(KeyboardInterrupt):
         collect([source], submitted)
     monkeypatch.undo()
+    assert len(read_collected(submitted).entries) == 2
     report = collect([source], submitted)
     assert (len(report.unchanged), len(report.collected), report.kept) == (2, len(CLASS) - 2, [])
 
