@@ -463,6 +463,30 @@ def test_nothing_that_is_there_goes_unsaid(tmp_path, submitted):
     assert len(report.not_understood) == 3
 
 
+@pytest.mark.parametrize(("platform", "path"), [
+    ("canvas", "a_1_2_\x1b[31mx.txt"), ("moodle", "A\x1b[2J_1_assignsubmission_onlinetext/t.html"),
+    ("gradescope", "submission_\x1b[2J/x.ipynb"), ("classroom50", "x\x1b[2J/y.ipynb"),
+    ("nbgrader", "a\x1b/x.txt"), ("folders", "a\x1b[2J/x.txt"),
+])  # fmt: skip
+def test_no_name_of_a_file_writes_to_the_terminal(platform, path, tmp_path, submitted):
+    source = tmp_path / "downloads"
+    save_as_folder({path: b"", "submission_metadata.yml": b'"\\e[2J": {}\n'}, source)
+    report = collect([source], submitted, platform=platform)
+    said = [*report.not_understood, *report.left]
+    assert any("\\x1b" in line or "\\u001b" in line for line in said)
+    assert all(line.isprintable() for line in said)
+
+
+def test_a_name_that_is_written_in_halves_is_read_as_one(tmp_path, submitted):
+    files = gradescope([Handed(CLASS[3], {NOTEBOOK: notebook("1")})])
+    (name,) = (name for name in files if name.endswith(".yml"))
+    files[name] = files[name].replace("🦉".encode(), b"\\ud83e\\udd89")
+    files[name] += b'"\\ud83e":\n  :submitters: []\n'
+    report = collect([download(tmp_path, files)], submitted, roster=roster(tmp_path, "gradescope"))
+    assert taken(submitted) == {("emilie@example.org", LESSON): notebook("1")}
+    assert len(report.not_understood) == 1
+
+
 def test_a_group_hands_in_for_each_of_its_members(tmp_path, submitted):
     files = gradescope([Handed(ADA, {NOTEBOOK: notebook("both")})])
     (name,) = (name for name in files if name.endswith(".yml"))
