@@ -481,7 +481,7 @@ def test_a_name_that_is_written_in_halves_is_read_as_one(tmp_path, submitted):
     files = gradescope([Handed(CLASS[3], {NOTEBOOK: notebook("1")})])
     (name,) = (name for name in files if name.endswith(".yml"))
     files[name] = files[name].replace("🦉".encode(), b"\\ud83e\\udd89")
-    files[name] += b'"\\ud83e":\n  :submitters: []\n'
+    files[name] += b'\n"\\ud83e":\n  :submitters: []\n'
     report = collect([download(tmp_path, files)], submitted, roster=roster(tmp_path, "gradescope"))
     assert taken(submitted) == {("emilie@example.org", LESSON): notebook("1")}
     assert len(report.not_understood) == 1
