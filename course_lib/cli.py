@@ -556,7 +556,7 @@ def release(lesson, root):
 
 @main.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--submitted", type=FOLDER, required=True, help="DIR, for course grade --submitted.")
+@click.option("--submitted", type=FOLDER, required=True, help="Where they go: for course grade.")
 @click.option(
     "--from", "platform",
     type=click.Choice(["canvas", "moodle", "gradescope", "classroom50", "nbgrader", "folders"]),

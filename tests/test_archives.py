@@ -1,6 +1,7 @@
 """Archives that want more than to be read: each is refused with a sentence, and only that one."""
 
 import io
+import os
 import stat
 import struct
 import time
@@ -200,6 +201,22 @@ def test_a_directory_of_millions_of_files_is_refused_before_it_is_read():
     with pytest.raises(Refused, match="more than 2,000 files"):
         unpack(entry * n + end)
     assert time.process_time() - start < 1.0  # to list them takes many seconds
+
+
+def big(content):
+    """An archive as it is written beyond 4 GB, where sizes take eight bytes."""
+    at = content.rindex(b"PK\x05\x06")
+    n, size, offset = struct.unpack_from("<HLL", content, at + 10)
+    end = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, n, n, size, offset)
+    where = struct.pack("<4sLQL", b"PK\x06\x07", 0, at, 1)
+    short = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 2**32 - 1, 2**32 - 1, 0)
+    return content[:at] + end + where + short
+
+
+def test_an_archive_beyond_4_gb_is_read_as_any(monkeypatch):
+    monkeypatch.setattr(archives, "MAX_ENTRY", 100)  # so that its length is no directory's
+    content = archive((NOTEBOOK, os.urandom(10**6)))
+    assert unpack(big(content)) == unpack(content)
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)

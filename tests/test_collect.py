@@ -326,6 +326,19 @@ def test_of_two_sources_the_later_one_counts_where_nothing_else_says_it(tmp_path
     assert list(taken(submitted).values()) == [notebook("1")]
 
 
+def test_of_two_platforms_the_later_source_counts(tmp_path, submitted):
+    names = tmp_path / "names.csv"
+    names.write_bytes(roster_of("canvas"))
+    sources = [
+        download(tmp_path, lay_out([Handed(ADA, {NOTEBOOK: notebook(mark)})]), f"{mark}.zip")
+        for mark, lay_out in (("c", canvas), ("g", gradescope), ("n", nbgrader_inbound))
+    ]
+    for last in (sources[0], sources[1], sources[2]):
+        both = [*(source for source in sources if source != last), last]
+        collect(both, submitted, roster=names, replace=True)
+        assert taken(submitted) == {("ada", LESSON): notebook(last.stem)}
+
+
 @pytest.mark.parametrize("change", ["edited", "put there by hand"])
 def test_what_somebody_changed_by_hand_is_not_written_over(change, tmp_path, submitted):
     first, second = (
@@ -373,6 +386,7 @@ def test_a_run_that_was_cut_short_is_mended_by_the_next(tmp_path, submitted, mon
     with pytest.raises(KeyboardInterrupt):
         collect([source], submitted)
     monkeypatch.undo()
+    assert len(read_collected(submitted).entries) == 2
     report = collect([source], submitted)
     assert (len(report.unchanged), len(report.collected), report.kept) == (2, len(CLASS) - 2, [])
 
@@ -447,6 +461,30 @@ def test_nothing_that_is_there_goes_unsaid(tmp_path, submitted):
     for word in ("notes.txt", "plot.png", "essay.docx", "work.rar", "_text.html", "readme.txt"):
         assert word in said
     assert len(report.not_understood) == 3
+
+
+@pytest.mark.parametrize(("platform", "path"), [
+    ("canvas", "a_1_2_\x1b[31mx.txt"), ("moodle", "A\x1b[2J_1_assignsubmission_onlinetext/t.html"),
+    ("gradescope", "submission_\x1b[2J/x.ipynb"), ("classroom50", "x\x1b[2J/y.ipynb"),
+    ("nbgrader", "a\x1b/x.txt"), ("folders", "a\x1b[2J/x.txt"),
+])  # fmt: skip
+def test_no_name_of_a_file_writes_to_the_terminal(platform, path, tmp_path, submitted):
+    source = tmp_path / "downloads"
+    save_as_folder({path: b"", "submission_metadata.yml": b'"\\e[2J": {}\n'}, source)
+    report = collect([source], submitted, platform=platform)
+    said = [*report.not_understood, *report.left]
+    assert any("\\x1b" in line or "\\u001b" in line for line in said)
+    assert all(line.isprintable() for line in said)
+
+
+def test_a_name_that_is_written_in_halves_is_read_as_one(tmp_path, submitted):
+    files = gradescope([Handed(CLASS[3], {NOTEBOOK: notebook("1")})])
+    (name,) = (name for name in files if name.endswith(".yml"))
+    files[name] = files[name].replace("🦉".encode(), b"\\ud83e\\udd89")
+    files[name] += b'\n"\\ud83e":\n  :submitters: []\n'
+    report = collect([download(tmp_path, files)], submitted, roster=roster(tmp_path, "gradescope"))
+    assert taken(submitted) == {("emilie@example.org", LESSON): notebook("1")}
+    assert len(report.not_understood) == 1
 
 
 def test_a_group_hands_in_for_each_of_its_members(tmp_path, submitted):

@@ -59,7 +59,9 @@ def test_everybody_is_read_from_every_form(platform, form, tmp_path):
 @pytest.mark.parametrize("delimiter", [";", "\t"])
 def test_a_list_may_have_another_delimiter(delimiter, tmp_path):
     rows = [["Username", "Full name"], ["ada", "Lovelace, Ada"], ["bo", "B, o; and more"]]
-    assert set(read_roster(saved(tmp_path, as_csv(rows, delimiter)))) == {"ada", "bo"}
+    for before in ("", "\r\n", f"{delimiter}\r\n\r\n"):
+        content = before.encode() + as_csv(rows, delimiter)
+        assert set(read_roster(saved(tmp_path, content))) == {"ada", "bo"}
 
 
 def test_a_list_of_windows_is_read(tmp_path):

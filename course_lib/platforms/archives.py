@@ -26,6 +26,10 @@ MAX_RATIO = 200  # of a file unpacked to the file packed, beyond what is small a
 SMALL = 10 * 2**20
 MAX_ENTRY = 1_000  # bytes in an archive's directory, for each of its files
 
+_BIG_END = 56 + 20  # bytes: the end of a directory beyond 4 GB, and what says where it is
+_END_AND_COMMENT = 2**16 + 22 + _BIG_END
+_ELSEWHERE = 0xFFFFFFFF
+
 OTHERS = (".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")  # archives that are no zip
 ARCHIVES = (".zip", *OTHERS)
 
@@ -124,14 +128,18 @@ def _directory_size(source: io.BytesIO | Path) -> int:
 
 def _size_said_at_the_end(file: io.IOBase) -> int:
     length = file.seek(0, io.SEEK_END)
-    start = max(0, length - 2**16 - 22)
+    start = max(0, length - _END_AND_COMMENT)
     file.seek(start)
     end = file.read()
     at = end.rfind(b"PK\x05\x06")
     if at < 0:
         raise zipfile.BadZipFile("no end of a directory")
     (size,) = struct.unpack_from("<I", end, at + 12)
-    return min(size, start + at)  # of a size that stands elsewhere, or is a lie: all before the end
+    if size == _ELSEWHERE:  # of an archive beyond 4 GB it stands before, in eight bytes
+        before = end[max(0, at - _BIG_END) : at]
+        if before.startswith(b"PK\x06\x06") and len(before) == _BIG_END:
+            (size,) = struct.unpack_from("<Q", before, 40)
+    return min(size, start + at)  # what is a lie is at most all before the end
 
 
 def _against(info: zipfile.ZipInfo, clashing: dict[str, str]) -> str:

@@ -10,6 +10,7 @@ one that `scores.csv` names.
 import re
 from collections.abc import Mapping
 
+from ..own_files import shown
 from . import PlatformError
 from .archives import Refused
 from .downloads import Download, File
@@ -46,7 +47,7 @@ def understand(download: Download) -> Understood:
         user = _user(folder, prefix, scores)
         if user is None:
             problems.append(
-                f"{folder}: its name does not say whose it is: keep the folder's name "
+                f"{shown(folder)}: its name does not say whose it is: keep the folder's name "
                 f"ASSIGNMENT-submissions, or {SCORES} beside it"
             )
             continue

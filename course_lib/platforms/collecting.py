@@ -76,8 +76,10 @@ def collect(
         report.platforms.append(name)
         run.take(download, name, report)
     try:
-        run.write(lesson, report)
-        write_collected(submitted, collected)
+        try:
+            run.write(lesson, report)
+        finally:  # what was placed is on record, however the run ends
+            write_collected(submitted, collected)
         report.times = _write_times(submitted, collected)
     except OSError as error:
         raise PlatformError(f"{submitted} cannot be written to: {error.strerror}") from None
@@ -95,9 +97,15 @@ class _Found:
     platform: str
     source: int  # which of the sources it was in
 
-    @property
-    def place_in_time(self) -> tuple:
-        return (self.submission.order, self.source)
+
+def _newest(found: Sequence[_Found]) -> _Found:
+    """The newest that a platform has; of several platforms, that of the later source."""
+    of_platform: dict[str, _Found] = {}
+    for one in found:
+        other = of_platform.get(one.platform, one)
+        is_later = (one.submission.order, one.source) >= (other.submission.order, other.source)
+        of_platform[one.platform] = one if is_later else other
+    return max(of_platform.values(), key=lambda one: one.source)
 
 
 class _Run:
@@ -142,7 +150,7 @@ class _Run:
         for student in sorted(self._arrivals):
             for named, found in sorted(self._opened(student, lesson, report).items()):
                 self.lessons.add(named)
-                newest = max(found, key=lambda one: one.place_in_time)
+                newest = _newest(found)
                 what, why = self._write(student, named, newest)
                 text = shown(f"{student} {named}")
                 if len(found) > 1:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import yaml
 
+from ..own_files import shown
 from . import PlatformError
 from .archives import Refused
 from .downloads import Download, File
@@ -55,7 +56,8 @@ def understand(download: Download) -> Understood:
         for name, files in theirs.items()
         for arrival in _arrivals(name, files, said[name], len(top))
     ]
-    problems += [f"{name}: {METADATA} names nobody" for name in said if not _people(said[name])]
+    nobodys = [shown(name) for name in said if not _people(said[name])]
+    problems += [f"{name}: {METADATA} names nobody" for name in nobodys]
     return Understood(tuple(arrivals), tuple(problems), tuple(left))
 
 
@@ -78,7 +80,7 @@ def _read(file: File) -> Mapping[str, Mapping]:
         raise PlatformError(f"{file} cannot be read: {str(error).splitlines()[0]}") from None
     if not isinstance(said, dict):
         raise PlatformError(f"{file} must say whose each folder is, got {type(said).__name__}")
-    return {str(name): about if isinstance(about, dict) else {} for name, about in said.items()}
+    return {_whole(name): about if isinstance(about, dict) else {} for name, about in said.items()}
 
 
 def _arrivals(name: str, files: list[File], about: Mapping, depth: int) -> Iterator[Arrival]:

@@ -45,7 +45,7 @@ class Table:
         self._before = named[0] if named else ""
         text = text.removeprefix(self._before)
         self._lines = list(_lines(text, named[1] if named else _delimiter(text), name))
-        filled = [line for line in self._lines if any(cell.text.strip() for cell in line)]
+        filled = [line for line in self._lines if _is_filled(line)]
         if not filled:
             raise PlatformError(f"{name} must be a table with a row of headings, got no row")
         self.headings = [cell.text.strip() for cell in filled[0]]
@@ -112,8 +112,18 @@ def _decoded(content: bytes, name: str) -> tuple[str, str, bytes]:
 
 
 def _delimiter(text: str) -> str:
-    """What separates the cells of the first line."""
-    return max(",;\t", key=lambda mark: len(next(_lines(text, mark, ""), [])))
+    """What separates the cells of the first line that is not empty."""
+
+    def n_cells(mark: str) -> int:
+        lines = (line for line in _lines(text, mark, "") if _is_filled(line, but=",;"))
+        return len(next(lines, []))
+
+    return max(",;\t", key=n_cells)
+
+
+def _is_filled(line: list[_Cell], but: str = "") -> bool:
+    """Whether anything stands in a line but spaces, and what `but` names."""
+    return any(cell.text.translate(str.maketrans("", "", but)).strip() for cell in line)
 
 
 def _lines(text: str, mark: str, name: str) -> Iterator[list[_Cell]]:
