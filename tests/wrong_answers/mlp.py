@@ -7,8 +7,6 @@ from torch.utils.checkpoint import checkpoint
 
 from course_lib.transformer.mlp import MLP, gelu
 
-from course_lib.transformer.mlp import MLP
-
 from . import wrong_answer
 
 # --- gelu ------------------------------------------------------------------------------------
