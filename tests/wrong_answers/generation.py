@@ -294,11 +294,6 @@ def all_of_them_are_its_input(logits, p):
 
 
 @wrong_answer("generate")
-def gives_the_prompt_itself_back(model, ids, n_new, **sampling):
-    return ids if n_new == 0 and ids.shape[1] else generate(model, ids, n_new, **sampling)
-
-
-@wrong_answer("generate")
 def for_inference_alone(model, ids, n_new, **sampling):
     with torch.inference_mode():
         return generate(model, ids, n_new, **sampling).clone()

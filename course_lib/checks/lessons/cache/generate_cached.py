@@ -483,10 +483,3 @@ def text_of_real_size(draw: Draw):
     judge = _likely_enough(script.recomputing, ids, HALF_TIE["bfloat16"])
     script.generate(ids, 5, are_ids_of_shape((1, 295), judge))
     yield script.case()
-
-
-@generate_cached.nothing_to_do
-def text_without_new_tokens(draw: Draw):
-    script = _Generating(draw, oracles.Recomputing(model_spec(draw)))
-    script.generate(script.prompt(2, 3), 0)
-    yield script.case()
