@@ -3,15 +3,16 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from course_lib.bugs import find_bug
+from course_lib.bugs import bugs_of, find_bug
 from course_lib.checks import find, observe_here, run
 from course_lib.checks.capstone import BEGINS_WITH
 from course_lib.checks.capstone.parts import parts_used
 from course_lib.checks.observe.probes import whole
-from course_lib.checks.verdict import matrix
+from course_lib.checks.verdict import diagnosis, matrix
 from course_lib.transformer.masking import CausalSelfAttention
 
 
@@ -59,3 +60,22 @@ def test_a_bug_whose_title_holds_a_slash_is_named_in_the_matrix(monkeypatch):
     (row,) = matrix.matrix(bug.component)
     assert row.is_named
     assert row.shares_name_with == ()
+
+
+def test_what_is_remembered_of_bugs_is_bounded_by_its_bytes():
+    """It grew to 23 GB once, when a few calls of real size had been added to each check."""
+    memory = diagnosis._Memory(1_000_000)
+    for n in range(50):
+        seen = {"outputs": [{"array": np.zeros(50_000), "kind": "tensor"}], "error": None}
+        memory.put(("bug", n), seen)
+        assert memory.get(("bug", n)) is seen
+        assert sum(map(diagnosis.bytes_of, memory._found.values())) <= 1_000_000
+    assert memory.get(("bug", 0)) is None
+
+
+def test_the_whole_zoo_of_a_check_takes_no_more_than_is_remembered():
+    check, seed = find("padding_mask"), 0
+    for bug in bugs_of("padding_mask"):
+        run(check, observe_here(bug.implementation), seed=seed)
+    held = sum(map(diagnosis.bytes_of, diagnosis._remembered._found.values()))
+    assert 0 < held <= diagnosis.MOST_REMEMBERED

@@ -6,7 +6,10 @@ no call tells apart are both named. Calls that are asked of all components alike
 count where nothing else went wrong: whoever has a bug there and a second mistake is told the bug.
 """
 
+import sys
 from collections.abc import Callable
+
+import numpy as np
 
 from course_lib.bugs import Bug, bugs_of
 
@@ -15,7 +18,7 @@ from ..observe.calls import Call
 from ..observe.observations import Observation
 from ..observe.observing import observe_call
 
-MOST_REMEMBERED = 5_000  # observations, mostly of some kilobytes
+MOST_REMEMBERED = 2**28  # bytes of what was observed: most take some kilobytes, some many more
 
 
 def bugs_like(
@@ -48,7 +51,36 @@ def bugs_like(
     ]
 
 
-_remembered: dict[tuple, Observation] = {}
+class _Memory:
+    """Observations by what they are of; all are forgotten when they grow too large together."""
+
+    def __init__(self, most_bytes: int):
+        self._most_bytes, self._n_bytes = most_bytes, 0
+        self._found: dict[tuple, Observation] = {}
+
+    def get(self, key: tuple) -> Observation | None:
+        return self._found.get(key)
+
+    def put(self, key: tuple, observation: Observation) -> None:
+        n_bytes = bytes_of(observation)
+        if self._n_bytes + n_bytes > self._most_bytes:
+            self._found, self._n_bytes = {}, 0
+        self._found[key] = observation
+        self._n_bytes += n_bytes
+
+
+def bytes_of(value) -> int:
+    """About how much memory an observation takes."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, dict):
+        return 64 + sum(64 + bytes_of(part) for part in value.values())
+    if isinstance(value, (list, tuple)):
+        return 64 + sum(8 + bytes_of(part) for part in value)
+    return sys.getsizeof(value)
+
+
+_remembered = _Memory(MOST_REMEMBERED)
 
 
 def what_it_does(bug: Bug, call: Call, which: tuple) -> Observation:
@@ -60,7 +92,6 @@ def what_it_does(bug: Bug, call: Call, which: tuple) -> Observation:
     key = bug.name, repr(call["patient"]) if "patient" in call else which
     found = _remembered.get(key)
     if found is None:
-        if len(_remembered) > MOST_REMEMBERED:
-            _remembered.clear()
-        found = _remembered[key] = observe_call(bug.implementation, call)
+        found = observe_call(bug.implementation, call)
+        _remembered.put(key, found)
     return found
