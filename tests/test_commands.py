@@ -45,11 +45,15 @@ SHELL = ("sh", "bash", "console", "shell")
 
 
 def commands_in(text: str) -> list[str]:
-    """The commands of the blocks, each line one, then those in the running text."""
+    """The commands of the blocks, each line one, then those in the running text.
+
+    A line that ends with a backslash goes on in the next.
+    """
     found = []
     for block in FENCE.finditer(text):
         if block["about"].strip() in SHELL:
-            lines = (re.sub(r"(^|\s+)# .*$", "", line) for line in block["body"].splitlines())
+            body = re.sub(r"\\\n\s*", "", block["body"])
+            lines = (re.sub(r"(^|\s+)# .*$", "", line) for line in body.splitlines())
             found += [line.removeprefix("$ ").strip() for line in lines if line.strip()]
     text = FENCE.sub("", text)
     indented = re.findall(r"^ {4}(\S.*)$", text, re.M)

@@ -18,7 +18,8 @@ class KVCache:
 
     Args:
         capacity: the most positions it can hold.
-        dtype: of keys and values; None is torch's default, as `torch.set_default_dtype` leaves it.
+        dtype: of keys and values; None is torch's default, as
+            `torch.set_default_dtype` leaves it.
 
     Source: Pope et al., "Efficiently Scaling Transformer Inference" (2023),
         section 2.1.

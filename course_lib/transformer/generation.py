@@ -85,7 +85,8 @@ def sample(
         generator: on the device of the logits; None takes torch's own.
 
     Raises:
-        ValueError: a negative temperature, a `top_k` below 1, a `top_p` of 0 or less or above 1.
+        ValueError: a negative temperature, a `top_k` below 1, a `top_p`
+            of 0 or less or above 1.
     """
     if temperature < 0:
         raise ValueError(

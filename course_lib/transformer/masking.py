@@ -48,8 +48,8 @@ def padding_mask(
     to `n_keys`.
 
     Text b is real at its first `lengths[b]` positions. The middle axis lets
-    one row of keys serve every query of its text. Lengths are of any integer
-    type, also one that has no number as large as `n_keys`.
+    one row of keys serve every query of its text. Lengths are of any
+    signed integer type, also one that has no number as large as `n_keys`.
 
     Raises:
         ValueError: a length is negative or larger than `n_keys`.

@@ -69,7 +69,8 @@ class GPTConfig:
 
 
 def init_weights(model: nn.Module) -> None:
-    """Give a model the weights that training starts from, in place, whatever it held before.
+    """Give a model the weights that training starts from, in place,
+    whatever it held before.
 
     Matrices and embeddings are normal with mean 0 and standard deviation
     0.02; the projections that write into the residual stream

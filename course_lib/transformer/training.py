@@ -152,7 +152,7 @@ def train_step(
     Source for clipping: Pascanu et al., "On the difficulty of training
         recurrent neural networks" (2013), section 3.2.
     """
-    # Of the model, not of the optimizer: that may hold some of the parameters only.
+    # of the model: an optimizer may hold some of its parameters only
     model.zero_grad()
     n_targets = int((targets != -100).sum())
     total = 0.0 if n_targets else math.nan
