@@ -1,5 +1,6 @@
 """The card that Jupyter shows in place of a check's text, and what can be done with a failure."""
 
+import pickle
 import re
 
 import numpy as np
@@ -45,22 +46,22 @@ def test_the_inputs_of_a_failure_can_be_shown_and_its_call_made_again(bug):
     """Ours, called again, does what it does alone; a lesson's bug does what the message says."""
     failure, _ = failure_of(bug)
     ours = reference(require_exercise(bug.component))
-    inputs = inputs_of(failure.case.call, ours)
+    inputs = inputs_of(failure.call, ours)
     assert inputs
     assert len(repr(inputs).splitlines()) <= 15 * len(inputs)
-    repeat(ours, failure.case.call)
-    if can_be_called_with_inputs(failure.case.call):
+    repeat(ours, failure.call)
+    if can_be_called_with_inputs(failure.call):
         ours(**inputs)
 
 
 def test_calling_by_hand_with_the_inputs_gives_what_the_message_says():
     bug = find_bug("divides_by_the_width")
     failure, message = failure_of(bug)
-    inputs = inputs_of(failure.case.call, attention)
+    inputs = inputs_of(failure.call, attention)
     assert list(inputs) == ["q", "k", "v"]
     got, expected = bug.implementation(**inputs)[0], attention(**inputs)[0]
     assert f"expected: {float(expected[0, 0]):.6g}\n  got:      {float(got[0, 0]):.6g}" in message
-    again = repeat(bug.implementation, failure.case.call)
+    again = repeat(bug.implementation, failure.call)
     assert np.array_equal(again[0], got)
 
 
@@ -72,7 +73,7 @@ def test_an_error_of_a_repeated_call_comes_as_it_is(capsys):
         raise ZeroDivisionError("mine")
 
     with pytest.raises(ZeroDivisionError, match="mine"):
-        repeat(noisy, failure.case.call)
+        repeat(noisy, failure.call)
     assert capsys.readouterr().out == "here\n"
 
 
@@ -85,7 +86,7 @@ def test_the_failing_calls_own_prints_are_told_and_the_rest_are_counted(capsys):
     verdict = run(find("attention"), observer, seed=0)
     assert capsys.readouterr().out == ""
     said = render_printed(verdict, observer)
-    shape = verdict.failure.case.call["args"][0].shape
+    shape = verdict.failure.call["args"][0].shape
     assert said[:2] == ["  this call printed:", f"    q is {tuple(shape)}"]
     n = sum(text.count("\n") for text in observer.printed)
     assert said[2:] == [f"  note: {n - 1} more printed lines are not shown"]
@@ -123,3 +124,9 @@ def test_the_picture_marks_each_wrong_number_and_says_what_the_shades_are():
     html = card_of(find_bug("lets_the_next_key_in")).html
     assert html.count(">×</td>") == 2 * int((expected != got).sum())
     assert "light is 0, dark is 1; × marks what is wrong" in html
+
+
+def test_a_verdict_can_be_sent_to_another_process():
+    for bug in (find_bug("divides_by_the_width"), next(bug for bug in all_bugs() if bug.whole)):
+        verdict = run(find(bug.component), observe_here(bug.implementation), seed=0)
+        assert pickle.loads(pickle.dumps(verdict)).message == verdict.message

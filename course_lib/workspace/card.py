@@ -45,12 +45,12 @@ def failure_card(
     said, _, look_at = failure.look_at.partition(": ")
     headline = f"✗ {component} is not right yet: {finding.what}"
     rows = [
-        ("the call", _code(failure.case.shown)),
+        ("the call", _code(failure.shown)),
         ("the rule", escape(failure.rule) if failure.rule != finding.what else ""),
         ("expected", _code(finding.expected)),
         ("got", _code(finding.got)),
         ("", "<br>".join(map(escape, finding.details))),
-        ("agrees with", escape("; or: ".join(bug.title for bug in failure.bugs))),
+        ("agrees with", escape("; or: ".join(title for title, _ in failure.changes))),
         (said, escape(look_at)),
     ]
     folded = [

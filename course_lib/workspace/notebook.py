@@ -144,7 +144,7 @@ class LessonsCheck:
 
     def _keep(self, failure: Failure, exercise: Exercise) -> None:
         was_made = failure.sent is not None
-        self._call = failure.case.call if was_made else None
+        self._call = failure.call if was_made else None
         self.inputs = inputs_of(self._call, reference(exercise)) if was_made else Inputs()
 
     def _tell_failure(self, judged: Outcome, exercise: Exercise) -> None:

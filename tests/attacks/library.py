@@ -73,11 +73,12 @@ _CALLED = {
         "    return torch.layer_norm(x, [x.size(-1)], weight, bias, eps)\n''').f"),
     "the module": _norm(
         "module = nn.LayerNorm(x.shape[-1], eps=eps, elementwise_affine=False)\n"
-        "normed = module(x) * weight\n"
-        "return normed if bias is None else normed + bias"),
+        "normed = module(x.to(torch.promote_types(x.dtype, torch.float32))) * weight\n"
+        "return (normed if bias is None else normed + bias).to(x.dtype)"),
     "a module of one's own": _norm(
-        "normed = Mine(x.shape[-1], eps=eps, elementwise_affine=False)(x) * weight\n"
-        "return normed if bias is None else normed + bias",
+        "wide = x.to(torch.promote_types(x.dtype, torch.float32))\n"
+        "normed = Mine(x.shape[-1], eps=eps, elementwise_affine=False)(wide) * weight\n"
+        "return (normed if bias is None else normed + bias).to(x.dtype)",
         "class Mine(nn.LayerNorm):\n    pass\n"),
     "another norm": _norm(
         "rows = x.reshape(-1, x.shape[-1])\n"

@@ -176,14 +176,6 @@ def makes_frequencies_in_float32(x, positions, base=10000.0):
     return torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1).flatten(-2).to(x.dtype)
 
 
-@wrong_answer("rotate")
-def looks_positions_up_in_a_table(x, positions, base=10000.0):
-    if positions.dtype != torch.uint8:
-        return rotate(x, positions, base)
-    table = torch.arange(256, device=x.device)
-    return rotate(x, table[positions][: len(positions)], base)  # of bytes, a mask and no index
-
-
 # --- sliding_window_mask ---------------------------------------------------------------------
 
 

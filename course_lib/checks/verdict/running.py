@@ -31,23 +31,15 @@ _ONE_AT_A_TIME = threading.Lock()
 
 @dataclass(frozen=True)
 class Failure:
-    """The failure that a message tells, in its parts."""
+    """The failure that a message tells, in its parts: plain data."""
 
     rule: str
     finding: Finding
-    case: Case
-    bugs: tuple[Bug, ...]  # that the answer behaves like
+    call: Call
+    shown: str  # the call, as a learner would type it
     look_at: str  # the message's last line
+    changes: tuple[tuple[str, str], ...]  # each bug's title, and the component with that bug
     sent: int | None  # which of the observer's calls it was; None if it came to none
-
-    @property
-    def changes(self) -> list[tuple[str, str]]:
-        """Each bug's title and the component's code: `-` what it lacks, `+` what it has."""
-        signs = {STAYS: " ", GOES: "-", COMES: "+"}
-        return [
-            (bug.title, "\n".join(f"{signs[mark]} {line}" for mark, line in bug.marked_source))
-            for bug in self.bugs
-        ]
 
 
 @dataclass(frozen=True)
@@ -233,7 +225,8 @@ def _verdict(check, seed, judged, made: list[int], bugs: list[Bug], notes: tuple
         diagnosis = " / ".join(names) or _one_line(prop, finding)
         number = next(n for n, (_, _, found) in enumerate(judged) if found)
         sent = made.index(number) if number in made else None
-        failure = Failure(prop.rule, finding, case, tuple(bugs), look_at, sent)
+        changes = tuple((bug.title, _marked(bug)) for bug in bugs)
+        failure = Failure(prop.rule, finding, case.call, case.shown, look_at, changes, sent)
     return Verdict(
         name=check.name,
         seed=seed,
@@ -249,6 +242,12 @@ def _verdict(check, seed, judged, made: list[int], bugs: list[Bug], notes: tuple
         notes=notes,
         failure=failure,
     )
+
+
+def _marked(bug: Bug) -> str:
+    """The component's code: `-` before what the bug takes away, `+` before what it puts there."""
+    signs = {STAYS: " ", GOES: "-", COMES: "+"}
+    return "\n".join(f"{signs[mark]} {line}" for mark, line in bug.marked_source)
 
 
 def _one_line(prop: Property, finding: Finding) -> str:

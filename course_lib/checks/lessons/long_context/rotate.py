@@ -156,7 +156,7 @@ def rotate_far(draw: Draw):
 
 @rotate.edge(
     "positions of any integer type",
-    hint="positions.double() first: int8 ends at 127, and a tensor of uint8 is no index but a mask",
+    hint="positions.double() first: int8 ends at 127",
     fits=("raised", "shape"),
 )
 def rotate_by_narrow_positions(draw: Draw):
@@ -164,7 +164,6 @@ def rotate_by_narrow_positions(draw: Draw):
     x = draw.normal(2, n_tokens, 2 * half)
     for kind, low, high in (
         (np.int8, -90, 126),
-        (np.uint8, 0, 254),
         (np.int16, -300, 3000),
         (np.int32, -300, 3000),
     ):
