@@ -344,8 +344,9 @@ def block_of_one_side(draw: Draw):
 )
 def block_of_real_size(draw: Draw):
     yield _block_case(draw, (1, 257, 3, 8), mask=_causal(257), dtype="float32")
-    yield _block_case(draw, (1, 1031, 1, 2), mask=_causal(1031), dtype="float32")
-    yield _block_case(draw, (1031, 2, 1, 2), dtype="float32")
+    # In float64: of many vectors of two numbers, some have next to no variance to divide by.
+    yield _block_case(draw, (1, 1031, 1, 2), mask=_causal(1031))
+    yield _block_case(draw, (1031, 2, 1, 2))
 
 
 def _filled(draw: Draw, n_heads, d_head, *texts, bias=True, dtype="float64") -> Filled:
