@@ -49,7 +49,7 @@ def padding_mask(
 
     Text b is real at its first `lengths[b]` positions. The middle axis lets
     one row of keys serve every query of its text. Lengths are of any
-    signed integer type, also one that has no number as large as `n_keys`.
+    integer type, also one that has no number as large as `n_keys`.
 
     Raises:
         ValueError: a length is negative or larger than `n_keys`.
