@@ -451,8 +451,8 @@ def test_a_cell_saved_with_another_text_after_it_ran_is_pointed_out(lab, workspa
     save(workspace, RIGHT.replace(":", "", 1))
     seen = lab("check(causal_mask)", "check-causal-mask")
     note = (
-        r"  note: the cell was judged as it ran, In \[\d+\]; saved since, it has another\s+text\.\s+"
-        r"If you have edited it, run it and check again\.\n"
+        r"  note: the cell was judged as it ran, In \[\d+\]; saved since, it has another\s+"
+        r"text\.\s+If you have edited it, run it and check again\.\n"
     )
     assert re.search(r"^causal_mask is right.*\n" + note, seen.out)
     assert [seen.err, seen.error] == ["", ""]
