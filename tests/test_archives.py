@@ -96,7 +96,7 @@ def tried(content):
 ATTACKS = {
     "a link": (archive((info(NOTEBOOK, stat.S_IFLNK | 0o777), b"/etc/passwd")), "is a link"),
     "a device": (archive((info(NOTEBOOK, stat.S_IFCHR | 0o666), b"")), "is no file"),
-    "an absolute path": (archive((f"/tmp/{NOTEBOOK}", b"1")), "has an absolute path"),
+    "an absolute path": (archive((f"/etc/{NOTEBOOK}", b"1")), "has an absolute path"),
     "a drive": (archive((f"C:\\{NOTEBOOK}", b"1")), "has an absolute path"),
     "two dots": (archive((f"../../{NOTEBOOK}", b"1")), "leads out of its folder"),
     "two dots of Windows": (archive((f"..\\..\\{NOTEBOOK}", b"1")), "leads out of its folder"),

@@ -13,6 +13,7 @@ from .fixtures import (
     SMALL,
     attends,
     many_keys,
+    many_rows,
     of_one_side,
     one_sided,
     qkv,
@@ -148,8 +149,7 @@ def attention_to_one_key(draw: Draw):
     hint="what works in blocks has a rest after the last whole one",
 )
 def attention_of_many_rows(draw: Draw):
-    for n_queries, n_keys in ((1031, 3), (1025, 2), (3, 1031), (2, 1025)):
-        q, k, v = draw.normal(n_queries, 3), draw.normal(n_keys, 3), draw.normal(n_keys, 2)
+    for q, k, v in many_rows(draw):
         yield attends(attention, q, k, v, "float64")
     q, k, v = draw.normal(1031, 2, 3), draw.normal(1031, 3, 3), draw.normal(1031, 3, 2)
     yield attends(attention, q, k, v, "float64")

@@ -11,6 +11,7 @@ from .fixtures import (
     SMALL,
     attends,
     many_keys,
+    many_rows,
     of_one_side,
     one_sided,
     qkv,
@@ -99,6 +100,5 @@ def attention_numpy_to_one_key(draw: Draw):
     hint="what works in blocks has a rest after the last whole one",
 )
 def attention_numpy_of_many_rows(draw: Draw):
-    for n_queries, n_keys in ((1031, 3), (1025, 2), (3, 1031), (2, 1025)):
-        q, k, v = draw.normal(n_queries, 3), draw.normal(n_keys, 3), draw.normal(n_keys, 2)
+    for q, k, v in many_rows(draw):
         yield attends(attention_numpy, q, k, v, "numpy")

@@ -97,3 +97,9 @@ def many_keys(draw: Draw, dtype: str):
     """q, k, v of three queries and thousands of keys, with values near 1: so is their average."""
     q, k = draw.normal(3, 64, dtype=dtype), draw.normal(4099, 64, dtype=dtype)
     return q, k, exact_in(1 + 0.1 * draw.normal(4099, 5), dtype)
+
+
+def many_rows(draw: Draw):
+    """q, k, v with queries, then keys, that leave a rest after blocks of 128, 256 and 1,024."""
+    for n_queries, n_keys in ((1031, 3), (1025, 2), (3, 1031), (2, 1025)):
+        yield draw.normal(n_queries, 3), draw.normal(n_keys, 3), draw.normal(n_keys, 2)

@@ -12,6 +12,7 @@ from ..attention.fixtures import (
     RESULT,
     SMALL,
     many_keys,
+    many_rows,
     of_one_side,
     one_sided,
 )
@@ -193,7 +194,6 @@ def masked_attention_to_one_key(draw: Draw):
     hint="what works in blocks has a rest after the last whole one",
 )
 def masked_attention_of_many_rows(draw: Draw):
-    for n_queries, n_keys in ((1031, 3), (1025, 2), (3, 1031), (2, 1025)):
-        q, k, v = draw.normal(n_queries, 3), draw.normal(n_keys, 3), draw.normal(n_keys, 2)
-        for mask in (None, draw.mask(n_queries, n_keys), draw.mask(1, n_keys)):
+    for q, k, v in many_rows(draw):
+        for mask in (None, draw.mask(len(q), len(k)), draw.mask(1, len(k))):
             yield _attention_case(q, k, v, mask)
