@@ -1,8 +1,12 @@
 """From what a learning platform gives to what `course grade` reads: nobody lost, nothing unsaid."""
 
+import contextlib
 import csv
 import json
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -565,13 +569,28 @@ def test_no_cell_of_the_table_of_times_is_run_by_a_spreadsheet(tmp_path, submitt
     assert {student for student, *_ in rows[1:]} == set(students_of(submitted))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="whoever is root opens every folder")
-def test_a_folder_that_cannot_be_opened_is_said(tmp_path, submitted):
-    source = save_as_folder(moodle(one_each()), tmp_path / "downloads")
-    closed = next(source.iterdir())
-    closed.chmod(0)
-    report = collect([source], submitted)
-    closed.chmod(0o700)
+@contextlib.contextmanager
+def nobodys_folder():
+    """A folder, and no root meanwhile, who would open every other one."""
+    place, is_root = Path(tempfile.mkdtemp()), os.geteuid() == 0
+    if is_root:
+        os.chown(place, 65_534, 65_534)
+        os.seteuid(65_534)
+    try:
+        yield place
+    finally:
+        if is_root:
+            os.seteuid(0)
+        shutil.rmtree(place)
+
+
+def test_a_folder_that_cannot_be_opened_is_said():
+    with nobodys_folder() as place:
+        source = save_as_folder(moodle(one_each()), place / "downloads")
+        closed = next(source.iterdir())
+        closed.chmod(0)
+        report = collect([source], place / "submitted")
+        closed.chmod(0o700)
     assert report.not_understood == [f"{closed.name}: the folder cannot be opened"]
     assert len(report.collected) == len(CLASS) - 1
 
