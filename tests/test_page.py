@@ -6,10 +6,10 @@ import pytest
 from browsing import broken_words, cut_off, serve
 from small_book import small_book
 
-from course_lib.checks.judges.findings import OTHER_LINES
 from course_lib.lessons.opening import colab_address
 from course_lib.lessons.prose import to_markdown
 from course_lib.lessons.source import COLUMNS
+from course_lib.lines import OTHER_LINES
 
 ALT = "A green square with a small white letter in its middle."
 NOTATION = """\

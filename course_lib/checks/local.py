@@ -2,9 +2,10 @@
 
 import textwrap
 
+from ..lines import OTHER_LINES
 from .capstone import find_package_check
 from .catalogue import find
-from .judges.findings import OTHER_LINES, render_notes
+from .judges.findings import render_notes
 from .observe.here import observe_here
 from .observe.load.package import ImportedPackage
 from .verdict.library import note_at_the_desk

@@ -9,13 +9,12 @@ What an answer was seen to call costs points under "no points". What only stands
 mark under both: it may be there for a comparison (`checks/verdict/library.py`).
 """
 
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..checks.judges.findings import OTHER_LINES
 from ..checks.verdict.library import finding, library_names_of, named_in
 from ..lessons.exercises import Exercise
+from ..lines import OTHER_LINES, wrapped
 from . import GradingError
 from .course import CONFIG, nbgrader_settings
 from .results import printable, zero
@@ -98,11 +97,13 @@ def _marked(result: dict, exercise: Exercise, named: Sequence[str], setting: str
     if called and setting == NO_POINTS:
         nothing = zero(exercise, f"{found}: in this class that earns no points")
         return nothing | {key: result[key] for key in ("sandbox", "seconds")}
-    note = textwrap.fill(
-        f"note: {found}. Your points stand, and your teacher is told.",
-        OTHER_LINES,
-        initial_indent="  ",
-        subsequent_indent="  ",
+    note = "\n".join(
+        wrapped(
+            f"note: {found}. Your points stand, and your teacher is told.",
+            OTHER_LINES,
+            first="  ",
+            rest="  ",
+        )
     )
     told = " / ".join(filter(None, (result["diagnosis"], found)))
     return result | {"message": printable(f"{result['message']}\n{note}"), "diagnosis": told}

@@ -1,7 +1,6 @@
 """The result of one check of one submission: points, a diagnosis, and what the student reads."""
 
 import math
-import textwrap
 import time
 from collections.abc import Collection
 from dataclasses import replace
@@ -12,6 +11,7 @@ from ..checks import ComponentCheck, Verdict, run
 from ..checks.judges.findings import Finding, render
 from ..checks.local import success_text
 from ..lessons.exercises import Exercise, PackageCheck
+from ..lines import LONGEST_LINE, wrapped
 from . import NotGraded
 from .apart import observe_apart
 from .words import note_beside, without_words
@@ -108,7 +108,7 @@ def _is_want(error: Exception) -> bool:
 
 def zero(exercise: Exercise | PackageCheck, problem: str) -> dict:
     """The result of a component that was not run, and why."""
-    said = textwrap.fill(f"{exercise.component}: {problem}", 83, subsequent_indent="  ")
+    said = "\n".join(wrapped(f"{exercise.component}: {problem}", LONGEST_LINE, rest="  "))
     return {
         "component": exercise.component,
         "passed": False,

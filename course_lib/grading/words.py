@@ -5,12 +5,12 @@ a message at a time. So of such a reply only what the judge says is shown. It is
 """
 
 import builtins
-import textwrap
 from collections.abc import Collection, Mapping
+
+from ..lines import LONGEST_LINE, wrapped
 
 LONGEST = 24  # characters of a name, or of a short value, that are shown all the same
 HIDDEN = "(its words are not shown)"
-WIDTH = 83  # of a line, which nbgrader cuts behind it
 
 
 def note_beside(ours: Collection[str]) -> str:
@@ -19,7 +19,7 @@ def note_beside(ours: Collection[str]) -> str:
         f"  note: what your code says is not shown here, for {', '.join(ours)} did not pass and "
         "ours stands in; at the desk it is"
     )
-    return textwrap.fill(text, WIDTH, subsequent_indent="    ")
+    return "\n".join(wrapped(text, LONGEST_LINE, rest="    "))
 
 
 def without_words(reply: Mapping) -> dict:

@@ -10,6 +10,7 @@ import textwrap
 from functools import cache
 from pathlib import Path
 
+from course_lib.lines import wrapped
 from course_lib.parsing import parse
 
 TRANSFORMER = Path(__file__).resolve().parent.parent / "transformer"
@@ -144,6 +145,4 @@ def _is_docstring(node: ast.stmt) -> bool:
 
 
 def _comment(sentence: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        sentence, COLUMNS, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
-    )
+    return wrapped(sentence, COLUMNS, first=f"{indent}# ", rest=f"{indent}# ")

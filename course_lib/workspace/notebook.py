@@ -9,13 +9,11 @@ runs but nobody is at work in it.
 import contextlib
 import io
 import sys
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib.checks import CheckFailed, UnknownComponent, find, observe_here, run
-from course_lib.checks.judges.findings import FIRST_LINE, OTHER_LINES
 from course_lib.checks.local import DEFAULT_SEED, failure_text, render_printed, success_text
 from course_lib.checks.observe.calls import Call
 from course_lib.checks.observe.load.answer import AnswerRefused, load_answer
@@ -31,6 +29,7 @@ from course_lib.lessons.exercises import (
     read_package_checks,
 )
 from course_lib.lessons.imports import absent_in_class
+from course_lib.lines import FIRST_LINE, OTHER_LINES, wrapped
 
 from .borrow import PACKAGE
 from .card import Card, failure_card, success_card
@@ -307,9 +306,9 @@ def _inside(workspace: Path, path: Path) -> str:
 def _not_checked(error: Exception) -> str:
     """An error as a check shows it: no line longer than nbgrader passes on."""
     first, *others = str(error).split("\n")
-    lines = textwrap.wrap(first, FIRST_LINE, subsequent_indent="  ")
+    lines = wrapped(first, FIRST_LINE, rest="  ")
     return "\n".join(lines + [line for other in others for line in _wrapped(other)])
 
 
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text.strip(), OTHER_LINES, initial_indent="  ", subsequent_indent="    ")
+    return wrapped(text.strip(), OTHER_LINES, first="  ", rest="    ")

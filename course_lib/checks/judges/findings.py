@@ -1,13 +1,11 @@
 """What is wrong, and how it is said: one place, expected before got, how many, a hint."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-FIRST_LINE = 67  # nbgrader cuts longer lines of a traceback
-OTHER_LINES = 76  # so many fit a page of the book, and nbgrader passes 83 on
+from ...lines import FIRST_LINE, OTHER_LINES, wrapped
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def render(
         lines.append("agrees with: " + "; or: ".join(names))
     if look_at:
         lines.append(look_at)
-    first, *overflow = textwrap.wrap(headline, FIRST_LINE)
+    first, *overflow = wrapped(headline, FIRST_LINE)
     return "\n".join([first, *["  " + more for more in overflow], *_body(lines)])
 
 
@@ -65,9 +63,7 @@ def render_notes(notes) -> str:
 def _body(lines: list[str]) -> list[str]:
     body = []
     for line in lines:
-        body += textwrap.wrap(line, OTHER_LINES, initial_indent="  ", subsequent_indent="    ") or [
-            ""
-        ]
+        body += wrapped(line, OTHER_LINES, first="  ", rest="    ") or [""]
     return body
 
 

@@ -10,15 +10,14 @@ never be reached; or the answer hides from the watch. So a call may cost points,
 """
 
 import re
-import textwrap
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 
 from course_lib.bugs.reference import docstring_of, modules_of_components
 
+from ...lines import OTHER_LINES, wrapped
 from ..cases.check import Check
-from ..judges.findings import OTHER_LINES
 from ..observe.load.names import library_names
 from ..observe.watches.library import is_named
 
@@ -85,4 +84,4 @@ def note_at_the_desk(component: str, called: Collection[str], source: str = "") 
     text = (
         f"note: {found}. It counts here; in a class the teacher decides. {advice}: then you know."
     )
-    return textwrap.fill(text, OTHER_LINES, subsequent_indent="  ")
+    return "\n".join(wrapped(text, OTHER_LINES, rest="  "))
