@@ -21,6 +21,7 @@ BY_KIND = {
     "in use": "all: Modules",
     "earlier calls": "all: Calls",
     "some gradients": "all: Gradients",
+    "without gradients": "all: Inputs",
     "real sizes": "all: Sizes",
 }
 
