@@ -128,6 +128,34 @@ def dials(logits: Mapping[str, Mapping[str, float]]) -> Interactive:
     return Interactive(picture, "dials", {"title": "Three dials", "prompts": prompts})
 
 
+def rotation(
+    query: Sequence[float], key: Sequence[float], *, positions: tuple[int, int], base: float = 1e4
+) -> Interactive:
+    """A query and a key that turn with their positions, pair by pair, and their dot product.
+
+    Args:
+        query, key: (D,) each, as they are before they are turned.
+        positions: where the two stand at first, and in the picture, the query first.
+        base: pair i turns by base^(-2i/D) a step.
+    """
+    query, key = (np.asarray(vector, dtype=float).reshape(-1, 2) for vector in (query, key))
+    turns = base ** (-np.arange(len(query)) / len(query))
+    at_query, at_key = positions
+    pictured = {}
+    for shift in (0, 1):
+        places = (at_query + shift, at_key + shift)
+        turned = [_turned(v, p * turns) for v, p in zip((query, key), places, strict=True)]
+        pictured["query at {}, key at {}".format(*places)] = turned
+    data = {
+        "title": "Turning arrows",
+        "query": query.round(6).tolist(),
+        "key": key.round(6).tolist(),
+        "positions": [at_query, at_key],
+        "base": base,
+    }
+    return Interactive(plots.pairs_as_arrows(pictured, turns), "rotation", data)
+
+
 def cache(tokens: Sequence[str], *, cached: Sequence[int], uncached: Sequence[int]) -> Interactive:
     """A text that is written token by token, and the positions that each step computes.
 
@@ -160,6 +188,12 @@ def cache(tokens: Sequence[str], *, cached: Sequence[int], uncached: Sequence[in
         "uncached": [int(count) for count in uncached],
     }
     return Interactive(picture, "cache", data)
+
+
+def _turned(pairs: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """(n, 2) pairs, each turned by its angle."""
+    (a, b), cos, sin = pairs.T, np.cos(angles), np.sin(angles)
+    return np.stack([a * cos - b * sin, a * sin + b * cos], axis=-1)
 
 
 def _up_to_the_last(row: np.ndarray) -> list[int]:

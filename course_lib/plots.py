@@ -470,6 +470,37 @@ def filling_cache(steps: Sequence[Sequence[str]], capacity: int) -> Picture:
     return picture
 
 
+def pairs_as_arrows(rows: Mapping[str, Sequence], turns: Sequence[float]) -> Picture:
+    """A query and a key as arrows, a dial for each pair of channels, and the score of each row.
+
+    Args:
+        rows: `(query, key)` by title, (D/2, 2) each.
+        turns: by how much each pair turns a step.
+    """
+    longest = max(np.hypot(*_as_array(v).T).max() for row in rows.values() for v in row)
+    looks = {"query": {"color": CURVES[0][0]}, "key": {"color": CURVES[1][0], "linestyle": "--"}}
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(2 * len(turns), 2.6 * len(rows) + 0.5), layout="constrained")
+        dials = picture.subplots(len(rows), len(turns), squeeze=False)
+        for row, (title, vectors) in zip(dials, rows.items(), strict=True):
+            score = (_as_array(vectors[0]) * _as_array(vectors[1])).sum()
+            row[0].set_title(f"{title}: score {score:.3f}", loc="left", fontsize=14)
+            for pair, axes in enumerate(row):
+                axes.add_patch(matplotlib.patches.Circle((0, 0), longest, fill=False, ec="#999999"))
+                for vector, look in zip(vectors, looks.values(), strict=True):
+                    tip = _as_array(vector)[pair]
+                    arrow = {"arrowstyle": "-|>", "linewidth": 2.5, **look}
+                    axes.annotate("", tip, (0, 0), arrowprops={**arrow, "shrinkA": 0, "shrinkB": 0})
+                axes.set(xlim=(-1.1 * longest, 1.1 * longest), ylim=(-1.1 * longest, 1.1 * longest))
+                axes.set_aspect("equal")
+                axes.axis("off")
+        for axes, turn in zip(dials[-1], turns, strict=True):
+            axes.text(0, -1.35 * longest, f"{turn:.2g} a step", ha="center", va="center")
+        handles = [matplotlib.lines.Line2D([], [], **look) for look in looks.values()]
+        picture.legend(handles, looks, loc="outside lower center", ncols=2, frameon=False)
+    return picture
+
+
 def shares(named: Mapping[str, float], *, xlabel: str) -> Picture:
     """A bar from 0 to 100 % for each name, the first on top."""
     with matplotlib.rc_context(STYLE):

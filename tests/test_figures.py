@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import serve
+import torch
+from browsing import serve, violations
 from IPython.core.formatters import DisplayFormatter
 
 from course_lib import figures
 from course_lib.lessons.site import build_book
+from course_lib.transformer.long_context import rotate
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = '''\
@@ -26,7 +28,7 @@ kernelspec:
   name: python3
 ---
 
-# Four figures
+# Figures
 
 ```{code-cell} python
 ---
@@ -66,6 +68,16 @@ figures.attention(LETTERS, weights_of(1, LETTERS))
 ---
 mystnb:
   image:
+    alt: Two rows of circles with two arrows each; in the lower row all arrows have turned.
+---
+QUERY, KEY = np.random.default_rng(2).normal(size=(2, 6))
+figures.rotation(QUERY, KEY, positions=(7, 4), base=400.0)
+```
+
+```{code-cell} python
+---
+mystnb:
+  image:
     alt: Three masks of seven words, one causal, one with padding, one a window.
 ---
 t, s = np.arange(T)[:, None], np.arange(T)[None]
@@ -97,7 +109,7 @@ figures.cache(TEXT, cached=[4, 1, 1, 1, 1, 1, 1], uncached=[4, 5, 6, 7, 8, 9, 10
 '''
 
 
-N_FIGURES = 5
+N_FIGURES = PAGE.count("alt:")
 WORDS = ["the", "big", "red", "ball", "rolls", "to", "me"]
 
 
@@ -152,6 +164,7 @@ def test_all_figures_come_to_life_without_an_error_and_fit(visit, width, scheme)
     opened = visit("index", width=width, scheme=scheme)
     opened.page.wait_for_load_state("networkidle")
     assert (opened.problems, opened.foreign) == ([], [])
+    assert violations(opened.page) == []
     assert opened.page.locator("figure .live:visible").count() == N_FIGURES
     assert opened.page.locator("figure img:visible").count() == 0
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
@@ -238,6 +251,77 @@ def test_attention_breaks_its_lines_between_words(figure):
     assert ["".join(line) for _, line in sorted(lines.items())] == [
         "the␣dogs␣", "are␣not␣", "old.␣they␣", "are␣y",
     ]  # fmt: skip
+
+
+def turned_scores(at_query, at_key, base):
+    """What each pair of the page's query and key adds to the score, by torch."""
+    q, k = torch.from_numpy(np.random.default_rng(2).normal(size=(2, 6)))
+    q, k = (
+        rotate(q[None], torch.tensor([at_query]), base),
+        rotate(k[None], torch.tensor([at_key]), base),
+    )
+    return q[0], k[0], (q * k)[0].unflatten(0, (3, 2)).sum(dim=-1)
+
+
+def number(text):
+    """A number as the figures write it, with a true minus sign."""
+    return float(text.replace("−", "-").replace(",", ""))
+
+
+def test_the_arrows_turn_and_their_products_are_those_of_torch(figure):
+    live, _, page = figure("rotation")
+    at = {name: live.get_by_role("slider", name=name) for name in ("query at", "key at")}
+
+    def shows(at_query, at_key, base=400.0):
+        q, k, products = turned_scores(at_query, at_key, base)
+        shown = [number(text) for text in live.locator(".dial b").all_text_contents()]
+        assert shown == pytest.approx(products.tolist(), abs=0.00051)
+        says = live.locator(".says").text_content()
+        assert f"Query at {at_query}, key at {at_key}:" in says
+        score = re.search(r"score is (−?\d+\.\d+)\.", says)[1]
+        assert number(score) == pytest.approx(products.sum().item(), abs=0.00051)
+        longest = max(pair.norm() for vector in (q, k) for pair in vector.unflatten(0, (3, 2)))
+        heads = live.locator(".dial .head").evaluate_all("all => all.map(e => e.getAttribute('d'))")
+        tips = torch.stack([q, k]).unflatten(1, (3, 2)).transpose(0, 1).flatten(0, 1) / longest
+        for head, (a, b) in zip(heads, tips.tolist(), strict=True):
+            x, y = map(float, re.match(r"M(\S+) (\S+) ", head).groups())
+            assert (x / 46, -y / 46) == pytest.approx((a, b), abs=1e-4)
+
+    shows(7, 4)
+    move(at["key at"], 90)
+    shows(7, 90)
+    assert "83 before the key" in live.locator(".says").text_content()
+    at["query at"].focus()
+    page.keyboard.press("ArrowRight")
+    shows(8, 90)
+    move(at["query at"], 90)
+    assert "stands where the key is" in live.locator(".says").text_content()
+    live.get_by_role("radio", name="500,000").check()
+    shows(90, 90, 500_000.0)
+    page.keyboard.press("Home")  # a radio button's own: it stays in its row
+    page.keyboard.press("ArrowLeft")
+    assert live.get_by_role("radio", name="400", exact=True).is_checked()
+    speeds = live.locator(".dial p:nth-of-type(1)").all_text_contents()
+    assert speeds == ["1 a step", "0.14 a step", "0.018 a step"]
+
+
+def test_both_arrows_together_turn_and_leave_every_number_as_it_is(figure):
+    live, _, page = figure("rotation")
+    products, sum_of_all = live.locator(".dial b"), live.locator("code")
+    before = products.all_text_contents(), sum_of_all.text_content()
+    heads = live.locator(".dial .head")
+    drawn = heads.evaluate_all("all => all.map(e => e.getAttribute('d'))")
+    assert live.get_by_role("button", name="both −10").is_disabled()  # there is no such place
+    live.get_by_role("button", name="both +10").click()
+    live.get_by_role("button", name="both −1", exact=True).focus()
+    page.keyboard.press("Enter")
+    assert "Query at 16, key at 13" in live.locator(".says").text_content()
+    assert (products.all_text_contents(), sum_of_all.text_content()) == before
+    moved = heads.evaluate_all("all => all.map(e => e.getAttribute('d'))")
+    assert not set(moved) & set(drawn)
+    move(live.get_by_role("slider", name="query at"), 91)
+    assert live.get_by_role("button", name="both +10").is_disabled()
+    assert live.get_by_role("button", name="both +1", exact=True).is_enabled()
 
 
 def mask_of(live):

@@ -6,7 +6,7 @@
 
 (() => {
   const draw = (window.courseFigures ??= {}); // by name: (live, data, tools) => fills `live`
-  const SVG = new Set(["svg", "g", "rect", "circle", "path", "text"]);
+  const SVG = new Set(["svg", "g", "rect", "circle", "line", "path", "text"]);
   let nNamed = 0;
 
   /** A new element. A listener is an attribute too: {onclick: …}; null and false are left out. */
@@ -25,6 +25,12 @@
       else if (value === null || value === false) element.removeAttribute(name);
       else element.setAttribute(name, value === true ? "" : value);
     }
+  }
+
+  /** A number with so many decimals, as prose writes it: no zero is negative. */
+  function decimal(number, places) {
+    const text = number.toFixed(places);
+    return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
   }
 
   /** One of a few: radio buttons in a row. `change` gets the option's number. */
@@ -96,7 +102,7 @@
     figure.append(live); // before it is drawn, so that it has a width
     figure.classList.add("is-live");
     try {
-      draw[figure.dataset.figure](live, data, { make, set, choice, slider, pickable });
+      draw[figure.dataset.figure](live, data, { make, set, decimal, choice, slider, pickable });
     } catch (error) {
       figure.classList.remove("is-live");
       live.remove();
