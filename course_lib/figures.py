@@ -156,6 +156,45 @@ def rotation(
     return Interactive(plots.pairs_as_arrows(pictured, turns), "rotation", data)
 
 
+def cost(
+    models: Mapping[str, Mapping[str, int]],
+    machines: Mapping[str, Mapping[str, float | str]],
+    *,
+    model: str,
+    machine: str,
+) -> Interactive:
+    """What the next token costs a model that writes, and what a machine allows.
+
+    Args:
+        models: by name `n_layers`, `n_heads`, `n_kv_heads`, `d_head`, `d_mlp`, `mlp_matrices` (in
+            each block, C x d_mlp), `vocab_size`, and `rows_looked_up`: of tables that multiply
+            nothing, such as an embedding that is not the head as well.
+        machines: by name `gigabytes`, `gigabytes_a_second`, `teraflops`, and their `source`.
+        model, machine: what the figure shows at first.
+    """
+    data = {
+        "title": "What a token costs",
+        "models": [{"name": name, **sizes} for name, sizes in models.items()],
+        "machines": [{"name": name, **figures} for name, figures in machines.items()],
+        "model": list(models).index(model),
+        "machine": list(machines).index(machine),
+    }
+    n_tokens, gigabytes = 8192, {}
+    for name, sizes in models.items():
+        width = sizes["n_heads"] * sizes["d_head"]
+        kept = 2 * sizes["n_kv_heads"] * sizes["d_head"]  # a layer keeps so many numbers a token
+        block = width * (2 * width + kept + sizes["mlp_matrices"] * sizes["d_mlp"])
+        tables = width * (sizes["vocab_size"] + sizes["rows_looked_up"])
+        gigabytes[f"{name}: weights"] = 2 * (sizes["n_layers"] * block + tables) / 1e9
+        gigabytes[f"{name}: cache"] = 2 * sizes["n_layers"] * kept * n_tokens / 1e9
+    picture = plots.bars(
+        gigabytes,
+        xlabel=f"GB for one text of {n_tokens:,} tokens, at two bytes a number",
+        show=lambda value: f"{value:.2f}",
+    )
+    return Interactive(picture, "cost", data)
+
+
 def cache(tokens: Sequence[str], *, cached: Sequence[int], uncached: Sequence[int]) -> Interactive:
     """A text that is written token by token, and the positions that each step computes.
 

@@ -125,7 +125,7 @@ def test_the_lessons_carry_their_figures_and_draw_them(visit):
         "03_causal_masking": ["mask"],
         "07_the_model": ["attention"],
         "09_kv_cache": ["dials", "cache"],
-        "11_long_contexts": ["rotation", "mask"],
+        "11_long_contexts": ["rotation", "mask", "cost"],
         "12_capstone": ["attention"],
     }
     for name in PAGES:

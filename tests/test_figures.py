@@ -10,10 +10,11 @@ import pytest
 import torch
 from browsing import serve, violations
 from IPython.core.formatters import DisplayFormatter
+from torch.utils.flop_counter import FlopCounterMode
 
 from course_lib import figures
 from course_lib.lessons.site import build_book
-from course_lib.transformer.long_context import rotate
+from course_lib.transformer.long_context import kv_cache_bytes, rotate
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = '''\
@@ -72,6 +73,23 @@ mystnb:
 ---
 QUERY, KEY = np.random.default_rng(2).normal(size=(2, 6))
 figures.rotation(QUERY, KEY, positions=(7, 4), base=400.0)
+```
+
+```{code-cell} python
+---
+mystnb:
+  image:
+    alt: Bars of gigabytes for the weights and the cache of two models, one above the other.
+---
+names = ("n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp", "mlp_matrices", "vocab_size",
+         "rows_looked_up")
+figures.cost(
+    {"plain": dict(zip(names, (3, 6, 6, 5, 70, 2, 101, 40))),
+     "grouped": dict(zip(names, (5, 4, 2, 7, 50, 3, 90, 91)))},
+    {"near": {"gigabytes": 0.03, "gigabytes_a_second": 2.5, "teraflops": 0.4, "source": "a sheet"},
+     "far": {"gigabytes": 900, "gigabytes_a_second": 7000, "teraflops": 0.001, "source": "a page"}},
+    model="plain", machine="near",
+)
 ```
 
 ```{code-cell} python
@@ -322,6 +340,111 @@ def test_both_arrows_together_turn_and_leave_every_number_as_it_is(figure):
     move(live.get_by_role("slider", name="query at"), 91)
     assert live.get_by_role("button", name="both +10").is_disabled()
     assert live.get_by_role("button", name="both +1", exact=True).is_enabled()
+
+
+UNITS = {"": 1, "thousand": 1e3, "million": 1e6, "billion": 1e9, "bytes": 1, "kB": 1e3, "MB": 1e6,
+         "GB": 1e9, "µs": 1e-6, "ms": 1e-3, "s": 1}  # fmt: skip
+
+
+def amounts(text):
+    """The numbers of a text with their units, as they come."""
+    found = re.findall(rf"([\d.,]*\d) ({'|'.join(filter(None, UNITS))})\b", text)
+    return [number(digits) * UNITS[unit] for digits, unit in found]
+
+
+def token_by_torch(sizes, n_keys):
+    """Operations of one token, and the numbers in the matrices that it is multiplied with."""
+    n_heads, d_head, width = sizes["n_heads"], sizes["d_head"], sizes["n_heads"] * sizes["d_head"]
+    to_keys = sizes["n_kv_heads"] * d_head
+    block = [(width, width)] * 2 + [(width, to_keys)] * 2
+    block += [(width, sizes["d_mlp"])] * sizes["mlp_matrices"]  # one of them lies the other way
+    shapes = sizes["n_layers"] * block + [(width, sizes["vocab_size"])]
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        for shape in shapes:
+            torch.zeros(1, shape[0]) @ torch.zeros(shape)
+        keys = torch.zeros(n_heads, n_keys, d_head)
+        for _ in range(sizes["n_layers"]):
+            scores = torch.zeros(n_heads, 1, d_head) @ keys.transpose(1, 2)
+            scores @ keys  # the values are as wide
+    return counter.get_total_flops(), sum(rows * columns for rows, columns in shapes)
+
+
+def test_a_token_costs_what_torch_and_the_lesson_count(figure):
+    live, data, page = figure("cost")
+    says = live.locator(".says")
+
+    def costs_are(model, machine, n_tokens, n_texts, n_bytes, **changed):
+        sizes = {**next(one for one in data["models"] if one["name"] == model), **changed}
+        machine = next(one for one in data["machines"] if one["name"] == machine)
+        operations, multiplied = token_by_torch(sizes, n_tokens)
+        cached = {name: sizes[name] for name in ("n_layers", "n_kv_heads", "d_head")}
+        caches = [
+            kv_cache_bytes(**cached, n_tokens=n, batch_size=b, bytes_per_element=n_bytes)
+            for n, b in ((1, 1), (n_tokens, 1), (n_tokens, n_texts))
+        ]
+        looked_up = sizes["rows_looked_up"] * sizes["n_heads"] * sizes["d_head"]
+        weights = n_bytes * (multiplied + looked_up)
+        fetching = (n_bytes * multiplied + caches[2]) / machine["gigabytes_a_second"] / 1e9
+        computing = n_texts * operations / machine["teraflops"] / 1e12
+        shown = amounts(" ".join(live.locator(".facts li").all_text_contents()))
+        assert shown == pytest.approx([*caches, weights, operations], rel=0.0051)
+        bars = amounts(" ".join(live.locator("td.number").all_text_contents()))
+        assert bars == pytest.approx([weights + caches[2], fetching, computing], rel=0.0051)
+        text = says.text_content()
+        fits = weights + caches[2] <= 1e9 * machine["gigabytes"]
+        assert text.startswith("It fits." if fits else "It does not fit.")
+        room = re.search(r"room for ([\d.,]+) (\w+)", text)
+        expected = (1e9 * machine["gigabytes"] - weights) // caches[1]
+        shown_room = number(room[1]) * UNITS.get(room[2], 1)
+        assert shown_room == pytest.approx(expected, rel=0.0051)
+        if fits:
+            assert ("must be fetched" in text) == (fetching > computing)
+            rate = re.search(r"at most ([\d.]+) ?(thousand|million|billion|) tokens", text)
+            each = n_texts / max(fetching, computing)
+            assert number(rate[1]) * UNITS[rate[2]] == pytest.approx(each, rel=0.0051)
+
+    costs_are("plain", "near", 8192, 8, 2)
+    move(live.get_by_label("texts"), 4)  # 2⁴ of them
+    costs_are("plain", "near", 8192, 16, 2)
+    assert "It does not fit" in says.text_content()
+    live.get_by_role("slider", name="tokens").focus()
+    page.keyboard.press("ArrowLeft")
+    costs_are("plain", "near", 4096, 16, 2)
+    live.get_by_role("radio", name="float32").check()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    costs_are("plain", "near", 4096, 16, 1)
+    live.get_by_role("slider", name="key heads").focus()
+    page.keyboard.press("ArrowLeft")
+    assert live.get_by_label("key heads").get_attribute("aria-valuetext") == "3 of 6"
+    costs_are("plain", "near", 4096, 16, 1, n_kv_heads=3)
+    move(live.get_by_role("slider", name="window"), 9)
+    costs_are("plain", "near", 512, 16, 1, n_kv_heads=3)
+    live.get_by_role("radio", name="grouped").check()
+    live.get_by_role("radio", name="far").check()
+    costs_are("grouped", "far", 512, 16, 1)
+    assert "the products" in says.text_content()
+
+
+def test_a_machine_of_ones_own_is_typed_and_a_wrong_one_is_left_out(figure):
+    live, _, page = figure("cost")
+    says, note = live.locator(".says"), live.locator(".note")
+    assert note.text_content() == "a sheet."
+    memory = live.get_by_label("memory, GB")
+    memory.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("0.00004")
+    assert memory.get_attribute("aria-invalid") == "true"
+    assert note.text_content() == "a sheet."  # nothing has changed
+    page.keyboard.press("Control+a")
+    page.keyboard.type("0.02")
+    assert memory.get_attribute("aria-invalid") is None
+    assert "It does not fit." in says.text_content()
+    assert note.text_content() == "A machine of your own."
+    assert live.locator(".machine input:checked").count() == 0
+    live.get_by_role("radio", name="near").check()
+    assert (memory.input_value(), note.text_content()) == ("0.03", "a sheet.")
+    assert "It fits." in says.text_content()
 
 
 def mask_of(live):
