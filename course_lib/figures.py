@@ -195,6 +195,44 @@ def cost(
     return Interactive(picture, "cost", data)
 
 
+def saturation(
+    queries, keys, widths: Sequence[int], *, width: int, n_shown: int = 5
+) -> Interactive:
+    """Scores, weights and slopes of softmax at growing widths, with the root of D and without.
+
+    Args:
+        queries: (T, D) with the largest D of all. A width takes the first channels of it.
+        keys: (S, D) likewise.
+        width: what the figure shows at first, one of the `widths`.
+        n_shown: how many of the queries can be looked at. The means are of all.
+    """
+    queries, keys = np.asarray(queries), np.asarray(keys)
+    dots = [queries[:, :d] @ keys[:, :d].T for d in widths]
+    roots = np.sqrt(widths)
+    means = {"plain": [], "divided": []}
+    for scores, root in zip(dots, roots, strict=True):
+        for name, divisor in (("plain", 1), ("divided", root)):
+            weights = np.array([_softmax(row, divisor) for row in scores])
+            slopes = (weights * (1 - weights)).sum(axis=-1)
+            means[name].append([weights.max(axis=-1).mean(), slopes.mean()])
+    data = {
+        "title": "Width and saturation",
+        "widths": list(widths),
+        "dots": np.stack(dots, axis=1)[:n_shown].round(4).tolist(),
+        "means": {name: np.round(pairs, 4).tolist() for name, pairs in means.items()},
+        "n_queries": len(queries),
+        "width": list(widths).index(width),
+    }
+    narrow, wide = dots[list(widths).index(width)][0], dots[-1][0]
+    panels = {
+        f"D = {width}": _softmax(narrow, 1),
+        f"D = {widths[-1]}": _softmax(wide, 1),
+        f"{widths[-1]}, with the root": _softmax(wide, roots[-1]),
+    }
+    picture = plots.bar_panels(panels, [f"key {n}" for n in range(len(keys))], xlabel="weight")
+    return Interactive(picture, "saturation", data)
+
+
 def cache(tokens: Sequence[str], *, cached: Sequence[int], uncached: Sequence[int]) -> Interactive:
     """A text that is written token by token, and the positions that each step computes.
 

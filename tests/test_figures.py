@@ -96,6 +96,17 @@ figures.cost(
 ---
 mystnb:
   image:
+    alt: Three panels of bars, the weights of six keys at two widths and with the root.
+---
+rng = np.random.default_rng(4)
+QUERIES, KEYS = rng.normal(size=(40, 32)), rng.normal(size=(6, 32))
+figures.saturation(QUERIES, KEYS, [1, 2, 8, 32], width=8, n_shown=3)
+```
+
+```{code-cell} python
+---
+mystnb:
+  image:
     alt: Three masks of seven words, one causal, one with padding, one a window.
 ---
 t, s = np.arange(T)[:, None], np.arange(T)[None]
@@ -445,6 +456,55 @@ def test_a_machine_of_ones_own_is_typed_and_a_wrong_one_is_left_out(figure):
     live.get_by_role("radio", name="near").check()
     assert (memory.input_value(), note.text_content()) == ("0.03", "a sheet.")
     assert "It fits." in says.text_content()
+
+
+def softened(width, divided):
+    """Scores and weights of the page's 40 queries, by torch, and the slopes of these weights."""
+    rng = np.random.default_rng(4)
+    q, k = (torch.from_numpy(rng.normal(size=(n, 32))[:, :width]) for n in (40, 6))
+    scores = (q @ k.T / (width**0.5 if divided else 1)).requires_grad_()
+    weights = scores.softmax(dim=-1)
+    jacobian = torch.autograd.functional.jacobian(
+        lambda rows: rows.softmax(dim=-1).sum(dim=0), scores.detach()
+    )  # (6, 40, 6): of each key's weight by each score of its own query
+    return scores.detach(), weights.detach(), jacobian.diagonal(dim1=0, dim2=2)
+
+
+def test_the_slopes_are_those_of_torch_at_every_width(figure):
+    live, _, page = figure("saturation")
+    width = live.get_by_label("width D")
+
+    def shows(query, at, divided):
+        scores, weights, slopes = softened(at, divided)
+        for place, expected in enumerate((scores[query], weights[query], slopes[query])):
+            column = live.locator(f"tbody td:nth-of-type({place + 1})").all_text_contents()
+            tolerance = 0.051 if place == 0 else 0.0051
+            assert list(map(number, column)) == pytest.approx(expected.tolist(), abs=tolerance)
+        text = live.locator(".says").text_content()
+        assert text.startswith(f"D = {at}, {'divided by √D' if divided else 'not divided'}:")
+        told = [number(one) for one in re.findall(r"\d\.\d\d", text)]
+        expected = [weights[query].max(), slopes[query].sum(), 5 / 6]
+        expected += [weights.max(dim=-1).values.mean(), slopes.sum(dim=-1).mean()]
+        assert told == pytest.approx([float(one) for one in expected], abs=0.0051)
+        bars = live.locator("tbody td:nth-of-type(2) rect").evaluate_all(
+            "bars => bars.map(bar => parseFloat(bar.getAttribute('width')) / 100)"
+        )
+        assert bars == pytest.approx(weights[query].tolist(), abs=1e-3)
+
+    shows(0, 8, divided=False)
+    width.focus()
+    page.keyboard.press("ArrowRight")
+    assert width.get_attribute("aria-valuetext") == "32"
+    shows(0, 32, divided=False)
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    shows(0, 32, divided=True)
+    live.get_by_role("radio", name="2", exact=True).check()
+    shows(2, 32, divided=True)
+    move(width, 0)
+    shows(2, 1, divided=True)
+    live.get_by_role("radio", name="q·k", exact=True).check()
+    shows(2, 1, divided=False)
 
 
 def mask_of(live):
