@@ -233,6 +233,40 @@ def saturation(
     return Interactive(picture, "saturation", data)
 
 
+def entries(
+    tokens: Sequence[str], query, key, value, *, looks: Sequence[str], hands: Sequence[str]
+) -> Interactive:
+    """Attention without the root, entry by entry: which row and which column make each.
+
+    Args:
+        query, key: (T, D) each.
+        value: (T, E).
+        looks: what the channels of queries and keys are called.
+        hands: what those of the values are called.
+    """
+    query, key, value = (np.asarray(table, dtype=float) for table in (query, key, value))
+    scores = query @ key.T
+    weights = np.array([_softmax(row, 1) for row in scores])
+    picture = plots.products(
+        {
+            "scores: q on the left, k.T above": (query, key.T, scores, tokens),
+            "output: weights on the left, v above": (weights, value, weights @ value, hands),
+        },
+        tokens,
+        row=len(tokens) - 1,
+    )
+    data = {
+        "title": "One entry, looked into",
+        "tokens": list(tokens),
+        "looks": list(looks),
+        "hands": list(hands),
+        "query": query.tolist(),
+        "key": key.tolist(),
+        "value": value.tolist(),
+    }
+    return Interactive(picture, "entries", data)
+
+
 def cache(tokens: Sequence[str], *, cached: Sequence[int], uncached: Sequence[int]) -> Interactive:
     """A text that is written token by token, and the positions that each step computes.
 

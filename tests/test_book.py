@@ -122,7 +122,7 @@ def test_every_internal_link_and_anchor_leads_somewhere(site, browser):
 @pytest.mark.slow
 def test_the_lessons_carry_their_figures_and_draw_them(visit):
     expected = {
-        "02_self_attention": ["saturation"],
+        "02_self_attention": ["entries", "saturation"],
         "03_causal_masking": ["mask"],
         "07_the_model": ["attention"],
         "09_kv_cache": ["dials", "cache"],

@@ -107,6 +107,18 @@ figures.saturation(QUERIES, KEYS, [1, 2, 8, 32], width=8, n_shown=3)
 ---
 mystnb:
   image:
+    alt: Two products of tables, with one entry of each marked, and what it is made from.
+---
+figures.entries(
+    ["old", "dog", "barks"], [[1, 0.5], [-2, 0], [0, 3]], [[0, 1], [1, -1], [0.5, 0]],
+    [[4, 0], [0, -5], [1, 2.5]], looks=["who", "what"], hands=["loud", "sad"],
+)
+```
+
+```{code-cell} python
+---
+mystnb:
+  image:
     alt: Three masks of seven words, one causal, one with padding, one a window.
 ---
 t, s = np.arange(T)[:, None], np.arange(T)[None]
@@ -353,14 +365,19 @@ def test_both_arrows_together_turn_and_leave_every_number_as_it_is(figure):
     assert live.get_by_role("button", name="both +1", exact=True).is_enabled()
 
 
-UNITS = {"": 1, "thousand": 1e3, "million": 1e6, "billion": 1e9, "bytes": 1, "kB": 1e3, "MB": 1e6,
-         "GB": 1e9, "µs": 1e-6, "ms": 1e-3, "s": 1}  # fmt: skip
+UNITS = {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "µs": 1e-6, "ms": 1e-3, "s": 1}
 
 
 def amounts(text):
     """The numbers of a text with their units, as they come."""
-    found = re.findall(rf"([\d.,]*\d) ({'|'.join(filter(None, UNITS))})\b", text)
+    found = re.findall(rf"([\d.,]*\d) ({'|'.join(UNITS)})\b", text)
     return [number(digits) * UNITS[unit] for digits, unit in found]
+
+
+def counted(words, text):
+    """The count in the place of `{}`, with its word for millions or billions."""
+    found = re.search(words.replace("{}", r"([\d.,]*\d)(?: (million|billion))?"), text)
+    return number(found[1]) * {None: 1, "million": 1e6, "billion": 1e9}[found[2]]
 
 
 def token_by_torch(sizes, n_keys):
@@ -397,22 +414,23 @@ def test_a_token_costs_what_torch_and_the_lesson_count(figure):
         weights = n_bytes * (multiplied + looked_up)
         fetching = (n_bytes * multiplied + caches[2]) / machine["gigabytes_a_second"] / 1e9
         computing = n_texts * operations / machine["teraflops"] / 1e12
-        shown = amounts(" ".join(live.locator(".facts li").all_text_contents()))
-        assert shown == pytest.approx([*caches, weights, operations], rel=0.0051)
+        facts = live.locator(".facts li").all_text_contents()
+        assert amounts(" ".join(facts[:2])) == pytest.approx([*caches, weights], rel=0.0051)
+        assert counted(r"of a text: {}, ", facts[2]) == pytest.approx(operations, rel=0.0051)
+        share = re.search(r"(\d+) % of them", facts[2])[1]
+        attention = 4 * sizes["n_layers"] * n_tokens * sizes["n_heads"] * sizes["d_head"]
+        assert float(share) == pytest.approx(100 * attention / operations, abs=0.51)
         bars = amounts(" ".join(live.locator("td.number").all_text_contents()))
         assert bars == pytest.approx([weights + caches[2], fetching, computing], rel=0.0051)
         text = says.text_content()
         fits = weights + caches[2] <= 1e9 * machine["gigabytes"]
         assert text.startswith("It fits." if fits else "It does not fit.")
-        room = re.search(r"room for ([\d.,]+) (\w+)", text)
         expected = (1e9 * machine["gigabytes"] - weights) // caches[1]
-        shown_room = number(room[1]) * UNITS.get(room[2], 1)
-        assert shown_room == pytest.approx(expected, rel=0.0051)
+        assert counted("room for {} text", text) == pytest.approx(expected, rel=0.0051)
         if fits:
             assert ("must be fetched" in text) == (fetching > computing)
-            rate = re.search(r"at most ([\d.]+) ?(thousand|million|billion|) tokens", text)
             each = n_texts / max(fetching, computing)
-            assert number(rate[1]) * UNITS[rate[2]] == pytest.approx(each, rel=0.0051)
+            assert counted("at most {} tokens", text) == pytest.approx(each, rel=0.0051)
 
     costs_are("plain", "near", 8192, 8, 2)
     move(live.get_by_label("texts"), 4)  # 2⁴ of them
@@ -505,6 +523,109 @@ def test_the_slopes_are_those_of_torch_at_every_width(figure):
     shows(2, 1, divided=True)
     live.get_by_role("radio", name="q·k", exact=True).check()
     shows(2, 1, divided=False)
+
+
+def attended(q, k, v):
+    """Scores, weights and output, by torch, as they are written, to two decimals."""
+    q, k, v = (torch.tensor(table, dtype=torch.float64) for table in (q, k, v))
+    weights = (q @ k.T).softmax(dim=-1)
+    return {"scores": q @ k.T, "weights": weights, "output": weights @ v}
+
+
+def test_each_entry_names_what_makes_it_by_mouse_and_by_keys(figure):
+    live, data, page = figure("entries")
+    tables = attended(data["query"], data["key"], data["value"])
+    says = live.locator(".says")
+    groups = {name: live.get_by_role("radiogroup", name=name) for name in tables}
+
+    def marked():
+        """What is marked as the parts of an entry, as the labels say it."""
+        fields = live.locator(".entry.is-part label").all_text_contents()
+        cells = live.locator(".entry-cell.is-part").evaluate_all(
+            "cells => cells.map(cell => cell.getAttribute('aria-label'))"
+        )
+        return fields + [cell.split(":")[0] for cell in cells]
+
+    for name, expected in tables.items():
+        shown = [number(text) for text in groups[name].get_by_role("radio").all_text_contents()]
+        assert shown == pytest.approx(expected.flatten().tolist(), abs=0.0051)
+    assert says.text_content() == "Score of query barks with key old: 0·0 + 3·1 = 3."
+    groups["scores"].get_by_role("radio").nth(4).hover()
+    assert says.text_content() == "Score of query dog with key dog: −2·1 + 0·(−1) = −2."
+    expected = ["query of dog, who", "query of dog, what", "key of dog, who", "key of dog, what"]
+    assert sorted(marked()) == sorted(expected)
+    page.mouse.move(0, 0)
+    assert "barks with key old" in says.text_content()  # what was picked comes back
+
+    groups["weights"].get_by_role("radio").nth(0).click()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    assert marked() == ["dog, old", "dog, dog", "dog, barks"]
+    assert says.text_content() == (
+        "Weight that query dog gives dog: exp(−2) / (exp(0) + exp(−2) + exp(−1)) "
+        "≈ 0.14 / 1.50 ≈ 0.09."
+    )
+    page.keyboard.press("Tab")  # to the output
+    page.keyboard.press("ArrowUp")
+    w = tables["weights"][1].tolist()
+    assert says.text_content() == (
+        f"Output of dog, loud: {w[0]:.3f}·4 + {w[1]:.3f}·0 + {w[2]:.3f}·1 "
+        f"≈ {tables['output'][1, 0]:.2f}."
+    )
+    parts = ["value of old, loud", "value of dog, loud", "value of barks, loud"]
+    assert marked() == [*parts, "dog, old", "dog, dog", "dog, barks"]
+    groups["scores"].get_by_role("radio", checked=True).focus()
+    assert "Score of query barks with key old" in says.text_content()
+
+
+def test_a_changed_number_moves_what_depends_on_it_and_nothing_else(figure):
+    live, data, page = figure("entries")
+    at = {name: [list(row) for row in data[name]] for name in ("query", "key", "value")}
+    channels = {"query": data["looks"], "key": data["looks"], "value": data["hands"]}
+    moved = live.locator(".moved")
+
+    def cells(name):
+        return live.get_by_role("radiogroup", name=name).get_by_role("radio")
+
+    def changes(kind, token, channel, value, *, rows, counts):
+        label = f"{kind} of {data['tokens'][token]}, {channels[kind][channel]}"
+        live.get_by_label(label).click()
+        page.keyboard.press("Control+a")
+        page.keyboard.type(str(value))
+        at[kind][token][channel] = value
+        found = {}
+        for name, expected in attended(*at.values()).items():
+            shown = [number(text) for text in cells(name).all_text_contents()]
+            assert shown == pytest.approx(expected.flatten().tolist(), abs=0.0051)
+            has = cells(name).evaluate_all("all => all.map(e => e.className.includes('moved'))")
+            found[name] = np.array(has).reshape(expected.shape)
+            assert set(np.nonzero(found[name])[0]) <= set(rows)
+        assert [int(one.sum()) for one in found.values()] == counts
+        told = [int(one) for one in re.findall(r"(\d) of", moved.text_content())]
+        assert told == counts
+        return found
+
+    changes("query", 1, 0, 2, rows=[1], counts=[2, 2, 2])
+    by_key = changes("key", 0, 1, 3, rows=[0, 2], counts=[2, 5, 4])
+    assert by_key["scores"][:, 0].tolist() == [True, False, True]
+    by_value = changes("value", 2, 1, 9, rows=[0, 1, 2], counts=[0, 0, 2])
+    assert not by_value["output"][:, 0].any()
+
+    # What has moved counts from where the typing began, not from its last digit.
+    changes("value", 0, 0, 7.0, rows=[0, 1, 2], counts=[0, 0, 3])
+
+    field = live.get_by_label("query of old, who")
+    before = cells("output").all_text_contents(), moved.text_content()
+    field.fill("77")  # exp of such scores would tell nothing
+    assert field.get_attribute("aria-invalid") == "true"
+    field.fill("")
+    assert (cells("output").all_text_contents(), moved.text_content()) == before
+    live.get_by_role("button", name="Back to the page's numbers").click()
+    assert (field.input_value(), field.get_attribute("aria-invalid")) == ("1", None)
+    expected = attended(data["query"], data["key"], data["value"])["output"].flatten().tolist()
+    shown = [number(text) for text in cells("output").all_text_contents()]
+    assert shown == pytest.approx(expected, abs=0.0051)
+    assert live.locator(".has-moved").count() == 0
 
 
 def mask_of(live):

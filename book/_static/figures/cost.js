@@ -15,11 +15,13 @@
     let unit = 0;
     for (; number >= 999.5 && unit < units.length - 1; unit += 1) number /= 1000;
     const digits = number >= 999.5 ? Math.round(number).toLocaleString("en") : Number(number.toPrecision(3));
-    return `${digits} ${units[unit]}`.trim();
+    return `${digits} ${units[unit]}`;
   }
   const size = (number) => amount(number, ["bytes", "kB", "MB", "GB", "TB", "PB"]);
   const time = (seconds) => amount(1e6 * seconds, ["µs", "ms", "s"]);
-  const count = (number) => amount(number, ["", "thousand", "million", "billion", "trillion"]);
+  const count = (number) => (number < 999500
+    ? Number(number.toPrecision(3)).toLocaleString("en")
+    : amount(number / 1e6, ["million", "billion", "trillion"]));
   const divisors = (n) => [...Array(n).keys()].map((k) => k + 1).filter((k) => n % k === 0);
 
   function costs() {
