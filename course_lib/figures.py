@@ -175,7 +175,7 @@ def cost(
     data = {
         "title": "What a token costs",
         "models": [{"name": name, **sizes} for name, sizes in models.items()],
-        "machines": [{"name": name, **figures} for name, figures in machines.items()],
+        "machines": [{"name": name, **sheet} for name, sheet in machines.items()],
         "model": list(models).index(model),
         "machine": list(machines).index(machine),
     }

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from course_lib import figures
 from course_lib.lessons.site import build_book
 from course_lib.transformer.long_context import kv_cache_bytes, rotate
+from course_lib.transformer.model import GPT, GPTConfig, n_parameters
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = '''\
@@ -197,6 +198,32 @@ def test_a_notebook_gets_a_picture_and_nothing_that_it_could_not_show():
     assert data["image/png"].startswith("iVBOR")  # a PNG in base64, as notebooks keep it
     assert metadata["image/png"]["figure"]["data"]["cached"] == [1]
     assert "0x" not in data["text/plain"]  # the same in every run
+
+
+def test_the_pictures_behind_the_figures_tell_true_numbers():
+    with torch.device("meta"):
+        gpt2 = n_parameters(GPT(GPTConfig(50257, 1024, 768, 12, 12)))
+    sizes = {"n_layers": 12, "n_heads": 12, "n_kv_heads": 12, "d_head": 64, "d_mlp": 3072}
+    sizes |= {"mlp_matrices": 2, "vocab_size": 50257, "rows_looked_up": 1024}
+    sheet = {"gigabytes": 1, "gigabytes_a_second": 1, "teraflops": 1, "source": ""}
+    shown = figures.cost({"GPT-2": sizes}, {"a": sheet}, model="GPT-2", machine="a")
+    cache = kv_cache_bytes(
+        n_layers=12, n_kv_heads=12, d_head=64, n_tokens=8192, bytes_per_element=2
+    )
+    bars = [float(text.get_text()) for text in shown.picture.axes[0].texts]
+    assert bars == pytest.approx([2 * gpt2 / 1e9, cache / 1e9], abs=0.0051)
+
+    shown = figures.rotation(*np.random.default_rng(2).normal(size=(2, 6)), positions=(7, 4))
+    score = turned_scores(7, 4, 10_000.0)[2].sum().item()
+    titles = [axes.get_title(loc="left") for axes in shown.picture.axes]
+    assert titles[0] == f"query at 7, key at 4: score {score:.3f}"
+    assert titles[3] == f"query at 8, key at 5: score {score:.3f}"
+
+    q, k, v = (np.array(table) for table in ([[1.0], [-2.0]], [[0.5], [1.0]], [[3.0], [4.0]]))
+    shown = figures.entries(["a", "b"], q, k, v, looks=["x"], hands=["y"])
+    output = attended(q, k, v)["output"]
+    texts = [text.get_text() for text in shown.picture.axes[1].texts]
+    assert {f"{one:.2f}" for one in output.flatten().tolist()} < set(texts)
 
 
 @pytest.mark.parametrize("width", [1280, 360])
