@@ -41,7 +41,7 @@ def properties(first_calls: FirstCalls) -> list[Property]:
 
     def cases(draw: Draw) -> Iterator[Case]:
         for case in first_calls.of(draw):
-            if case.call["probe"] in ASKED and case.call.get("weights", {}) is not None:
+            if _can_be_asked(case.call):
                 of = {key: value for key, value in case.call.items() if key != "cotangents"}
                 ways = [GRADIENTS_ON, *WITHOUT_GRADIENTS]
                 call = call_around(of, probe="without gradients", ways=ways)
@@ -50,3 +50,8 @@ def properties(first_calls: FirstCalls) -> list[Property]:
     rule = "under no_grad and in inference mode the result is the same, and inputs stay as they are"
     hint = "x.to(dtype) and x.reshape(…) may be x itself: x.mul_(…) and out=x then write into it"
     return [Property(rule, "edge", cases, hint, kind=KIND)]
+
+
+def _can_be_asked(call) -> bool:
+    is_fresh = call.get("weights", {}) is None  # what it holds is left to chance
+    return call["probe"] in ASKED and call["dtype"] not in ("numpy", "plain") and not is_fresh
