@@ -4,11 +4,18 @@ import contextlib
 import functools
 import http.server
 import threading
+from pathlib import Path
 
 CHROMIUM = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run",
 ]  # fmt: skip
+
+AXE = Path(__file__).resolve().parent.parent / "node_modules" / "axe-core" / "axe.min.js"
+WCAG_22_AA = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+    "resultTypes": ["violations"],
+}
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -57,6 +64,19 @@ class Visit:
     def _on_response(self, response):
         if response.status >= 400:
             self.problems.append(f"{response.status} {response.url}")
+
+
+def violations(page) -> list[str]:
+    """What axe-core finds against WCAG 2.2 AA on the page as it stands, a line for each rule."""
+    assert AXE.exists(), "axe-core is missing: make axe"
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate(f"axe.run(document, {WCAG_22_AA})")["violations"]
+    return [
+        f"{rule['id']} ({rule['help']}), {len(rule['nodes'])} times, such as {one['html'][:300]}"
+        f": {one['failureSummary']}"
+        for rule in found
+        for one in rule["nodes"][:1]
+    ]
 
 
 def cut_off(page) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from browsing import broken_words, cut_off, serve
+from browsing import broken_words, cut_off, serve, violations
 
 from course_lib.bugs import all_bugs, bugs_of
 from course_lib.checks import all_checks
@@ -17,10 +17,7 @@ PAGES = [CONTENTS["root"], *[chapter["file"] for chapter in CONTENTS["chapters"]
 LESSONS = [page for page in PAGES if page[0].isdigit()]
 BUG_PAGES = [page_name(check.name) for check in all_checks() if bugs_of(check.name)]
 QUICK = ("index", "02_self_attention", "reference", page_name("causal_mask"))
-WCAG_22_AA = {
-    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
-    "resultTypes": ["violations"],
-}
+MOST_BYTES = 2_000_000  # of a page and its pictures, the theme aside
 
 
 @pytest.fixture(scope="session")
@@ -28,14 +25,6 @@ def site():
     """The book's address, on a server of this machine."""
     with serve(build_book(ROOT, say=str).parent) as address:
         yield address
-
-
-@pytest.fixture(scope="session")
-def axe():
-    """The rules of accessibility, as a script."""
-    script = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-    assert script.exists(), "axe-core is missing: make axe"
-    return script.read_text(encoding="utf-8")
 
 
 def in_light_and_dark(test):
@@ -49,19 +38,12 @@ def in_light_and_dark(test):
 
 
 @in_light_and_dark
-def test_a_page_is_sound_accessible_and_fits_a_phone(visit, axe, name, scheme):
+def test_a_page_is_sound_accessible_and_fits_a_phone(visit, name, scheme):
     opened = visit(name, scheme=scheme)
     opened.page.wait_for_load_state("networkidle")
     opened.page.evaluate("window.MathJax?.startup?.promise")
     assert opened.page.locator("mjx-merror").count() == 0
-    opened.page.evaluate(axe)
-    found = opened.page.evaluate(f"axe.run(document, {WCAG_22_AA})")["violations"]
-    told = [
-        f"{rule['id']} ({rule['help']}), {len(rule['nodes'])} times, such as {one['html'][:300]}"
-        f": {one['failureSummary']}"
-        for rule in found
-        for one in rule["nodes"][:1]
-    ]
+    told = violations(opened.page)
     assert not told, "\n".join(told)
     opened.page.set_viewport_size({"width": 360, "height": 800})
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -139,13 +121,22 @@ def test_every_internal_link_and_anchor_leads_somewhere(site, browser):
 
 
 @pytest.mark.slow
+def test_a_lesson_with_its_pictures_and_figures_is_light(visit):
+    for name in LESSONS:
+        page = visit(name).page
+        pictures = page.evaluate("[...document.querySelectorAll('main img')].map(one => one.src)")
+        bodies = [page.request.get(address).body() for address in [page.url, *set(pictures)]]
+        assert sum(map(len, bodies)) < MOST_BYTES, name
+
+
+@pytest.mark.slow
 def test_the_lessons_carry_their_figures_and_draw_them(visit):
     expected = {
         "03_causal_masking": ["mask"],
         "07_the_model": ["attention"],
         "09_kv_cache": ["dials", "cache"],
         "11_long_contexts": ["mask"],
-        "12_capstone": ["attention"],
+        "12_capstone": ["attention", "sentence"],
     }
     for name in PAGES:
         page = visit(name).page
