@@ -481,6 +481,7 @@ def on_the_way(model, ids):
 
 
 TOKEN = "embeddings.token.weight"
+CLOSE = 1e-5  # the page promises 1e-3, but the other GELU moves some logits by less than that
 FILES = {
     "as the course trains it": file_of(lively()),
     "no bias": file_of(lively(bias=False)),
@@ -508,7 +509,7 @@ def test_the_forward_pass_in_the_browser_is_that_of_torch(figure, which):
         seen = page.evaluate(RUN, [in_base64(FILES[which]), ids[0].tolist(), []])
         with torch.no_grad():
             logits = model(ids)[0]
-        assert np.abs(np.array(seen["logits"]) - logits.numpy()).max() < 1e-3
+        assert np.abs(np.array(seen["logits"]) - logits.numpy()).max() < CLOSE
         blocks, leaves = on_the_way(model, ids)
         assert seen["leaves"] == pytest.approx(leaves.tolist(), abs=1e-3)
         for block, (entered, weights, heads, mlp) in zip(seen["blocks"], blocks, strict=True):
@@ -523,7 +524,7 @@ def test_the_forward_pass_in_the_browser_is_that_of_torch(figure, which):
     seen = page.evaluate(RUN, [in_base64(FILES[which]), ids[0].tolist(), names])
     with torch.no_grad():
         fewer = without_heads(model, off)(ids)[0]
-    assert np.abs(np.array(seen["logits"]) - fewer.numpy()).max() < 1e-3
+    assert np.abs(np.array(seen["logits"]) - fewer.numpy()).max() < CLOSE
     assert (fewer - logits).abs().max() > 0.01  # so a switch that did nothing would show
 
 
