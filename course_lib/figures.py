@@ -5,11 +5,13 @@ picture as it shows any other; on a page of the book `lessons/interactive.py` pu
 beside it and `book/_static/figures/` does the rest.
 """
 
+import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
+import safetensors.numpy
 
 from . import plots
 
@@ -46,7 +48,7 @@ def attention(
         block, head, reader: what the figure shows at first, and the picture always.
     """
     tables = np.asarray(tables)
-    shown = [token.replace(" ", "␣").replace("\n", "↵") for token in tokens]
+    shown = [_visible(token) for token in tokens]
     # Whole thousandths make half the page of decimals; a row ends with its last weight above 0.
     weights = [
         [[_up_to_the_last(row) for row in table] for table in heads]
@@ -305,6 +307,60 @@ def _turned(pairs: np.ndarray, angles: np.ndarray) -> np.ndarray:
     """(n, 2) pairs, each turned by its angle."""
     (a, b), cos, sin = pairs.T, np.cos(angles), np.sin(angles)
     return np.stack([a * cos - b * sin, a * sin + b * cos], axis=-1)
+
+
+def sentence(
+    model,
+    characters: str,
+    text: str,
+    odds: Mapping[str, Sequence[float]],
+    *,
+    block: int = 0,
+    head: int = 0,
+) -> Interactive:
+    """A text of the reader's own on its way through a model, in the page itself.
+
+    The model's numbers go along as the file that `course export` writes, so that the script needs
+    to read one format only, and a reader can open such a file of theirs.
+
+    Args:
+        model: a `GPT` of lesson 7.
+        characters: its vocabulary.
+        text: what stands there at first.
+        odds: for the picture, by the title of a panel, what each token has after `text`.
+        block, head: whose weights the figure shows at first.
+    """
+    data = {
+        "title": "Your own sentence",
+        "text": text,
+        "block": block,
+        "head": head,
+        "model": b64encode(_model_file(model, characters)).decode("ascii"),
+    }
+    by_token = np.array([np.asarray(panel, dtype=float) for panel in odds.values()])
+    likeliest = np.argsort(-by_token.max(axis=0))[:6]
+    tokens = [_visible(sorted(set(characters))[number]) for number in likeliest]
+    panels = {title: row[likeliest] for title, row in zip(odds, by_token, strict=True)}
+    picture = plots.bar_panels(panels, tokens, xlabel=f"probability after “{text}”")
+    return Interactive(picture, "sentence", data)
+
+
+def _model_file(model, characters: str) -> bytes:
+    """A model of characters as `saved.py` of an export writes it: weights, sizes, vocabulary."""
+    sizes = asdict(model.config)
+    del sizes["vocab_size"]  # the vocabulary says it
+    about = {"sizes": sizes, "tokenizer": {"kind": "characters", "characters": characters}}
+    weights, seen = {}, set()
+    for name, tensor in model.state_dict().items():
+        if tensor.data_ptr() not in seen:  # a tied head is the token embedding: once
+            seen.add(tensor.data_ptr())
+            weights[name] = tensor.detach().cpu().float().contiguous().numpy()
+    metadata = {name: json.dumps(value) for name, value in about.items()}
+    return safetensors.numpy.save(weights, metadata=metadata)
+
+
+def _visible(token: str) -> str:
+    return token.replace(" ", "␣").replace("\n", "↵")
 
 
 def _up_to_the_last(row: np.ndarray) -> list[int]:

@@ -17,6 +17,7 @@ PAGES = [CONTENTS["root"], *[chapter["file"] for chapter in CONTENTS["chapters"]
 LESSONS = [page for page in PAGES if page[0].isdigit()]
 BUG_PAGES = [page_name(check.name) for check in all_checks() if bugs_of(check.name)]
 QUICK = ("index", "02_self_attention", "reference", page_name("causal_mask"))
+MOST_BYTES = 2_000_000  # of a page and its pictures, the theme aside
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +121,15 @@ def test_every_internal_link_and_anchor_leads_somewhere(site, browser):
 
 
 @pytest.mark.slow
+def test_a_lesson_with_its_pictures_and_figures_is_light(visit):
+    for name in LESSONS:
+        page = visit(name).page
+        pictures = page.evaluate("[...document.querySelectorAll('main img')].map(one => one.src)")
+        bodies = [page.request.get(address).body() for address in [page.url, *set(pictures)]]
+        assert sum(map(len, bodies)) < MOST_BYTES, name
+
+
+@pytest.mark.slow
 def test_the_lessons_carry_their_figures_and_draw_them(visit):
     expected = {
         "02_self_attention": ["entries", "saturation"],
@@ -127,7 +137,7 @@ def test_the_lessons_carry_their_figures_and_draw_them(visit):
         "07_the_model": ["attention"],
         "09_kv_cache": ["dials", "cache"],
         "11_long_contexts": ["rotation", "mask", "cost"],
-        "12_capstone": ["attention"],
+        "12_capstone": ["attention", "sentence"],
     }
     for name in PAGES:
         page = visit(name).page
