@@ -419,12 +419,13 @@ def streams(
     notes, beside = notes or {}, beside or {}
     height = max(sum(map(_step_height, steps)) for steps in ways.values())
     longest = max((len(line) for text in beside.values() for line in text.split("\n")), default=0)
-    left, right, top, bottom = -1.0, 2.3 + 0.15 * longest, 1.0, -height - 1.5 - 0.4 * bool(notes)
+    left, right = -1.0, 2.3 + 0.11 * longest
+    top, bottom = 0.6 + 0.5 * any(ways), -height - 1.3 - 0.6 * bool(notes)
     n_columns = min(2, len(ways))
     n_rows = math.ceil(len(ways) / n_columns)
     with matplotlib.rc_context(STYLE):
         picture = Picture(
-            figsize=(0.75 * n_columns * (right - left), 0.62 * n_rows * (top - bottom)),
+            figsize=(0.95 * n_columns * (right - left), 0.52 * n_rows * (top - bottom)),
             layout="constrained",
         )
         panels = picture.subplots(n_rows, n_columns, squeeze=False).flat

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from docutils import nodes
 from sphinx.util.nodes import make_refnode
+from sphinx_design.dropdown import dropdown_main
+
+from .quiz import element
 
 HOME = "glossary"
 _TERM = re.compile(r"^(?P<tick>`?)(?P<term>[^\n`:]+)`?\n: ", re.MULTILINE)
@@ -59,13 +62,14 @@ def _link_terms(app, doctree: nodes.document, docname: str) -> None:
         elif isinstance(node.parent, nodes.emphasis | nodes.strong):
             for term in [term for term, said in left.items() if said.search(node)]:
                 del left[term]
-        elif isinstance(node.parent, nodes.paragraph):
+        elif isinstance(node.parent, nodes.paragraph) and not _is_folded(node):
             node.parent.replace(node, _with_links(app, docname, str(node), left))
 
 
 def _link_code(app, docname: str, code: nodes.literal, left: dict[str, re.Pattern]) -> None:
     for term, said in left.items():
-        if said.fullmatch(f"`{code.astext()}`") and isinstance(code.parent, nodes.paragraph):
+        in_prose = isinstance(code.parent, nodes.paragraph) and not _is_folded(code)
+        if in_prose and said.fullmatch(f"`{code.astext()}`"):
             code.parent.replace(code, _link(app, docname, term, code.deepcopy()))
             del left[term]
             return
@@ -90,6 +94,13 @@ def _link(app, docname: str, term: str, shown: nodes.Node) -> nodes.reference:
     link = make_refnode(app.builder, docname, HOME, _anchor(term), shown)
     link["classes"].append("term")
     return link
+
+
+def _is_folded(node: nodes.Node) -> bool:
+    """Whether it stands in a hint or an answer, which a reader may never open."""
+    while node is not None and not isinstance(node, dropdown_main | element):
+        node = node.parent
+    return node is not None
 
 
 def _anchor(term: str) -> str:
