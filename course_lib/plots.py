@@ -5,6 +5,7 @@ colour-blind, the page behind is always white, and the letters are large enough 
 """
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib
@@ -396,6 +397,92 @@ def tower(steps: Sequence[tuple[str, str, str]]) -> Picture:
         axes.set(xlim=(-3.6, 5.2), ylim=(-len(steps) + 0.5, 0.5))
         axes.axis("off")
     return picture
+
+
+def streams(
+    ways: Mapping[str, Sequence[str | tuple[str, ...]]],
+    *,
+    notes: Mapping[str, str] | None = None,
+    beside: Mapping[str, str] | None = None,
+    ends: tuple[str, str] = ("x", "x"),
+) -> Picture:
+    """What becomes of the stream `x`, from top to bottom: a column for each way to join parts.
+
+    Args:
+        ways: a title and the steps of each column. A name alone is a part that the stream itself
+            goes through: what leaves it is another stream, in another colour. A tuple of names
+            is a way around: it reads the stream, goes through these parts and is added again.
+        notes: below a column of this title.
+        beside: to the right of each part of this name.
+        ends: what to write where a stream begins, and where it ends.
+    """
+    notes, beside = notes or {}, beside or {}
+    height = max(sum(map(_step_height, steps)) for steps in ways.values())
+    longest = max((len(line) for text in beside.values() for line in text.split("\n")), default=0)
+    left, right = -1.0, 2.3 + 0.11 * longest
+    top, bottom = 0.6 + 0.5 * any(ways), -height - 1.3 - 0.6 * bool(notes)
+    n_columns = min(2, len(ways))
+    n_rows = math.ceil(len(ways) / n_columns)
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(
+            figsize=(0.95 * n_columns * (right - left), 0.52 * n_rows * (top - bottom)),
+            layout="constrained",
+        )
+        panels = picture.subplots(n_rows, n_columns, squeeze=False).flat
+        for axes, (title, steps) in zip(panels, ways.items(), strict=True):
+            _stream(axes, steps, height, beside)
+            axes.text(0.65, 0.7, title, ha="center", va="bottom", weight="bold")
+            axes.text(0, 0.12, ends[0], ha="center", va="bottom")
+            axes.text(0, -height - 0.72, ends[1], ha="center", va="top")
+            axes.text(0.65, -height - 1.4, notes.get(title, ""), ha="center", va="top",
+                      family="monospace", fontsize=12)  # fmt: skip
+            axes.set(xlim=(left, right), ylim=(bottom, top))
+            axes.axis("off")
+    return picture
+
+
+def _step_height(step: str | tuple[str, ...]) -> float:
+    return 1.0 if isinstance(step, str) else 1.0 + 0.8 * len(step)
+
+
+def _stream(axes, steps, height: float, beside: Mapping[str, str]) -> None:
+    """The steps of one column; a stream that is too short flows on to `-height`."""
+    top, colours = 0.0, iter(HEADS)
+    colour = next(colours)
+    for step in steps:
+        below = top - _step_height(step)
+        axes.plot([0, 0], [top, below], color=colour, lw=11, solid_capstyle="butt", zorder=1)
+        if isinstance(step, str):
+            colour = next(colours)
+            axes.plot([0, 0], [(top + below) / 2, below], color=colour, lw=11,
+                      solid_capstyle="butt", zorder=1)  # fmt: skip
+            _part(axes, 0, (top + below) / 2, step, beside)
+        else:
+            _way_around(axes, top - 0.25, below + 0.25, step, beside)
+        top = below
+    arrow = {"color": colour, "width": 10, "headwidth": 22, "headlength": 13, "shrink": 0}
+    axes.annotate("", (0, -height - 0.65), (0, top + 0.02), arrowprops=arrow, zorder=1)
+
+
+def _way_around(axes, top: float, below: float, parts, beside: Mapping[str, str]) -> None:
+    """Read the stream at `top`, go through the parts, and add at `below`."""
+    line = {"color": INK, "lw": 1.5, "zorder": 2}
+    axes.plot([0, 1.35, 1.35], [top, top, below], **line)
+    axes.plot([0], [top], marker="o", markersize=5, color=INK, zorder=3)
+    axes.annotate("", (0.2, below), (1.36, below), arrowprops={"arrowstyle": "->", **line})
+    axes.plot([0], [below], marker="o", markersize=17, mfc="white", mec=INK, zorder=3)
+    axes.text(0, below, "+", ha="center", va="center_baseline", zorder=4)
+    for number, part in enumerate(parts):
+        _part(axes, 1.35, top - 0.65 - 0.8 * number, part, beside)
+
+
+def _part(axes, x: float, y: float, name: str, beside: Mapping[str, str]) -> None:
+    box = matplotlib.patches.FancyBboxPatch(
+        (x - 0.75, y - 0.24), 1.5, 0.48, boxstyle="round,pad=0.03", fc="white", ec=INK, zorder=3
+    )
+    axes.add_patch(box)
+    axes.text(x, y, name, ha="center", va="center", fontsize=12, zorder=4)
+    axes.text(x + 1.0, y, beside.get(name, ""), ha="left", va="center", fontsize=12)
 
 
 def bars(values: Mapping[str, float], *, xlabel: str, show=lambda value: f"{value:g}") -> Picture:

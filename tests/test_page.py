@@ -1,4 +1,4 @@
-"""What a page adds to the text: notebooks, reading progress, previews, letters, paper."""
+"""What a page adds to the text: notebooks, reading progress, previews, letters, words, paper."""
 
 import json
 
@@ -54,6 +54,28 @@ The secret.
 
 It ends with `T` and nothing else.
 """
+GLOSSARY = """\
+# Glossary
+
+`backward`
+: Finds slopes, in {doc}`02_self_attention`.
+
+batch
+: Several texts.
+
+half batch
+: Fewer texts.
+
+seed
+: Where numbers start.
+"""
+MASKS = """\
+# Batches
+
+See {ref}`the other end <the-end>`. Half batches go backward, and `backward()` goes from **seeds**.
+
+Another seed, another batch, another half batch, and the batch again.
+"""
 WIDE = f"""\
 # Wide
 
@@ -76,7 +98,8 @@ PAGES = {
     "wide": WIDE,
     "notation": NOTATION,
     "02_self_attention": LESSON,
-    "03_causal_masking": "# Masks\n\nSee {ref}`the other end <the-end>`.",
+    "glossary": GLOSSARY,
+    "03_causal_masking": MASKS,
 }
 PUBLIC = "https://github.com/owner/course.git"
 
@@ -210,6 +233,21 @@ def test_letters_lead_to_the_notation_once_a_section(visit):
     links.nth(1).click()
     assert page.url.endswith("notation.html#letter-t")
     assert page.locator("tr#letter-t").count() == 1
+
+
+def test_the_first_mention_of_a_word_leads_to_the_glossary(visit):
+    opened = visit("03_causal_masking")
+    words = opened.page.locator("a.term")
+    # not "Batches" in the title, nor "seed", which stands in bold before
+    assert words.all_inner_texts() == ["Half batches", "backward()", "batch"]
+    words.nth(1).focus()
+    preview = opened.page.get_by_role("tooltip")
+    preview.wait_for(state="visible")
+    assert "Finds slopes" in preview.inner_text()
+    words.nth(0).click()
+    assert opened.page.url.endswith("glossary.html#term-half-batch")
+    assert opened.page.locator("dt#term-half-batch").count() == 1
+    assert opened.problems == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

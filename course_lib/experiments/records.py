@@ -54,7 +54,7 @@ class Recorded(Runs):
                     [f"  {arm}", cells[arm, measure]] for arm in self.arms if self.has(arm, measure)
                 ]
                 lines += [f"{measure}:", *_in_columns(rows)]
-        head = f"{self.n_seeds} seeds: the median, and from the least to the largest"
+        head = f"{self.n_seeds} seeds: the median, and from the smallest to the largest"
         return "\n".join([head, *lines])
 
     def cell(self, arm: str, measure: str, shown: str | None = None) -> str:

@@ -62,12 +62,14 @@ def setup(app):
     from .opening import setup_opening
     from .pictures import setup_pictures
     from .quiz import setup_quiz
+    from .terms import setup_terms
 
     app.connect("source-read", _on_source_read)
     setup_quiz(app)
     setup_pictures(app)
     setup_opening(app)
     setup_letters(app)
+    setup_terms(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
