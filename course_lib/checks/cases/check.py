@@ -135,9 +135,7 @@ class ComponentCheck(Check):
         call |= {"warm_up_training": training if warm_up_training is None else warm_up_training}
         call |= {"initial": initial, "attributes": list(attributes)}
         made = [*map(repr, init), *(f"{k}={v!r}" for k, v in call["init_kwargs"].items())]
-        has_modes = call["init_kwargs"].get("dropout") or warm_up
-        notes = [call["dtype"], *notes]
-        notes += ["training"] if training else ["evaluation"] if has_modes else []
+        notes = [call["dtype"], *notes, "training" if training else "evaluation"]
         before = [earlier if isinstance(earlier, list) else [earlier] for earlier in warm_up]
         in_training = " in training" if call["warm_up_training"] and not training else ""
         notes += [f"after {show_arrays(earlier, names)}{in_training}" for earlier in before]

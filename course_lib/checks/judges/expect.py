@@ -152,7 +152,7 @@ def arguments_unchanged(names: Sequence[str]) -> Judge:
             return Finding(
                 f"{', '.join(changed)} was changed in place",
                 expected="the arguments as they were before the call",
-                got=f"other values in {', '.join(changed)}",
+                got=f"something else in {', '.join(changed)}",
                 how="changed",
             )
         return None

@@ -27,9 +27,8 @@ def _groups_case(draw: Draw, model: dict, *, dtype="float64", decay=None):
     notes = [name for name in ("tied", "frozen") if model.get(name)]
     if model["model"] == "gpt" and model["config"].get("tie_weights", True):
         notes = ["tied", *notes]
-    shown = (
-        f"decay_groups(model, {decay}), with a {' and '.join(notes)}{' ' if notes else ''}{kind}"
-    )
+    kind = " ".join(filter(None, [" and ".join(notes), kind]))
+    shown = f"decay_groups(model, {decay})" + (f", with a {kind}" if kind != "model" else "")
     return Case(call, shown, _groups_are(shape, decay))
 
 
