@@ -12,7 +12,7 @@ from course_lib.checks.cases.asked_of_all.first_calls import FirstCalls
 from course_lib.checks.cases.draw import Draw
 from course_lib.checks.judges.seen import Seen
 from course_lib.checks.observe.given.careless import BARRED, OVERLAPPING, Careless
-from course_lib.checks.observe.given.layouts import LAYOUTS, lay_out, lay_out_array
+from course_lib.checks.observe.given.layouts import BACKWARDS, LAYOUTS, lay_out, lay_out_array
 
 CHECKS = {check.name: check for check in all_checks()}
 OF_EACH_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.KIND)
@@ -76,12 +76,12 @@ def test_a_layout_moves_numbers_in_memory_and_changes_none(layout):
 def test_layouts_are_those_that_a_view_stumbles_over():
     rows = torch.ones(3, 5, 1, 6).cumsum(0)
     laid = {name: lay_out(rows.clone(), name) for name in LAYOUTS}
-    assert not laid["transposed in memory"].is_contiguous()
+    assert not laid["transposed in memory, as x.mT is"].is_contiguous()
     assert laid["sliced from a larger one"].storage_offset() > 0
     assert laid["every second of a larger one"].stride()[-1] == 2
     assert laid["with odd strides at axes of size 1"].stride()[2] == 7
     assert lay_out(torch.ones(3, 5), "expanded from one row").stride()[0] == 0
-    assert lay_out_array(rows.numpy(), "that run backwards through memory").strides[0] < 0
+    assert lay_out_array(rows.numpy(), BACKWARDS).strides[0] < 0
 
 
 def two_views_of_one(x):
@@ -94,7 +94,7 @@ def test_a_careless_caller_sees_what_is_shared():
     for function, found in (
         (lambda x: x + 1, []),
         (lambda x: x[1:], ["an argument changed with the result"]),
-        (lambda x: kept.copy_(x), ["a result changed when the next one was made, or changed"]),
+        (lambda x: kept.copy_(x), ["a result changed when another one was made"]),
         (lambda x: x.sum().expand(3), [OVERLAPPING]),
         (lambda x: torch.cat([x, x]).unfold(0, 3, 1), [OVERLAPPING]),
         (lambda x: x.repeat(2).view(2, 3)[:, :2].unbind(0), []),

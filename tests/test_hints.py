@@ -1,4 +1,4 @@
-"""A hint follows from how a property failed: its own for a wrong value, a general one otherwise."""
+"""Rule and hint follow from how a property failed: its own for a value, general ones otherwise."""
 
 from dataclasses import replace
 
@@ -12,8 +12,9 @@ from course_lib.checks.observe.load.answer import run_cell
 from course_lib.checks.verdict import diagnosis
 from course_lib.checks.verdict.hints import GENERAL
 from course_lib.transformer.attention import attention
+from course_lib.transformer.generation import generate
 from course_lib.transformer.norm import LayerNorm
-from course_lib.transformer.tokens import Embeddings
+from course_lib.transformer.tokens import Embeddings, train_bpe
 
 
 def hint_of(component, implementation) -> str:
@@ -22,6 +23,19 @@ def hint_of(component, implementation) -> str:
     assert message
     _, _, hint = " ".join(message.split()).partition("hint: ")
     return hint
+
+
+def failure_of(component, implementation):
+    return run(find(component), observe_here(implementation), seed=0).failure
+
+
+def rule_of(component, implementation) -> str:
+    return failure_of(component, implementation).rule
+
+
+def message_of(component, implementation) -> str:
+    verdict = run(find(component), observe_here(implementation), seed=0)
+    return " ".join(verdict.message.split())
 
 
 def unwritten(q, k, v):
@@ -165,3 +179,126 @@ def test_where_two_bugs_are_named_no_thought_is_ascribed(monkeypatch):
     assert f"{bug.title}; or: its twin" in " ".join(message.split())
     assert "perhaps you thought" not in message
     assert "hint: " in message
+
+
+def test_a_failure_breaks_the_rule_that_its_message_tells():
+    """Of a type, a shape or a dtype the signature and the dtype's rule are told, not a value's."""
+    for how, words in (
+        ("type", "the signature says what comes back: tuple[Float[Tensor"),
+        ("shape", "the signature says what comes back: tuple[Float[Tensor"),
+        ("nothing", "the signature says what comes back: tuple[Float[Tensor"),
+        ("dtype", "what comes back has the dtype of the inputs"),
+        ("raised", "a call that the docstring allows raises no error"),
+        ("not finite", "finite numbers give finite results"),
+    ):
+        assert rule_of("attention", HOW[how]).startswith(words), how
+
+
+def test_what_a_condition_breaks_is_told_with_the_condition():
+    """What others before it did not do goes wrong because of what the property is about."""
+
+    def refuses_thousands(q, k, v):
+        if q.abs().max() > 50:
+            raise ValueError("too large")
+        return attention(q, k, v)
+
+    verdict = run(find("attention"), observe_here(refuses_thousands), seed=0)
+    assert verdict.failure.finding.how == "refused"
+    assert verdict.failure.rule in {prop.rule for prop in find("attention").properties}
+
+
+def test_logits_of_another_dtype_than_the_weights_are_told_so():
+    bug = find_bug("GPTThatReturnsFloat32")
+    assert rule_of("GPT", bug.implementation) == "what comes back has the dtype of the weights"
+
+
+def test_names_of_a_state_are_told_as_missing_and_surplus():
+    told = message_of("Affine", find_bug("WrapsALinearLayer").implementation)
+    assert "missing: weight (9, 11), bias (9,) surplus: linear.weight (9, 11)" in told
+    told = message_of("MLP", find_bug("KeepsTheBiasOfDown").implementation)
+    assert "surplus: down.bias (13,)" in told
+    assert "missing" not in told
+
+
+def test_a_saved_buffer_is_told_as_what_is_saved():
+    class Saves(LayerNorm):
+        def __init__(self, d_model, **options):
+            super().__init__(d_model, **options)
+            self.register_buffer("ones", torch.ones(3))
+
+    assert "surplus: ones (3,)" in message_of("LayerNorm", Saves)
+    assert hint_of("LayerNorm", Saves) == GENERAL["saved"]
+    assert rule_of("LayerNorm", Saves).startswith("state_dict() holds the parameters")
+
+
+def test_a_parameter_with_two_names_is_told_as_one_tensor():
+    told = message_of("Block", find_bug("SharesOneNorm").implementation)
+    assert "norm2.bias is the same tensor as norm1.bias" in told
+    assert "is not a parameter" not in told
+
+
+def test_a_raise_of_the_answers_own_is_told_from_an_error_that_befell_it():
+    def refuses(q, k, v):
+        raise ValueError("no")
+
+    def asserts(q, k, v):
+        assert q is None, "no"
+
+    def fails(q, k, v):
+        return q[:, :, :, :, :, 7]
+
+    assert hint_of("attention", refuses) == hint_of("attention", asserts) == GENERAL["refused"]
+    assert hint_of("attention", fails) == GENERAL["raised"]
+
+
+def test_writing_in_place_is_told_by_what_torch_says_was_wrong_with_it():
+    def into_x(x, norm, sublayer):
+        return norm(x.add_(sublayer(x)))
+
+    def into_what_came(x, norm, sublayer):
+        y = sublayer(x)
+        y += x
+        return norm(y)
+
+    assert failure_of("post_norm", into_x).finding.how == "written while recorded"
+    assert failure_of("post_norm", into_what_came).finding.how == "written over"
+
+
+@pytest.mark.parametrize(
+    ("component", "says", "never"),
+    [
+        ("merge_pair", "list(…)", "clone()"),
+        ("weighted_average", ".copy()", "clone()"),
+        ("layer_norm", "clone()", "list(…)"),
+    ],
+)
+def test_a_copy_is_advised_in_the_words_of_what_comes_back(component, says, never):
+    (prop,) = (prop for prop in find(component).properties if prop.kind == "results")
+    assert says in prop.hint
+    assert never not in prop.hint
+
+
+def test_a_tuple_in_the_place_of_one_tensor_is_told_by_its_kind():
+    told = message_of("gelu", lambda x, approximate="none": (x, x))
+    assert "expected: one tensor" in told
+    told = message_of("softmax", lambda x, axis=-1: (x, x))
+    assert "expected: one NumPy array" in told
+
+
+def test_a_list_in_the_place_of_a_pair_is_told_as_a_wrong_type():
+    def lists(ids, n_merges, first_new_id=256):
+        return [list(pair) for pair in train_bpe(ids, n_merges, first_new_id)]
+
+    finding = failure_of("train_bpe", lists).finding
+    assert finding.how == "type"
+    assert (finding.expected, finding.got) == ("a tuple: (1, 2)", "a list: [1, 2]")
+
+
+def test_a_result_of_inference_mode_is_given_no_advice_about_copies():
+    def infers(model, ids, n_new, **sampling):
+        with torch.inference_mode():
+            return generate(model, ids, n_new, **sampling).clone()
+
+    failure = failure_of("generate", infers)
+    assert "inference_mode" in failure.finding.expected
+    assert not failure.look_at

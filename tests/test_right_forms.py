@@ -89,7 +89,7 @@ SILENT = ("train_step", "cached_attention", "cached_logits")  # what passes an e
 def test_words_that_do_not_name_the_value_get_a_note(check):
     silent = dressed(ours(check), raising(WORDINGS["no words"]))
     verdict = run(check, observe_here(silent), seed=0)
-    assert any("says nothing" in note and "costs nothing" in note for note in verdict.notes)
+    assert any("says nothing" in note and "costs no points" in note for note in verdict.notes)
     assert not run(check, observe_here(ours(check)), seed=0).notes
 
 
@@ -214,4 +214,4 @@ def test_a_list_of_two_is_told_and_costs_nothing(name):
 
     verdict = run(find(name), observe_here(listed), seed=0)
     assert verdict.passed, verdict.message
-    assert verdict.notes == ("a list came back where a tuple was to come. That costs nothing.",)
+    assert verdict.notes == ("a list came back where a tuple was to come. That costs no points.",)

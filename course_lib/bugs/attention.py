@@ -72,8 +72,8 @@ shifts_its_input_in_place
 
 returns_log_weights
     logarithms of the weights
-    believed: x - log(sum(exp(x))) is the stable softmax. It is the stable log-softmax: one exp is
-        missing.
+    believed: x - log(sum(exp(x))) is the softmax in a stable form. It is the logarithm of the
+        softmax: exp of it is missing.
     seen: All weights are negative or 0, and their exp sums to 1.
     - return exponentials / exponentials.sum(axis=axis, keepdims=True)
     + return shifted - np.log(exponentials.sum(axis=axis, keepdims=True))

@@ -187,7 +187,7 @@ EndsWithANorm
 AddsIntoTheCallersStream
     x is changed in place by +=
     believed: x += y is short for x = x + y. But it writes into the tensor that the caller still
-        holds.
+        holds, and so does every method that ends in _.
     seen: The caller's x is another one after the call; in training a RuntimeError.
     - x = x + self.attention(self.norm1(x), mask)
     - return x + self.mlp(self.norm2(x))

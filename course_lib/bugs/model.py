@@ -492,7 +492,8 @@ bugs("""n_parameters:
 
 counts_the_tied_head_twice
     a tensor with two names is counted twice: the tied head
-    believed: The state_dict holds the parameters. It holds names, and a tied tensor has two.
+    believed: A list of names holds each parameter once. A tied tensor has two names: it stands
+        there twice, in model.parameters() once.
     seen: GPT-2 small with 163 million parameters instead of 124.
     - left_out = set() if embeddings else set(model.embeddings.parameters())
     - return sum(

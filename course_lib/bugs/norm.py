@@ -524,7 +524,7 @@ doubles_what_the_sublayer_returns
 adds_into_x
     x was changed in place by +=
     believed: x += y is short for x = x + y. But it writes into the tensor that the caller still
-        holds.
+        holds, and so does every method that ends in _.
     seen: The caller's x is another one after the call; in training a RuntimeError.
     - return x + sublayer(norm(x))
     + x += sublayer(norm(x))
@@ -532,8 +532,8 @@ adds_into_x
 
 adds_into_what_the_sublayer_returns
     the sum was written into what the sublayer returned
-    believed: What the sublayer returns is new memory, free to be written into. nn.Identity returns
-        its argument, and then it is the caller's x.
+    believed: What the sublayer returns is free to be written into. It may be needed for its
+        gradient, as that of tanh is, or be the caller's x, as that of nn.Identity: write x + y.
     seen: Right with most layers; with nn.Identity the caller's x changes.
     - return x + sublayer(norm(x))
     + y = sublayer(norm(x))
@@ -611,7 +611,7 @@ normalises_twice_the_sublayer
 adds_into_x_before_the_norm
     x was changed in place by +=
     believed: x += y is short for x = x + y. But it writes into the tensor that the caller still
-        holds.
+        holds, and so does every method that ends in _.
     seen: The caller's x is another one after the call; in training a RuntimeError.
     - return norm(x + sublayer(x))
     + x += sublayer(x)
@@ -619,8 +619,8 @@ adds_into_x_before_the_norm
 
 adds_into_the_answer_before_the_norm
     the sum was written into what the sublayer returned
-    believed: What the sublayer returns is new memory, free to be written into. nn.Identity returns
-        its argument, and then it is the caller's x.
+    believed: What the sublayer returns is free to be written into. It may be needed for its
+        gradient, as that of tanh is, or be the caller's x, as that of nn.Identity: write x + y.
     seen: Right with most layers; with nn.Identity the caller's x changes.
     - return norm(x + sublayer(x))
     + y = sublayer(x)

@@ -39,6 +39,24 @@ def docstring_of(component: str) -> str:
     return inspect.getdoc(reference)
 
 
+@cache
+def returned_by(component: str) -> str:
+    """What the signature says comes back, of a module that of `forward`; empty where it is silent.
+
+    >>> returned_by("split_heads")
+    'Float[Tensor, "... H T D"]'
+    """
+    if component not in modules_of_components():
+        return ""
+    (node,) = parse(reference_source(component)).body
+    if isinstance(node, ast.ClassDef):
+        methods = [one for one in node.body if isinstance(one, ast.FunctionDef)]
+        node = next((one for one in methods if one.name == "forward"), None)
+    if node is None or node.returns is None:
+        return ""
+    return ast.unparse(node.returns).replace("'", '"').replace('" ', '"')
+
+
 def without_docstrings(source: str) -> str:
     """The source of a function or class without its docstrings."""
     lines, dropped = source.splitlines(), set()

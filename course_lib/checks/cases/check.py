@@ -113,6 +113,7 @@ class ComponentCheck(Check):
         initial=False,
         attributes=(),
         names: Sequence[str] = ("x",),
+        notes: Sequence[str] = (),
         **options,
     ) -> Case:
         """A module built from `init`, filled with `weights`, and called with `x`.
@@ -125,6 +126,7 @@ class ComponentCheck(Check):
             initial: look at the values of the state of the fresh module as well.
             attributes: names of attributes whose kind is looked at.
             names: what its inputs are called, for messages.
+            notes: what else a message must say of the call, such as what its weights are.
         """
         args = x if isinstance(x, tuple) else (x,)
         call = self._call("module", args, dtype, options)
@@ -133,7 +135,7 @@ class ComponentCheck(Check):
         call |= {"warm_up_training": training if warm_up_training is None else warm_up_training}
         call |= {"initial": initial, "attributes": list(attributes)}
         made = [*map(repr, init), *(f"{k}={v!r}" for k, v in call["init_kwargs"].items())]
-        notes = [call["dtype"], *(["training"] if training else [])]
+        notes = [call["dtype"], *notes, "training" if training else "evaluation"]
         before = [earlier if isinstance(earlier, list) else [earlier] for earlier in warm_up]
         in_training = " in training" if call["warm_up_training"] and not training else ""
         notes += [f"after {show_arrays(earlier, names)}{in_training}" for earlier in before]

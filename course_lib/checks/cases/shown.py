@@ -9,6 +9,8 @@ def show(value, name: str = "") -> str:
     if isinstance(value, np.ndarray):
         if value.dtype.kind in "iu" and value.size <= 6:
             return f"{name} {value.tolist()}".strip()
+        if value.dtype.kind in "iu" and value.ndim == 1:
+            return f"{name} [{value[0]}, {value[1]}, …, {value[-1]}]".strip()
         return f"{name} {show_shape(value)}".strip()
     return repr(value)
 

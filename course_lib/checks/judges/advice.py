@@ -15,6 +15,7 @@ NOTES = {
     "afterwards": "words for what the model's logits show afterwards",
     "torchs_own_kept": "the state of torch's generator is in the same process",
     "trainable": "a tensor that is no parameter gets no gradient, which shows",
+    "same_tensor": "words for a parameter that is missing among those that learn",
     "attributes": "kinds of parts, and which tensors are one: no number depends on them",
     "x_requires_grad": "a switch on a tensor; its values are compared",
     "parameters_still_train": "a switch on a tensor; its values are compared",

@@ -10,11 +10,12 @@ from dataclasses import replace
 import numpy as np
 
 from .findings import Finding, number
-from .seen import Malformed, Output, Seen
+from .seen import Malformed, Output, Remark, Seen
 from .tolerances import BY_DTYPE, Tolerance
 
 Judge = Callable[[Seen], Finding | None]
 
+MOST_NAMES = 12  # of a state_dict, that a message tells
 ROUNDED = 5e-7  # a difference of float32, where float64 was to be kept
 
 
@@ -34,7 +35,7 @@ def returns(
     tolerance = tolerance or BY_DTYPE[dtype]
 
     def judge(seen: Seen) -> Finding | None:
-        finding = no_error(seen) or right_structure(seen, expected, names)
+        finding = no_error(seen) or right_structure(seen, expected, names, dtype)
         if finding:
             return finding
         named = list(zip(seen.outputs, expected, _names(names, expected), strict=True))
@@ -80,7 +81,7 @@ def raises(kind: str, *mentions: str | tuple[str, ...]) -> Judge:
             left_out = " and ".join(" or ".join(words) for words in missing)
             said = repr(text if len(text) <= 100 else text[:99] + "…") if text else "nothing"
             remark = f"the {kind} says {said}; its reader will look for {left_out}"
-            seen.remarks.append(f"{remark}. That costs nothing.")
+            seen.remarks.append(Remark(f"{remark}. That costs no points.", of_call=True))
         return None
 
     return judge
@@ -127,10 +128,16 @@ def no_error(seen: Seen) -> Finding | None:
             how="name",
         )
     details = (f"{error['message']}{error['place']}",)
-    is_in_place = any(words in error["message"] for words in ("in-place", "inplace"))
-    is_refusal = "raise " in error["place"]  # the line of the answer says so itself
-    how = "changed" if is_in_place else "refused" if is_refusal else "raised"
-    return Finding(f"raised {error['type']}", details=details, how=how)
+    return Finding(f"raised {error['type']}", details=details, how=_how_it_ended(error))
+
+
+def _how_it_ended(error: dict) -> str:
+    """The kind of an error: torch says of writing in place what was wrong with it."""
+    if "requires grad" in error["message"] and "in-place" in error["message"]:
+        return "written while recorded"
+    if "modified by an inplace operation" in error["message"]:
+        return "written over"
+    return "refused" if error["refuses"] else "raised"
 
 
 def arguments_unchanged(names: Sequence[str]) -> Judge:
@@ -145,7 +152,7 @@ def arguments_unchanged(names: Sequence[str]) -> Judge:
             return Finding(
                 f"{', '.join(changed)} was changed in place",
                 expected="the arguments as they were before the call",
-                got=f"other values in {', '.join(changed)}",
+                got=f"something else in {', '.join(changed)}",
                 how="changed",
             )
         return None
@@ -165,7 +172,7 @@ def same_device(seen: Seen) -> Finding | None:
         where = f"used in {str(mixed[0])[:40]}" if mixed else "returned"
         return Finding(
             "a tensor is made on the default device",
-            expected="device=… of the input wherever a tensor is made",
+            expected="device=… wherever a tensor is made: that of the inputs, or the one given",
             got=f"one made without it, then {where}",
             how="device",
         )
@@ -210,26 +217,49 @@ def parameters_are(expected: dict[str, tuple[int, ...]]) -> Judge:
     def judge(seen: Seen) -> Finding | None:
         if seen.error and seen.flag("parameters") is None:
             return no_error(seen)
-        found = seen.parameters
-        if found != expected:
-            missing = sorted(set(expected) - set(found))
-            surplus = sorted(set(found) - set(expected))
-            name = next((n for n in expected if n in found and found[n] != expected[n]), "")
-            what = "wrong names in state_dict()" if missing or surplus else f"wrong shape of {name}"
-            return Finding(
-                what,
-                expected=_listing(expected, missing or ([name] if name else list(expected))),
-                got=_listing(found, surplus or [name] if name or surplus else []),
-                how="names",
-            )
-        trainable = seen.flag("trainable")
-        frozen = sorted(set(expected) - set(trainable if isinstance(trainable, list) else []))
-        if frozen:
-            what = f"{frozen[0]} is not a parameter"
-            return Finding(what, expected="an nn.Parameter", how="not learned")
+        found, trainable = seen.parameters, seen.flag("trainable")
+        trainable = set(trainable if isinstance(trainable, list) else [])
+        if found.keys() != expected.keys():
+            return wrong_names(found, expected, trainable)
+        for name, shape in expected.items():
+            if found[name] != shape:
+                return Finding(f"wrong shape of {name}", str(shape), str(found[name]), how="names")
+        unlearned = sorted(set(expected) - trainable)
+        if unlearned:
+            return _not_learned(unlearned[0], seen)
         return None
 
     return judge
+
+
+def wrong_names(found: dict, expected: dict, trainable: set) -> Finding:
+    """What of a `state_dict` is missing, and what is there besides."""
+    missing = [name for name in expected if name not in found]
+    surplus = [name for name in found if name not in expected]
+    are_buffers = not missing and not trainable.intersection(surplus)
+    return Finding(
+        "wrong names in state_dict()",
+        details=(
+            *([f"missing: {_listing(expected, missing)}"] if missing else []),
+            *([f"surplus: {_listing(found, surplus)}"] if surplus else []),
+        ),
+        how="saved" if are_buffers else "names",
+    )
+
+
+def _not_learned(name: str, seen: Seen) -> Finding:
+    """A name of the `state_dict` that `named_parameters()` leaves out."""
+    names = seen.flag("same_tensor")
+    first = names.get(name) if isinstance(names, dict) else None
+    if isinstance(first, str):
+        return Finding(
+            f"{name} is the same tensor as {first[:60]}",
+            expected="a parameter of its own",
+            got="one parameter with two names",
+            how="one tensor",
+        )
+    what = f"{name} is not a parameter"
+    return Finding(what, expected="an nn.Parameter", got="a buffer", how="not learned")
 
 
 def differs(
@@ -269,12 +299,12 @@ def _names(names, expected) -> list[str]:
     return list(names) or [""] * len(expected)
 
 
-def right_structure(seen: Seen, expected, names) -> Finding | None:
+def right_structure(seen: Seen, expected, names, dtype: str) -> Finding | None:
     if len(expected) == 1:
         if seen.structure in ("tuple", "list"):
             return Finding(
-                "a tuple came back",
-                expected="one array",
+                f"a {seen.structure} came back",
+                expected="one NumPy array" if dtype == "numpy" else "one tensor",
                 got=f"a {seen.structure} of {seen.n_parts}",
                 how="type",
             )
@@ -288,7 +318,8 @@ def right_structure(seen: Seen, expected, names) -> Finding | None:
             how="nothing" if seen.structure == "NoneType" else "type",
         )
     if seen.structure == "list":
-        seen.remarks.append("a list came back where a tuple was to come. That costs nothing.")
+        remark = "a list came back where a tuple was to come. That costs no points."
+        seen.remarks.append(Remark(remark))
     return None
 
 
@@ -346,4 +377,6 @@ def _finite_array(array: np.ndarray, name: str) -> Finding | None:
 
 
 def _listing(shapes: dict, names: list[str]) -> str:
-    return ", ".join(f"{name} {shapes[name]}" for name in names) or "no such name"
+    shown = [f"{name[:60]} {str(shapes[name])[:40]}" for name in names[:MOST_NAMES]]
+    n_more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {n_more} more" if n_more else "")

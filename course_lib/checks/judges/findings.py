@@ -14,6 +14,8 @@ class Finding:
 
     Args:
         how: in which way, by the names in `verdict/hints.py`: the hint follows from it.
+        within: what belongs to the call besides, where it was made in several ways; whoever
+            repeats the call needs it.
         arrays: where values are wrong, all that were expected and all that came.
     """
 
@@ -22,6 +24,7 @@ class Finding:
     got: str = ""
     details: tuple[str, ...] = field(default=())
     how: str = "value"
+    within: str = ""
     arrays: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False, repr=False)
 
 

@@ -57,6 +57,13 @@ def _difference(got, wanted) -> Finding | None:
         (n for n, (a, b) in enumerate(zip(got, wanted, strict=False)) if not same_value(a, b)),
         min(len(got), len(wanted)),
     )
+    if place < min(len(got), len(wanted)) and _kind(got[place]) != _kind(wanted[place]):
+        return Finding(
+            f"wrong type at [{place}]",
+            expected=f"{_kind(wanted[place])}: {as_typed(wanted[place])}",
+            got=_with_kind(got[place]),
+            how="type",
+        )
     lengths = f"a length of {len(got)} instead of {len(wanted)}"
     details = () if len(got) == len(wanted) else (lengths,)
     return Finding(

@@ -6,6 +6,7 @@ judge reports like any other wrong answer.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,13 @@ from .sent import arguments_of, arguments_of_step, changed
 
 class Malformed(Exception):
     """The observation is not one that the observer writes."""
+
+
+class Remark(NamedTuple):
+    """Something worth saying that breaks no rule; `of_call` where one must know of which call."""
+
+    text: str
+    of_call: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,12 +52,12 @@ class Seen:
         call: Mapping | None = None,
         *,
         step: int | None = None,
-        remarks: list[str] | None = None,
+        remarks: list[Remark] | None = None,
     ):
         if not isinstance(observation, Mapping):
             raise Malformed("no dict")
         self._raw, self._call, self._step = observation, call, step
-        self.remarks: list[str] = [] if remarks is None else remarks
+        self.remarks: list[Remark] = [] if remarks is None else remarks
 
     @property
     def error(self) -> dict | None:
@@ -62,6 +70,7 @@ class Seen:
         return {
             **{key: _text(error.get(key)) for key in ("type", "message", "place", "name")},
             "classes": [_text(c) for c in classes] if isinstance(classes, list) else [],
+            "refuses": error.get("refuses") is True,
         }
 
     @property

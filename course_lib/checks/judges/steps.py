@@ -18,7 +18,7 @@ def value_is(expected, what: str) -> Judge:
 
 def _listed(value) -> str:
     if isinstance(value, list):
-        return ", ".join(map(_listed, value[:8]))
+        return ", ".join([*map(_listed, value[:8]), *(["…"] if len(value) > 8 else [])])
     if isinstance(value, dict):
         return f"a {str(value.get('other'))[:40]}"
     return str(value)[:40]

@@ -105,6 +105,7 @@ def _block_case(
         dtype=dtype,
         init_kwargs=chosen,
         names=CALL,
+        notes=[f"{' and '.join(silent)} giving zeros"] if silent else (),
         **options,
     ).expect(also(parameters_are({name: array.shape for name, array in weights.items()}), judge))
 
@@ -168,8 +169,8 @@ def block_values(draw: Draw):
 
 
 @block.core(
-    "the mask goes to attention, whatever its shape: (T, S), (B, T, S) or (B, 1, S)",
-    hint="self.attention(self.norm1(x), mask): attention adds the axis for the heads by itself",
+    "the mask goes to attention as it is, of any shape: (T, S), (B, T, S) or (B, 1, S)",
+    hint="self.attention(self.norm1(x), mask): no axis is added here, and nothing else is hidden",
     fits=("shape", "raised"),
 )
 def block_masks(draw: Draw):

@@ -112,7 +112,7 @@ test_causality = _tried_on_patients(
     given="model",
     accepts=(
         "every causal model is accepted",
-        "leave room for rounding: a text and its beginning are not added up in the same order",
+        "only what stands before the change stays as it was, and up to rounding: leave room for it",
     ),
     rejects=(
         "every model that sees the future is rejected, with an AssertionError",

@@ -18,6 +18,7 @@ class Error(TypedDict):
     classes: list[str]  # its class, and the classes above it
     message: str
     place: str  # where in the solution cell: " (line 3: x = y)", or nothing
+    refuses: bool  # does it come from a `raise` of the answer's own?
     name: str  # that is not defined
 
 
@@ -46,6 +47,7 @@ class Observation(TypedDict, total=False):
     # of modules and models
     parameters: dict[str, list[int]]  # shapes by name
     trainable: list[str]
+    same_tensor: dict[str, str]  # of a tensor's further names, its first
     initial: dict[str, Array]  # the state of a fresh module, or of one that has been trained
     attributes: dict[str, Any]  # what its parts are
     # gradients, and what became of those that were there

@@ -15,11 +15,11 @@ from ..cases.check import Case, Check, Property
 from ..cases.draw import Draw
 from ..judges.expect import parameters_are
 from ..judges.findings import Finding, render, render_notes
-from ..judges.seen import Malformed, Seen
+from ..judges.seen import Malformed, Remark, Seen
 from ..observe.calls import Call
 from ..observe.observations import Reply
 from .diagnosis import bugs_like
-from .hints import what_to_look_at
+from .hints import broken_rule, what_to_look_at
 from .library import library_of
 
 Observer = Callable[[list[Call]], Reply]
@@ -136,7 +136,10 @@ def _judged(check, seed: int, device: str, plan, order, reply: Reply) -> Verdict
     for number, (prop, case) in enumerate(plan):
         if number in observations:
             finding, remarked = _judge(case, observations[number])
-            remarks.setdefault(prop.rule, []).extend(remarked)
+            remarks.setdefault(prop.rule, []).extend(
+                f"{case.shown}: {remark.text}" if remark.of_call else remark.text
+                for remark in remarked
+            )
         else:
             finding = _cut_short(reply)
             if not judged and not observations:  # the reason is about the cell, not about a rule
@@ -166,7 +169,8 @@ def _judged(check, seed: int, device: str, plan, order, reply: Reply) -> Verdict
 
 
 def _core_first(check: Check) -> tuple[Property, ...]:
-    return tuple(sorted(check.properties, key=lambda prop: prop.group != "core"))
+    """Core, then edge; of these what is asked of all comes last, as it counts last for a name."""
+    return tuple(sorted(check.properties, key=lambda prop: (prop.group != "core", bool(prop.kind))))
 
 
 @lru_cache(maxsize=4)
@@ -183,7 +187,7 @@ def _cases(prop: Property, seed: int, device: str) -> list[Case]:
 _UNREADABLE = (Malformed, KeyError, TypeError, ValueError, IndexError, OverflowError)
 
 
-def _judge(case: Case, observation) -> tuple[Finding | None, list[str]]:
+def _judge(case: Case, observation) -> tuple[Finding | None, list[Remark]]:
     """What is wrong with a call, if anything is, and what is to be remarked of it besides."""
     try:
         seen = Seen(observation, case.call)
@@ -222,14 +226,17 @@ def _verdict(check, seed, judged, made: list[int], bugs: list[Bug], notes: tuple
     message, diagnosis, failure = "", "", None
     if groups:
         prop, case, finding = check.scoring.to_tell(judged)
-        look_at = what_to_look_at(prop, finding, bugs)
-        message = render(check.name, prop.rule, finding, case.shown, names, look_at)
-        message = "\n".join(filter(None, [message, render_notes(notes)]))
-        diagnosis = " / ".join(names) or _one_line(prop, finding)
         number = next(n for n, (_, _, found) in enumerate(judged) if found)
+        is_first = all("names" in prop.fits for prop, _, _ in judged[:number])
+        rule = broken_rule(prop, finding, check.name, case.call, is_first=is_first)
+        shown = ", ".join(filter(None, [case.shown, finding.within]))
+        look_at = what_to_look_at(prop, finding, bugs)
+        message = render(check.name, rule, finding, shown, names, look_at)
+        message = "\n".join(filter(None, [message, render_notes(notes)]))
+        diagnosis = " / ".join(names) or _one_line(rule, finding)
         sent = made.index(number) if number in made else None
         changes = tuple((bug.title, _marked(bug)) for bug in bugs)
-        failure = Failure(prop.rule, finding, case.call, case.shown, look_at, changes, sent)
+        failure = Failure(rule, finding, case.call, shown, look_at, changes, sent)
     return Verdict(
         name=check.name,
         seed=seed,
@@ -253,5 +260,6 @@ def _marked(bug: Bug) -> str:
     return "\n".join(f"{signs[mark]} {line}" for mark, line in bug.marked_source)
 
 
-def _one_line(prop: Property, finding: Finding) -> str:
-    return finding.what if finding.what == prop.rule else f"{prop.rule}: {finding.what}"
+def _one_line(rule: str, finding: Finding) -> str:
+    what = ": ".join(filter(None, [finding.within, finding.what]))
+    return what if what == rule else f"{rule}: {what}"

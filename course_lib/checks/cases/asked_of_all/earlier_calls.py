@@ -95,6 +95,17 @@ def _converted(case: Case, of) -> Case:
     return Case(call, shown, same_in_all(call, ways, seen_of=what_came_back))
 
 
+def _condition(of) -> str:
+    """In which mode a module is called, and whether gradients are recorded."""
+    if of["probe"] not in MODULES:
+        return ""
+    return (
+        "training, "
+        if of.get("training")
+        else "evaluation" + (", " if of.get("cotangents") is not None else " under no_grad, ")
+    )
+
+
 def _judge(seen: Seen, case: Case, of, ways: list[str]) -> Finding | None:
     raw = seen.flag("steps")
     if not isinstance(raw, list) or len(raw) != len(ways):
@@ -102,5 +113,5 @@ def _judge(seen: Seen, case: Case, of, ways: list[str]) -> Finding | None:
     for way, one in zip(ways, raw, strict=True):
         finding = case.judge(Seen(one, of))
         if finding:
-            return replace(finding, what=f"{way}: {finding.what}")
+            return replace(finding, within=f"{_condition(of)}{way}")
     return None

@@ -23,7 +23,7 @@ class FirstCalls:
     """
 
     def __init__(self, check: ComponentCheck):
-        self._check = check
+        self._check, self.dtype = check, check.dtype
         self._drawn = lru_cache(maxsize=1)(lambda seed: tuple(_first_calls(check, Draw(seed))))
 
     def of(self, draw: Draw) -> Sequence[Case]:

@@ -14,6 +14,11 @@ from .same import call_around, same_in_all
 KIND = "layouts"
 AS_IT_COMES, *OTHERS, EXPANDED = LAYOUTS
 
+HINTS = {
+    "numpy": "as_strided and torch.from_numpy look at memory, and take no array that runs "
+    "backwards; x.copy() lies as usual",
+    "float64": "view, as_strided and data_ptr look at memory; reshape, flatten and indexing do not",
+}
 # Who takes no array, and so nothing that could lie in memory in one way or another.
 PLAIN = "plain Python: numbers, strings and lists"
 SIZES = "it is given sizes alone"
@@ -43,8 +48,8 @@ def properties(first_calls: FirstCalls) -> list[Property]:
                 yield _laid_out(case, with_arrays(case.call, _alike_in_all_rows), [EXPANDED])
 
     rule = "inputs may lie in memory in any way: transposed, sliced, expanded"
-    hint = "view, as_strided and data_ptr look at memory; reshape, flatten and indexing do not"
-    return [Property(rule, "edge", cases, hint, kind=KIND)]
+    hint = HINTS.get(first_calls.dtype, HINTS["float64"])
+    return [Property(rule, "edge", cases, hint, fits=("raised",), kind=KIND)]
 
 
 def _alike_in_all_rows(array: np.ndarray) -> np.ndarray:

@@ -20,6 +20,13 @@ RIGHT = {
     BARRED: "torch.no_grad() around the work, and not torch.inference_mode()",
     OVERLAPPING: "a place in memory for each entry",
 }
+# How what comes back is copied, by the kind of component.
+COPIES = {
+    "plain": "make a new list in each call; of one that is given or kept, return list(…)",
+    "numpy": "return an array that this call has made; .copy() what is an argument or kept",
+    "float64": "return what this call has made; clone() what is an argument, a view or kept, "
+    "and what expand() has made",
+}
 A_NUMBER = "it returns a number, which nobody can change"
 NOT_ASKED = {
     **dict.fromkeys(("attention_flops", "attention_bytes", "kv_cache_bytes"), A_NUMBER),
@@ -43,11 +50,11 @@ def properties(first_calls: FirstCalls) -> list[Property]:
             if case.call["probe"] == "generate" and case.call["args"][1] == 0:
                 continue  # a text that nothing is added to may be the prompt itself
             call = call_around(case.call, probe="results", careless=_in_turn(case.call))
-            shown = f"{case.shown}, changed and called again"
+            shown = f"{case.shown}, its result changed, called again"
             yield Case(call, shown, lambda seen, call=call: _judge(seen, call))
 
     rule = "what comes back is the caller's, to keep and to change"
-    hint = "clone() what is an argument, a view, expanded or kept: return what this call has made"
+    hint = COPIES.get(first_calls.dtype, COPIES["float64"])
     return [Property(rule, "edge", cases, hint, kind=KIND)]
 
 
@@ -77,7 +84,9 @@ def _judge(seen: Seen, call) -> Finding | None:
         return finding
     if seen.value:
         what = str(seen.value[0])[:80]
-        return Finding(what, expected=RIGHT.get(what, "a result that nothing else shares"))
+        how = "inference mode" if what == BARRED else "value"
+        expected = RIGHT.get(what, "a result that nothing else shares")
+        return Finding(what, expected=expected, how=how)
     if not alike(_end_of(raw[-1], raw[0]), raw[0], call):
         return Finding(
             "after a result was changed, the same call gives something else",

@@ -35,9 +35,9 @@ def same_in_all(call: Call, ways: Sequence[str], *, seen_of: Callable = lambda s
             if not finding and one.get("changed") and not raw[0].get("changed"):
                 finding = Finding("an input was changed in place", how="changed")
             if not finding and not alike(seen_of(one), seen_of(raw[0]), call):
-                finding = Finding("something else came of it")
+                finding = Finding("something else came back", expected="what comes back otherwise")
             if finding:
-                return replace(finding, what=f"{way}: {finding.what}")
+                return replace(finding, within=way)
         return None
 
     return judge

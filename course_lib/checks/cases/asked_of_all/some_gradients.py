@@ -125,7 +125,7 @@ def _judge(seen: Seen, of, asking: list[list[str]], labels: dict) -> Finding | N
         wanted = {name: expected[name] for name in names if expected.get(name) is not None}
         finding = gradients_are(wanted, of["dtype"], labels)(step)
         if finding:
-            return replace(finding, what=f"where {_in_words(names, labels)}: {finding.what}")
+            return replace(finding, within=f"where {_in_words(names, labels)}")
     return None
 
 

@@ -25,7 +25,7 @@ attention = ComponentCheck("attention", "attention", LESSON)
 
 @attention.core(
     "the weights of a query must sum to 1 over the keys",
-    hint="which axis holds the things a query chooses among?",
+    hint="a softmax, over the axis that holds the things a query chooses among",
 )
 def attention_sums(draw: Draw):
     q, k, v = qkv(draw, 2)
@@ -38,7 +38,7 @@ def attention_sums(draw: Draw):
 
 @attention.core(
     "output = softmax(q kᵀ / sqrt(D)) v for every leading index by itself",
-    hint="the last two axes of k change places; D, whose root divides, is the last of q",
+    hint="q @ k.mT over the root of q's last axis, then a softmax over the keys: each has a share",
 )
 def attention_values(draw: Draw):
     for lead in ((), (2,), (2, 4), (3, 3)):

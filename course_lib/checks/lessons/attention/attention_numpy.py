@@ -23,7 +23,7 @@ attention_numpy = ComponentCheck("attention_numpy", "attention", LESSON, dtype="
 
 @attention_numpy.core(
     "the weights of a query must sum to 1 over the keys",
-    hint="which axis holds the things a query chooses among?",
+    hint="a softmax, over the axis that holds the things a query chooses among",
 )
 def attention_numpy_sums(draw: Draw):
     q, k, v = qkv(draw)

@@ -85,7 +85,9 @@ def add_head_properties(check: ComponentCheck, *, causal: bool) -> None:
 
     @check.core(
         "the same in training as in evaluation, whatever texts came before",
-        hint="make the mask anew for every x" if causal else "forward keeps nothing between calls",
+        hint="make the mask anew for every x, in both modes"
+        if causal
+        else "forward keeps nothing between calls",
     )
     def modes(draw: Draw):
         short, long, d_model, d_head = sorted(draw.sizes(4))

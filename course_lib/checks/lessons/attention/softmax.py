@@ -98,7 +98,7 @@ def softmax_leaves_x(draw: Draw):
 @softmax.asked(
     "real sizes",
     "fifty thousand entries along the axis are as good as five",
-    hint="nothing here depends on how many there are",
+    hint="the sum is over all entries of the axis, those of a last, shorter block too",
 )
 def softmax_of_real_size(draw: Draw):
     x = 3 * draw.normal(2, 50_257) + 100

@@ -33,7 +33,7 @@ def filters_to(logits, kept, dtype: str, *, free=None) -> Judge:
     free = np.zeros(kept.shape, dtype=bool) if free is None else free
 
     def judge(seen: Seen) -> Finding | None:
-        finding = no_error(seen) or right_structure(seen, (logits,), ())
+        finding = no_error(seen) or right_structure(seen, (logits,), (), "float64")
         if finding:
             return finding
         output = seen.outputs[0]

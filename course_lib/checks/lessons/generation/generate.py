@@ -126,7 +126,7 @@ def greedy_cases(draw: Draw, sizes, context_length: int, **options):
 
 @generate.core(
     "each new token is the one that the model's last position finds likeliest",
-    hint="logits[:, -1] are about the next token; put it behind ids, and ask again with all of ids",
+    hint="logits[:, -1] are about the next token; put it behind ids, whatever it is; ask again",
 )
 def generate_greedy(draw: Draw):
     n_rows, n_tokens, n_new = draw.sizes(3, largest=9)

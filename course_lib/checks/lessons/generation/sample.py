@@ -115,7 +115,8 @@ def _drawn_as_often(rows, probabilities, slack: float) -> Finding | None:
             often = "was drawn" if impossible[worst] else "too often or too seldom"
             return Finding(
                 f"{what} {often}",
-                expected=f"token {worst} in {percent(wanted[worst])} of the rows like row {kind}",
+                expected=f"token {worst} in {percent(wanted[worst])} of the rows that have the "
+                f"logits of row {kind}",
                 got=percent(shares[worst]),
             )
     return None

@@ -112,7 +112,7 @@ def _hostile_case(draw: Draw, scores: np.ndarray, dtype: str, block_size: int, c
 
 @blockwise_attention.core(
     "scores up to ±6e4 do no harm, wherever the largest one stands",
-    hint="begin the maximum at -inf; a higher score shrinks both sums by exp(old - new)",
+    hint="no clamp: begin the maximum at -inf; a higher score shrinks both sums by exp(old - new)",
     fits=("not finite",),
 )
 def blockwise_hostile(draw: Draw):

@@ -91,7 +91,7 @@ def _grouped_case(
 
 
 @grouped_query_attention.core(
-    "query head h reads key head h // (n_heads // n_kv_heads)",
+    "query head h reads key head h // (n_heads // n_kv_heads), and out mixes what they found",
     hint="neighbours share: with 6 heads and 2 of keys, heads 0, 1, 2 read the first",
 )
 def grouped_values(draw: Draw):
@@ -287,7 +287,7 @@ module_properties(
     oracle=long_oracles.grouped_query_of,
     names=SEEN_BY,
     parameters=Rule(
-        "the parameters are query and out, C -> C, key and value, C -> n_kv_heads·D",
+        "the parameters: query and out, C -> C, key and value, C -> n_kv_heads·D; bias=False: none",
         hint="query, key, value, out: four layers; D = C / n_heads; bias=False: none has one",
         fits=("names", "not learned", "raised"),
     ),

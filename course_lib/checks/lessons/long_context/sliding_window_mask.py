@@ -48,7 +48,7 @@ def window_with_cache(draw: Draw):
 
 
 @sliding_window_mask.core(
-    "a window of 1 is the query's own key; one as long as the text is the causal mask",
+    "a window of 1 is the query's own key; one as long as the text, or longer, is causal_mask",
     hint="count: from position p - window + 1 to p, both included, there are `window` keys",
 )
 def window_smallest_and_largest(draw: Draw):

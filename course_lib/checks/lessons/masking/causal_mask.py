@@ -11,7 +11,7 @@ causal_mask = ComponentCheck("causal_mask", "masking", LESSON)
 
 @causal_mask.core(
     "query t may attend to keys 0..t, and True means may attend",
-    hint="row t may look at columns 0..t only",
+    hint="row t may look at all of the columns 0..t, and at no other",
 )
 def causal_mask_square(draw: Draw):
     for n in (4, *draw.sizes(2), 1, 130):

@@ -15,7 +15,7 @@ add_head_properties(causal_self_attention, causal=True)
 
 @causal_self_attention.core(
     "no position sees a later one, however large it is",
-    hint="the mask belongs between the scores and the softmax",
+    hint="the mask stands between the scores and the softmax, in both modes, and hides with -inf",
 )
 def causal_self_attention_hostile(draw: Draw):
     n_tokens, d_model, d_head = draw.sizes(3)

@@ -41,7 +41,7 @@ def _attention_case(q, k, v, mask, dtype="float64", *, judge=None, tolerance=Non
 
 @masked_attention.core(
     "without a mask it is attention, and so it is when the mask allows everything",
-    hint="the default is mask=None, and True means may attend",
+    hint="scores / sqrt(D), softmax, times v; mask=None allows all, and True means may attend",
     fits=("raised",),
 )
 def masked_attention_unmasked(draw: Draw):
@@ -82,7 +82,7 @@ def masked_attention_values(draw: Draw):
 
 @masked_attention.core(
     "a hostile future changes nothing, however large its scores",
-    hint="a masked weight must be exactly 0, or a large value behind it comes through",
+    hint="a masked weight is exactly 0; the highest score is that of the keys seen, however low",
     fits=("not finite",),
 )
 def masked_attention_hostile(draw: Draw):

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from ...judges.expect import differs, no_error
+from ...judges.expect import differs, no_error, wrong_names
 from ...judges.findings import Finding, number
 from ...judges.seen import Malformed
 from ...judges.tolerances import Tolerance
@@ -30,35 +30,22 @@ def has_the_state(config: ReferenceConfig):
         if seen.flag("parameters") is None:
             return no_error(seen) or Finding("no model was made")
         found = seen.parameters
-        missing = [name for name in expected if name not in found]
-        surplus = [name for name in found if name not in expected]
-        if missing or surplus:
-            return Finding(
-                "wrong names in state_dict()",
-                expected=_some(missing, expected, "is missing", "are missing"),
-                got=_some(surplus, found, "should not be there", "should not be there"),
-                how="names",
-            )
+        trainable = seen.flag("trainable")
+        trainable = set(trainable if isinstance(trainable, list) else [])
+        if found.keys() != expected.keys():
+            return wrong_names(found, expected, trainable)
         for name, shape in expected.items():
             if found[name] != shape:
                 return Finding(
                     f"wrong shape of {name}", expected=str(shape), got=str(found[name])[:60]
                 )
-        trainable = seen.flag("trainable")
-        frozen = [name for name in expected if name not in (trainable or [])]
+        frozen = [name for name in expected if name not in trainable]
         if frozen:
             what = f"{frozen[0]} is not learned"
             return Finding(what, expected="an nn.Parameter", how="not learned")
         return None
 
     return judge
-
-
-def _some(names: list[str], shapes: dict, one: str, several: str) -> str:
-    if not names:
-        return "no other names" if one.startswith("is") else "none that is new"
-    first = f"{names[0][:60]} {str(shapes[names[0]])[:40]}"
-    return f"{first} {one}" if len(names) == 1 else f"{first} and {len(names) - 1} more {several}"
 
 
 def attribute_of(seen, name: str):

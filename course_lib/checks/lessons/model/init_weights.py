@@ -6,6 +6,7 @@ from ...cases.check import Case, ComponentCheck
 from ...cases.draw import Draw
 from ...judges.expect import also, no_error
 from ...judges.findings import Finding
+from ...observe.probes.gpt import BEFORE
 from .fixtures import LESSON, shown_config, tied_names
 from .fresh_model import (
     all_finite,
@@ -28,8 +29,8 @@ def _init_case(judge, *, dtype="float64", way=None, before=None, **changes) -> C
     call = {"probe": "init_weights", "dtype": dtype, "args": [], "kwargs": {}, "random": True}
     call |= {"way": way} if way else {}
     call |= {"before": before} if before else {}
-    shown = f"init_weights(GPT({shown_config(config)})), {dtype}"
-    shown += f", all its numbers {before}" if before else ""
+    model = f"GPT({shown_config(config)})"
+    shown = f"init_weights(model) of {model}, all its numbers {before or BEFORE}, {dtype}"
     case = Case(call | {"config": asdict(config)}, shown)
     has_state = no_error if way else has_the_state(config)
     return case.expect(also(no_error, has_state, all_finite, judge(config)))

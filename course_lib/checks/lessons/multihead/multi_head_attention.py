@@ -1,5 +1,7 @@
 """What must hold of `MultiHeadAttention`."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ...cases.check import ComponentCheck
@@ -158,7 +160,7 @@ def heads_hostile(draw: Draw):
 
 @multi_head_attention.edge(
     "in training, dropout sets outputs to 0 and scales the others by 1 / (1 - p)",
-    hint="twice: on the weights, and on the output as the last thing, after .out",
+    hint="twice, each number by itself: on the weights, and on the output, after .out",
 )
 def heads_dropout_on_the_output(draw: Draw):
     weights = _only_the_bias_speaks(draw)
@@ -200,7 +202,7 @@ def _only_the_bias_speaks(draw: Draw):
 
 @multi_head_attention.edge(
     "in training, dropout sets weights to 0 and scales the others by 1 / (1 - p)",
-    hint="between the softmax and the values; the weights need not sum to 1 then",
+    hint="on what the softmax gives, not on the scores, with a mask as without one",
 )
 def heads_dropout_on_the_weights(draw: Draw):
     weights = outputs_count_weights()
@@ -270,9 +272,11 @@ def _kept_or_dropped(values: np.ndarray):
             return finding
         output = seen.outputs[0].array
         whole = np.where(output == 0, 0.0, values / (1 - DROPOUT) ** 2)
-        return differs(output, whole, BY_CHANCE) or share(
-            "of the outputs are 0", output == 0, 1 - (1 - DROPOUT) ** 2
-        )
+        finding = differs(output, whole, BY_CHANCE)
+        if finding:
+            both = f"0, or {finding.expected}: scaled by 1 / (1 - p) twice, as weight and output"
+            return replace(finding, expected=both)
+        return share("of the outputs are 0", output == 0, 1 - (1 - DROPOUT) ** 2)
 
     return judge
 
@@ -292,8 +296,8 @@ def weights_were_dropped(seen):
     if np.allclose(known, n_tokens * (1 - DROPOUT)):
         return Finding(
             "the weights sum to 1, as if none were dropped",
-            expected=f"heads that lack about {DROPOUT:g} of their weights, by chance",
-            got="the same from all heads",
+            expected=f"about {DROPOUT:g} of the weights are 0",
+            got="none is",
         )
     whole = np.where(counts == 0, 0.0, np.round(survived)[..., None])
     if differs(counts, whole, BY_CHANCE):

@@ -14,7 +14,7 @@ def _split_case(x, n_heads: int, dtype="float64", *, judge=None, **options):
 
 
 @split_heads.core(
-    "head h owns the channels h·D to (h+1)·D - 1 of every position",
+    "head h owns the channels h·D to (h+1)·D - 1 of every position: (H, T, D)",
     hint="cut the last axis into (H, D), which moves nothing; then bring H forward",
     fits=("shape",),
 )

@@ -30,7 +30,7 @@ def _norm_case(x, weight, bias, *eps, dtype="float64", judge=None, tolerance=Non
 
 @layer_norm.core(
     "with weight 1 and bias 0, each vector gets mean 0 and variance 1",
-    hint="mean and variance over the last axis, kept at length 1; var(correction=0) divides by C",
+    hint="each vector by itself, all of them: mean and var(correction=0) over the last axis",
     fits=("shape", "raised"),
 )
 def layer_norm_plain(draw: Draw):

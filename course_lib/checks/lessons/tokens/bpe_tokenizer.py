@@ -8,7 +8,7 @@ from ...judges.plain import leaves_alone, returns_value
 from ...oracles import tokens as oracles
 from .fixtures import ENGLISH, LESSON, MANY_SCRIPTS, pick
 
-bpe_tokenizer = ComponentCheck("BPETokenizer", "tokens", LESSON)
+bpe_tokenizer = ComponentCheck("BPETokenizer", "tokens", LESSON, dtype="plain")
 
 
 def _speaks(merges, *steps, first=()):

@@ -7,7 +7,7 @@ from ...judges.expect import raises
 from ...judges.plain import leaves_alone, returns_value
 from .fixtures import ENGLISH, KNOWN_ELSEWHERE, LESSON, MANY_SCRIPTS, UNKNOWN, pick
 
-char_tokenizer = ComponentCheck("CharTokenizer", "tokens", LESSON)
+char_tokenizer = ComponentCheck("CharTokenizer", "tokens", LESSON, dtype="plain")
 
 
 def _chars(text: str):

@@ -7,7 +7,7 @@ from ...judges.plain import leaves_alone, returns_value
 from ...oracles import tokens as oracles
 from .fixtures import LESSON, few_ids
 
-merge_pair = ComponentCheck("merge_pair", "tokens", LESSON)
+merge_pair = ComponentCheck("merge_pair", "tokens", LESSON, dtype="plain")
 
 
 def _merges(ids, pair, new_id, judge=None):

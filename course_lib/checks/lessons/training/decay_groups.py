@@ -27,7 +27,8 @@ def _groups_case(draw: Draw, model: dict, *, dtype="float64", decay=None):
     notes = [name for name in ("tied", "frozen") if model.get(name)]
     if model["model"] == "gpt" and model["config"].get("tie_weights", True):
         notes = ["tied", *notes]
-    shown = f"decay_groups({' and '.join(notes)}{' ' if notes else ''}{kind}, {decay})"
+    kind = " ".join(filter(None, [" and ".join(notes), kind]))
+    shown = f"decay_groups(model, {decay})" + (f", with a {kind}" if kind != "model" else "")
     return Case(call, shown, _groups_are(shape, decay))
 
 
@@ -53,8 +54,10 @@ def _groups_are(axes: dict[str, int], decay: float) -> Judge:
             )
         groups = [facts_of(group) for group in groups]
         if len(groups) != 2 or any(group.get("type") != "dict" for group in groups):
-            kinds = ", ".join(str(group.get("type"))[:30] for group in groups[:4])
-            return Finding("wrong groups", expected="two dicts", got=f"{len(groups)}: {kinds}")
+            kinds = [str(group.get("type"))[:30] for group in groups]
+            others = [f", one of them a {kind}" for kind in kinds if kind != "dict"]
+            got = f"{len(groups)} {'dicts' if not others else 'groups' + others[0]}"
+            return Finding("wrong groups", expected="a list of two dicts", got=got)
         return _stated(groups, decay) or _members(groups, axes, decay) or _kept(found)
 
     return judge

@@ -96,20 +96,43 @@ def _rows_are_text(call: dict) -> Judge:
     def judge(seen: Seen) -> Finding | None:
         drawn = _drawn(seen, call)
         inputs, targets = (drawn[f"batches {part}"] for part in ("inputs", "targets"))
-        row, its_targets = inputs[0, 0], targets[0, 0]
+        inputs, targets = (rows.reshape(-1, rows.shape[-1]) for rows in (inputs, targets))
         facts = facts_of_batches(drawn, call)
         text = f"tokens counting from {call['tokens'][0]} to {call['tokens'][-1]}"
-        shown = f"{row[:6].tolist()} with targets {its_targets[:6].tolist()}"
         if facts["along a row"] != ([1] if call["context_length"] > 1 else []):
-            return Finding(f"a row is no piece of the text ({text})", got=shown)
+            n, at = _first(np.diff(inputs) != 1)
+            return Finding(
+                f"a row is no piece of the text ({text})", got=_around(inputs[n], at + 1)
+            )
         if facts["from input to target"] != [1]:
-            good = f"{row[:6].tolist()} with targets {(row[:6] + 1).tolist()}"
-            return Finding("targets are not the inputs, one token on", expected=good, got=shown)
+            n, at = _first(targets - inputs != 1)
+            return Finding(
+                "targets are not the inputs, one token on",
+                expected=f"{_around(inputs[n], at)} with targets {_around(inputs[n] + 1, at)}",
+                got=f"{_around(inputs[n], at)} with targets {_around(targets[n], at)}",
+            )
         if not facts["all starts are valid"]:
+            outside = ~np.isin(inputs, call["tokens"]) | ~np.isin(targets, call["tokens"])
+            n, at = _first(outside) if outside.any() else (0, 0)
+            shown = f"{_around(inputs[n], at)} with targets {_around(targets[n], at)}"
             return Finding(f"a row leaves the text ({text})", got=shown)
         return None
 
     return judge
+
+
+def _first(is_so: np.ndarray) -> tuple[int, int]:
+    """The row and the place where it is so first."""
+    row, place = np.argwhere(is_so)[0]
+    return int(row), int(place)
+
+
+def _around(row: np.ndarray, place: int) -> str:
+    """The tokens around a place of a row; "…" stands for the others."""
+    begin = max(0, place - 3)
+    end = min(len(row), begin + 6)
+    shown = [*(["…"] if begin else []), *map(str, row[begin:end])]
+    return f"[{', '.join([*shown, *(['…'] if end < len(row) else [])])}]"
 
 
 def _only_text(call: dict) -> list[Judge]:

@@ -79,7 +79,7 @@ def loss_values(draw: Draw):
 
 
 @next_token_loss.core(
-    "targets equal to ignore_index do not count, neither above nor below the line",
+    "targets equal to ignore_index do not count, neither in the sum nor in what it is divided by",
     hint="the mean is over the targets that are left; F.cross_entropy knows ignore_index",
 )
 def loss_ignores(draw: Draw):
@@ -111,7 +111,7 @@ def loss_gradients(draw: Draw):
 
 @next_token_loss.core(
     "large logits give a large loss, not nan or infinity",
-    hint="take log_softmax, not the log of a softmax: exp(1000) is infinite, log(0) too",
+    hint="log_softmax of the logits as they are: no clamp; exp(1000) is infinite, and log(0) too",
     fits=("not finite",),
 )
 def loss_of_large_logits(draw: Draw):

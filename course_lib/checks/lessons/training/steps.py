@@ -63,12 +63,12 @@ def steps_case(
     tolerance = tolerance or STEP[dtype]
     return Case(
         call,
-        _shown_steps(optimizer, batches, dtype, training),
+        _shown_steps(optimizer, batches, dtype, training, stale),
         also(no_error, partial(judge or _steps_are, expected=expected, tolerance=tolerance)),
     )
 
 
-def _shown_steps(optimizer, batches, dtype, training) -> str:
+def _shown_steps(optimizer, batches, dtype, training, stale) -> str:
     sizes = "×".join(map(str, batches[-1]["inputs"].shape))
     given = {name: value for batch in batches for name, value in batch["kwargs"].items()}
     given = "".join(f", {name}={_short(value)}" for name, value in given.items())
@@ -76,6 +76,7 @@ def _shown_steps(optimizer, batches, dtype, training) -> str:
     kind += " with two groups" if optimizer.get("grouped") else ""
     notes = f"{kind}, {dtype}" + (", training" if training else "")
     notes += f", {len(batches)} steps" if len(batches) > 1 else ""
+    notes += ", a backward() of another loss before" if stale else ""
     return f"train_step(model, optimizer, inputs {sizes}, targets{given}), {notes}"
 
 
@@ -100,11 +101,18 @@ def _of_step(which: str, finding: Finding | None) -> Finding | None:
 
 
 def losses_are(seen: Seen, expected, tolerance) -> Finding | None:
-    """Judge: each step returns its loss as a float, or refuses one that is not finite."""
-    for which, back, _, wanted in _pairs(seen, expected):
+    """Judge: each step returns its loss as a float, or refuses one that is not finite.
+
+    Where the step before has left other weights, its loss can be no other: then those are told.
+    """
+    before = None
+    for which, back, left, wanted in _pairs(seen, expected):
         finding = _loss_is_right(back, wanted, tolerance)
         if finding:
-            return _of_step(which, finding)
+            return before or _of_step(which, finding)
+        of_the_weights = _left_is(left, wanted, tolerance)
+        if of_the_weights:
+            before = _of_step(which, replace(of_the_weights, how="weights"))
     return None
 
 
@@ -147,7 +155,8 @@ def _left_is(left: Seen, wanted, tolerance) -> Finding | None:
             raise Malformed("left")
         if not np.isfinite(got).all():
             return Finding(f"{name} is not finite afterwards", "finite numbers", "nan or inf")
-        finding = differs(got, array, tolerance, name + " after the step")
+        whose = name if name.startswith("optimizer") else f"the model's {name}"
+        finding = differs(got, array, tolerance, f"{whose} after the step")
         if finding:
             return finding
     return None

@@ -42,10 +42,10 @@ class Careless:
         return result
 
     def _before_a_call(self) -> None:
-        self._look()
+        self._look("was made")
         for one in self.kept:
             one.change()
-        self._look()
+        self._look("was written to")
 
     def leave(self) -> None:
         """The last look."""
@@ -53,11 +53,11 @@ class Careless:
 
     def _keep(self, args, result) -> None:
         self.kept.append(_Kept(args, result))
-        self._look()
+        self._look("was made")
 
-    def _look(self) -> None:
+    def _look(self, since: str) -> None:
         for one in self.kept:
-            for what in one.is_other():
+            for what in one.is_other(since):
                 if what not in self.found:
                     self.found.append(what)
 
@@ -84,11 +84,11 @@ class _Kept:
         self.is_changed = False
         self.noted = [BARRED] if any(map(_is_barred, self.parts)) else []
 
-    def is_other(self) -> list[str]:
-        """What is not as it must be."""
+    def is_other(self, since: str) -> list[str]:
+        """What is not as it must be, since another result was made, or was written to."""
         found = list(self.noted)
         if not all(map(_same, self.parts, self.parts_then)):
-            found.append("a result changed when the next one was made, or changed")
+            found.append(f"a result changed when another one {since}")
         if self.is_changed and not all(map(_same, self.args, self.args_then)):
             found.append("an argument changed with the result")
         return found

@@ -38,7 +38,7 @@ def _expanded(tensor: Tensor) -> Tensor:
     return tensor[:1].clone().expand_as(tensor)
 
 
-BACKWARDS = "that run backwards through memory"
+BACKWARDS = "that run backwards through memory, as x[::-1] does"
 
 
 def _nothing_like(tensor: Tensor, shape: list[int]) -> Tensor:
@@ -48,7 +48,7 @@ def _nothing_like(tensor: Tensor, shape: list[int]) -> Tensor:
 
 LAYOUTS = {
     "as it comes": lambda tensor: tensor,
-    "transposed in memory": _transposed,
+    "transposed in memory, as x.mT is": _transposed,
     "sliced from a larger one": _sliced,
     "every second of a larger one": _every_second,
     "with odd strides at axes of size 1": _odd_strides,

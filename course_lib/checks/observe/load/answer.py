@@ -2,13 +2,24 @@
 
 import ast
 import linecache
+import opcode
 import sys
+import sysconfig
 import traceback
 from collections.abc import Mapping
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 
 PACKAGE = "my_transformer"
+
+# Where code lies that no answer holds: what is given, Python, what is installed, and ours.
+NOT_THE_ANSWERS = (
+    "<given",
+    "<frozen",
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+    str(Path(__file__).parents[3]),
+)
 
 
 class AnswerRefused(Exception):
@@ -108,6 +119,7 @@ def describe_error(error: BaseException) -> dict:
         "classes": [cls.__name__ for cls in type(error).__mro__],
         "message": short(error),
         "place": place(error),
+        "refuses": refuses(error),
         "name": str(getattr(error, "name", "") or ""),
     }
 
@@ -125,8 +137,25 @@ def place(error: BaseException) -> str:
     """Where in the solution cell an error arose: ` (line 3: x = y)`, or nothing."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename.startswith("<") and not frame.filename.startswith(("<given", "<frozen")):
-            return f" (line {frame.lineno}: {frame.line})" if frame.line else ""
+            return f" (line {frame.lineno}: {_first_line(frame.line)})" if frame.line else ""
     return ""
+
+
+def _first_line(line: str) -> str:
+    """A line of code, with a sign where it opens a bracket that others close."""
+    return line + "…" + {"(": ")", "[": "]", "{": "}"}[line[-1]] if line[-1] in "([{" else line
+
+
+def refuses(error: BaseException) -> bool:
+    """Does the error come from a `raise` or `assert` in the answer's own code?"""
+    last = error.__traceback__
+    if last is None:
+        return False
+    while last.tb_next:
+        last = last.tb_next
+    code = last.tb_frame.f_code
+    is_theirs = not code.co_filename.startswith(NOT_THE_ANSWERS)
+    return is_theirs and code.co_code[last.tb_lasti] == opcode.opmap["RAISE_VARARGS"]
 
 
 _NO_MAGICS = (

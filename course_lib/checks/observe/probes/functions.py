@@ -14,6 +14,7 @@ from .record import (
     arguments,
     array_of,
     copy_of,
+    further_names,
     kind_of,
     record_calls,
     record_changes,
@@ -46,6 +47,7 @@ def observe_module(component, call: ModuleCall, seen: Observation) -> None:
     state = module.state_dict()
     seen["parameters"] = {name: list(tensor.shape) for name, tensor in state.items()}
     seen["trainable"] = sorted(name for name, _ in module.named_parameters())
+    seen["same_tensor"] = further_names(module)
     if call.get("initial"):
         seen["initial"] = {name: array_of(tensor) for name, tensor in state.items()}
     if call.get("attributes"):

@@ -161,6 +161,13 @@ def record_calls(args, seen: Observation) -> None:
         seen["calls"] = counted
 
 
+def further_names(module: nn.Module) -> dict[str, str]:
+    """Of parameters that have several names: the first, by each of the others."""
+    first = {id(parameter): name for name, parameter in module.named_parameters()}
+    every = module.named_parameters(remove_duplicate=False)
+    return {name: first[id(one)] for name, one in every if first[id(one)] != name}
+
+
 def kind_of(module: nn.Module, name: str) -> str:
     """What a module's attribute is: "NoneType", "Parameter", or "" where there is none."""
     return type_name(getattr(module, name)) if hasattr(module, name) else ""
