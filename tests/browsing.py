@@ -9,6 +9,10 @@ CHROMIUM = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run",
 ]  # fmt: skip
+WCAG_22_AA = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+    "resultTypes": ["violations"],
+}
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -88,3 +92,19 @@ def broken_words(page) -> list[str]:
         }
         return found
     }""")
+
+
+def violations(page, axe: str, where: str = "document") -> list[str]:
+    """What on a page, or in a part of it, keeps somebody out; a line for each rule.
+
+    Args:
+        axe: the rules, as a script.
+        where: an expression of JavaScript.
+    """
+    page.evaluate(axe)
+    return [
+        f"{rule['id']} ({rule['help']}), {len(rule['nodes'])} times, such as {one['html'][:300]}"
+        f": {one['failureSummary']}"
+        for rule in page.evaluate(f"axe.run({where}, {WCAG_22_AA})")["violations"]
+        for one in rule["nodes"][:1]
+    ]

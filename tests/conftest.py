@@ -24,8 +24,8 @@ TOGETHER = {
     "test_book": "the whole book",
     "test_prose": "the whole book",
     **{name: name for name in ("test_capstone", "test_clinic", "test_export", "test_figures")},
-    **{name: name for name in ("test_grading", "test_page", "test_quiz", "test_reference")},
-    **{name: name for name in ("test_sample_class", "test_wheel")},
+    **{name: name for name in ("test_grading", "test_jupyterlab", "test_page", "test_quiz")},
+    **{name: name for name in ("test_reference", "test_sample_class", "test_wheel")},
 }
 
 
@@ -67,6 +67,14 @@ def browser():
         browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """The rules of accessibility, as a script."""
+    script = Path(__file__).resolve().parent.parent / "node_modules" / "axe-core" / "axe.min.js"
+    assert script.exists(), "axe-core is missing: make axe"
+    return script.read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from browsing import broken_words, cut_off, serve
+from browsing import broken_words, cut_off, serve, violations
 
 from course_lib.bugs import all_bugs, bugs_of
 from course_lib.checks import all_checks
@@ -17,10 +17,6 @@ PAGES = [CONTENTS["root"], *[chapter["file"] for chapter in CONTENTS["chapters"]
 LESSONS = [page for page in PAGES if page[0].isdigit()]
 BUG_PAGES = [page_name(check.name) for check in all_checks() if bugs_of(check.name)]
 QUICK = ("index", "02_self_attention", "reference", page_name("causal_mask"))
-WCAG_22_AA = {
-    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
-    "resultTypes": ["violations"],
-}
 
 
 @pytest.fixture(scope="session")
@@ -28,14 +24,6 @@ def site():
     """The book's address, on a server of this machine."""
     with serve(build_book(ROOT, say=str).parent) as address:
         yield address
-
-
-@pytest.fixture(scope="session")
-def axe():
-    """The rules of accessibility, as a script."""
-    script = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-    assert script.exists(), "axe-core is missing: make axe"
-    return script.read_text(encoding="utf-8")
 
 
 def in_light_and_dark(test):
@@ -54,14 +42,7 @@ def test_a_page_is_sound_accessible_and_fits_a_phone(visit, axe, name, scheme):
     opened.page.wait_for_load_state("networkidle")
     opened.page.evaluate("window.MathJax?.startup?.promise")
     assert opened.page.locator("mjx-merror").count() == 0
-    opened.page.evaluate(axe)
-    found = opened.page.evaluate(f"axe.run(document, {WCAG_22_AA})")["violations"]
-    told = [
-        f"{rule['id']} ({rule['help']}), {len(rule['nodes'])} times, such as {one['html'][:300]}"
-        f": {one['failureSummary']}"
-        for rule in found
-        for one in rule["nodes"][:1]
-    ]
+    told = violations(opened.page, axe)
     assert not told, "\n".join(told)
     opened.page.set_viewport_size({"width": 360, "height": 800})
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 360
