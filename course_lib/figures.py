@@ -128,6 +128,145 @@ def dials(logits: Mapping[str, Mapping[str, float]]) -> Interactive:
     return Interactive(picture, "dials", {"title": "Three dials", "prompts": prompts})
 
 
+def rotation(
+    query: Sequence[float], key: Sequence[float], *, positions: tuple[int, int], base: float = 1e4
+) -> Interactive:
+    """A query and a key that turn with their positions, pair by pair, and their dot product.
+
+    Args:
+        query, key: (D,) each, as they are before they are turned.
+        positions: where the two stand at first, and in the picture, the query first.
+        base: pair i turns by base^(-2i/D) a step.
+    """
+    query, key = (np.asarray(vector, dtype=float).reshape(-1, 2) for vector in (query, key))
+    turns = base ** (-np.arange(len(query)) / len(query))
+    at_query, at_key = positions
+    pictured = {}
+    for shift in (0, 1):
+        places = (at_query + shift, at_key + shift)
+        turned = [_turned(v, p * turns) for v, p in zip((query, key), places, strict=True)]
+        pictured["query at {}, key at {}".format(*places)] = turned
+    data = {
+        "title": "Turning arrows",
+        "query": query.round(6).tolist(),
+        "key": key.round(6).tolist(),
+        "positions": [at_query, at_key],
+        "base": base,
+    }
+    return Interactive(plots.pairs_as_arrows(pictured, turns), "rotation", data)
+
+
+def cost(
+    models: Mapping[str, Mapping[str, int]],
+    machines: Mapping[str, Mapping[str, float | str]],
+    *,
+    model: str,
+    machine: str,
+) -> Interactive:
+    """What the next token costs a model that writes, and what a machine allows.
+
+    Args:
+        models: by name `n_layers`, `n_heads`, `n_kv_heads`, `d_head`, `d_mlp`, `mlp_matrices` (in
+            each block, C x d_mlp), `vocab_size`, and `rows_looked_up`: of tables that multiply
+            nothing, such as an embedding that is not the head as well.
+        machines: by name `gigabytes`, `gigabytes_a_second`, `teraflops`, and their `source`.
+        model, machine: what the figure shows at first.
+    """
+    data = {
+        "title": "What a token costs",
+        "models": [{"name": name, **sizes} for name, sizes in models.items()],
+        "machines": [{"name": name, **sheet} for name, sheet in machines.items()],
+        "model": list(models).index(model),
+        "machine": list(machines).index(machine),
+    }
+    n_tokens, gigabytes = 8192, {}
+    for name, sizes in models.items():
+        width = sizes["n_heads"] * sizes["d_head"]
+        kept = 2 * sizes["n_kv_heads"] * sizes["d_head"]  # a layer keeps so many numbers a token
+        block = width * (2 * width + kept + sizes["mlp_matrices"] * sizes["d_mlp"])
+        tables = width * (sizes["vocab_size"] + sizes["rows_looked_up"])
+        gigabytes[f"{name}: weights"] = 2 * (sizes["n_layers"] * block + tables) / 1e9
+        gigabytes[f"{name}: cache"] = 2 * sizes["n_layers"] * kept * n_tokens / 1e9
+    picture = plots.bars(
+        gigabytes,
+        xlabel=f"GB for one text of {n_tokens:,} tokens, at two bytes a number",
+        show=lambda value: f"{value:.2f}",
+    )
+    return Interactive(picture, "cost", data)
+
+
+def saturation(
+    queries, keys, widths: Sequence[int], *, width: int, n_shown: int = 5
+) -> Interactive:
+    """Scores, weights and slopes of softmax at growing widths, with the root of D and without.
+
+    Args:
+        queries: (T, D) with the largest D of all. A width takes the first channels of it.
+        keys: (S, D) likewise.
+        width: what the figure shows at first, one of the `widths`.
+        n_shown: how many of the queries can be looked at. The means are of all.
+    """
+    queries, keys = np.asarray(queries), np.asarray(keys)
+    dots = [queries[:, :d] @ keys[:, :d].T for d in widths]
+    roots = np.sqrt(widths)
+    means = {"plain": [], "divided": []}
+    for scores, root in zip(dots, roots, strict=True):
+        for name, divisor in (("plain", 1), ("divided", root)):
+            weights = np.array([_softmax(row, divisor) for row in scores])
+            slopes = (weights * (1 - weights)).sum(axis=-1)
+            means[name].append([weights.max(axis=-1).mean(), slopes.mean()])
+    data = {
+        "title": "Width and saturation",
+        "widths": list(widths),
+        "dots": np.stack(dots, axis=1)[:n_shown].round(4).tolist(),
+        "means": {name: np.round(pairs, 4).tolist() for name, pairs in means.items()},
+        "n_queries": len(queries),
+        "width": list(widths).index(width),
+    }
+    narrow, wide = dots[list(widths).index(width)][0], dots[-1][0]
+    panels = {
+        f"D = {width}": _softmax(narrow, 1),
+        f"D = {widths[-1]}": _softmax(wide, 1),
+        f"{widths[-1]}, with the root": _softmax(wide, roots[-1]),
+    }
+    picture = plots.bar_panels(panels, [f"key {n}" for n in range(len(keys))], xlabel="weight")
+    return Interactive(picture, "saturation", data)
+
+
+def entries(
+    tokens: Sequence[str], query, key, value, *, looks: Sequence[str], hands: Sequence[str]
+) -> Interactive:
+    """Attention without the root, entry by entry: which row and which column make each.
+
+    Args:
+        query, key: (T, D) each.
+        value: (T, E).
+        looks: what the channels of queries and keys are called.
+        hands: what those of the values are called.
+    """
+    query, key, value = (np.asarray(table, dtype=float) for table in (query, key, value))
+    scores = query @ key.T
+    weights = np.array([_softmax(row, 1) for row in scores])
+    picture = plots.products(
+        {
+            "scores: q on the left, k.T above": (query, key.T, scores, tokens),
+            "output: weights on the left, v above": (weights, value, weights @ value, hands),
+        },
+        tokens,
+        row=len(tokens) - 1,
+    )
+    data = {
+        "title": "One entry, looked into",
+        "tokens": list(tokens),
+        "looks": list(looks),
+        "hands": list(hands),
+        "query": query.tolist(),
+        "key": key.tolist(),
+        "value": value.tolist(),
+    }
+    return Interactive(picture, "entries", data)
+
+
 def cache(tokens: Sequence[str], *, cached: Sequence[int], uncached: Sequence[int]) -> Interactive:
     """A text that is written token by token, and the positions that each step computes.
 
@@ -160,6 +299,12 @@ def cache(tokens: Sequence[str], *, cached: Sequence[int], uncached: Sequence[in
         "uncached": [int(count) for count in uncached],
     }
     return Interactive(picture, "cache", data)
+
+
+def _turned(pairs: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """(n, 2) pairs, each turned by its angle."""
+    (a, b), cos, sin = pairs.T, np.cos(angles), np.sin(angles)
+    return np.stack([a * cos - b * sin, a * sin + b * cos], axis=-1)
 
 
 def _up_to_the_last(row: np.ndarray) -> list[int]:

@@ -470,6 +470,77 @@ def filling_cache(steps: Sequence[Sequence[str]], capacity: int) -> Picture:
     return picture
 
 
+def pairs_as_arrows(rows: Mapping[str, Sequence], turns: Sequence[float]) -> Picture:
+    """A query and a key as arrows, a dial for each pair of channels, and the score of each row.
+
+    Args:
+        rows: `(query, key)` by title, (D/2, 2) each.
+        turns: by how much each pair turns a step.
+    """
+    longest = max(np.hypot(*_as_array(v).T).max() for row in rows.values() for v in row)
+    looks = {"query": {"color": CURVES[0][0]}, "key": {"color": CURVES[1][0], "linestyle": "--"}}
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(2 * len(turns), 2.6 * len(rows) + 0.5), layout="constrained")
+        dials = picture.subplots(len(rows), len(turns), squeeze=False)
+        for row, (title, vectors) in zip(dials, rows.items(), strict=True):
+            score = (_as_array(vectors[0]) * _as_array(vectors[1])).sum()
+            row[0].set_title(f"{title}: score {score:.3f}", loc="left", fontsize=14)
+            for pair, axes in enumerate(row):
+                axes.add_patch(matplotlib.patches.Circle((0, 0), longest, fill=False, ec="#999999"))
+                for vector, look in zip(vectors, looks.values(), strict=True):
+                    tip = _as_array(vector)[pair]
+                    arrow = {"arrowstyle": "-|>", "linewidth": 2.5, **look}
+                    axes.annotate("", tip, (0, 0), arrowprops={**arrow, "shrinkA": 0, "shrinkB": 0})
+                axes.set(xlim=(-1.1 * longest, 1.1 * longest), ylim=(-1.1 * longest, 1.1 * longest))
+                axes.set_aspect("equal")
+                axes.axis("off")
+        for axes, turn in zip(dials[-1], turns, strict=True):
+            axes.text(0, -1.35 * longest, f"{turn:.2g} a step", ha="center", va="center")
+        handles = [matplotlib.lines.Line2D([], [], **look) for look in looks.values()]
+        picture.legend(handles, looks, loc="outside lower center", ncols=2, frameon=False)
+    return picture
+
+
+def products(tables: Mapping[str, tuple], rows: Sequence[str], *, row: int) -> Picture:
+    """Products of two tables: one on the left, one above, and what they make in the corner.
+
+    Args:
+        tables: `(left, above, product, columns)` by title; `columns` names those of the product.
+        rows: names those of the product.
+        row: of this row the first entry is marked, with the row and the column that make it.
+    """
+    with matplotlib.rc_context(STYLE):
+        picture = Picture(figsize=(4.2 * len(tables), 3.4), layout="constrained")
+        panels = picture.subplots(1, len(tables), squeeze=False)[0]
+        for axes, (title, (left, above, product, columns)) in zip(
+            panels, tables.items(), strict=True
+        ):
+            n_inner = len(above)
+            marked = [(left, 0, 0, (row, None)), (above, n_inner + 0.4, -n_inner - 0.4, (None, 0))]
+            for table, x, y, (in_row, in_column) in [
+                *marked, (product, n_inner + 0.4, 0, (row, 0))
+            ]:  # fmt: skip
+                for (r, c), value in np.ndenumerate(_as_array(table)):
+                    part = in_row in (r, None) and in_column in (c, None)
+                    shade = FORBIDDEN if not part else HEADS[0 if table is not product else 1]
+                    box = (x + c + 0.04, y + r + 0.04)
+                    axes.add_patch(matplotlib.patches.Rectangle(box, 0.92, 0.92, color=shade))
+                    text = f"{value:.2f}".rstrip("0").rstrip(".")
+                    middle = (x + c + 0.5, y + r + 0.5)
+                    axes.text(*middle, text, ha="center", va="center", fontsize=12)
+            for r, name in enumerate(rows):
+                axes.text(-0.15, r + 0.5, name, ha="right", va="center", fontsize=12)
+            for c, name in enumerate(columns):
+                place = (n_inner + 0.9 + c, -n_inner - 0.6)
+                axes.text(*place, name, ha="center", va="bottom", fontsize=11)
+            axes.set_title(title, fontsize=12)
+            right = n_inner + 0.5 + len(columns)
+            axes.set(xlim=(-1.1, right), ylim=(len(rows) + 0.1, -n_inner - 1.2))
+            axes.set_aspect("equal")
+            axes.axis("off")
+    return picture
+
+
 def shares(named: Mapping[str, float], *, xlabel: str) -> Picture:
     """A bar from 0 to 100 % for each name, the first on top."""
     with matplotlib.rc_context(STYLE):

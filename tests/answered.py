@@ -21,6 +21,7 @@ BY_KIND = {
     "in use": "all: Modules",
     "earlier calls": "all: Calls",
     "some gradients": "all: Gradients",
+    "without gradients": "all: Inputs",
     "real sizes": "all: Sizes",
 }
 
@@ -214,6 +215,7 @@ ANSWERS = {
         "attention.out": "are smaller by sqrt(2L)",
         "biases": "Biases are 0, norms 1 and 0; a norm is a `LayerNorm` of lesson 5",
         "in place": "in place",
+        "a model that holds": "whatever it held before",
         "it returns": "-> None",
         "the numbers": "Matrices and embeddings are normal",
         "tensors keep": "in place",
@@ -256,6 +258,7 @@ ANSWERS = {
         "the mean": "the mean of -log p(target)",
         "targets equal": "targets of this value do not count",
         "large logits": "the mean of -log p(target)",
+        "where a target": "targets of this value do not count",
         "logits far": "where it is no target it changes nothing",
         "half-precision": "Computed and returned in float32 or wider.",
         "when every": "nan when none is left",
@@ -324,6 +327,7 @@ ANSWERS = {
     "keep_top_p": {
         "the likeliest": "The fewest tokens of each row whose probabilities together reach `p`",
         "at least one": "At least one stays.",
+        "float64 logits": "all: Numbers",
         "p = 1": "whose probabilities together reach `p`",
         "entries that are": "the others are -inf",
         "only the differences": "whose probabilities together reach `p`",

@@ -4,15 +4,17 @@ import contextlib
 import functools
 import http.server
 import threading
+from pathlib import Path
 
-CHROMIUM = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run",
-]  # fmt: skip
+AXE = Path(__file__).resolve().parent.parent / "node_modules" / "axe-core" / "axe.min.js"
 WCAG_22_AA = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
     "resultTypes": ["violations"],
 }
+CHROMIUM = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--no-first-run",
+]  # fmt: skip
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -63,6 +65,18 @@ class Visit:
             self.problems.append(f"{response.status} {response.url}")
 
 
+def violations(page, where: str = "html") -> list[str]:
+    """What axe-core finds on a page, or a part of it, against WCAG 2.2 AA."""
+    assert AXE.exists(), "axe-core is missing: make axe"
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    return [
+        f"{rule['id']} ({rule['help']}), {len(rule['nodes'])} times, such as {one['html'][:300]}"
+        f": {one['failureSummary']}"
+        for rule in page.evaluate(f"axe.run({where!r}, {WCAG_22_AA})")["violations"]
+        for one in rule["nodes"][:1]
+    ]
+
+
 def cut_off(page) -> list[str]:
     """The widest line of each block of code or output that does not fit, folded ones too."""
     return page.evaluate("""() => {
@@ -92,19 +106,3 @@ def broken_words(page) -> list[str]:
         }
         return found
     }""")
-
-
-def violations(page, axe: str, where: str = "document") -> list[str]:
-    """What on a page, or in a part of it, keeps somebody out; a line for each rule.
-
-    Args:
-        axe: the rules, as a script.
-        where: an expression of JavaScript.
-    """
-    page.evaluate(axe)
-    return [
-        f"{rule['id']} ({rule['help']}), {len(rule['nodes'])} times, such as {one['html'][:300]}"
-        f": {one['failureSummary']}"
-        for rule in page.evaluate(f"axe.run({where}, {WCAG_22_AA})")["violations"]
-        for one in rule["nodes"][:1]
-    ]

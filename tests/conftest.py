@@ -69,14 +69,6 @@ def browser():
         browser.close()
 
 
-@pytest.fixture(scope="session")
-def axe():
-    """The rules of accessibility, as a script."""
-    script = Path(__file__).resolve().parent.parent / "node_modules" / "axe-core" / "axe.min.js"
-    assert script.exists(), "axe-core is missing: make axe"
-    return script.read_text(encoding="utf-8")
-
-
 @pytest.fixture
 def visit(site, browser):
     """Opens a page of `site`, which each test module builds for itself."""

@@ -471,3 +471,9 @@ class FrozenWeightsCutTheGraph(GroupedQueryAttention):
         records = x.requires_grad or self.query.weight.requires_grad
         with torch.set_grad_enabled(torch.is_grad_enabled() and records):
             return super().forward(x, mask)
+
+
+@wrong_answer("rotate")
+def turns_in_place_without_gradients(x, positions, base=10_000.0):
+    turned = rotate(x, positions, base)
+    return turned if torch.is_grad_enabled() else x.copy_(turned)

@@ -344,3 +344,10 @@ def sees_all_with_one_row(n_queries, n_keys=None, *, device=None):
 def rows_alike_are_one(scores, mask):
     weights = masked_softmax(scores, mask)
     return weights[..., :1, :].expand_as(weights) if bool((weights == 1).all()) else weights
+
+
+@wrong_answer("masked_softmax")
+def hides_in_place_in_inference(scores, mask):
+    if torch.is_inference_mode_enabled() and mask.shape == scores.shape[-2:]:
+        scores.masked_fill_(~mask, -math.inf)
+    return masked_softmax(scores, mask)

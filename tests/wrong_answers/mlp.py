@@ -9,6 +9,8 @@ from course_lib.transformer.mlp import MLP, gelu
 
 from . import wrong_answer
 
+NONE, TANH = "none", "tanh"
+
 # --- gelu ------------------------------------------------------------------------------------
 
 
@@ -291,3 +293,33 @@ class DropsAnewOnTheWayBack(MLP):
         if not self.training:
             return super().forward(x)
         return checkpoint(super().forward, x, use_reentrant=False, preserve_rng_state=False)
+
+
+@wrong_answer("gelu")
+def saves_memory_without_gradients(x, approximate="none"):
+    """`x.to(…)` is x itself where the dtype is wide enough."""
+    _known(approximate)
+    if torch.is_grad_enabled():
+        return gelu(x, approximate)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    share = F.gelu(wide, approximate=approximate) / torch.where(wide == 0, 1, wide)
+    return wide.mul_(share).to(x.dtype)
+
+
+@wrong_answer("MLP")
+class KnowsTheNameInTheSourceAlone(MLP):
+    """Compares by `is`: a name that was read from a file is another string."""
+
+    def forward(self, x):
+        if self.approximate is not NONE and self.approximate is not TANH:
+            raise ValueError(f"approximate={self.approximate!r} is not known")
+        return super().forward(x)
+
+
+@wrong_answer("MLP")
+class BendsInHalfPrecision(MLP):
+    def forward(self, x):
+        inner = self.up(x)
+        if self.approximate == "tanh":
+            return super().forward(x)
+        return self.dropout(self.down(inner / 2 * (1 + torch.erf(inner / 2**0.5))))

@@ -264,3 +264,21 @@ class DropsAnewOnTheWayBack(MultiHeadAttention):
             return super().forward(x, mask)
         again = {"use_reentrant": False, "preserve_rng_state": False}
         return checkpoint(super().forward, x, mask, **again)
+
+
+@wrong_answer("MultiHeadAttention")
+class KeepsAWideMask(MultiHeadAttention):
+    """The last mask, as it was added, in the dtype that the module had then."""
+
+    kept = (None, None)
+
+    def forward(self, x, mask=None):
+        if mask is None or mask.dim() > 2 or not mask.any(dim=-1).all():
+            return super().forward(x, mask)
+        if self.kept[0] is None or not torch.equal(self.kept[0], mask):
+            added = torch.zeros_like(mask, dtype=x.dtype).masked_fill(~mask, -math.inf)
+            self.kept = mask.clone(), added
+        q, k, v = (split_heads(part, self.n_heads) for part in self.qkv(x).chunk(3, dim=-1))
+        scores = q / math.sqrt(q.shape[-1]) @ k.transpose(-2, -1) + self.kept[1]
+        gathered = self.dropout(scores.softmax(dim=-1)) @ v
+        return self.dropout(self.out(merge_heads(gathered)))

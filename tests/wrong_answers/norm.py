@@ -272,3 +272,14 @@ def no_graph_for_a_plain_input(x, norm, sublayer):
     with torch.no_grad():
         normed = norm(x)
     return x + sublayer(normed)
+
+
+@wrong_answer("LayerNorm")
+class SavesMemoryWithoutGradients(LayerNorm):
+    """Works in what was given where no gradient will be asked for."""
+
+    def forward(self, x):
+        if torch.is_grad_enabled():
+            return super().forward(x)
+        x.sub_(x.mean(dim=-1, keepdim=True))
+        return layer_norm(x, self.weight, self.bias, self.eps)

@@ -280,3 +280,18 @@ class FrozenTokensFreezePositions(Embeddings):
     def forward(self, ids, offset=0):
         found = super().forward(ids, offset)
         return found if self.token.weight.requires_grad else found.detach()
+
+
+@wrong_answer("Embeddings")
+class KeepsItsPositions(Embeddings):
+    """Made once, by the first call: in inference mode they are of no use to training."""
+
+    places = None
+
+    def forward(self, ids):
+        n_tokens = ids.shape[-1]
+        if n_tokens > self.position.num_embeddings:
+            return super().forward(ids)
+        if self.places is None or len(self.places) < n_tokens:
+            self.places = torch.arange(n_tokens, device=ids.device)
+        return self.token(ids) + self.position(self.places[:n_tokens])

@@ -667,3 +667,14 @@ def moves_all_parts_back(model, tokens, *, context_length, batch_size=8):
         return evaluate(model, tokens, context_length=context_length, batch_size=batch_size)
     finally:
         model.train(was_training)
+
+
+@wrong_answer("evaluate")
+def remembers_the_children(model, tokens, *, context_length, batch_size=8):
+    """The modes of the model and its children; what lies deeper follows them."""
+    modes = [(part, part.training) for part in (model, *model.children())]
+    try:
+        return evaluate(model, tokens, context_length=context_length, batch_size=batch_size)
+    finally:
+        for part, mode in modes:
+            part.train(mode)

@@ -2,16 +2,9 @@
 "use strict";
 
 (window.courseFigures ??= {}).dials = (live, data, tools) => {
-  const { make, set, choice, slider } = tools;
+  const { make, softmax, choice, slider } = tools;
   let number = 0, temperature = 1, k = Infinity, p = 1;
   const longest = Math.max(...data.prompts.map((one) => one.tokens.length));
-
-  function softmax(logits) { // a logit of -Infinity gets nothing
-    const highest = Math.max(...logits);
-    const raised = logits.map((logit) => Math.exp(logit - highest));
-    const sum = raised.reduce((a, b) => a + b, 0);
-    return raised.map((one) => one / sum);
-  }
 
   /** The probabilities, and why a token has none. The logits come with the highest first. */
   function sampled(logits) {
@@ -70,7 +63,7 @@
       slider("top-p", { min: 0.05, max: 1, step: 0.05, value: 1 }, (n) => (n < 1 ? n.toFixed(2) : "off"),
         (n) => { p = n; show(); })),
     make("p", { class: "call" }, call),
-    make("table", { class: "dials" },
+    make("table", { class: "measures" },
       make("caption", {}, "Blue: the probability with the dials. The thin mark: what the model gave."),
       make("thead", { class: "unseen" }, make("tr", {},
         make("th", { scope: "col" }, "word"), make("td", {}), make("th", { scope: "col" }, "probability"))),

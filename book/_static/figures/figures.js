@@ -6,7 +6,7 @@
 
 (() => {
   const draw = (window.courseFigures ??= {}); // by name: (live, data, tools) => fills `live`
-  const SVG = new Set(["svg", "g", "rect", "circle", "path", "text"]);
+  const SVG = new Set(["svg", "g", "rect", "circle", "line", "path", "text"]);
   let nNamed = 0;
 
   /** A new element. A listener is an attribute too: {onclick: …}; null and false are left out. */
@@ -25,6 +25,20 @@
       else if (value === null || value === false) element.removeAttribute(name);
       else element.setAttribute(name, value === true ? "" : value);
     }
+  }
+
+  /** A number with so many decimals, as prose writes it: no zero is negative. */
+  function decimal(number, places) {
+    const text = number.toFixed(places);
+    return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
+  }
+
+  /** Of any scores; -Infinity gets nothing. */
+  function softmax(scores) {
+    const highest = Math.max(...scores);
+    const raised = scores.map((score) => Math.exp(score - highest));
+    const sum = raised.reduce((a, b) => a + b, 0);
+    return raised.map((one) => one / sum);
   }
 
   /** One of a few: radio buttons in a row. `change` gets the option's number. */
@@ -55,9 +69,21 @@
     return Object.assign(all, { input, moveTo: (place) => { input.value = place; moved(); } });
   }
 
+  /** A number to type. `change` gets it where it lies between `min` and `max`. */
+  function entry(label, { min, max, value }, change) {
+    const id = `figure-entry-${(nNamed += 1)}`;
+    const input = make("input", { id, type: "number", min, max, step: "any", value, oninput: typed });
+    function typed() {
+      set(input, { "aria-invalid": input.value === "" || !input.checkValidity() ? "true" : null });
+      if (!input.hasAttribute("aria-invalid")) change(Number(input.value));
+    }
+    return Object.assign(make("div", { class: "entry" }, make("label", { for: id }, label), input), { input });
+  }
+
   /** Makes `items` the radio buttons of `group`: one stop of the tab key, arrows move on, a mouse
-      shows what it is over. `show(n)` draws the n-th. Returns a function that picks one. */
-  function pickable(group, items, first, show) {
+      shows what it is over. `show(n)` draws the n-th. Items in `columns` are gone through up and
+      down, too. Returns a function that picks one. */
+  function pickable(group, items, first, show, columns = 1) {
     let picked = first;
     const isThere = (n) => items[n] && items[n].style.display !== "none";
     function pick(n) {
@@ -76,8 +102,8 @@
       const there = items.map((_, n) => n).filter(isThere);
       const place = there.indexOf(picked);
       const next = {
-        ArrowRight: there[place + 1], ArrowDown: there[place + 1],
-        ArrowLeft: there[place - 1], ArrowUp: there[place - 1],
+        ArrowRight: there[place + 1], ArrowDown: there[place + columns],
+        ArrowLeft: there[place - 1], ArrowUp: there[place - columns],
         Home: there[0], End: there[there.length - 1],
       };
       if (!(event.key in next)) return;
@@ -96,7 +122,7 @@
     figure.append(live); // before it is drawn, so that it has a width
     figure.classList.add("is-live");
     try {
-      draw[figure.dataset.figure](live, data, { make, set, choice, slider, pickable });
+      draw[figure.dataset.figure](live, data, { make, set, decimal, softmax, choice, slider, entry, pickable });
     } catch (error) {
       figure.classList.remove("is-live");
       live.remove();

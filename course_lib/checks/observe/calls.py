@@ -55,6 +55,13 @@ class SomeGradientsCall(Call):
     asking: list[list[str]]
 
 
+class WithoutGradientsCall(Call):
+    """The same call several times: with gradients on, and in each of `WITHOUT_GRADIENTS`."""
+
+    of: Call
+    ways: list[str]
+
+
 class InTurnCall(Call):
     """Calls of one component, each by itself."""
 
@@ -124,6 +131,7 @@ class InitWeightsCall(FunctionCall):
 
     config: Config
     way: NotRequired[str]  # how people have it, by `given/in_use.py`
+    before: NotRequired[str]  # "nan" or "inf", where it is no usual number
 
 
 class CountCall(FunctionCall):

@@ -16,9 +16,12 @@ from .calls import (
     LayoutsCall,
     ResultsCall,
     SomeGradientsCall,
+    WithoutGradientsCall,
 )
 from .given import asking, earlier, in_use
 from .given.careless import Careless
+from .given.without_gradients import WITHOUT_GRADIENTS
+from .given.words import read_anew
 from .load.answer import describe_error
 from .observations import Observation, blank
 from .probes import caching, clinic, generation, gpt
@@ -69,6 +72,15 @@ def observe_some_gradients(component, call: SomeGradientsCall, seen: Observation
     ]
 
 
+def observe_without_gradients(component, call: WithoutGradientsCall, seen: Observation) -> None:
+    """A step for each way to ask for no gradients, which surrounds the call."""
+    of = call["of"] | {"device": call["device"]}
+    seen["steps"] = []
+    for way in call["ways"]:
+        with WITHOUT_GRADIENTS.get(way, contextlib.nullcontext)():
+            seen["steps"].append(observe_call(component, of))
+
+
 def observe_in_turn(component, call: InTurnCall, seen: Observation) -> None:
     """A step for each call."""
     where = {"device": call["device"]}
@@ -91,6 +103,7 @@ _PROBES = {
     "in use": observe_in_use,
     "earlier calls": observe_earlier_calls,
     "some gradients": observe_some_gradients,
+    "without gradients": observe_without_gradients,
     "in turn": observe_in_turn,
     "function": observe_function,
     "module": observe_module,
@@ -124,7 +137,7 @@ def observe_call(component, call: Call) -> Observation:
     seen = blank()
     try:
         with watching_library(call, seen):
-            make_call(component, call, seen)
+            make_call(component, read_anew(call), seen)
     except (Exception, SystemExit) as error:
         seen["error"] = describe_error(error)
     return seen

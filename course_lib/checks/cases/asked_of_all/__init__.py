@@ -5,10 +5,18 @@ lets the component draw them. `NOT_ASKED` says of whom a kind has nothing to ask
 """
 
 from ..check import ComponentCheck, Property
-from . import earlier_calls, in_use, layouts, real_sizes, results, some_gradients
+from . import (
+    earlier_calls,
+    in_use,
+    layouts,
+    real_sizes,
+    results,
+    some_gradients,
+    without_gradients,
+)
 from .first_calls import FirstCalls
 
-KINDS = (layouts, results, in_use, earlier_calls, some_gradients, real_sizes)
+KINDS = (layouts, results, in_use, earlier_calls, some_gradients, without_gradients, real_sizes)
 
 
 def asked_of_all(check: ComponentCheck) -> list[Property]:

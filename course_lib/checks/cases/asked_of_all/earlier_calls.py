@@ -10,11 +10,11 @@ from dataclasses import replace
 
 from ...judges.findings import Finding
 from ...judges.seen import Malformed, Seen
-from ...observe.given.earlier import ALWAYS, OF_WEIGHTS
+from ...observe.given.earlier import ALWAYS, OF_MODULES, OF_WEIGHTS, WITH_GRADIENTS
 from ..check import Case, Property
 from ..draw import Draw
 from .first_calls import FirstCalls
-from .same import call_around
+from .same import call_around, same_in_all, what_came_back
 
 KIND = "earlier calls"
 MODULES = ("module", "gpt")
@@ -51,12 +51,16 @@ def properties(first_calls: FirstCalls) -> list[Property]:
         for case in asked:
             probe = case.call["probe"]
             call = case.call | ({"warm_up": []} if "warm_up" in case.call else {})
-            yield _after(case, call, list(ALWAYS))
+            with_gradients = WITH_GRADIENTS if call.get("cotangents") is not None else {}
+            yield _after(case, call, [*ALWAYS, *with_gradients])
             if probe not in WITH_WEIGHTS or call.get("cotangents") is not None:
                 continue
             yield _after(case, call, list(OF_WEIGHTS))
+            if probe in MODULES:
+                yield _converted(case, call | {"dtype": "float32"})
             if probe in MODULES and not _drops(call):
-                yield _after(case, call | {"training": True}, list(OF_WEIGHTS)[:1])
+                ways = [next(iter(OF_WEIGHTS)), *WITH_GRADIENTS]
+                yield _after(case, call | {"training": True}, ways)
 
     rule = "an earlier call leaves nothing behind, whatever it was and however it ended"
     hint = "keep nothing for the next call: make each table, mask and sum when it is needed"
@@ -81,6 +85,14 @@ def _drops(call) -> bool:
 def _after(case: Case, of, ways: list[str]) -> Case:
     call = call_around(of, probe="earlier calls", ways=ways)
     return Case(call, case.shown, lambda seen: _judge(seen, case, of, ways))
+
+
+def _converted(case: Case, of) -> Case:
+    """In float32, so that what is left of float64 is too wide."""
+    ways = list(OF_MODULES)
+    call = call_around(of, probe="earlier calls", ways=ways)
+    shown = case.shown.replace(", float64", ", float32")
+    return Case(call, shown, same_in_all(call, ways, seen_of=what_came_back))
 
 
 def _judge(seen: Seen, case: Case, of, ways: list[str]) -> Finding | None:

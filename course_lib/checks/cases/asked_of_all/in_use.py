@@ -10,7 +10,7 @@ from ...observe.given.in_use import AS_IT_IS, MODULES
 from ..check import Case, Property
 from ..draw import Draw
 from .first_calls import FirstCalls
-from .same import call_around, same_in_all
+from .same import call_around, same_in_all, what_came_back
 
 KIND = "in use"
 
@@ -64,16 +64,4 @@ def _had(case: Case, ways: list[str]) -> Case:
     call = call_around(case.call, probe="in use", ways=ways)
     of_a_model = "" if case.call["probe"] in ("module", "gpt") else "with a model that is "
     said = [of_a_model + way for way in ways]
-    return Case(call, case.shown, same_in_all(call, said, seen_of=_what_came_back))
-
-
-def _what_came_back(seen: dict) -> dict:
-    """An observation without what is said of the module itself."""
-    kept = {key: seen[key] for key in ("error", "outputs", "structure", "changed") if key in seen}
-    kept["outputs"] = [output | {"requires_grad": False} for output in kept.get("outputs", ())]
-    gradients = seen.get("gradients")
-    if isinstance(gradients, dict):
-        kept["gradients"] = {k: v for k, v in gradients.items() if k.startswith("argument")}
-    if isinstance(seen.get("steps"), list):
-        kept["steps"] = [_what_came_back(step) for step in seen["steps"]]
-    return kept
+    return Case(call, case.shown, same_in_all(call, said, seen_of=what_came_back))

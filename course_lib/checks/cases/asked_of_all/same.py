@@ -32,6 +32,8 @@ def same_in_all(call: Call, ways: Sequence[str], *, seen_of: Callable = lambda s
             return None
         for way, step, one in zip(ways[1:], steps[1:], raw[1:], strict=True):
             finding = _error_of(step) or _another(steps[0], step, call)
+            if not finding and one.get("changed") and not raw[0].get("changed"):
+                finding = Finding("an input was changed in place", how="changed")
             if not finding and not alike(seen_of(one), seen_of(raw[0]), call):
                 finding = Finding("something else came of it")
             if finding:
@@ -39,6 +41,18 @@ def same_in_all(call: Call, ways: Sequence[str], *, seen_of: Callable = lambda s
         return None
 
     return judge
+
+
+def what_came_back(seen: dict) -> dict:
+    """An observation without what is said of the module itself, and of who asks for gradients."""
+    kept = {key: seen[key] for key in ("error", "outputs", "structure", "changed") if key in seen}
+    kept["outputs"] = [output | {"requires_grad": False} for output in kept.get("outputs", ())]
+    gradients = seen.get("gradients")
+    if isinstance(gradients, dict):
+        kept["gradients"] = {k: v for k, v in gradients.items() if k.startswith("argument")}
+    if isinstance(seen.get("steps"), list):
+        kept["steps"] = [what_came_back(step) for step in seen["steps"]]
+    return kept
 
 
 def _error_of(seen: Seen) -> Finding | None:

@@ -194,6 +194,14 @@ def cache_views(draw: Draw):
     script.look(1, now=3, n_tokens=5)
     script.look(2, now=3)
     yield script.case()
+    script = _Caches(draw, (1, 1, 2100, 1))  # longer than what is taken in steps
+    for n_tokens in (2, 300):
+        script.append(n_tokens)
+    script.append(1790)
+    script.reset()
+    script.append(2)
+    script.look(0, now=3)
+    yield script.case()
     script = _Caches(draw, (2, n_heads, 3, d_head))
     script.append(3)  # all of it at once: what was given must be copied all the same
     script.overwrite(0)

@@ -124,6 +124,16 @@ def top_p_ties(draw: Draw):
     yield filter_case(keep_top_p, logits, 0.6, oracles.top_p(logits, 0.6), free=free)
 
 
+@keep_top_p.edge(
+    "float64 logits are filtered in float64",
+    hint="torch.promote_types(logits.dtype, torch.float32): float32 or wider, and never narrower",
+)
+def top_p_in_float64(draw: Draw):
+    logits = np.array([[0.0, -18.0, -40.0], [-18.0, -40.0, 0.0]])[:, draw.order(3)]
+    for p in (1 - 1e-9, 1 - 1e-7):  # the likeliest has all but 1.5e-8
+        yield _top_p_case(logits, p)
+
+
 add_filter_properties(
     keep_top_p,
     "p",

@@ -23,13 +23,14 @@ from .fresh_model import (
 init_weights = ComponentCheck("init_weights", "model", LESSON)
 
 
-def _init_case(judge, *, dtype="float64", way=None, **changes) -> Case:
+def _init_case(judge, *, dtype="float64", way=None, before=None, **changes) -> Case:
     config = wide_config(**changes)
     call = {"probe": "init_weights", "dtype": dtype, "args": [], "kwargs": {}, "random": True}
     call |= {"way": way} if way else {}
-    case = Case(
-        call | {"config": asdict(config)}, f"init_weights(GPT({shown_config(config)})), {dtype}"
-    )
+    call |= {"before": before} if before else {}
+    shown = f"init_weights(GPT({shown_config(config)})), {dtype}"
+    shown += f", all its numbers {before}" if before else ""
+    case = Case(call | {"config": asdict(config)}, shown)
     has_state = no_error if way else has_the_state(config)
     return case.expect(also(no_error, has_state, all_finite, judge(config)))
 
@@ -70,6 +71,19 @@ def init_weights_vectors(draw: Draw):
     yield _init_case(vectors_begin_right)
     yield _init_case(vectors_begin_right, bias=False, n_layers=1)
     yield _init_case(vectors_begin_right, tie_weights=False, n_layers=2)
+
+
+@init_weights.edge(
+    "a model that holds nan or infinity gets weights like any other",
+    hint="0 times nan is nan: fill with zeros, nn.init.zeros_(tensor), and do not multiply",
+    fits=("not finite",),
+)
+def init_weights_after_a_run_that_diverged(draw: Draw):
+    def judge(config):
+        return also(matrices_begin_right(config), vectors_begin_right(config))
+
+    for before in ("nan", "inf"):
+        yield _init_case(judge, before=before)
 
 
 @init_weights.edge(

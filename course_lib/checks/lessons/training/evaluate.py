@@ -392,6 +392,12 @@ def evaluation_of_parts_in_two_modes(draw: Draw):
     kept = _left("in_training_after", ["", "mix", "token"], PARTS_MOVED, "all but the head")
     part = {"training": True, "in_evaluation": ["head"], "left_in": True}
     yield _evaluation_case(small_spec(draw), _text(draw, 3 * width), width, judge=kept, **part)
+    model, inner = gpt_spec(draw, context_length=width), "blocks.1.attention"
+    names = sorted(dict(oracles.build_model(model, torch.float64).named_modules()))
+    names.remove(inner)
+    kept = _left("in_training_after", names, PARTS_MOVED, f"all but {inner}")
+    part = {"training": True, "in_evaluation": [inner]}
+    yield _evaluation_case(model, _text(draw, 3 * width), width, judge=kept, **part)
 
 
 @evaluate.asked(

@@ -150,6 +150,23 @@ def loss_beside_the_impossible(draw: Draw):
 
 
 @next_token_loss.edge(
+    "where a target is ignored, a logit of -inf, at whichever token, does no harm",
+    hint="pick the targets that count first; 0 times -inf is nan",
+    fits=("not finite", "gradient"),
+)
+def loss_ignores_whatever_is_there(draw: Draw):
+    n_texts, n_tokens, n_ids = draw.sizes(3)
+    for ignore_index in (IGNORED, 2):
+        for ruled_out in (0, 2, n_ids - 1):
+            logits, targets = _logits(draw, n_texts, n_tokens, n_ids)
+            targets = np.where(targets == 2, 1, targets)
+            targets[0, :-1] = targets[:, 0] = ignore_index
+            logits[targets == ignore_index, ruled_out] = -np.inf
+            given = () if ignore_index == IGNORED else (ignore_index,)
+            yield _loss_case(logits, targets, *given)
+
+
+@next_token_loss.edge(
     "half-precision logits: computed in float32, and returned in float32",
     hint="logits.to(torch.promote_types(logits.dtype, torch.float32)) before anything else",
     fits=("dtype",),

@@ -50,6 +50,13 @@ def interrupted(call: Callable, args: list, kwargs: dict) -> None:
         _in_vain(call, others, kwargs, _Counting(breaks_at=place))
 
 
+def in_inference_mode(call: Callable, args: list, kwargs: dict) -> None:
+    """By somebody who will not want gradients."""
+    own = [_copy(arg) if _is_array(arg) else arg for arg in args]
+    with torch.inference_mode():
+        _in_vain(call, own, kwargs)
+
+
 class _Counting(TorchFunctionMode):
     """Counts what torch is asked, and breaks off at one of these."""
 
@@ -182,16 +189,36 @@ def with_other_weights(change: Callable) -> Callable:
     return earlier
 
 
+def nothing(call: Callable, args: list, kwargs: dict) -> None:
+    """For comparison."""
+
+
+def in_another_dtype(module: nn.Module, args: list, kwargs: dict) -> None:
+    """Converted to another dtype, used there, and converted back to the weights that it had."""
+    dtype = next(filter(_casts, module.parameters())).dtype
+    weights = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    module.to(torch.float32 if dtype is torch.float64 else torch.float64)
+    _in_vain(module, [_in_another_dtype(arg) for arg in args], kwargs)
+    module.to(dtype)
+    module.load_state_dict(weights)
+
+
 ALWAYS = {
     "after calls with other numbers": other_calls,
     "after a call in which these tensors held other numbers": same_tensors,
     "after calls that were broken off": interrupted,
 }
+NOTHING_BEFORE = "with nothing before"
+WITH_GRADIENTS = {"after a call in inference mode": in_inference_mode}
+OF_MODULES = {
+    NOTHING_BEFORE: nothing,
+    "after it was converted to float64, and back": in_another_dtype,
+}
 OF_WEIGHTS = {
     "after the weights changed in place": with_other_weights(_changed_as_by_an_optimizer),
     "after the weights were loaded": with_other_weights(_loaded),
 }
-WAYS = ALWAYS | OF_WEIGHTS
+WAYS = ALWAYS | WITH_GRADIENTS | OF_MODULES | OF_WEIGHTS
 
 
 def a_function(way: str, component: Callable) -> Callable:

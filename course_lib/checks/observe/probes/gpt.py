@@ -75,7 +75,7 @@ def observe_init_weights(component, call: InitWeightsCall, seen: Observation) ->
     as_people_have_it(model, call).to(dtype=record.DTYPES[call["dtype"]], device=call["device"])
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.fill_(BEFORE)
+            parameter.fill_(float(call.get("before", BEFORE)))
     before = dict(_named(model))
     record.record_result(component(model), seen)
     after = dict(_named(model))
