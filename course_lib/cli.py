@@ -6,12 +6,14 @@ Exit status: 0 done, 1 a check or a grading run found failures, 2 wrong usage or
 import json
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
 import click
 
 from course_lib import __version__
+from course_lib.lines import fitted
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 SEED = click.IntRange(0, 2**63 - 1)
@@ -62,9 +64,16 @@ def main():
 
 def fail(error) -> click.ClickException:
     """An error as one line on stderr, and exit status 2."""
-    failure = click.ClickException(str(error))
+    begin = "Error: "  # click's
+    text = _fitted(begin + str(error), sys.stderr).removeprefix(begin)
+    failure = click.ClickException(text)
     failure.exit_code = 2
     return failure
+
+
+def _fitted(text: str, stream) -> str:
+    """The text as the terminal takes it; as it is where nobody sees it."""
+    return fitted(text, shutil.get_terminal_size().columns) if stream.isatty() else text
 
 
 # --- for learners ---
@@ -128,7 +137,8 @@ def check(components, seed, device, directory, as_json):
         click.echo(json.dumps([result.as_dict() for result in results], indent=1))
     else:
         for result in results:
-            click.secho(result.text, fg="green" if result.passed else "red")
+            text = _fitted(result.text, sys.stdout)
+            click.secho(text, fg="green" if result.passed else "red")
     if not all(result.passed for result in results):
         raise SystemExit(1)
 
@@ -279,7 +289,7 @@ def hint(component, number):
         raise fail(error.args[0]) from None
     if number > len(hints):
         raise fail(f"{component} has {len(hints)} hints, got {number}.")
-    click.echo(hints[number - 1])
+    click.echo(_fitted(hints[number - 1], sys.stdout))
     if number < len(hints):
         click.secho(f"More: course hint {component} {number + 1}", dim=True)
 

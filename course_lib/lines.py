@@ -19,3 +19,19 @@ def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]
     return textwrap.wrap(
         text, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
     )
+
+
+def fitted(text: str, width: int) -> str:
+    """The text with its lines broken between words where a terminal would break them anywhere.
+
+    What follows is set in as the line was, and a little more if it was. A line with a word wider
+    than the terminal, such as a path, stays as it is: it can be copied whole.
+    """
+    lines = []
+    for line in text.split("\n"):
+        if len(line) <= width or max(map(len, line.split()), default=0) > width - 8:
+            lines.append(line)
+        else:
+            indent = line[: len(line) - len(line.lstrip())]
+            lines += wrapped(line, width, rest=indent and indent + "  ")
+    return "\n".join(lines)

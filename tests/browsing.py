@@ -71,14 +71,14 @@ class Visit:
             self.problems.append(f"{response.status} {response.url}")
 
 
-def violations(page) -> list[str]:
-    """What axe-core finds on a page against WCAG 2.2 AA."""
+def violations(page, where: str = "html") -> list[str]:
+    """What axe-core finds on a page, or a part of it, against WCAG 2.2 AA."""
     assert AXE.exists(), "axe-core is missing: make axe"
     page.evaluate(AXE.read_text(encoding="utf-8"))
     return [
         f"{rule['id']} ({rule['help']}), {len(rule['nodes'])} times, such as {one['html'][:300]}"
         f": {one['failureSummary']}"
-        for rule in page.evaluate(f"axe.run(document, {WCAG_22_AA})")["violations"]
+        for rule in page.evaluate(f"axe.run({where!r}, {WCAG_22_AA})")["violations"]
         for one in rule["nodes"][:1]
     ]
 

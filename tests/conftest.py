@@ -24,8 +24,8 @@ TOGETHER = {
     "test_book": "the whole book",
     "test_prose": "the whole book",
     **{name: name for name in ("test_capstone", "test_clinic", "test_export", "test_figures")},
-    **{name: name for name in ("test_grading", "test_page", "test_quiz", "test_reference")},
-    **{name: name for name in ("test_sample_class", "test_wheel")},
+    **{name: name for name in ("test_grading", "test_jupyterlab", "test_page", "test_quiz")},
+    **{name: name for name in ("test_reference", "test_sample_class", "test_wheel")},
 }
 
 

@@ -126,6 +126,13 @@ def test_the_picture_marks_each_wrong_number_and_says_what_the_shades_are():
     assert "light is 0, dark is 1; × marks what is wrong" in html
 
 
+def test_a_card_reads_a_hints_markdown():
+    failure, message = failure_of(find_bug("divides_by_the_width"))
+    hints = ["Take `a * b * c`, *not* `a`, < 1."]
+    html = failure_card("f", failure, message, hints=hints, inputs="", again="").html
+    assert "Take <code>a * b * c</code>, <em>not</em> <code>a</code>, &lt; 1." in html
+
+
 def test_a_verdict_can_be_sent_to_another_process():
     for bug in (find_bug("divides_by_the_width"), next(bug for bug in all_bugs() if bug.whole)):
         verdict = run(find(bug.component), observe_here(bug.implementation), seed=0)

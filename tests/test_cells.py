@@ -516,7 +516,7 @@ def test_a_right_answer_has_a_card_with_a_link_to_the_next_exercise(kernel):
     html = kernel.run("check(causal_mask)").card["text/html"]
     assert "✓ causal_mask is right" in html
     assert "1 of 6 exercises" in html
-    assert 'href="03_causal_masking.ipynb#cell-id=padding-mask"' in html
+    assert 'href="#exercise-padding_mask"' in html
 
 
 def test_nothing_can_be_repeated_before_a_failure(kernel):

@@ -15,7 +15,7 @@ from course_lib.lessons.exercises import lesson_names, require_exercise
 from course_lib.lessons.source import component_source, to_learner
 from course_lib.workspace.folder import WorkspaceError
 from course_lib.workspace.lab import notebook_to_open
-from course_lib.workspace.next_step import lesson_called, lessons, next_step
+from course_lib.workspace.next_step import lesson_called, lessons, next_lesson, next_step
 from course_lib.workspace.promote import promote
 from course_lib.workspace.reset import reset
 from course_lib.workspace.screen import PLAIN, PRETTY, every_part, screen, signs_for
@@ -104,6 +104,13 @@ def test_who_is_done_is_told_to_take_it_along(desk):
     assert next_step(lessons(desk)).endswith("course lab")
     done = [one for one in lessons(desk) if not one.first_open]
     assert next_step(done).endswith("course export")
+
+
+def test_what_comes_after_a_lesson_is_the_next_one_and_then_what_was_left_out(desk):
+    found = lessons(desk)
+    assert next_lesson(found) is found[0]
+    assert next_lesson(found, after=found[2]) is found[3]
+    assert next_lesson(found, after=found[-1]) is found[0]
 
 
 # --- lab --------------------------------------------------------------------------------------

@@ -13,5 +13,5 @@ def rules_address(component: str) -> str:
 
 
 def exercise_anchor(component: str) -> str:
-    """The anchor of a component's exercise, on the page of its lesson."""
+    """The anchor of a component's exercise, on the page of its lesson and in its notebook."""
     return f"exercise-{component}"

@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from .addresses import exercise_anchor
 from .images import attached
 from .links import standing_alone, with_links
 from .prose import to_markdown
@@ -161,6 +162,7 @@ class _Builder:
 def _exercise_text(name: str, about: dict) -> str:
     dots = {n: "●" * n + "○" * (5 - n) for n in range(6)}
     lines = [
+        f'<a id="{exercise_anchor(name)}"></a>'  # where a card leads to
         f"**Exercise: `{name}`** · about {about['minutes']} minutes · "
         f"difficulty {dots[about['difficulty']]} · importance {dots[about['importance']]}",
     ]

@@ -43,7 +43,9 @@ def failure_card(
     """
     finding = failure.finding
     said, _, look_at = failure.look_at.partition(": ")
-    headline = f"✗ {component} is not right yet: {finding.what}"
+    is_not_written = finding.how == "not written"
+    verdict = "written yet" if is_not_written else f"right yet: {finding.what}"
+    headline = f"✗ {component} is not {verdict}"
     rows = [
         ("the call", _code(failure.shown)),
         ("the rule", escape(failure.rule) if failure.rule != finding.what else ""),
@@ -55,13 +57,13 @@ def failure_card(
     ]
     folded = [
         ("A picture: expected, and what came", _picture(finding)),
-        ("The inputs of this call", _pre(inputs) + _pre(again)),
+        ("The inputs of this call", _code_block(inputs) + _code_block(again)),
         *(
             (f"What this mistake changes: {title}", _change(code))
             for title, code in failure.changes
         ),
         *_one_by_one(hints),
-        ("The whole message", _pre(text)),
+        ("The whole message", _block(text, "white-space:pre-wrap")),
     ]
     return Card(text, _framed(WRONG, headline, _table(rows) + "".join(map(_folded, folded))))
 
@@ -118,20 +120,29 @@ def _one_by_one(hints: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _prose(text: str) -> str:
-    """Text with code between backticks."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    """A hint's Markdown, of which there is code between backticks and emphasis between stars."""
+    parts = re.split(r"(`[^`]+`)", escape(text))
+    return "".join(
+        f"<code>{part[1:-1]}</code>" if n % 2 else re.sub(r"\*([^*]+)\*", r"<em>\1</em>", part)
+        for n, part in enumerate(parts)
+    )
 
 
 def _code(text: str) -> str:
     return f"<code>{escape(text)}</code>" if text else ""
 
 
-def _pre(text: str) -> str:
-    return f'<pre style="white-space:pre-wrap;margin:4px 0">{escape(text)}</pre>' if text else ""
+def _code_block(text: str) -> str:
+    """Lines that stay whole: what does not fit is reached by scrolling, with the keyboard too."""
+    return _block(text, "white-space:pre;overflow-x:auto", ' tabindex="0"')
+
+
+def _block(text: str, style: str, more: str = "") -> str:
+    return f'<pre style="{style};margin:4px 0"{more}>{escape(text)}</pre>' if text else ""
 
 
 def _change(code: str) -> str:
-    return "<div>- a right line, + what the mistake makes of it</div>" + _pre(code)
+    return "<div>- a right line, + what the mistake makes of it</div>" + _code_block(code)
 
 
 def _picture(finding: Finding) -> str:

@@ -3,7 +3,8 @@
 from html import escape
 from pathlib import Path
 
-from course_lib.lessons.exercises import Exercise, read_notebook
+from course_lib.lessons.addresses import exercise_anchor
+from course_lib.lessons.exercises import Exercise
 
 from .next_step import Lesson, lessons, next_lesson
 
@@ -31,11 +32,14 @@ def _bar(n: int, of: int) -> str:
 
 
 def _next(here: Lesson, found: list[Lesson]) -> str:
-    """A link to the next exercise of this lesson, or to the next lesson that is not done."""
+    """A link to the next exercise of this lesson, or to the next lesson that is not done.
+
+    Within the notebook it is an anchor alone: Notebook 7 opens the notebook a second time for a
+    link with a file's name, and what is not saved yet is missing there.
+    """
     if row := here.first_open:
-        cell = _cell_of(here.name, row.component)
-        return _link(f"{here.name}.ipynb#cell-id={cell}", row.component, "Next: ")
-    if lesson := next_lesson(found):
+        return _link(f"#{exercise_anchor(row.component)}", row.component, "Next: ")
+    if lesson := next_lesson(found, after=here):
         return _link(
             f"{lesson.name}.ipynb", f"lesson {lesson.words}", "This lesson is done. Next: "
         )
@@ -44,12 +48,3 @@ def _next(here: Lesson, found: list[Lesson]) -> str:
 
 def _link(target: str, words: str, before: str) -> str:
     return f'{before}<a href="{escape(target)}">{escape(words)}</a>'
-
-
-def _cell_of(lesson: str, component: str) -> str:
-    """The id of the cell in which it is written."""
-    for cell in read_notebook(lesson)["cells"]:
-        course = cell["metadata"].get("course", {})
-        if course.get("component") == component and course.get("role") in ("answer", "check"):
-            return cell["id"]
-    return ""

@@ -45,9 +45,14 @@ def lessons(workspace: Path) -> list[Lesson]:
     return [Lesson(name, tuple(parts), _points(name)) for name, parts in rows.items()]
 
 
-def next_lesson(found: list[Lesson]) -> Lesson | None:
-    """The first lesson with something left to write; None when the course is done."""
-    return next((lesson for lesson in found if lesson.first_open), None)
+def next_lesson(found: list[Lesson], after: Lesson | None = None) -> Lesson | None:
+    """The first lesson with something left to write; None when the course is done.
+
+    Args:
+        after: where to begin looking; those before it come last.
+    """
+    n = found.index(after) + 1 if after else 0
+    return next((lesson for lesson in found[n:] + found[:n] if lesson.first_open), None)
 
 
 def next_step(found: list[Lesson]) -> str:
