@@ -209,7 +209,8 @@ def curves(
             axes.set_xticks(x, [f"{place:g}" for place in x])
             axes.set_xticks([], minor=True)
         if letters is not None:
-            axes.set_xticks(range(len(letters)), letters.replace(" ", "␣"), fontsize=9)
+            shown = letters.replace(" ", "␣")
+            axes.set_xticks(range(len(letters)), shown, family="monospace", fontsize=11)
             axes.tick_params(axis="x", length=0)
         if bottom is not None:
             axes.set_ylim(bottom=bottom)
