@@ -123,7 +123,7 @@ def dials(logits: Mapping[str, Mapping[str, float]]) -> Interactive:
             }
         )
     first, n_shown = prompts[0], 8
-    panels = {f"T = {t:g}": _softmax(first["logits"], t)[:n_shown] for t in (0.5, 1.0, 2.0)}
+    panels = {f"temperature {t:g}": _softmax(first["logits"], t)[:n_shown] for t in (0.5, 1.0, 2.0)}
     picture = plots.bar_panels(
         panels, first["tokens"][:n_shown], xlabel=f"probability after “{first['prompt']}”"
     )

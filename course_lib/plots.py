@@ -168,6 +168,7 @@ def curves(
     log_y: bool = False,
     bottom: float | None = None,
     seeds: Mapping[str, object] | None = None,
+    letters: str | None = None,
 ) -> Picture:
     """Named curves over one axis.
 
@@ -180,6 +181,7 @@ def curves(
         seeds: for some of the names what other seeds gave, (n_seeds, n_points) each, drawn as a
             pale band from the least to the largest. Its points are spread evenly from the first
             to the last of the curve's.
+        letters: one for each point, below the axis in place of numbers.
     """
     with matplotlib.rc_context(STYLE):
         picture = Picture(figsize=(7, 4.4), layout="constrained")
@@ -207,6 +209,10 @@ def curves(
         if log_x and x is not None:
             axes.set_xticks(x, [f"{place:g}" for place in x])
             axes.set_xticks([], minor=True)
+        if letters is not None:
+            shown = letters.replace(" ", "␣")
+            axes.set_xticks(range(len(letters)), shown, family="monospace", fontsize=11)
+            axes.tick_params(axis="x", length=0)
         if bottom is not None:
             axes.set_ylim(bottom=bottom)
         picture.legend(loc="outside upper left", ncols=2, frameon=False)

@@ -17,7 +17,7 @@ ELSEWHERE = {
     "01_tokens_and_embeddings": {"50,000": "GPT-2's merges, Radford et al. (2019), section 2.2"},
     "02_self_attention": {"2.7": "e, to one digit"},
     "07_the_model": {"106.97": "quoted from the thread, jsboige/CoursIA#13279"},
-    "10_bug_clinic": {"60,000": "what lesson 3 asks of masked_softmax"},
+    "10_bug_clinic": {"60,000": "6e4, what the reference asks of scores"},
     "12_capstone": {"90%": "a suggestion for the reader's own text"},
 }
 

@@ -9,7 +9,7 @@
   /** The probabilities, and why a token has none. The logits come with the highest first. */
   function sampled(logits) {
     if (temperature === 0) {
-      return logits.map((_, n) => (n ? { share: 0, out: "T = 0" } : { share: 1, out: "" }));
+      return logits.map((_, n) => (n ? { share: 0, out: "greedy" } : { share: 1, out: "" }));
     }
     const out = logits.map((_, n) => (n < k ? "" : "top-k"));
     let scaled = logits.map((logit, n) => (out[n] ? -Infinity : logit / temperature));
