@@ -21,7 +21,7 @@ def loss_by_gather(logits, targets, ignore_index=-100):
     counted = targets != ignore_index
     safe = targets.masked_fill(~counted, 0)
     chosen = wide.log_softmax(dim=-1).gather(-1, safe.unsqueeze(-1)).squeeze(-1)
-    return -(chosen * counted).sum() / counted.sum()
+    return -chosen.masked_fill(~counted, 0).sum() / counted.sum()
 
 
 @variant("next_token_loss", title="only the rows that count; logsumexp minus the target's score")

@@ -194,9 +194,9 @@ def layer_norm_of_activations(draw: Draw):
     hint="compute in float32, and end with .to(x.dtype): then gradients come in float32, too",
 )
 def layer_norm_of_wide_vectors(draw: Draw):
-    for dtype, mean in (("bfloat16", 1), ("float16", 1), ("bfloat16", 200), ("float16", 2000)):
+    for dtype in ("bfloat16", "float16"):  # near zero: torch's own keeps its statistics in half
         weight, bias = scale_and_shift(draw, 1027, dtype)
-        x = exact_in((2 if mean == 1 else 8) * draw.normal(3, 1027) + mean, dtype)
+        x = exact_in(2 * draw.normal(3, 1027) + 1, dtype)
         cotangent = draw.normal(3, 1027, dtype=dtype)
         expected = oracles.layer_norm_gradients(x, weight, bias, cotangent)
         labels = {f"argument {n}": name for n, name in enumerate(NORM_CALL)}
