@@ -144,7 +144,7 @@ def test_colab_reads_from_github_alone(url):
 
 def test_the_sidebar_says_the_number_of_each_lesson(visit):
     entries = visit("index").page.locator(".bd-links a").all_inner_texts()
-    assert entries == ["Wide", "Notation", "2. Self-attention", "3. Masks"]
+    assert entries == ["Wide", "Notation", "2. Self-attention", "Glossary", "3. Batches"]
 
 
 def test_the_browser_remembers_what_was_read_and_forgets_it(visit):
