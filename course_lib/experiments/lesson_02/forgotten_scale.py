@@ -43,8 +43,8 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             lambda r: (
-                "At a width of 32 large first scores are the reason: made as small as those that "
-                "are divided, they let the layer without the scale arrive in "
+                "At a width of 32 large first scores are why it arrives late: made as small as "
+                "those that are divided, they let the layer without the scale arrive in "
                 f"{spread(r[f'{SMALL}, D = 32', STEPS], '{:.0f}')} steps, as with it "
                 f"({spread(r[f'{WITH}, D = 32', STEPS], '{:.0f}')})."
             ),
@@ -56,8 +56,9 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             lambda r: (
-                "That first scores are the reason at 128, too: made as small, they leave the layer "
-                f"without the scale at {spread(r[f'{SMALL}, D = 128', STEPS], '{:.0f}')} steps."
+                "That first scores are all of the reason at 128: made as small, they leave the "
+                "layer without the scale at "
+                f"{spread(r[f'{SMALL}, D = 128', STEPS], '{:.0f}')} steps."
             ),
             lambda r: r[f"{SMALL}, D = 128", STEPS].min() > r[f"{WITH}, D = 128", STEPS].max(),
             not_found=True,

@@ -26,7 +26,7 @@ def run(page, seed, n_layers):
 
 EXPERIMENT = Experiment(
     lesson="02_self_attention",
-    question="Can one layer answer riddles about two nouns that it never saw together?",
+    question="Does one layer learn to answer riddles about two nouns that it never saw together?",
     run=run,
     uses=["train_reader", "share_right", "riddle", "PAIRS", "HELD_BACK", "THINGS", "CASES"],
     arms={ONE: {"n_layers": 1}, TWO: {"n_layers": 2}},

@@ -41,7 +41,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             lambda r: (
-                "With x added 24 layers learn as well as 2: "
+                "With x added 24 layers learn nearly as well as 2: "
                 f"{spread(_losses(r, ADDED, 24), '{:.2f}')} and "
                 f"{spread(_losses(r, ADDED, 2), '{:.2f}')}."
             ),

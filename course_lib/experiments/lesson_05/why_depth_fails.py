@@ -89,9 +89,9 @@ EXPERIMENT = Experiment(
     claims=[
         Claim(
             lambda r: (
-                "As PyTorch starts them, layers one on the other take the gradient away: in the "
-                f"first it is {spread(r[QUIET, FIRST], '{:.0e}')}, in the last "
-                f"{spread(r[QUIET, LAST], '{:.0e}')}."
+                "As PyTorch starts them, layers one on the other take the gradient (of their first "
+                f"matrices) away: in the first it is {spread(r[QUIET, FIRST], '{:.0e}')}, in the "
+                f"last {spread(r[QUIET, LAST], '{:.0e}')}."
             ),
             lambda r: (r[QUIET, FIRST] < 1e-9 * r[QUIET, LAST]).all(),
         ),
@@ -120,7 +120,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             lambda r: (
-                "Bold steps spoil the copies, and not x +: with a learning rate of "
+                "Bold steps spoil the stack of copies, and not x +: with a learning rate of "
                 f"{RATES[-1]} they end at {spread(r[COPIES, BOLD], '{:.2f}')}, with x added it is "
                 f"{spread(r[ADDED, BOLD], '{:.2f}')}."
             ),
