@@ -70,7 +70,7 @@ EXPERIMENT = Experiment(
             lambda r: (
                 "At a learning rate of 0.01 24 layers with pre-norm learn in every seed, to "
                 f"{_shown(r, PRE)}; with post-norm they end above 1.4 "
-                f"{how_many(_loss(r, POST) > 1.4)}, the others at "
+                f"{how_many(_loss(r, POST) > 1.4)}, the rest at "
                 f"{spread(_loss(r, POST)[_loss(r, POST) <= 1.4], '{:.2f}')}."
             ),
             lambda r: (
@@ -94,7 +94,7 @@ EXPERIMENT = Experiment(
             lambda r: (
                 "In the seeds in which post-norm does not learn the gradient of the first five "
                 f"layers is {spread(r[POST, FIRST][_loss(r, POST) > 1.4], '{:.0e}')} after 200 "
-                "steps, in the others "
+                "steps, in the rest "
                 f"{spread(r[POST, FIRST][_loss(r, POST) <= 1.4], '{:.2f}')}."
             ),
             lambda r: ((r[POST, FIRST] < 0.01) == (_loss(r, POST) > 1.4)).all(),

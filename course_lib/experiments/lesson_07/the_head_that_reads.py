@@ -39,6 +39,12 @@ def _probability(page, model) -> float:
 
 P, MORE = "probability of r", "heads that cost more"
 
+
+def _lost(r) -> np.ndarray:
+    """Whether one head decides: for each seed with more than one half for the right letter."""
+    return r[NEEDED, P][r[ALL, P] > 0.5] < 0.5
+
+
 EXPERIMENT = Experiment(
     lesson="07_the_model",
     seeds=10,
@@ -75,6 +81,13 @@ EXPERIMENT = Experiment(
                 and np.median(r[READER, P]) > 5 * np.median(r[NEEDED, P])
             ),
             not_found=True,
+        ),
+        Claim(
+            lambda r: (
+                f"Of the seeds that are so sure, {_lost(r).sum()} of {len(_lost(r))} have a head "
+                "without which they are not."
+            ),
+            lambda r: _lost(r).mean() > 0.8,
         ),
     ],
 )

@@ -31,7 +31,7 @@ EXPERIMENT = Experiment(
         Claim(
             lambda r: (
                 "After 500 steps the runs along a cosine are better on new text: "
-                f"{spread(r[_arm('cosine', 500), LOSS], '{:.2f}')}, those at a constant rate "
+                f"{spread(r[_arm('cosine', 500), LOSS], '{:.2f}')}, those that hold the same rate "
                 f"{spread(r[_arm('constant', 500), LOSS], '{:.2f}')}."
             ),
             lambda r: r[_arm("cosine", 500), LOSS].max() < r[_arm("constant", 500), LOSS].min(),

@@ -58,7 +58,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             lambda r: (
-                "Targets that the model can see begin below it, at "
+                "Targets that are the inputs begin below it (head and embedding are tied), at "
                 f"{spread(r[COPIED, 'first loss'], '{:.2f}')}."
             ),
             lambda r: (r[COPIED, "first loss"] < GUESSING - 0.2).all(),

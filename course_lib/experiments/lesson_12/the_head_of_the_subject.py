@@ -69,8 +69,8 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             lambda r: (
-                "That a head which hardly looks at the subject is not needed for the verb: without "
-                f"the one that looks least {share(r[LEAST, RIGHT])} are right, and it suffers "
+                "That the head which looks least at the subject is not needed for the verb: "
+                f"without it {share(r[LEAST, RIGHT])} are right, and the verb suffers "
                 f"{how_many(r[LEAST, RIGHT] < r[ALL, RIGHT] - 0.1)}."
             ),
             lambda r: (r[LEAST, RIGHT] < r[ALL, RIGHT] - 0.1).any(),
