@@ -36,7 +36,7 @@ test: .venv/installed wall browser axe lint
 test-all: .venv/installed wall browser axe
 	$(PYTEST) -m slow --ignore tests/test_book.py
 
-# The gates under nineteen more seeds, for the modules that test_gates.py has not settled: an hour.
+# The gates under all twenty seeds, component by component: the longest of all, and not part of CI.
 test-seeds: .venv/installed
 	$(PYTEST) -m seeds
 

@@ -2,7 +2,7 @@
 
 Under one seed or two each answer has a test of its own, in `make test`. Under all twenty the
 answers to one component are judged together, since what a seed draws is drawn once for all of them:
-in `make test-all` where that is quick, else in `make test-seeds`.
+in `make test-seeds`.
 """
 
 import importlib
@@ -105,9 +105,8 @@ def all_of_a_component():
     for title, (gate, answers) in GATES.items():
         for check in CHECKS:
             its_own = [answer for answer in answers if component_of(answer) == check.name]
-            mark = pytest.mark.slow if check.module in QUICK else pytest.mark.seeds
             if its_own:
-                yield pytest.param(gate, its_own, id=f"{check.name}: each {title}", marks=mark)
+                yield pytest.param(gate, its_own, id=f"{check.name}: each {title}")
 
 
 @pytest.mark.parametrize(("gate", "answer", "seeds"), [*each_by_itself()])
@@ -115,6 +114,7 @@ def test_a_gate_holds(gate, answer, seeds):
     gate(answer, {seed: verdict_on(answer, seed) for seed in seeds})
 
 
+@pytest.mark.seeds
 @pytest.mark.parametrize(("gate", "answers"), [*all_of_a_component()])
 def test_a_gate_holds_under_every_seed(gate, answers):
     verdicts = [{} for _ in answers]
