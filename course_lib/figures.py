@@ -303,12 +303,6 @@ def cache(tokens: Sequence[str], *, cached: Sequence[int], uncached: Sequence[in
     return Interactive(picture, "cache", data)
 
 
-def _turned(pairs: np.ndarray, angles: np.ndarray) -> np.ndarray:
-    """(n, 2) pairs, each turned by its angle."""
-    (a, b), cos, sin = pairs.T, np.cos(angles), np.sin(angles)
-    return np.stack([a * cos - b * sin, a * sin + b * cos], axis=-1)
-
-
 def sentence(
     model,
     characters: str,
@@ -343,6 +337,12 @@ def sentence(
     panels = {title: row[likeliest] for title, row in zip(odds, by_token, strict=True)}
     picture = plots.bar_panels(panels, tokens, xlabel=f"probability after “{text}”")
     return Interactive(picture, "sentence", data)
+
+
+def _turned(pairs: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """(n, 2) pairs, each turned by its angle."""
+    (a, b), cos, sin = pairs.T, np.cos(angles), np.sin(angles)
+    return np.stack([a * cos - b * sin, a * sin + b * cos], axis=-1)
 
 
 def _model_file(model, characters: str) -> bytes:

@@ -56,7 +56,7 @@ class SomeGradientsCall(Call):
 
 
 class WithoutGradientsCall(Call):
-    """The same call several times: with gradients on, and in each of `WITHOUT_GRADIENTS`."""
+    """The same call several times: in each way of `given/without_gradients.py`."""
 
     of: Call
     ways: list[str]

@@ -20,7 +20,7 @@ from .calls import (
 )
 from .given import asking, earlier, in_use
 from .given.careless import Careless
-from .given.without_gradients import WITHOUT_GRADIENTS
+from .given.without_gradients import GRADIENTS
 from .given.words import read_anew
 from .load.answer import describe_error
 from .observations import Observation, blank
@@ -77,7 +77,7 @@ def observe_without_gradients(component, call: WithoutGradientsCall, seen: Obser
     of = call["of"] | {"device": call["device"]}
     seen["steps"] = []
     for way in call["ways"]:
-        with WITHOUT_GRADIENTS.get(way, contextlib.nullcontext)():
+        with GRADIENTS[way]():
             seen["steps"].append(observe_call(component, of))
 
 

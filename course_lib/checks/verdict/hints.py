@@ -100,7 +100,9 @@ RULES = {
 }
 
 
-def broken_rule(prop: Property, finding: Finding, component: str, call: Call, *, is_first: bool):
+def broken_rule(
+    prop: Property, finding: Finding, component: str, call: Call, *, is_first: bool
+) -> str:
     """The rule that the failure breaks: the property's, or that of the way in which it failed.
 
     Args:

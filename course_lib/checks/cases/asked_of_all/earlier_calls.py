@@ -99,11 +99,9 @@ def _condition(of) -> str:
     """In which mode a module is called, and whether gradients are recorded."""
     if of["probe"] not in MODULES:
         return ""
-    return (
-        "training, "
-        if of.get("training")
-        else "evaluation" + (", " if of.get("cotangents") is not None else " under no_grad, ")
-    )
+    if of.get("training"):
+        return "training, "
+    return "evaluation, " if of.get("cotangents") is not None else "evaluation under no_grad, "
 
 
 def _judge(seen: Seen, case: Case, of, ways: list[str]) -> Finding | None:

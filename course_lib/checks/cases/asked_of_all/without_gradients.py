@@ -6,7 +6,7 @@ own: where all ask, as in a component's own properties, nobody sees it.
 
 from collections.abc import Iterator
 
-from ...observe.given.without_gradients import GRADIENTS_ON, WITHOUT_GRADIENTS
+from ...observe.given.without_gradients import GRADIENTS
 from ..check import Case, Property
 from ..draw import Draw
 from .first_calls import FirstCalls
@@ -43,7 +43,7 @@ def properties(first_calls: FirstCalls) -> list[Property]:
         for case in first_calls.of(draw):
             if _can_be_asked(case.call):
                 of = {key: value for key, value in case.call.items() if key != "cotangents"}
-                ways = [GRADIENTS_ON, *WITHOUT_GRADIENTS]
+                ways = list(GRADIENTS)
                 call = call_around(of, probe="without gradients", ways=ways)
                 yield Case(call, case.shown, same_in_all(call, ways, seen_of=what_came_back))
 

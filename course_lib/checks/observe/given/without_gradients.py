@@ -1,9 +1,11 @@
-"""The ways to ask for no gradients; each surrounds a whole call."""
+"""The ways to ask for gradients, or for none; each surrounds a whole call."""
+
+import contextlib
 
 import torch
 
-GRADIENTS_ON = "with gradients on"
-WITHOUT_GRADIENTS = {
+GRADIENTS = {
+    "with gradients on": contextlib.nullcontext,
     "under no_grad": torch.no_grad,
     "in inference mode": torch.inference_mode,
 }
